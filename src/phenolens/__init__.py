@@ -1,0 +1,89 @@
+"""Phenolens tells what a microscopy model has actually learned.
+
+The public API in a handful of calls::
+
+    import phenolens as pl
+
+    manifest = pl.read_manifest("manifest.csv")
+    embedded = pl.embed(manifest, ["cell-count", "untrained/resnet18"])
+    evaluation = pl.evaluate(embedded.embeddings, [pl.make_task("replicate-retrieval")])
+    comparisons = pl.compare_families(evaluation)
+    for verdict in pl.judge(evaluation, comparisons):
+        print(verdict.claim)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from phenolens.datasets import Manifest, read_manifest
+    from phenolens.datasets.phantom import simulate_cells
+    from phenolens.diagnosis import Verdict, compare_families, judge
+    from phenolens.embedding import Embedded, embed, read_embeddings, write_embeddings
+    from phenolens.encoders import Encoder, create_encoder, list_encoders
+    from phenolens.errors import PhenolensError
+    from phenolens.images import Crop, Site, read_site
+    from phenolens.profiling import TVN, PCACentreScale, aggregate, profile
+    from phenolens.recipe import Recipe, read_recipe
+    from phenolens.report import Results, write_report
+    from phenolens.study import run
+    from phenolens.tasks import Score, evaluate, make_task
+
+_HOMES = {
+    "datasets": ("Manifest", "read_manifest"),
+    "datasets.phantom": ("simulate_cells",),
+    "diagnosis": ("Verdict", "compare_families", "judge"),
+    "embedding": ("Embedded", "embed", "read_embeddings", "write_embeddings"),
+    "encoders": ("Encoder", "create_encoder", "list_encoders"),
+    "errors": ("PhenolensError",),
+    "images": ("Crop", "Site", "read_site"),
+    "profiling": ("TVN", "PCACentreScale", "aggregate", "profile"),
+    "recipe": ("Recipe", "read_recipe"),
+    "report": ("Results", "write_report"),
+    "study": ("run",),
+    "tasks": ("Score", "evaluate", "make_task"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "TVN",
+    "Crop",
+    "Embedded",
+    "Encoder",
+    "Manifest",
+    "PCACentreScale",
+    "PhenolensError",
+    "Recipe",
+    "Results",
+    "Score",
+    "Site",
+    "Verdict",
+    "aggregate",
+    "compare_families",
+    "create_encoder",
+    "embed",
+    "evaluate",
+    "judge",
+    "list_encoders",
+    "make_task",
+    "profile",
+    "read_embeddings",
+    "read_manifest",
+    "read_recipe",
+    "read_site",
+    "run",
+    "simulate_cells",
+    "write_embeddings",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for and nothing else: torch takes seconds, and validating a file needs none."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'phenolens' has no attribute '{name}'")
+    return getattr(import_module(f"phenolens.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

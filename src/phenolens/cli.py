@@ -1,0 +1,252 @@
+"""The command line: thin commands, one call each; results to stdout, everything else to stderr."""
+
+import json
+import logging
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from phenolens.errors import PhenolensError, TaskNotApplicable
+
+app = typer.Typer(
+    help="Tell what a microscopy model has actually learned.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+_stderr = Console(stderr=True)
+_stdout = Console()
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")]
+PrecisionOption = Annotated[Literal["fp32", "bf16"], typer.Option(help="Number format of networks.")]
+
+
+@app.callback()
+def _configure(verbose: Annotated[bool, typer.Option("--verbose", help="Log each step.")] = False) -> None:
+    handler = RichHandler(console=_stderr, show_path=False)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s")
+    logging.getLogger("phenolens").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="The recipe (YAML).")],
+    out: Out = Path("out"),
+    as_json: Json = False,
+) -> None:
+    """Run a study: embed, profile, ask, diagnose, report. Goes on where it stopped."""
+    from phenolens.recipe import read_recipe  # noqa: PLC0415
+    from phenolens.study import run as run_study  # noqa: PLC0415
+
+    results = run_study(read_recipe(recipe), out, progress=True)
+    if as_json:
+        _print_json({"report": str(out / "report.html"), "verdicts": results.verdicts})
+        return
+    for verdict in results.verdicts:
+        typer.echo(f"- {verdict['claim']}")
+    typer.echo(f"report: {out / 'report.html'}")
+
+
+@app.command()
+def embed(
+    manifest: Annotated[Path, typer.Argument(help="The manifest (CSV, TSV, Parquet).")],
+    encoder: Annotated[list[str], typer.Option(help="Encoder name; repeat for several.")],
+    out: Out = Path("out/embeddings"),
+    channel: Annotated[list[str] | None, typer.Option(help="Channel to use; repeat, in order.")] = None,
+    crop: Annotated[Literal["whole", "centre", "tiles"], typer.Option(help="What to take of each image.")] = "whole",
+    size: Annotated[int | None, typer.Option(help="Side of crops and tiles, in pixels.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Crops per forward pass.")] = 32,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images.")] = None,
+    device: Device = "auto",
+    precision: PrecisionOption = "fp32",
+    max_failed: Annotated[float, typer.Option(min=0, max=1, help="Share of sites that may fail.")] = 0.01,
+    as_json: Json = False,
+) -> None:
+    """Embed every site of a manifest, into one .h5ad per encoder."""
+    from phenolens.datasets import read_manifest  # noqa: PLC0415
+    from phenolens.embedding import embed_to_folder  # noqa: PLC0415
+    from phenolens.images import Crop  # noqa: PLC0415
+
+    embedded = embed_to_folder(
+        read_manifest(manifest),
+        encoder,
+        out,
+        channels=channel,
+        crop=Crop(crop, size),
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        precision=precision,
+        max_failed=max_failed,
+        progress=True,
+    )
+    shapes = {name: list(vectors.shape) for name, vectors in embedded.embeddings.items()}
+    if as_json:
+        _print_json({"out": str(out), "embeddings": shapes, "quarantine": embedded.quarantine})
+        return
+    for name, (rows, dim) in shapes.items():
+        typer.echo(f"{name}: {rows} sites x {dim}")
+    typer.echo(f"{len(embedded.quarantine)} sites could not be read; embeddings in {out}")
+
+
+@app.command()
+def evaluate(
+    embeddings: Annotated[list[Path], typer.Argument(help=".h5ad, .parquet, .csv or .npz files.")],
+    task: Annotated[str, typer.Option(help="The question; see: phenolens ls tasks.")],
+    label: Annotated[str | None, typer.Option(help="Column that a probe predicts.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column that must not straddle a split.")] = None,
+    split: Annotated[str | None, typer.Option(help="grouped or random.")] = None,
+    against: Annotated[str | None, typer.Option(help="controls or others, for retrieval.")] = None,
+    profiling: Annotated[list[str] | None, typer.Option(help="raw, pca-centre-scale, tvn; repeat.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of permutations and bootstrap.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Ask one question of embeddings, also of your own; several files are compared."""
+    from phenolens.diagnosis import compare_families, judge  # noqa: PLC0415
+    from phenolens.embedding import PROVENANCE, read_embeddings  # noqa: PLC0415
+    from phenolens.tasks import evaluate as evaluate_tasks  # noqa: PLC0415
+    from phenolens.tasks import make_task  # noqa: PLC0415
+
+    options = {"label": label, "group": group, "split": split, "against": against}
+    question = make_task(task, **{key: value for key, value in options.items() if value is not None})
+    read = {str((file := read_embeddings(path)).uns[PROVENANCE]["encoder"]): file for path in embeddings}
+    if len(read) < len(embeddings):
+        raise PhenolensError(f"{len(embeddings)} files hold embeddings of {len(read)} encoders: {', '.join(read)}")
+    evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], seed=seed)
+    if not evaluation.answers:
+        raise TaskNotApplicable(evaluation.skipped[0].reason)
+    scores = evaluation.scores()
+    comparisons = compare_families(evaluation, seed=seed)
+    verdicts = [asdict(verdict) for verdict in judge(evaluation, comparisons, seed=seed)]
+    if as_json:
+        _print_json(
+            {
+                "scores": [{**row, "interval": [row.pop("low"), row.pop("high")]} for row in scores.to_dict("records")],
+                "comparisons": comparisons.to_dict("records"),
+                "verdicts": verdicts,
+                "skipped": [asdict(item) for item in evaluation.skipped],
+            }
+        )
+        return
+    table = Table("encoder", "profiling", "value", "95 % interval", "chance", "units", "caveat")
+    for row in scores.itertuples():
+        interval = f"{row.low:.3f} .. {row.high:.3f}"
+        cells = (f"{row.value:.3f}", interval, f"{row.chance:.3f}", f"{row.n_units} {row.unit}s", row.caveat)
+        table.add_row(row.encoder, row.profiling, *cells)
+    _stdout.print(table)
+    for verdict in verdicts:
+        typer.echo(f"- {verdict['claim']}")
+    for item in evaluation.skipped:
+        typer.echo(f"skipped: {item.encoder}, {item.profiling}: {item.reason}", err=True)
+
+
+@app.command()
+def simulate(
+    kind: Annotated[Literal["cells"], typer.Argument(help="What to simulate.")],
+    out: Out,
+    plates: Annotated[int, typer.Option(min=1)] = 2,
+    wells: Annotated[int, typer.Option(min=1, help="Wells per plate.")] = 48,
+    size: Annotated[int, typer.Option(min=1, help="Side of a site, in pixels.")] = 256,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Simulate a screen whose truth is known, as images and a manifest."""
+    from phenolens.datasets.phantom import simulate_cells  # noqa: PLC0415
+
+    manifest = simulate_cells(out, plates=plates, wells=wells, size=size, seed=seed)
+    typer.echo(f"manifest: {manifest}")
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A folder that run has written.")]) -> None:
+    """Write the HTML report of a study again."""
+    from phenolens.report import write_report  # noqa: PLC0415
+
+    typer.echo(f"report: {write_report(folder)}")
+
+
+@app.command("ls")
+def list_(
+    what: Annotated[Literal["encoders", "datasets", "tasks", "profilers"], typer.Argument()],
+    as_json: Json = False,
+) -> None:
+    """List what there is."""
+    from phenolens.catalogue import catalogue  # noqa: PLC0415
+
+    entries = catalogue(what)
+    if as_json:
+        _print_json(entries)
+        return
+    table = Table("name", "what it is")
+    for name, summary in entries.items():
+        table.add_row(name, summary)
+    _stdout.print(table)
+
+
+@app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(help="A recipe (YAML) or a manifest.")],
+    as_json: Json = False,
+) -> None:
+    """Check a recipe and its data set, or a manifest, before any work starts."""
+    from phenolens.datasets import read_manifest  # noqa: PLC0415
+    from phenolens.errors import ManifestError  # noqa: PLC0415
+    from phenolens.recipe import read_recipe  # noqa: PLC0415
+    from phenolens.study import open_dataset  # noqa: PLC0415
+
+    is_recipe = file.suffix in (".yaml", ".yml")
+    manifest = open_dataset(read_recipe(file)) if is_recipe else read_manifest(file)
+    missing = manifest.missing_files()
+    if missing:
+        more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ManifestError(f"{manifest.source}: {'; '.join(missing[:3])}{more}")
+    if as_json:
+        _print_json({"valid": True, "manifest": str(manifest.source), "n_sites": len(manifest)})
+        return
+    typer.echo(f"valid: {file}; {len(manifest)} sites in {manifest.source}")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Tell what this machine can do, before a long job."""
+    from phenolens.doctor import examine  # noqa: PLC0415
+
+    findings = examine()
+    if as_json:
+        _print_json(findings)
+        return
+    table = Table("what", "found")
+    for name, finding in findings.items():
+        table.add_row(name, str(finding))
+    _stdout.print(table)
+
+
+def _print_json(content: Any) -> None:
+    """Print strict JSON: NaN, which JSON has not, becomes null."""
+    sys.stdout.write(json.dumps(_finite(content), indent=1, default=str, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a stated failure ends it with one line and exit code 1."""
+    try:
+        app(arguments)
+    except PhenolensError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,275 @@
+"""The manifest: what was imaged, one row per site, checked before any work starts."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from phenolens.errors import ManifestError, did_you_mean
+
+IMAGE_COLUMN = "image"
+IMAGE_PREFIX = "image_"
+NEGATIVE_CONTROL = "negative_control"
+_FIRST_DATA_LINE = 2  # row numbers in messages are those of a spreadsheet, whose first line is the header
+_MOST_ERRORS = 5
+
+
+def _missing_to_none(value: object) -> object:
+    """Read the empty cells of any table format as None."""
+    if value is None or value is pd.NA or value is pd.NaT or value == "":
+        return None
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _to_text(value: object) -> object:
+    """Read a plate called 7 as the text '7': identifiers are names, never quantities."""
+    value = _missing_to_none(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | float | np.generic) else value
+
+
+Text = Annotated[str, BeforeValidator(_to_text), Field(min_length=1)]
+OptionalText = Annotated[str | None, BeforeValidator(_to_text)]
+OptionalNumber = Annotated[float | None, BeforeValidator(_missing_to_none)]
+
+
+class ManifestRow(BaseModel):
+    """One row of a manifest: the columns that Phenolens knows; others pass through untouched.
+
+    Besides these, a row has `image` (one file with all channels) or `image_<channel>` (one file each);
+    their paths are relative to the manifest's folder.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    site_id: Text
+    plate: OptionalText = None
+    well: OptionalText = None
+    site: OptionalText = None
+    batch: OptionalText = None
+    perturbation: OptionalText = None
+    perturbation_type: Annotated[
+        Literal["crispr", "orf", "compound", "sirna", "none"] | None, BeforeValidator(_missing_to_none)
+    ] = None
+    dose: Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_missing_to_none)] = None
+    dose_unit: OptionalText = None
+    role: Annotated[
+        Literal["treatment", "negative_control", "positive_control", "empty"] | None,
+        BeforeValidator(_missing_to_none),
+    ] = None
+    slide: OptionalText = None
+    patient: OptionalText = None
+    label: OptionalText = None
+    x: OptionalNumber = None
+    y: OptionalNumber = None
+    mask: OptionalText = None
+    mpp: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_missing_to_none)] = None
+
+
+_ROWS = TypeAdapter(list[ManifestRow])
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """A validated table of imaged sites.
+
+    Attributes
+    ----------
+    table
+        One row per site, indexed by `site_id`; the columns of `ManifestRow` that the file had, any others
+        unchanged, and the image columns.
+    root
+        The folder that image paths are relative to.
+    source
+        The file it was read from.
+    names
+        Names for the channels of multi-channel files that hold none themselves.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    source: Path
+    names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def image_columns(self) -> tuple[str, ...]:
+        """The columns that name image files."""
+        return _image_columns(self.table.columns)
+
+    def images(self, row: int) -> Path | dict[str, Path]:
+        """Return the image file of one row, or its file per channel."""
+        files = {column: self.root / self.table[column].iat[row] for column in self.image_columns}
+        if IMAGE_COLUMN in files:
+            return files[IMAGE_COLUMN]
+        return {column.removeprefix(IMAGE_PREFIX): path for column, path in files.items()}
+
+    @property
+    def controls(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Mask (n,) of the negative controls; all False where the manifest has no roles."""
+        if "role" not in self.table:
+            return np.zeros(len(self), dtype=bool)
+        return (self.table["role"] == NEGATIVE_CONTROL).to_numpy()
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the rows and of the size and time of every image file, to tell whether work is stale."""
+        digest = hashlib.sha256(self.table.to_csv().encode())
+        digest.update(repr(self.names).encode())
+        for column in self.image_columns:
+            for name in self.table[column]:
+                path = self.root / name
+                if path.exists():
+                    stat = path.stat()
+                    digest.update(f"{stat.st_size}:{stat.st_mtime_ns}".encode())
+        return digest.hexdigest()[:16]
+
+    def missing_files(self) -> list[str]:
+        """Return one line for each image file that is not there, naming row and column."""
+        return [
+            f"row {row + _FIRST_DATA_LINE}, column '{column}': no file {self.root / name}"
+            for column in self.image_columns
+            for row, name in enumerate(self.table[column])
+            if not (self.root / name).exists()
+        ]
+
+
+def read_manifest(
+    path: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
+    names: Sequence[str] | None = None,
+) -> Manifest:
+    """Read and validate a manifest.
+
+    Parameters
+    ----------
+    path
+        A CSV, TSV or Parquet file.
+    columns
+        Manifest column -> column of the file, for tables that call things otherwise. A value with braces is
+        filled from the row: ``{"site_id": "{plate}_{well}"}``.
+    values
+        Manifest column -> {value in the file: value in the manifest}, applied after `columns`.
+    names
+        Names for the channels of multi-channel files that hold none themselves.
+
+    Raises
+    ------
+    ManifestError
+        If the file cannot be read or a row breaks the schema; the message names row and column.
+    """
+    path = Path(path)
+    table = _map_columns(_read_table(path), columns or {}, path)
+    for column, mapping in (values or {}).items():
+        if column not in table:
+            raise ManifestError(f"{path}: values are given for column '{column}', which it does not have")
+        table[column] = table[column].replace(dict(mapping))
+    table = _validated(table, path)
+    return Manifest(table, path.parent, path, tuple(names) if names else None)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Read a table without guessing: in text files every cell stays text."""
+    if not path.is_file():
+        raise ManifestError(f"no manifest at {path}")
+    try:
+        match path.suffix.lower():
+            case ".csv" | ".tsv":
+                separator = "\t" if path.suffix.lower() == ".tsv" else ","
+                return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
+            case ".parquet":
+                return pd.read_parquet(path)
+            case other:
+                raise ManifestError(f"{path}: a manifest is .csv, .tsv or .parquet, not '{other}'")
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ManifestError(f"{path}: cannot be read as a table: {reason}") from error
+
+
+def _map_columns(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
+    """Add the manifest columns that are another column of the file, or a text filled from several."""
+    source = table.copy()
+    for column, origin in columns.items():
+        needed = re.findall(r"{([^{}]+)}", origin) or [origin]
+        for name in needed:
+            if name not in source:
+                raise ManifestError(
+                    f"{path}: column '{column}' is to come from '{name}'{did_you_mean(name, source.columns)}"
+                )
+        if needed == [origin]:
+            table[column] = source[origin]
+        else:
+            table[column] = [_fill(origin, row) for row in source[needed].to_dict("records")]
+    return table
+
+
+def _fill(template: str, row: Mapping[Any, object]) -> str:
+    """Fill in plain column names only: `str.format` would let a stranger's template reach attributes."""
+    return re.sub(r"{([^{}]+)}", lambda match: str(row[match[1]]), template)
+
+
+def _validated(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the table with typed columns, indexed by site_id, or name the rows and columns at fault."""
+    if table.empty:
+        raise ManifestError(f"{path}: has no rows")
+    if "site_id" not in table:
+        raise ManifestError(
+            f"{path}: has no column 'site_id'; add it or map it from others, e.g. columns: "
+            f"{{site_id: {table.columns[0]}}}{did_you_mean('site_id', table.columns)}"
+        )
+    images = _image_columns(table.columns)
+    if not images:
+        raise ManifestError(f"{path}: has no column 'image' nor any 'image_<channel>'")
+    known = [column for column in table.columns if column in ManifestRow.model_fields]
+    try:
+        rows = _ROWS.validate_python(table[known].to_dict("records"))
+    except ValidationError as error:
+        raise ManifestError(f"{path}: {_describe(error)}") from error
+    table = table.copy()
+    for column in known:
+        table[column] = pd.Series([getattr(row, column) for row in rows], index=table.index)
+    for column in images:
+        empty = table[column].isna()
+        if empty.any():
+            raise ManifestError(f"{path}: row {_first(empty)}, column '{column}': no image file named")
+        table[column] = table[column].astype(str)
+    repeated = table["site_id"].duplicated()
+    if repeated.any():
+        site_id = table["site_id"][repeated].iloc[0]
+        at = np.flatnonzero(table["site_id"] == site_id) + _FIRST_DATA_LINE
+        raise ManifestError(f"{path}: column 'site_id': '{site_id}' stands in rows {', '.join(map(str, at))}")
+    return table.set_index("site_id", drop=False).rename_axis(None)
+
+
+def _image_columns(columns: Iterable[str]) -> tuple[str, ...]:
+    if IMAGE_COLUMN in columns:
+        return (IMAGE_COLUMN,)
+    return tuple(column for column in columns if column.startswith(IMAGE_PREFIX))
+
+
+def _first(mask: "pd.Series[bool]") -> int:
+    return int(np.flatnonzero(mask)[0]) + _FIRST_DATA_LINE
+
+
+def _describe(error: ValidationError) -> str:
+    """Put the first errors of pydantic on one line, with row, column and what was found."""
+    parts = []
+    for item in error.errors()[:_MOST_ERRORS]:
+        row, column, *_ = item["loc"]
+        message = item["msg"][0].lower() + item["msg"][1:]
+        parts.append(
+            f"row {int(row) + _FIRST_DATA_LINE}, column '{column}': {message}, found {item['input']!r}"
+        )
+    more = error.error_count() - len(parts)
+    return "; ".join(parts) + (f"; and {more} more" if more else "")

@@ -1,0 +1,90 @@
+"""Paired comparisons: the same units scored by two encoder families, resampled together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phenolens.encoders import is_baseline
+from phenolens.metrics import cluster_bootstrap, percentile_interval, stratified_mean
+from phenolens.randomness import spawn
+from phenolens.tasks import Answer, Evaluation
+
+COLUMNS = ("task", "profiling", "encoder", "baseline", "difference", "low", "high", "n_units")
+_KEY = ["unit", "stratum"]
+_N_DRAWS = 2000
+
+
+def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
+    """Compare every encoder family with every other family that is a baseline.
+
+    A family's value for a unit is the mean over its seeds, so that no single draw of an untrained network
+    stands for all of them.
+
+    Parameters
+    ----------
+    evaluation
+        The answers.
+    seed
+        The seed of the bootstrap.
+
+    Returns
+    -------
+    One row per task, profiling, encoder family and baseline family: the paired difference (encoder minus
+    baseline), its 95 % cluster-bootstrap interval over the units that both have, and their number.
+    """
+    rows: list[tuple[object, ...]] = []
+    for (task, how), answers in _by_question(evaluation.answers).items():
+        values = family_values(answers)
+        families = list(dict.fromkeys(answer.family for answer in answers))
+        for baseline in (family for family in families if is_baseline(family)):
+            for family in families:
+                if family != baseline:
+                    rng = spawn(seed, "comparison", task, how)
+                    difference = paired_difference(values[family], values[baseline], rng)
+                    rows.append((task, how, family, baseline, *difference))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def family_values(answers: Sequence[Answer]) -> dict[str, pd.DataFrame]:
+    """Return, for each family, its mean value over seeds by unit and stratum, and the weight."""
+    frames: dict[str, list[pd.DataFrame]] = {}
+    for answer in answers:
+        frames.setdefault(answer.family, []).append(answer.score.units)
+    return {
+        family: pd.concat(units).groupby(_KEY, sort=True)[["value", "weight"]].mean()
+        for family, units in frames.items()
+    }
+
+
+def paired_difference(
+    one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator
+) -> tuple[float, float, float, int]:
+    """Return the difference one - other over the units that both have, its 95 % interval, and their number.
+
+    Parameters
+    ----------
+    one, other
+        Values and weights by (unit, stratum), as `family_values` gives them.
+    rng
+        The source of randomness.
+    """
+    both = one.join(other, how="inner", lsuffix="_one", rsuffix="_other")
+    values: NDArray[np.float64] = both[["value_one", "value_other"]].to_numpy()
+    units, strata = (both.index.get_level_values(level).to_numpy() for level in _KEY)
+    n_units = len(np.unique(units))
+    if n_units < 2:
+        return float("nan"), float("nan"), float("nan"), n_units
+    weights = both["weight_one"].to_numpy()
+    mean = stratified_mean(values, weights, strata)
+    draws = cluster_bootstrap(values, units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
+    low, high = percentile_interval(draws[:, 0] - draws[:, 1])
+    return float(mean[0] - mean[1]), low, high, n_units
+
+
+def _by_question(answers: Sequence[Answer]) -> dict[tuple[str, str], list[Answer]]:
+    questions: dict[tuple[str, str], list[Answer]] = {}
+    for answer in answers:
+        questions.setdefault((answer.task.id, answer.profiling), []).append(answer)
+    return questions

@@ -1,0 +1,17 @@
+"""Encoders run over data sets: images in worker processes, vectors into AnnData with provenance."""
+
+from phenolens.embedding.embed import PROVENANCE, Embedded, dataset_channels, embed
+from phenolens.embedding.folder import embed_to_folder
+from phenolens.embedding.loader import default_workers
+from phenolens.embedding.store import read_embeddings, write_embeddings
+
+__all__ = [
+    "PROVENANCE",
+    "Embedded",
+    "dataset_channels",
+    "default_workers",
+    "embed",
+    "embed_to_folder",
+    "read_embeddings",
+    "write_embeddings",
+]

@@ -1,0 +1,93 @@
+"""Embeddings of a data set in a folder: made once, found again, with a list of what could not be read."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from phenolens.datasets import Manifest
+from phenolens.embedding.embed import Embedded, dataset_channels, embed, embedding_settings, resolve_device
+from phenolens.embedding.store import is_current, read_embeddings, write_embeddings
+from phenolens.encoders import EncoderName, create_encoder
+from phenolens.errors import EmbeddingError
+from phenolens.images import Crop
+
+_log = logging.getLogger(__name__)
+
+
+def embed_to_folder(
+    manifest: Manifest,
+    encoders: Sequence[str],
+    folder: str | Path,
+    *,
+    channels: Sequence[str] | None = None,
+    crop: Crop | None = None,
+    batch_size: int = 32,
+    workers: int | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    max_failed: float = 0.01,
+    progress: bool = False,
+) -> Embedded:
+    """Embed every site with every encoder into `folder`, less what already lies there.
+
+    Writes one .h5ad per encoder, and quarantine.csv with the sites that could not be read and why. Files
+    whose images, weights and settings are the same are read instead of made.
+
+    Parameters
+    ----------
+    manifest, encoders, channels, crop, batch_size, workers, device, precision, progress
+        As in `embed`.
+    folder
+        Where to write.
+    max_failed
+        The share of sites that may fail.
+
+    Raises
+    ------
+    EmbeddingError
+        If more sites failed than allowed; everything has been written by then.
+    """
+    folder = Path(folder)
+    crop = crop or Crop()
+    channels = dataset_channels(manifest, channels)
+    device = resolve_device(device)
+    settings = embedding_settings(manifest, channels, crop, precision)
+    made = [create_encoder(name, channels, device=device, precision=precision) for name in encoders]
+    paths = {encoder.name: folder / f"{EncoderName.parse(encoder.name).slug}.h5ad" for encoder in made}
+    wanted = [
+        encoder
+        for encoder in made
+        if not is_current(
+            paths[encoder.name],
+            settings | {"encoder": encoder.name, "weights_hash": encoder.weights_hash},
+        )
+    ]
+    listing = folder / "quarantine.csv"
+    if wanted:
+        _log.info("embedding %d sites with %d of %d encoders", len(manifest), len(wanted), len(made))
+        new = embed(
+            manifest,
+            wanted,
+            channels=channels,
+            crop=crop,
+            batch_size=batch_size,
+            workers=workers,
+            device=device,
+            precision=precision,
+            progress=progress,
+        )
+        for name, vectors in new.embeddings.items():
+            write_embeddings(vectors, paths[name])
+        quarantine = new.quarantine
+        pd.DataFrame(quarantine.items(), columns=["site_id", "reason"]).to_csv(listing, index=False)
+    else:
+        quarantine = pd.read_csv(listing, dtype=str).set_index("site_id")["reason"].to_dict()
+    if len(quarantine) > max_failed * len(manifest):
+        raise EmbeddingError(
+            f"{len(quarantine)} of {len(manifest)} sites could not be read, more than the {max_failed:.1%} "
+            f"allowed; the first: {next(iter(quarantine.values()))}; all are listed in {listing}; mend them, "
+            "or raise max_failed to go on without them"
+        )
+    return Embedded({name: read_embeddings(path) for name, path in paths.items()}, quarantine)

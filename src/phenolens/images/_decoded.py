@@ -1,0 +1,44 @@
+"""What every format decoder hands on, and the limit they all keep."""
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from phenolens.errors import ImageError
+
+# A plane of 32768 x 32768. Above it is a whole slide, or a damaged header that would claim all memory.
+_MAX_VALUES = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The samples of one file and what the file itself says of them.
+
+    Parameters
+    ----------
+    samples
+        Array of shape (C, H, W) in the dtype of the file.
+    names
+        The channel names in the file's own metadata, one per channel, or None.
+    colour
+        Whether the samples belong to one gray or RGB picture rather than to separate channels.
+    alpha
+        Whether the last sample is opacity.
+    """
+
+    samples: NDArray[Any]
+    names: tuple[str, ...] | None = None
+    colour: bool = False
+    alpha: bool = False
+
+
+def check_size(path: Path, shape: tuple[int, ...]) -> None:
+    """Refuse an image whose header claims no pixel at all, or more than a site can sensibly hold."""
+    if prod(shape) == 0:
+        raise ImageError(f"{path}: the image has no pixels (shape {shape}); export it again")
+    if prod(shape) > _MAX_VALUES:
+        extent = " x ".join(map(str, shape))
+        raise ImageError(f"{path}: {extent} values are too many for one site; cut the image into tiles first")

@@ -1,0 +1,142 @@
+"""Cut the patches of a site that a model sees."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phenolens.errors import ImageError
+from phenolens.images.site import Site
+
+_MODES = ("whole", "centre", "tiles", "random")
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """How to cut patches from a site.
+
+    Parameters
+    ----------
+    mode
+        "whole" takes the site as it is, "centre" one patch from its middle, "tiles" as many patches as fit
+        side by side, "random" `count` patches at random places.
+    size
+        Height and width of a patch in pixels; needed by all modes but "whole".
+    count
+        The number of random patches.
+    seed
+        Chooses the random places, together with the site's identifier.
+
+    Raises
+    ------
+    ImageError
+        If the parameters do not fit together.
+
+    Examples
+    --------
+    >>> Crop("tiles", size=224)
+    Crop(mode='tiles', size=224, count=1, seed=0)
+    """
+
+    mode: Literal["whole", "centre", "tiles", "random"] = "whole"
+    size: int | None = None
+    count: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that do not fit together."""
+        if self.mode not in _MODES:
+            raise ImageError(f"crop: mode '{self.mode}' is unknown; there is: {', '.join(_MODES)}")
+        if self.mode == "whole" and self.size is not None:
+            raise ImageError(f"crop: mode 'whole' takes no size, found {self.size}; use 'centre' or 'tiles'")
+        if self.mode != "whole" and (self.size is None or self.size < 1):
+            raise ImageError(f"crop: mode '{self.mode}' needs a size of at least 1 pixel, found {self.size}")
+        if self.count < 1:
+            raise ImageError(f"crop: count must be at least 1, found {self.count}")
+        if self.mode != "random" and self.count != 1:
+            raise ImageError(f"crop: count is for mode 'random' only, found {self.count} with '{self.mode}'")
+        if self.seed < 0:
+            raise ImageError(f"crop: seed must not be negative, found {self.seed}")
+
+
+def crops(site: Site, crop: Crop) -> NDArray[Any]:
+    """Cut the patches that `crop` asks for.
+
+    Parameters
+    ----------
+    site
+        The site.
+    crop
+        What to cut.
+
+    Returns
+    -------
+    NDArray
+        Array of shape (T, C, h, w) in the dtype of the site; a copy, except that "whole" is a view. The
+        places of random patches depend on the seed and the site's identifier alone.
+
+    Raises
+    ------
+    ImageError
+        If the site is smaller than the patch.
+    """
+    if crop.size is None:
+        return site.pixels[np.newaxis]
+    height, width = site.pixels.shape[1:]
+    size = crop.size
+    if size > height or size > width:
+        raise ImageError(
+            f"{site.site_id}: the image of {height}x{width} is smaller than the crop of {size}x{size}; "
+            "use a smaller size"
+        )
+    if crop.mode == "centre":
+        origins = np.array([[(height - size) // 2, (width - size) // 2]])
+    elif crop.mode == "tiles":
+        origins = tile_origins(height, width, size)
+    else:
+        origins = _random_origins(site.site_id, height, width, crop)
+    return np.stack([site.pixels[:, y : y + size, x : x + size] for y, x in origins])
+
+
+def tile_origins(height: int, width: int, size: int) -> NDArray[np.intp]:
+    """Return the top left corners of the square tiles that fit side by side.
+
+    Parameters
+    ----------
+    height, width
+        Extent of the image in pixels.
+    size
+        Extent of a tile in pixels.
+
+    Returns
+    -------
+    NDArray
+        Array of shape (T, 2), row and column of each tile in reading order. The grid is centred: opposite
+        margins differ by one pixel at most. T is 0 if none fits.
+
+    Raises
+    ------
+    ImageError
+        If the size is not positive.
+
+    Examples
+    --------
+    >>> tile_origins(5, 8, 4).tolist()
+    [[0, 0], [0, 4]]
+    """
+    if size < 1:
+        raise ImageError(f"tile size must be at least 1 pixel, found {size}")
+    rows, columns = (extent % size // 2 + size * np.arange(extent // size) for extent in (height, width))
+    return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def _random_origins(site_id: str, height: int, width: int, crop: Crop) -> NDArray[np.intp]:
+    """Draw the places anew for every site, so that neither order nor process matters."""
+    # hash() is salted per process; a digest is not.
+    digest = blake2b(site_id.encode(), digest_size=16).digest()
+    rng = np.random.default_rng(np.random.SeedSequence([crop.seed, *np.frombuffer(digest, "<u4").tolist()]))
+    size = crop.size or 0
+    room = (height - size + 1, width - size + 1)
+    return rng.integers(room, size=(crop.count, 2), dtype=np.intp)

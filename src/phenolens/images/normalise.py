@@ -1,0 +1,110 @@
+"""Bring pixels to the scale that a network expects."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from phenolens.errors import ImageError
+
+_FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
+
+
+def self_standardise(pixels: Tensor, eps: float = 1e-6) -> Tensor:
+    """Bring every channel of every image to mean 0 and standard deviation 1.
+
+    Parameters
+    ----------
+    pixels
+        Tensor of shape (B, C, H, W), of any real dtype; it is not changed.
+    eps
+        The least standard deviation to divide by, in the units of the pixels.
+
+    Returns
+    -------
+    Tensor
+        float32 tensor of shape (B, C, H, W). A constant channel becomes zeros.
+
+    Raises
+    ------
+    ImageError
+        If the tensor does not have four axes.
+    """
+    _check_batch(pixels)
+    # Moving the origin to the first pixel keeps float32 exact where the offset is large and the contrast
+    # small; it also makes a constant channel exactly zero.
+    if pixels.dtype == torch.float64:
+        pixels = pixels - pixels[..., :1, :1]
+        shifted = pixels.to(torch.float32)
+    else:
+        shifted = pixels.to(torch.float32)
+        shifted = shifted - shifted[..., :1, :1]
+    shifted -= shifted.mean((-2, -1), keepdim=True)
+    sd = shifted.square().mean((-2, -1), keepdim=True).sqrt_()
+    return shifted.div_(sd.clamp_(min=eps))
+
+
+def scale_to_unit(pixels: Tensor) -> Tensor:
+    """Divide integers by the full scale of their dtype; floats pass unchanged.
+
+    Parameters
+    ----------
+    pixels
+        Tensor of shape (B, C, H, W): uint8, uint16 or floating point.
+
+    Returns
+    -------
+    Tensor
+        float32 tensor of the same shape; 0 to 1 for integers.
+
+    Raises
+    ------
+    ImageError
+        If the tensor does not have four axes, or is of another integer type.
+    """
+    _check_batch(pixels)
+    if pixels.is_floating_point():
+        return pixels.to(torch.float32)
+    full = _FULL_SCALE.get(pixels.dtype)
+    if full is None:
+        raise ImageError(f"pixels of type {pixels.dtype} have no full scale; give uint8, uint16 or floats")
+    return pixels.to(torch.float32).div_(full)
+
+
+def standardise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Subtract a mean and divide by a standard deviation per channel.
+
+    Parameters
+    ----------
+    pixels
+        Tensor of shape (B, C, H, W), of any real dtype.
+    mean, std
+        C numbers each, in the units of the pixels.
+
+    Returns
+    -------
+    Tensor
+        float32 tensor of shape (B, C, H, W).
+
+    Raises
+    ------
+    ImageError
+        If there are not C means and C positive standard deviations.
+    """
+    _check_batch(pixels)
+    n_channels = pixels.shape[1]
+    if len(mean) != n_channels or len(std) != n_channels:
+        raise ImageError(
+            f"pixels of {n_channels} channels but {len(mean)} means and {len(std)} standard deviations"
+        )
+    if min(std) <= 0:
+        raise ImageError(f"standard deviations must be positive, found {min(std)}")
+    shape = (1, n_channels, 1, 1)
+    centre = torch.tensor(mean, dtype=torch.float32, device=pixels.device).view(shape)
+    scale = torch.tensor(std, dtype=torch.float32, device=pixels.device).view(shape)
+    return (pixels.to(torch.float32) - centre).div_(scale)
+
+
+def _check_batch(pixels: Tensor) -> None:
+    if pixels.ndim != 4:
+        raise ImageError(f"pixels must be (B, C, H, W), found shape {tuple(pixels.shape)}")

@@ -1,0 +1,247 @@
+"""Read one site from its file or files, as pixels whose channels have names."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phenolens.errors import ImageError, did_you_mean
+from phenolens.images._decoded import Decoded
+from phenolens.images._ome_zarr import decode_ome_zarr
+from phenolens.images._raster import decode_jp2, decode_jpeg, decode_png
+from phenolens.images._tiff import decode_tiff
+from phenolens.images.site import Site
+
+_DECODERS: dict[str, tuple[str, Callable[[Path], Decoded]]] = {
+    ".png": ("PNG", decode_png),
+    ".jpg": ("JPEG", decode_jpeg),
+    ".jpeg": ("JPEG", decode_jpeg),
+    ".tif": ("TIFF", decode_tiff),
+    ".tiff": ("TIFF", decode_tiff),
+    ".jp2": ("JPEG 2000", decode_jp2),
+    ".j2k": ("JPEG 2000", decode_jp2),
+    ".jpx": ("JPEG 2000", decode_jp2),
+    ".zarr": ("OME-Zarr", decode_ome_zarr),
+}
+_FORMATS = "PNG, JPEG, TIFF, OME-TIFF, JPEG 2000 (.jp2, .j2k, .jpx) and OME-Zarr"
+_NATIVE = frozenset(np.dtype(t) for t in (np.uint8, np.uint16, np.float32, np.float64))
+# The wider type depends on the type of the file alone, never on its content: sites of one dataset stay alike.
+_WIDER = {
+    np.dtype(found): np.dtype(wider)
+    for found, wider in (
+        (np.int8, np.float32),
+        (np.int16, np.float32),
+        (np.float16, np.float32),
+        (np.int32, np.float64),
+        (np.uint32, np.float64),
+        (np.int64, np.float64),
+        (np.uint64, np.float64),
+    )
+}
+_LARGEST_EXACT = 2**53
+# Path() folds the double slash of a URI; a single letter before the colon is a Windows drive.
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def read_image(path: str | Path, names: Sequence[str] | None = None) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Read one image file as named channels.
+
+    Singleton time and z axes are dropped, pages and samples become channels, and a fully opaque alpha sample
+    is dropped. Boolean pixels, and PNG depths below 8 bits, are spread over 0 to 255.
+
+    Parameters
+    ----------
+    path
+        A PNG, JPEG, TIFF, OME-TIFF or JPEG 2000 file, or an OME-Zarr folder (its highest resolution is read).
+    names
+        The channel names. They win over those in the file. Without either, three colour samples are called
+        red, green and blue, a single channel gray, and others channel_0, channel_1, ...
+
+    Returns
+    -------
+    pixels
+        Array of shape (C, H, W) in the dtype of the file where that is uint8, uint16, float32 or float64.
+        int8, int16 and float16 become float32, wider integers float64, both without loss.
+    names
+        The C channel names.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, damaged, cut short or of an unknown format; if it holds a time series or
+        z-stack, transparency, or values that are not finite; or if `names` does not fit its channels.
+
+    Warns
+    -----
+    PhenolensWarning
+        If some chunks of an OME-Zarr image are not on disk, which read as the fill value.
+
+    Notes
+    -----
+    JPEG, JPEG 2000 and LZW or uncompressed TIFF carry no checksum: a file of the right length whose inner
+    bytes were altered may still decode.
+    """
+    if _REMOTE.match(str(path)):
+        raise ImageError(f"{path}: only local files can be read; download it first")
+    path = Path(path)
+    decoded = _decode(path)
+    samples = decoded.samples
+    if isinstance(names, str):
+        raise ImageError(f"{path}: names must be a list of channel names, found the text '{names}'")
+    if decoded.alpha and (names is None or len(names) != samples.shape[0]):
+        samples = _without_alpha(path, samples)
+    samples = _native(path, samples)
+    channels = _channel_names(path, decoded, samples.shape[0], names)
+    if samples.dtype.kind == "f":
+        _check_finite(path, samples, channels)
+    return samples, channels
+
+
+def read_site(
+    source: str | Path | Mapping[str, str | Path], names: Sequence[str] | None = None, site_id: str = ""
+) -> Site:
+    """Read one site from one file with all its channels, or from one file per channel.
+
+    Parameters
+    ----------
+    source
+        An image file, or a mapping from channel name to the file that holds this one channel. A file
+        of three identical colour samples counts as one channel.
+    names
+        For one file, its channel names, as in `read_image`. For a mapping, which channels to read, in which
+        order (default: all, in the order of the mapping).
+    site_id
+        The identifier of the site in its manifest.
+
+    Returns
+    -------
+    Site
+        Pixels (C, H, W) in native dtype with their channel names.
+
+    Raises
+    ------
+    ImageError
+        If a file cannot be read (see `read_image`), holds more than its channel, or differs from the others
+        in height, width or dtype.
+    """
+    if not isinstance(source, Mapping):
+        pixels, channels = read_image(source, names)
+        return Site(pixels, channels, site_id)
+    if not source:
+        raise ImageError(f"{site_id or 'site'}: no channel to read; name at least one image file")
+    for name in names or ():
+        if name not in source:
+            raise ImageError(f"{site_id or 'site'}: no file for channel '{name}'{did_you_mean(name, source)}")
+    chosen = tuple(names or source)
+    planes = [_read_plane(Path(source[name])) for name in chosen]
+    first = planes[0]
+    for name, plane in zip(chosen, planes, strict=True):
+        if plane.shape != first.shape or plane.dtype != first.dtype:
+            raise ImageError(
+                f"{source[name]}: channel '{name}' is {_describe(plane)} but '{chosen[0]}' is "
+                f"{_describe(first)}; the channels of a site must agree"
+            )
+    return Site(np.stack(planes), chosen, site_id)
+
+
+def _decode(path: Path) -> Decoded:
+    """Decode by suffix; whatever a library raises on a bad file becomes one line."""
+    kind, decoder = _DECODERS.get(path.suffix.lower(), ("", None))
+    if path.is_dir():
+        kind, decoder = "OME-Zarr", decode_ome_zarr
+    if decoder is None:
+        found = f"suffix '{path.suffix}'" if path.suffix else "a name without suffix"
+        raise ImageError(f"{path}: {found} is not a known image format; known are {_FORMATS}")
+    try:
+        return decoder(path)
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file; check the path in the manifest") from None
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be opened ({error.strerror or _one_line(error)})") from None
+    except Exception as error:
+        raise ImageError(
+            f"{path}: cannot be read as {kind} ({_one_line(error)}); "
+            "it may be damaged or cut short, copy or export it again"
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _without_alpha(path: Path, samples: NDArray[Any]) -> NDArray[Any]:
+    """Drop an opacity that says nothing; a picture that is partly transparent is no measurement."""
+    opaque = np.iinfo(samples.dtype).max if samples.dtype.kind in "ui" else 1
+    if not (samples[-1] == opaque).all():
+        raise ImageError(f"{path}: the image is partly transparent; flatten it to RGB or gray first")
+    return np.ascontiguousarray(samples[:-1])
+
+
+def _native(path: Path, samples: NDArray[Any]) -> NDArray[Any]:
+    """Return the samples in one of the four dtypes of a site, without loss."""
+    dtype = samples.dtype.newbyteorder("=")
+    if dtype in _NATIVE:
+        return samples.astype(dtype, copy=False)
+    if dtype == np.bool_:
+        return samples.astype(np.uint8) * np.uint8(255)
+    wider = _WIDER.get(dtype)
+    if wider is None:
+        raise ImageError(
+            f"{path}: pixels of type {dtype} are not supported; save them as uint8, uint16 or float32"
+        )
+    if dtype.itemsize == 8 and (samples.max() > _LARGEST_EXACT or samples.min() < -_LARGEST_EXACT):
+        raise ImageError(
+            f"{path}: {dtype} values beyond 2^53 cannot be kept exactly; save them as uint16 or float64"
+        )
+    return samples.astype(wider)
+
+
+def _channel_names(
+    path: Path, decoded: Decoded, n_channels: int, names: Sequence[str] | None
+) -> tuple[str, ...]:
+    if names is not None:
+        if len(names) != n_channels:
+            raise ImageError(f"{path}: {n_channels} channels but {len(names)} names ({', '.join(names)})")
+        found = tuple(names)
+    elif decoded.names is not None:
+        found = decoded.names
+    elif decoded.colour and n_channels == 3:
+        found = ("red", "green", "blue")
+    elif n_channels == 1:
+        found = ("gray",)
+    else:
+        found = tuple(f"channel_{i}" for i in range(n_channels))
+    if len(set(found)) != len(found):
+        raise ImageError(f"{path}: channel names repeat ({', '.join(found)}); name the channels yourself")
+    return found
+
+
+def _check_finite(path: Path, samples: NDArray[Any], channels: tuple[str, ...]) -> None:
+    for name, plane in zip(channels, samples, strict=True):
+        bad = plane.size - int(np.isfinite(plane).sum())
+        if bad:
+            raise ImageError(
+                f"{path}: {bad} pixels of channel '{name}' are NaN or infinite; replace them before reading"
+            )
+
+
+def _read_plane(path: Path) -> NDArray[Any]:
+    """Read the one channel of a file as (H, W)."""
+    pixels, channels = read_image(path)
+    if len(channels) == 3 and (pixels == pixels[0]).all():
+        return np.asarray(pixels[0])
+    if len(channels) != 1:
+        raise ImageError(
+            f"{path}: one channel expected, found {len(channels)} ({', '.join(channels)}); "
+            "give the file as a whole instead, or split it"
+        )
+    return np.asarray(pixels[0])
+
+
+def _describe(plane: NDArray[Any]) -> str:
+    return f"{plane.shape[0]}x{plane.shape[1]} {plane.dtype}"

@@ -1,0 +1,151 @@
+"""Every task asked of every encoder under every profiling, and what could not be asked."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from anndata import AnnData
+
+from phenolens.encoders import EncoderName, is_baseline
+from phenolens.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
+from phenolens.profiling import profile
+from phenolens.randomness import spawn
+from phenolens.tasks.base import Score, Task
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A score, and what it is the score of."""
+
+    encoder: str
+    profiling: str
+    task: Task
+    score: Score
+    low: float
+    high: float
+
+    @property
+    def family(self) -> str:
+        """The encoder's name without its seed."""
+        return EncoderName.parse(self.encoder).family
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A question that could not be answered, and why."""
+
+    task: str
+    profiling: str
+    encoder: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All answers to all questions.
+
+    Attributes
+    ----------
+    answers
+        What could be answered.
+    skipped
+        What could not.
+    """
+
+    answers: list[Answer]
+    skipped: list[Skipped]
+
+    def scores(self) -> pd.DataFrame:
+        """Return one row per answer: value, chance, 95 % interval, number of units, caveat."""
+        return pd.DataFrame(
+            [
+                {
+                    "encoder": answer.encoder,
+                    "family": answer.family,
+                    "baseline": is_baseline(answer.encoder),
+                    "profiling": answer.profiling,
+                    "task": answer.task.id,
+                    "metric": answer.score.metric,
+                    "unit": answer.score.unit,
+                    "value": answer.score.value,
+                    "chance": answer.score.chance,
+                    "low": answer.low,
+                    "high": answer.high,
+                    "n_units": answer.score.n_units,
+                    "higher_is_better": answer.score.higher_is_better,
+                    "caveat": answer.score.caveat,
+                }
+                for answer in self.answers
+            ]
+        )
+
+    def units(self) -> pd.DataFrame:
+        """Return the per-unit values behind every answer."""
+        return pd.concat(
+            [
+                answer.score.units.assign(
+                    encoder=answer.encoder,
+                    family=answer.family,
+                    profiling=answer.profiling,
+                    task=answer.task.id,
+                )
+                for answer in self.answers
+            ],
+            ignore_index=True,
+        )
+
+
+def evaluate(
+    embeddings: Mapping[str, AnnData],
+    tasks: Sequence[Task],
+    *,
+    profilings: Sequence[str] = ("raw",),
+    seed: int = 0,
+) -> Evaluation:
+    """Ask every task of every encoder under every profiling.
+
+    Parameters
+    ----------
+    embeddings
+        Encoder name -> its vectors of the same sites.
+    tasks
+        The questions.
+    profilings
+        The ways of post-processing, the same for every encoder.
+    seed
+        The seed of permutations and bootstrap.
+
+    Returns
+    -------
+    Answers with 95 % intervals. A question that these data cannot answer is in `skipped`, with the reason.
+    """
+    answers: list[Answer] = []
+    skipped: list[Skipped] = []
+    for encoder, sites in embeddings.items():
+        for how in profilings:
+            for level, hold_out in sorted({(task.level, task.needs_controls) for task in tasks}):
+                asked = [task for task in tasks if (task.level, task.needs_controls) == (level, hold_out)]
+                try:
+                    with warnings.catch_warnings(record=True) as caught:
+                        warnings.simplefilter("always", PhenolensWarning)
+                        profiles = profile(sites, how, level=level, hold_out=hold_out, seed=seed)
+                except ProfilingError as error:
+                    skipped += [Skipped(task.id, how, encoder, str(error)) for task in asked]
+                    continue
+                notes = [str(w.message) for w in caught if issubclass(w.category, PhenolensWarning)]
+                for task in asked:
+                    try:
+                        answers.append(_answer(encoder, how, task, profiles, notes, seed))
+                    except TaskNotApplicable as error:
+                        skipped.append(Skipped(task.id, how, encoder, str(error)))
+    return Evaluation(answers, skipped)
+
+
+def _answer(encoder: str, how: str, task: Task, profiles: AnnData, notes: Sequence[str], seed: int) -> Answer:
+    # The encoder is left out of the names: every encoder meets the same permutations and the same draws.
+    score = task.score(profiles, spawn(seed, "score", task.id, how))
+    caveat = "; ".join(part for part in (score.caveat, *notes) if part)
+    score = Score(score.metric, score.unit, score.units, caveat, score.higher_is_better)
+    low, high = score.interval(spawn(seed, "interval", task.id, how))
+    return Answer(encoder, how, task, score, low, high)

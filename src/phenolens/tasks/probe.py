@@ -1,0 +1,150 @@
+"""Probes: can a simple classifier read a label off the vectors of groups it has not seen?"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from sklearn.preprocessing import StandardScaler
+
+from phenolens.errors import TaskNotApplicable
+from phenolens.metrics import stratified_mean
+from phenolens.tasks.base import UNIT_COLUMNS, Contract, Score, required_column
+from phenolens.tasks.classifiers import predict_linear, predict_nearest
+from phenolens.tasks.split import Split, SplitKind, describe_leak, make_splits
+
+_TUNING_FOLDS = 4
+_CLASSIFIERS: dict[str, tuple[Callable[..., NDArray[np.intp]], tuple[float, ...]]] = {
+    "linear-probe": (predict_linear, tuple(10.0**power for power in range(-5, 1))),
+    "knn-probe": (predict_nearest, (1, 3, 5, 10, 20, 50)),
+}
+
+
+class Probe(BaseModel):
+    """Cross-validated balanced accuracy of a classifier whose setting is tuned inside the training folds.
+
+    Parameters
+    ----------
+    task
+        ``linear-probe``: logistic regression, its penalty tuned. ``knn-probe``: cosine nearest neighbours,
+        their number tuned. Both on vectors standardised on the training rows.
+    label
+        The metadata column to predict.
+    group
+        The metadata column whose values must not straddle a split: movie, donor, slide, source image. It is
+        the unit of replication. Without it every row is its own group.
+    split
+        ``grouped`` by that column; ``random`` ignores it, to show what leaks.
+    folds
+        How many folds.
+    seed
+        How the rows or groups are dealt into folds.
+    level
+        Whether sites are averaged to wells first.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    contract: ClassVar[Contract] = Contract(
+        question="Can a simple classifier read the label off the vectors of groups it has not seen?",
+        match="predicted label equal to the true one, each class counting the same",
+        non_match="any other predicted label",
+        chance="closed form: one over the number of classes",
+        controls="positive: a label that is plain to the eye; negative: the label permuted over groups",
+        least_data="two classes, each in two groups, and as many groups as folds",
+    )
+
+    task: Literal["linear-probe", "knn-probe"]
+    label: str
+    group: str | None = None
+    split: SplitKind = "grouped"
+    folds: int = Field(5, ge=2)
+    seed: int = 0
+    level: Literal["well", "site"] = "site"
+
+    @property
+    def id(self) -> str:
+        """E.g. ``linear-probe:phenotype|grouped by movie``, ``linear-probe:phenotype|random``."""
+        if self.group is None:
+            return f"{self.task}:{self.label}"
+        return f"{self.task}:{self.label}|{'random' if self.split == 'random' else f'grouped by {self.group}'}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata columns it reads."""
+        return (self.label, self.group) if self.group else (self.label,)
+
+    @property
+    def needs_controls(self) -> bool:
+        """It needs none."""
+        return False
+
+    def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
+        """Return balanced accuracy, with one unit per group; see `Task.score`."""
+        label = required_column(profiles, self.label, self.id).to_numpy()
+        group = (
+            required_column(profiles, self.group, self.id).to_numpy() if self.group else profiles.obs_names.to_numpy()
+        )
+        kept, note = self._usable(label, group)
+        classes, y = np.unique(label[kept], return_inverse=True)
+        splits = make_splits(y, group[kept], kind=self.split, folds=self.folds, seed=self.seed)
+        predicted = self._predict(np.asarray(profiles.X)[kept], y, splits)
+        cells = (
+            pd.DataFrame({"unit": group[kept], "stratum": classes[y], "correct": predicted == y})
+            .groupby(["unit", "stratum"], sort=True)["correct"]
+            .agg(value="mean", weight="size")
+            .reset_index()
+        )
+        units = cells.assign(weight=cells["weight"].astype(float), chance=1 / len(classes), p=np.nan, p_adjusted=np.nan)
+        caveat = "; ".join(part for part in (describe_leak(splits), note) if part)
+        return Score("balanced accuracy", self.group or "row", units[list(UNIT_COLUMNS)], caveat)
+
+    def _usable(self, label: NDArray[Any], group: NDArray[Any]) -> tuple[NDArray[np.bool_], str]:
+        """Return the rows whose class can be learned from other groups, and a note on those left out."""
+        pairs = pd.DataFrame({"label": label, "group": group})
+        per_class = pairs.groupby("label").agg(groups=("group", "nunique"), rows=("group", "size"))
+        usable = per_class.index[(per_class["groups"] >= 2) & (per_class["rows"] >= self.folds)]
+        if len(usable) < 2:
+            raise TaskNotApplicable(
+                f"{self.id}: {len(usable)} of {len(per_class)} classes have {self.folds} rows in two groups; "
+                "two such classes are needed"
+            )
+        kept = np.isin(label, usable)
+        if self.split == "grouped" and (n := len(set(group[kept]))) < self.folds:
+            raise TaskNotApplicable(f"{self.id}: {n} groups cannot be dealt into {self.folds} folds")
+        left_out = sorted(set(per_class.index) - set(usable))
+        note = f"classes in too few rows or groups left out: {', '.join(left_out)}" if left_out else ""
+        return kept, note
+
+    def _predict(self, x: NDArray[Any], y: NDArray[np.intp], splits: list[Split]) -> NDArray[np.intp]:
+        """Return the class predicted for each row by the fold that tests it."""
+        classify, settings = _CLASSIFIERS[self.task]
+        predicted = np.empty_like(y)
+        for split in splits:
+            inner = self._tuning_split(y, split)
+            chosen = settings[0]
+            if inner is not None:
+                guesses = classify(*_standardise(x, y, inner), settings)
+                right = (guesses == y[inner.test]).astype(float)
+                chosen = settings[int(np.argmax(stratified_mean(right.T, strata=y[inner.test])))]
+            predicted[split.test] = classify(*_standardise(x, y, split), (chosen,))[0]
+        return predicted
+
+    def _tuning_split(self, y: NDArray[np.intp], split: Split) -> Split | None:
+        """Hold part of the training rows out by the same rule as the test rows; None if they are too few."""
+        groups = split.groups[split.train]
+        most = len(set(groups)) if self.split == "grouped" else int(np.bincount(y[split.train]).max())
+        if most < 2:
+            return None
+        inner = make_splits(y[split.train], groups, kind=self.split, folds=min(_TUNING_FOLDS, most), seed=self.seed)[0]
+        return Split(split.train[inner.train], split.train[inner.test], split.groups)
+
+
+def _standardise(
+    x: NDArray[Any], y: NDArray[np.intp], split: Split
+) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]:
+    """Return train vectors, train classes and test vectors, scaled by the training rows alone."""
+    scaler = StandardScaler().fit(x[split.train])
+    return scaler.transform(x[split.train]), y[split.train], scaler.transform(x[split.test])

@@ -1,0 +1,24 @@
+"""Fixtures that every test package shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Test workers run side by side: more than one thread each would only make them wait for one another.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Return the folder of real data sets; without it, fail in CI and skip elsewhere, saying so."""
+    folder = Path(os.environ.get("PHENOLENS_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        message = f"the real data sets are not at {folder}; set PHENOLENS_DATA to their folder"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder

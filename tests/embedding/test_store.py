@@ -1,0 +1,58 @@
+"""Embeddings that people bring."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from phenolens.embedding import PROVENANCE, read_embeddings
+from phenolens.errors import EmbeddingError
+
+X = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("prefix", ["", "Metadata_"])
+def test_tables(tmp_path, suffix, prefix):
+    table = pd.DataFrame({f"{prefix}perturbation": ["a", "b", "a"], "f0": X[:, 0], "f1": X[:, 1]})
+    if prefix:
+        table[f"{prefix}dose"] = [0.1, 0.2, 0.3]
+    path = tmp_path / f"mine{suffix}"
+    table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
+    found = read_embeddings(path)
+    assert_allclose(found.X, X)
+    assert found.obs["perturbation"].tolist() == ["a", "b", "a"]
+    assert ("dose" in found.obs) == bool(prefix)
+    assert found.uns[PROVENANCE]["encoder"] == "mine"
+
+
+def test_npz(tmp_path):
+    np.savez(tmp_path / "e.npz", X=X, label=np.array(["x", "y", "x"]))
+    found = read_embeddings(tmp_path / "e.npz")
+    assert_allclose(found.X, X)
+    assert found.obs["label"].tolist() == ["x", "y", "x"]
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(EmbeddingError, match="no embeddings at"):
+        read_embeddings(tmp_path / "none.h5ad")
+    (tmp_path / "x.txt").write_text("x")
+    with pytest.raises(EmbeddingError, match=r"not '\.txt'"):
+        read_embeddings(tmp_path / "x.txt")
+    for suffix in (".h5ad", ".parquet", ".npz"):
+        (tmp_path / f"x{suffix}").write_text("nonsense")
+        with pytest.raises(EmbeddingError, match="cannot be read") as caught:
+            read_embeddings(tmp_path / f"x{suffix}")
+        assert "\n" not in str(caught.value)
+    np.savez(tmp_path / "p.npz", X=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(EmbeddingError, match="cannot be read"):
+        read_embeddings(tmp_path / "p.npz")
+    np.savez(tmp_path / "y.npz", Y=X)
+    with pytest.raises(EmbeddingError, match="no array 'X'; there is: Y"):
+        read_embeddings(tmp_path / "y.npz")
+    pd.DataFrame({"a": ["x", "y"]}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(EmbeddingError, match="2 rows and 0 features"):
+        read_embeddings(tmp_path / "t.csv")
+    pd.DataFrame({"a": ["x", "y"], "f": [1.0, np.nan]}).to_csv(tmp_path / "n.csv", index=False)
+    with pytest.raises(EmbeddingError, match="1 of 2 rows hold NaN or infinite features, the first is row '1'"):
+        read_embeddings(tmp_path / "n.csv")

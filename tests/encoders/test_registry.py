@@ -1,0 +1,78 @@
+"""Names, options, and what a wrong one is told."""
+
+import subprocess
+import sys
+
+import pytest
+
+from phenolens.encoders import EncoderName, create_encoder, default_baselines, is_baseline, list_encoders
+from phenolens.encoders import registry as registry_module
+from phenolens.encoders.registry import EncoderEntry
+from phenolens.errors import EncoderError
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pixel-statistic", "no encoder 'pixel-statistic'; did you mean 'pixel-statistics'"),
+        ("untrained/resnet81", "timm has no model 'resnet81'; did you mean 'resnet18'"),
+        ("untrained/", "no encoder 'untrained/'"),
+        ("untrained/resnet18@seed=one", "option 'seed'"),
+        ("untrained/resnet18@mixing=both", "option 'mixing'"),
+        ("untrained/resnet18@sede=1", "option 'sede'"),
+        ("untrained/resnet18@seed", "NAME@option=value"),
+        ("cell-count@nucleus=dnna", "no nuclear channel 'dnna'; did you mean 'dna'"),
+        ("timm/test_vit@weights=none.safetensors", "no weights at none.safetensors"),
+        ("timm/test_vit@weights=model.pth", "pickles can run code"),
+    ],
+)
+def test_wrong_names_are_told_what_is_right(name, message):
+    with pytest.raises(EncoderError) as caught:
+        create_encoder(name, ("dna", "er"))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_cell_count_asks_which_channel_shows_nuclei():
+    with pytest.raises(EncoderError, match="cell-count@nucleus=red"):
+        create_encoder("cell-count", ("red", "green", "blue"))
+
+
+def test_a_name_taken_apart_and_put_together():
+    name = EncoderName.parse("untrained/resnet18@mixing=concat,seed=2")
+    assert str(name) == "untrained/resnet18@mixing=concat,seed=2"
+    assert name.family == "untrained/resnet18@mixing=concat"
+    assert "/" not in name.slug
+    assert [str(one) for one in name.seeds(3)] == [str(name)]
+    unseeded = EncoderName.parse("untrained/resnet18")
+    assert [str(one) for one in unseeded.seeds(2)] == [
+        "untrained/resnet18@seed=0",
+        "untrained/resnet18@seed=1",
+    ]
+    assert EncoderName.parse("cell-count").seeds(3) == [EncoderName("cell-count")]
+
+
+def test_the_default_panel_exists_and_is_made_of_baselines():
+    panel = default_baselines(3)
+    assert all(is_baseline(name) for name in panel)
+    assert len(default_baselines(1)) < len(panel)
+    for name in panel:
+        create_encoder(name, ("dna", "er"))
+
+
+def test_what_the_registry_does_not_know_is_no_baseline():
+    assert not is_baseline("my own embeddings")
+    assert not is_baseline("timm/resnet18")
+
+
+def test_listing_imports_no_network_library():
+    code = "import sys; import phenolens.encoders.registry as r; r.list_encoders(); print('timm' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
+
+
+def test_a_plug_in_is_found(monkeypatch):
+    entry = EncoderEntry("a plug-in", "phenolens.encoders.pixel_statistics:PixelStatistics")
+    monkeypatch.setattr(registry_module, "list_encoders", lambda: {"theirs": entry})
+    assert create_encoder("theirs", ("dna",)).dim == 11
+    assert "pixel-statistics" in list_encoders()

@@ -1,0 +1,56 @@
+"""The translocation plate, whose dose response is known: top doses are found, the lowest are not."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from phenolens.recipe import read_recipe
+from phenolens.study import run
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "bbbc013.yaml"
+TOP = [f"wortmannin {dose} nM" for dose in ("62.5", "125", "150", "250")]
+TOP += [f"LY294002 {dose} uM" for dose in ("20", "40", "80")]
+LOWEST = [f"wortmannin {dose} nM" for dose in ("0.98", "1.95")] + [f"LY294002 {dose} uM" for dose in ("0.31", "0.63")]
+
+
+@pytest.fixture(scope="module")
+def results(data_dir, tmp_path_factory):
+    """The committed recipe with one seed instead of three, the default panel and every profiling."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHENOLENS_DATA", str(data_dir))
+        recipe = read_recipe(RECIPE).model_copy(update={"seeds": 1})
+    return run(recipe, tmp_path_factory.mktemp("bbbc013"))
+
+
+def by_dose(results, encoder, profiling="tvn"):
+    return results.units.query("encoder == @encoder and profiling == @profiling").set_index("unit")
+
+
+def test_the_whole_panel_is_scored_under_every_profiling(results):
+    assert results.panel_missing == []
+    assert len(results.scores) == 6 * 3
+    assert results.dataset["n_sites"] == 96
+    assert results.dataset["n_negative_controls"] == 12
+    assert results.quarantine == []
+
+
+@pytest.mark.parametrize("encoder", ["pixel-statistics", "untrained/vit_small_patch16@mixing=joint,seed=0"])
+def test_top_doses_are_retrieved_and_the_lowest_are_not(results, encoder):
+    doses = by_dose(results, encoder)
+    assert (doses.loc[TOP, "p_adjusted"] <= 0.05).all()
+    assert (doses.loc[LOWEST, "p_adjusted"] > 0.05).all()
+    assert doses.loc[TOP, "value"].min() > doses.loc[LOWEST, "value"].max()
+
+
+def test_counting_cells_does_not_find_the_translocation(results):
+    counted = by_dose(results, "cell-count").loc[TOP, "value"].mean()
+    assert counted < by_dose(results, "pixel-statistics").loc[TOP, "value"].mean() - 0.2
+
+
+def test_empty_wells_are_no_treatment_and_technical_replicates_are_together(results):
+    units = by_dose(results, "cell-count")
+    assert len(units) == 19
+    assert not units.index.str.contains("DMSO").any()
+    assert isinstance(results.comparisons, pd.DataFrame)
+    assert len(results.comparisons) == 6 * 5 * 3

@@ -1,0 +1,145 @@
+"""Probes: what they find, what leaks, what they never see, and refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from numpy.testing import assert_allclose
+from sklearn.neighbors import KNeighborsClassifier
+
+from phenolens.errors import PhenolensError, TaskNotApplicable
+from phenolens.tasks import make_splits, make_task
+from phenolens.tasks.classifiers import predict_nearest
+from phenolens.tasks.split import describe_leak
+
+PROBES = ["linear-probe", "knn-probe"]
+
+
+def cells(rng, n_groups=30, per_group=12, d=10, effect=0.0, group_effect=0.0):
+    """Rows of groups that each hold one of three classes."""
+    group = np.repeat(np.arange(n_groups), per_group)
+    label = group % 3
+    x = rng.normal(size=(len(group), d))
+    x[np.arange(len(x)), label] += effect
+    x += group_effect * rng.normal(size=(n_groups, d))[group]
+    obs = pd.DataFrame(
+        {"label": [f"class {i}" for i in label], "group": [f"g{i}" for i in group]},
+        index=[str(i) for i in range(len(x))],
+    )
+    return AnnData(x.astype("f4"), obs=obs)
+
+
+def score(task, data, **options):
+    return make_task(task, label="label", group="group", **options).score(data, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("task", PROBES)
+def test_finds_a_class_that_is_there(task):
+    result = score(task, cells(np.random.default_rng(0), effect=3))
+    assert result.value > 0.85
+    assert_allclose(result.chance, 1 / 3)
+    assert result.n_units == 30
+    assert result.unit == "group"
+    assert result.caveat == ""
+
+
+@pytest.mark.parametrize("task", PROBES)
+def test_groups_that_differ_look_like_classes_to_a_random_split_alone(task):
+    data = cells(np.random.default_rng(1), group_effect=2)
+    grouped, random = score(task, data), score(task, data, split="random")
+    low, high = grouped.interval(np.random.default_rng(0))
+    assert low < 1 / 3
+    assert random.value > max(high, 0.5)
+    assert random.caveat == "leaking: 30 of 30 groups stand on both sides of the split"
+
+
+@pytest.mark.parametrize("task", PROBES)
+def test_permuted_labels_score_chance(task):
+    rng = np.random.default_rng(2)
+    values = []
+    for _ in range(8):
+        data = cells(rng, effect=0)
+        values.append(score(task, data).value)
+    assert abs(np.mean(values) - 1 / 3) < 4 * np.std(values) / np.sqrt(len(values))
+
+
+def test_value_is_the_balanced_accuracy_of_the_units():
+    result = score("knn-probe", cells(np.random.default_rng(3), effect=1))
+    units = result.units
+    per_class = units.groupby("stratum").apply(
+        lambda rows: np.average(rows["value"], weights=rows["weight"]), include_groups=False
+    )
+    assert_allclose(result.value, per_class.mean())
+    assert units["weight"].sum() == 360
+
+
+def test_the_test_rows_play_no_part_in_training():
+    """Labels of one fold are changed: the predictions for that fold must stay as they were."""
+    rng = np.random.default_rng(4)
+    data = cells(rng, effect=1)
+    probe = make_task("linear-probe", label="label", group="group")
+    y = data.obs["label"].astype("category").cat.codes.to_numpy().astype(int)
+    splits = make_splits(y, data.obs["group"].to_numpy(), kind="grouped", folds=5, seed=0)
+    before = probe._predict(data.X, y, splits[:1])[splits[0].test]
+    changed = y.copy()
+    changed[splits[0].test] = rng.integers(3, size=len(splits[0].test))
+    assert (probe._predict(data.X, changed, splits[:1])[splits[0].test] == before).all()
+
+
+def test_splits_cover_every_row_once_and_grouped_ones_do_not_straddle():
+    rng = np.random.default_rng(5)
+    groups = rng.integers(20, size=200)
+    labels = groups % 2
+    for kind in ("grouped", "random"):
+        splits = make_splits(labels, groups, kind=kind, folds=4, seed=0)
+        assert sorted(np.concatenate([split.test for split in splits])) == list(range(200))
+        assert all(not set(split.train) & set(split.test) for split in splits)
+        assert bool(describe_leak(splits)) == (kind == "random")
+
+
+def test_nearest_neighbours_equal_scikit_learn():
+    rng = np.random.default_rng(6)
+    x, y, test = rng.normal(size=(80, 5)), rng.integers(4, size=80), rng.normal(size=(40, 5))
+    predicted = predict_nearest(x, y, test, (1, 500))
+    nearest = KNeighborsClassifier(1, metric="cosine").fit(x, y).predict(test)
+    assert (predicted[0] == nearest).all()
+    votes = np.bincount(y)
+    assert (votes[predicted[1]] == votes.max()).all()
+
+
+def test_without_a_group_rows_are_the_units():
+    data = cells(np.random.default_rng(7), effect=3, n_groups=9)
+    result = make_task("linear-probe", label="label").score(data, np.random.default_rng(0))
+    assert result.unit == "row"
+    assert result.n_units == data.n_obs
+    assert result.caveat == ""
+
+
+def test_a_class_of_one_group_is_left_out_in_the_open():
+    data = cells(np.random.default_rng(8), effect=3)
+    label = data.obs["label"].to_numpy().copy()
+    label[data.obs["group"] == "g3"] = "lonely"
+    data.obs["label"] = label
+    result = score("linear-probe", data)
+    assert "left out: lonely" in result.caveat
+    assert "lonely" not in set(result.units["stratum"])
+
+
+def test_says_why_it_cannot_be_asked():
+    data = cells(np.random.default_rng(9), n_groups=4)
+    with pytest.raises(TaskNotApplicable, match="classes have 5 rows in two groups"):
+        score("linear-probe", data)
+    data = cells(np.random.default_rng(9), n_groups=6)
+    with pytest.raises(TaskNotApplicable, match="6 groups cannot be dealt into 9 folds"):
+        score("linear-probe", data, folds=9)
+    with pytest.raises(TaskNotApplicable, match="no column 'lable'; did you mean 'label'"):
+        make_task("linear-probe", label="lable").score(data, np.random.default_rng(0))
+
+
+def test_unknown_tasks_and_options():
+    with pytest.raises(PhenolensError, match="did you mean 'linear-probe'"):
+        make_task("linear-prob", label="label")
+    with pytest.raises(PhenolensError, match="option 'label': field required"):
+        make_task("linear-probe")
+    with pytest.raises(PhenolensError, match="option 'split'"):
+        make_task("linear-probe", label="label", split="by movie")

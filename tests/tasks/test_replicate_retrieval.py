@@ -1,0 +1,136 @@
+"""Replicate retrieval: value, units, chance, calibration after profiling, and refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from numpy.testing import assert_allclose
+from sklearn.metrics import average_precision_score
+
+from phenolens.errors import TaskNotApplicable
+from phenolens.profiling import profile
+from phenolens.tasks import make_task
+
+
+def screen(x, role, perturbation, **columns):
+    obs = pd.DataFrame({"role": role, "perturbation": perturbation, **columns}, index=[f"w{i}" for i in range(len(x))])
+    return AnnData(np.asarray(x, dtype="f4"), obs=obs)
+
+
+def noise(rng, n_controls, n_treated, d, rank=None):
+    """Wells among which no perturbation does anything, replicated four times."""
+    rank = rank or d
+    x = rng.normal(size=(n_controls + n_treated, rank)) @ rng.normal(size=(rank, d))
+    role = ["negative_control"] * n_controls + ["treatment"] * n_treated
+    return screen(x, role, ["dmso"] * n_controls + [f"p{i // 4}" for i in range(n_treated)])
+
+
+def test_value_equals_scikit_learn_query_by_query():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(14, 5))
+    role = ["negative_control"] * 6 + ["treatment"] * 8
+    wells = screen(x, role, ["dmso"] * 6 + list("aaabbbcd"), plate=["1", "2"] * 7)
+    score = make_task("replicate-retrieval").score(wells, rng)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    expected = {}
+    for name, members in {"a": [6, 7, 8], "b": [9, 10, 11]}.items():
+        aps = []
+        for query in members:
+            others = [m for m in members if m != query]
+            controls = [c for c in range(6) if c % 2 == query % 2]
+            relevance = [1] * len(others) + [0] * len(controls)
+            aps.append(average_precision_score(relevance, unit[others + controls] @ unit[query]))
+        expected[name] = np.mean(aps)
+    assert_allclose(score.units.set_index("unit")["value"], pd.Series(expected), rtol=1e-6)
+    assert_allclose(score.value, np.mean(list(expected.values())), rtol=1e-6)
+    assert "2 perturbations could not be scored, e.g. c" in score.caveat
+
+
+@pytest.mark.parametrize("against", ["controls", "others"])
+def test_a_constant_embedding_scores_exactly_chance(against):
+    wells = noise(np.random.default_rng(1), 8, 16, 3)
+    wells.X = np.ones_like(wells.X)
+    score = make_task("replicate-retrieval", against=against).score(wells, np.random.default_rng(0))
+    assert_allclose(score.value, score.chance)
+
+
+def test_a_strong_perturbation_is_found_and_inactive_ones_are_not():
+    rng = np.random.default_rng(2)
+    wells = noise(rng, 20, 84, 10)
+    wells.X[20:24] += 30
+    score = make_task("replicate-retrieval").score(wells, rng)
+    units = score.units.set_index("unit")
+    assert units.loc["p0", "value"] == 1.0
+    assert units.loc["p0", "p_adjusted"] < 0.02
+    # Of twenty inactive ones, more than four below 0.05 have a chance of 0.3 %.
+    assert (units.drop("p0")["p"] <= 0.05).sum() <= 4
+    low, high = score.interval(rng)
+    assert low < score.value < high
+
+
+def test_doses_are_perturbations_of_their_own():
+    x = np.random.default_rng(3).normal(size=(8, 3))
+    role = ["negative_control"] * 4 + ["treatment"] * 4
+    wells = screen(x, role, ["dmso"] * 4 + ["drug"] * 4, dose=[None] * 4 + [0.5, 0.5, 2, 2], dose_unit="uM")
+    score = make_task("replicate-retrieval").score(wells, np.random.default_rng(0))
+    assert score.units["unit"].tolist() == ["drug 0.5 uM", "drug 2 uM"]
+
+
+@pytest.mark.filterwarnings("ignore::phenolens.errors.PhenolensWarning")
+@pytest.mark.parametrize("how", ["raw", "pca-centre-scale", "tvn"])
+@pytest.mark.parametrize(("n_controls", "d", "rank"), [(12, 100, 100), (12, 100, 8), (48, 20, 20)])
+def test_p_values_hold_their_level_on_noise_after_every_profiling(how, n_controls, d, rank):
+    """Fitting a profiler on the very controls that are ranked would call up to 76 % of these active."""
+    rng = np.random.default_rng(4)
+    task = make_task("replicate-retrieval", n_permutations=199)
+    p, gain = [], []
+    for seed in range(15):
+        wells = noise(rng, n_controls, 80, d, rank)
+        score = task.score(profile(wells, how, hold_out=True, seed=seed), rng)
+        p += score.units["p"].tolist()
+        gain.append(score.value - score.chance)
+    assert 0.015 <= np.mean(np.array(p) <= 0.05) <= 0.095
+    assert abs(np.mean(gain)) < 4 * np.std(gain) / np.sqrt(len(gain))
+
+
+def test_profiling_on_the_ranked_controls_would_not_hold_the_level():
+    rng = np.random.default_rng(5)
+    wells = noise(rng, 12, 80, 100)
+    with pytest.warns(UserWarning, match="12 negative controls"):
+        dipped = profile(wells, "tvn")
+    score = make_task("replicate-retrieval", n_permutations=199).score(dipped, rng)
+    assert np.mean(score.units["p"] <= 0.05) > 0.3
+
+
+def test_others_need_no_controls():
+    wells = noise(np.random.default_rng(6), 0, 16, 4)
+    del wells.obs["role"]
+    score = make_task("replicate-retrieval", against="others").score(wells, np.random.default_rng(0))
+    assert score.n_units == 4
+    assert score.units["p"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"role": "treatment"}, "no row has role 'negative_control'"),
+        ({"perturbation": [f"p{i}" for i in range(12)]}, "none of 8 perturbations"),
+        ({"plate": ["1"] * 4 + ["2"] * 8}, "controls on their plates"),
+        ({"perturbation": [None] * 12}, "row 'w0' has no value in column 'perturbation'"),
+    ],
+)
+def test_says_why_it_cannot_be_asked(change, message):
+    wells = noise(np.random.default_rng(7), 4, 8, 3)
+    wells.obs = wells.obs.assign(**change)
+    with pytest.raises(TaskNotApplicable, match=message):
+        make_task("replicate-retrieval").score(wells, np.random.default_rng(0))
+
+
+def test_missing_columns_are_named():
+    wells = noise(np.random.default_rng(8), 4, 8, 3)
+    wells.obs = wells.obs.rename(columns={"perturbation": "perturbations"})
+    with pytest.raises(TaskNotApplicable, match="did you mean 'perturbations'"):
+        make_task("replicate-retrieval").score(wells, np.random.default_rng(0))
+    del wells.obs["role"]
+    with pytest.raises(TaskNotApplicable, match="no column"):
+        make_task("replicate-retrieval").score(wells, np.random.default_rng(0))

@@ -1,0 +1,128 @@
+"""The whole way on a small screen: results, resumption, refusals."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import yaml
+
+from phenolens.errors import EmbeddingError, ManifestError
+from phenolens.recipe import read_recipe
+from phenolens.report import Results
+from phenolens.study import run
+
+BASELINES = ["pixel-statistics", "cell-count", "untrained/resnet18"]
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Two plates of sixteen wells; one perturbation is bright, one does nothing."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    rows = []
+    for plate in ("p1", "p2"):
+        for well in range(16):
+            name = ["dmso", "dmso", "bright", "nothing"][well % 4]
+            level = 400 if name == "bright" else 200
+            pixels = rng.poisson(level + rng.normal(0, 10), (2, 32, 32)).astype(np.uint16)
+            file = f"images/{plate}_{well}.tif"
+            tifffile.imwrite(tmp_path / file, pixels, photometric="minisblack")
+            role = "negative_control" if name == "dmso" else "treatment"
+            rows.append((f"{plate}_{well}", file, plate, f"A{well:02d}", name, role))
+    columns = ["site_id", "image", "plate", "well", "perturbation", "role"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
+    recipe = {
+        "name": "small",
+        "dataset": {"manifest": "manifest.csv", "names": ["dna", "er"]},
+        "baselines": BASELINES,
+        "seeds": 2,
+        "embedding": {"workers": 0},
+        "profiling": ["raw", "pca-centre-scale"],
+        "tasks": [
+            {"task": "replicate-retrieval", "n_permutations": 100},
+            {"task": "knn-probe", "label": "perturbation", "group": "plate", "folds": 2, "level": "well"},
+        ],
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return tmp_path
+
+
+def rewrite(study, **changes):
+    recipe = yaml.safe_load((study / "recipe.yaml").read_text())
+    (study / "recipe.yaml").write_text(yaml.safe_dump({**recipe, **changes}))
+    return read_recipe(study / "recipe.yaml")
+
+
+def test_results_are_tidy_and_true(study):
+    results = run(read_recipe(study / "recipe.yaml"), study / "out")
+    scores = pd.read_parquet(study / "out" / "scores.parquet")
+    assert len(scores) == 4 * 2 * 2
+    assert set(scores["encoder"]) == {*BASELINES[:2], f"{BASELINES[2]}@seed=0", f"{BASELINES[2]}@seed=1"}
+    units = pd.read_parquet(study / "out" / "units.parquet")
+    bright = units.query("unit == 'bright' and encoder == 'pixel-statistics' and profiling == 'pca-centre-scale'")
+    nothing = units.query("unit == 'nothing' and encoder == 'pixel-statistics' and profiling == 'raw'")
+    assert bright["value"].item() > 0.9
+    assert nothing["p"].item() > 0.05
+    page = json.loads((study / "out" / "results.json").read_text())
+    assert page["dataset"]["n_negative_controls"] == 16
+    assert "untrained/vit_small_patch16@mixing=joint" in page["panel_missing"]
+    assert (study / "out" / "report.html").stat().st_size > 1_000_000
+    assert len(Results.load(study / "out").comparisons) == len(results.comparisons) == 3 * 2 * 2 * 2
+
+
+def test_the_same_recipe_gives_the_same_numbers_and_embeds_once(study, monkeypatch):
+    recipe = read_recipe(study / "recipe.yaml")
+    first = run(recipe, study / "one").scores
+    second = run(recipe, study / "two").scores
+    pd.testing.assert_frame_equal(first, second)
+    monkeypatch.setattr("phenolens.embedding.folder.embed", lambda *_, **__: pytest.fail("embedded again"))
+    pd.testing.assert_frame_equal(run(recipe, study / "one").scores, first)
+
+
+def test_the_order_of_encoders_changes_no_number(study):
+    key = ["encoder", "profiling", "task"]
+    forward = run(read_recipe(study / "recipe.yaml"), study / "one").scores.sort_values(key)
+    backward = run(rewrite(study, baselines=BASELINES[::-1]), study / "two").scores.sort_values(key)
+    pd.testing.assert_frame_equal(forward.reset_index(drop=True), backward.reset_index(drop=True))
+
+
+def test_without_negative_controls_nothing_starts(study):
+    table = pd.read_csv(study / "manifest.csv").assign(role="treatment")
+    table.to_csv(study / "manifest.csv", index=False)
+    with pytest.raises(ManifestError, match="no row has role 'negative_control', which pca-centre-scale and"):
+        run(read_recipe(study / "recipe.yaml"), study / "out")
+    assert not (study / "out").exists()
+
+
+def test_a_column_that_a_task_needs_is_asked_for_first(study):
+    recipe = rewrite(study, tasks=[{"task": "knn-probe", "label": "perturbations"}])
+    with pytest.raises(ManifestError, match=r"no column 'perturbations', which the task .* did you mean"):
+        run(recipe, study / "out")
+
+
+def test_bad_images_are_listed_and_too_many_stop_it(study):
+    (study / "images" / "p1_2.tif").unlink()
+    with pytest.raises(EmbeddingError, match="1 of 32 sites could not be read"):
+        run(read_recipe(study / "recipe.yaml"), study / "out")
+    results = run(rewrite(study, embedding={"workers": 0, "max_failed": 0.05}), study / "out")
+    assert [item["site_id"] for item in results.quarantine] == ["p1_2"]
+    assert "p1_2" in (study / "out" / "report.html").read_text()
+
+
+def test_the_default_panel_runs_and_says_what_it_cannot(study):
+    table = pd.read_csv(study / "manifest.csv")
+    recipe = rewrite(
+        study,
+        baselines=None,
+        seeds=1,
+        profiling=["raw"],
+        dataset={"manifest": "manifest.csv", "names": ["red", "green"]},
+    )
+    results = run(recipe, study / "out")
+    (skipped,) = results.skipped
+    assert skipped["encoder"] == "cell-count"
+    assert "which of the channels red, green shows nuclei" in skipped["reason"]
+    assert results.panel_missing == ["cell-count"]
+    assert len(table) == results.dataset["n_sites"]
