@@ -29,9 +29,7 @@ def test_types_roles_and_images(tmp_path):
 
 
 def test_parquet_reads_the_same(tmp_path):
-    table = pd.DataFrame(
-        {"site_id": [1, 2], "image": ["a.tif", "b.tif"], "plate": [7.0, 8.0], "dose": [1, None]}
-    )
+    table = pd.DataFrame({"site_id": [1, 2], "image": ["a.tif", "b.tif"], "plate": [7.0, 8.0], "dose": [1, None]})
     table.to_parquet(tmp_path / "m.parquet")
     table.to_csv(tmp_path / "m.csv", index=False)
     one, two = read_manifest(tmp_path / "m.parquet"), read_manifest(tmp_path / "m.csv")

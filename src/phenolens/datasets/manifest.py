@@ -268,8 +268,6 @@ def _describe(error: ValidationError) -> str:
     for item in error.errors()[:_MOST_ERRORS]:
         row, column, *_ = item["loc"]
         message = item["msg"][0].lower() + item["msg"][1:]
-        parts.append(
-            f"row {int(row) + _FIRST_DATA_LINE}, column '{column}': {message}, found {item['input']!r}"
-        )
+        parts.append(f"row {int(row) + _FIRST_DATA_LINE}, column '{column}': {message}, found {item['input']!r}")
     more = error.error_count() - len(parts)
     return "; ".join(parts) + (f"; and {more} more" if more else "")

@@ -4,6 +4,7 @@ from phenolens.images.channels import RGB, nuclear_channel
 from phenolens.images.crop import Crop, crops
 from phenolens.images.normalise import scale_to_unit, self_standardise, standardise
 from phenolens.images.read import read_image, read_site
+from phenolens.images.segment import segment_nuclei
 from phenolens.images.site import Site
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "read_image",
     "read_site",
     "scale_to_unit",
+    "segment_nuclei",
     "self_standardise",
     "standardise",
 ]

@@ -80,9 +80,7 @@ def _axes(path: Path, multiscale: dict[str, Any], ndim: int) -> str:
     listed = multiscale.get("axes", list("tczyx"))
     names = [axis["name"] if isinstance(axis, dict) else axis for axis in listed]
     if len(names) != ndim or not {"y", "x"} <= set(names) or len(set(names)) != ndim:
-        raise ImageError(
-            f"{path}: the axes {names} do not fit an array of {ndim} dimensions; export it again"
-        )
+        raise ImageError(f"{path}: the axes {names} do not fit an array of {ndim} dimensions; export it again")
     # Axes may bear any name; those of more than one letter ("lifetime") are stacks of their own kind.
     return "".join(name if len(name) == 1 else "?" for name in names)
 

@@ -49,9 +49,7 @@ def decode_jpeg(path: Path) -> Decoded:
     height, width, n_samples = _walk_jpeg(path, data)
     check_size(path, (height, width))
     if n_samples not in (1, 3):
-        raise ImageError(
-            f"{path}: a JPEG with {n_samples} samples (such as CMYK) is not supported; convert it to RGB"
-        )
+        raise ImageError(f"{path}: a JPEG with {n_samples} samples (such as CMYK) is not supported; convert it to RGB")
     return Decoded(_channels_first(imagecodecs.jpeg_decode(data)), colour=True)
 
 

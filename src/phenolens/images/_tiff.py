@@ -76,9 +76,7 @@ def _only_series(path: Path, tif: TiffFile) -> TiffPageSeries:
     """Return the one image that the file holds."""
     series = tif.series
     if len(series) != 1:
-        raise ImageError(
-            f"{path}: the file holds {len(series)} images of different shapes; save one as its own file"
-        )
+        raise ImageError(f"{path}: the file holds {len(series)} images of different shapes; save one as its own file")
     # Where the OME metadata lies in, or speaks of, other files, nothing tells a channel here from a z-plane.
     if tif.is_ome and series[0].kind != "ome" and len(tif.pages) > 1:
         raise ImageError(
@@ -98,9 +96,7 @@ def _channel_axis(path: Path, shape: tuple[int, ...], axes: str) -> str:
             advice = "project the z-stack first" if axis == "Z" else "save one of them as its own file"
             raise ImageError(f"{path}: {length} {what} where a site has one; {advice}")
     if len(long) > 1:
-        raise ImageError(
-            f"{path}: both axes {' and '.join(long)} hold channels; save one gray page per channel"
-        )
+        raise ImageError(f"{path}: both axes {' and '.join(long)} hold channels; save one gray page per channel")
     return long[0] if long else ""
 
 

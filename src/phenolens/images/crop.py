@@ -1,7 +1,6 @@
 """Cut the patches of a site that a model sees."""
 
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from phenolens.errors import ImageError
 from phenolens.images.site import Site
+from phenolens.randomness import spawn
 
 _MODES = ("whole", "centre", "tiles", "random")
 
@@ -134,9 +134,7 @@ def tile_origins(height: int, width: int, size: int) -> NDArray[np.intp]:
 
 def _random_origins(site_id: str, height: int, width: int, crop: Crop) -> NDArray[np.intp]:
     """Draw the places anew for every site, so that neither order nor process matters."""
-    # hash() is salted per process; a digest is not.
-    digest = blake2b(site_id.encode(), digest_size=16).digest()
-    rng = np.random.default_rng(np.random.SeedSequence([crop.seed, *np.frombuffer(digest, "<u4").tolist()]))
+    rng = spawn(crop.seed, "crop", site_id)
     size = crop.size or 0
     room = (height - size + 1, width - size + 1)
     return rng.integers(room, size=(crop.count, 2), dtype=np.intp)

@@ -191,19 +191,13 @@ def _native(path: Path, samples: NDArray[Any]) -> NDArray[Any]:
         return samples.astype(np.uint8) * np.uint8(255)
     wider = _WIDER.get(dtype)
     if wider is None:
-        raise ImageError(
-            f"{path}: pixels of type {dtype} are not supported; save them as uint8, uint16 or float32"
-        )
+        raise ImageError(f"{path}: pixels of type {dtype} are not supported; save them as uint8, uint16 or float32")
     if dtype.itemsize == 8 and (samples.max() > _LARGEST_EXACT or samples.min() < -_LARGEST_EXACT):
-        raise ImageError(
-            f"{path}: {dtype} values beyond 2^53 cannot be kept exactly; save them as uint16 or float64"
-        )
+        raise ImageError(f"{path}: {dtype} values beyond 2^53 cannot be kept exactly; save them as uint16 or float64")
     return samples.astype(wider)
 
 
-def _channel_names(
-    path: Path, decoded: Decoded, n_channels: int, names: Sequence[str] | None
-) -> tuple[str, ...]:
+def _channel_names(path: Path, decoded: Decoded, n_channels: int, names: Sequence[str] | None) -> tuple[str, ...]:
     if names is not None:
         if len(names) != n_channels:
             raise ImageError(f"{path}: {n_channels} channels but {len(names)} names ({', '.join(names)})")

@@ -1,0 +1,122 @@
+"""Average precision of replicates against everything else, without ever holding the n x n similarities."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from phenolens.metrics.similarity import unit_rows
+
+_BLOCK_BYTES = 3 * 2**20
+_LANE = 8 * 240
+_TIE = 2e-6  # float32 cosines of equal directions differ by rounding: nearer than this they tie
+
+
+def replicate_retrieval(
+    x: NDArray[Any],
+    labels: NDArray[Any],
+    *,
+    candidate: NDArray[np.bool_] | None = None,
+    device: str = "cpu",
+) -> NDArray[np.float64]:
+    """Return the AP with which each row finds the rows of its label before the rows of all other labels.
+
+    Ties count in expectation, as in `average_precision`. Similarities are cosines, computed in blocks; for each
+    positive only the number of negatives above it and tied with it is kept.
+
+    Parameters
+    ----------
+    x
+        (n, d) vectors.
+    labels
+        (n,) label of each row.
+    candidate
+        (n,) mask of the rows that are queries, positives and negatives; all if None.
+    device
+        Where to compute.
+
+    Returns
+    -------
+    (n,) average precision; NaN for a row without positives or negatives, or that is no candidate.
+    """
+    rows = np.arange(len(x)) if candidate is None else np.flatnonzero(candidate)
+    result = np.full(len(x), np.nan)
+    codes = np.unique(np.asarray(labels)[rows], return_inverse=True)[1]
+    # Rows of one label stand together, so that the positives of a block of queries are slices.
+    order = np.argsort(codes, kind="stable")
+    result[rows[order]] = _sorted_retrieval(unit_rows(np.asarray(x)[rows[order]]), codes[order], device)
+    return result
+
+
+def _sorted_retrieval(unit: NDArray[np.float64], codes: NDArray[np.intp], device: str) -> NDArray[np.float64]:
+    n = len(unit)
+    padding = -n % _LANE
+    vectors = torch.from_numpy(np.pad(unit.astype(np.float32), ((0, padding), (0, 0)))).to(device)
+    counts = np.bincount(codes)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    harmonic = torch.from_numpy(np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])).to(device)
+    result = np.full(n, np.nan)
+    per_block = max(64, _BLOCK_BYTES // (4 * (n + padding)))
+    for size in np.unique(counts):
+        if size < 2 or size == n:
+            continue
+        # Queries whose label has equally many rows share the shape of their positives.
+        queries = np.flatnonzero(counts[codes] == size)
+        for first in range(0, len(queries), per_block):
+            block = queries[first : first + per_block]
+            own = torch.from_numpy(starts[codes[block]][:, None] + np.arange(size)).to(device)
+            result[block] = _block(vectors, n, torch.from_numpy(block).to(device), own, harmonic)
+    return result
+
+
+def _block(
+    vectors: torch.Tensor, n: int, query: torch.Tensor, own: torch.Tensor, harmonic: torch.Tensor
+) -> NDArray[np.float64]:
+    """Return the AP (q,) of queries whose label's rows, themselves included, are `own` (q, k + 1)."""
+    similarity = vectors[query] @ vectors.T
+    others = own[own != query[:, None]].view(len(query), -1)
+    positive = similarity.gather(1, others)
+    similarity.scatter_(1, own, -torch.inf)
+    similarity[:, n:] = -torch.inf
+    above = torch.stack([_count(similarity > s[:, None] + _TIE) for s in positive.unbind(1)], dim=1)
+    reach = torch.stack([_count(similarity >= s[:, None] - _TIE) for s in positive.unbind(1)], dim=1)
+    # Among the positives themselves; k is small here, so k x k is too.
+    gap = positive[:, :, None] - positive[:, None, :]
+    tied_positives = (gap.abs() <= _TIE).sum(1)
+    positives_above = (gap > _TIE).sum(1)
+    return expected_precision(above, reach - above, positives_above, tied_positives, harmonic).mean(1).cpu().numpy()
+
+
+def _count(mask: torch.Tensor) -> torch.Tensor:
+    """Return the number of True in each row of (q, n), n a multiple of `_LANE`.
+
+    Adding eight truth values at a time as one 64-bit word is several times faster than summing booleans; 240 words
+    add up before a byte could overflow.
+    """
+    words = mask.view(torch.int64).view(len(mask), -1, _LANE // 8).sum(2)
+    return words.view(torch.uint8).sum(1)
+
+
+def expected_precision(
+    negatives_above: torch.Tensor,
+    negatives_tied: torch.Tensor,
+    positives_above: torch.Tensor,
+    positives_tied: torch.Tensor,
+    harmonic: torch.Tensor,
+) -> torch.Tensor:
+    """Return the expected precision at each positive's place, over all orders of the items that tie with it.
+
+    Parameters
+    ----------
+    negatives_above, negatives_tied, positives_above, positives_tied
+        Counts of any one shape; `positives_tied` includes the positive itself.
+    harmonic
+        The harmonic numbers H(0) .. H(n).
+    """
+    rank = (negatives_above + positives_above).double()
+    tie = negatives_tied + positives_tied
+    span = harmonic[(negatives_above + positives_above + tie)] - harmonic[negatives_above + positives_above]
+    # Sum over places i = 1..t of (s + 1 + (i - 1) (p - 1) / (t - 1)) / (r + i), divided by t.
+    step = (positives_tied - 1) / (tie - 1).clamp(min=1)
+    return ((positives_above + 1) * span + step * (tie - (rank + 1) * span)) / tie
