@@ -52,8 +52,7 @@ def run(
     if as_json:
         _print_json({"report": str(out / "report.html"), "verdicts": results.verdicts})
         return
-    for verdict in results.verdicts:
-        typer.echo(f"- {verdict['claim']}")
+    _print_verdicts(results.verdicts)
     typer.echo(f"report: {out / 'report.html'}")
 
 
@@ -144,8 +143,7 @@ def evaluate(
         cells = (f"{row.value:.3f}", interval, f"{row.chance:.3f}", f"{row.n_units} {row.unit}s", row.caveat)
         table.add_row(row.encoder, row.profiling, *cells)
     _stdout.print(table)
-    for verdict in verdicts:
-        typer.echo(f"- {verdict['claim']}")
+    _print_verdicts(verdicts)
     for item in evaluation.skipped:
         typer.echo(f"skipped: {item.encoder}, {item.profiling}: {item.reason}", err=True)
 
@@ -228,6 +226,11 @@ def doctor(as_json: Json = False) -> None:
     for name, finding in findings.items():
         table.add_row(name, str(finding))
     _stdout.print(table)
+
+
+def _print_verdicts(verdicts: list[dict[str, Any]]) -> None:
+    for verdict in verdicts:
+        typer.echo(f"{verdict['task']}, {verdict['profiling']}: {verdict['claim']}")
 
 
 def _print_json(content: Any) -> None:

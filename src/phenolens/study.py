@@ -10,7 +10,7 @@ from typing import Any
 
 from anndata import AnnData
 
-from phenolens.datasets import NEGATIVE_CONTROL, Manifest, read_manifest
+from phenolens.datasets import NEGATIVE_CONTROL, Manifest, condition_names, read_manifest, treated
 from phenolens.diagnosis import compare_families, judge
 from phenolens.embedding import PROVENANCE, dataset_channels, embed_to_folder
 from phenolens.encoders import EncoderName, create_encoder, default_baselines, is_baseline
@@ -135,7 +135,8 @@ def _choose_encoders(recipe: Recipe, channels: Sequence[str]) -> tuple[list[str]
 
 def _describe_dataset(manifest: Manifest, channels: Sequence[str], recipe: Recipe) -> dict[str, Any]:
     table = manifest.table
-    groups = [column for task in recipe.tasks for column in task.columns if column in table]
+    groups = [column for task in recipe.tasks if not task.needs_controls for column in task.columns]
+    conditions = condition_names(table)[treated(table)] if "perturbation" in table else None
     return {
         "manifest": str(manifest.source),
         "manifest_hash": manifest.fingerprint,
@@ -143,7 +144,7 @@ def _describe_dataset(manifest: Manifest, channels: Sequence[str], recipe: Recip
         "n_wells": len(table.groupby(["plate", "well"])) if {"plate", "well"} <= set(table) else None,
         "n_plates": table["plate"].nunique() if "plate" in table else None,
         "channels": list(channels),
-        "n_perturbations": table["perturbation"].nunique() if "perturbation" in table else None,
+        "n_perturbations": None if conditions is None else conditions.nunique(),
         "n_negative_controls": int(manifest.controls.sum()),
         "groups": {column: int(table[column].nunique()) for column in dict.fromkeys(groups)},
     }

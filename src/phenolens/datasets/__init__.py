@@ -1,5 +1,12 @@
 """What was imaged: the manifest schema, and phantoms whose truth is known."""
 
-from phenolens.datasets.manifest import NEGATIVE_CONTROL, Manifest, ManifestRow, read_manifest
+from phenolens.datasets.manifest import (
+    NEGATIVE_CONTROL,
+    Manifest,
+    ManifestRow,
+    condition_names,
+    read_manifest,
+    treated,
+)
 
-__all__ = ["NEGATIVE_CONTROL", "Manifest", "ManifestRow", "read_manifest"]
+__all__ = ["NEGATIVE_CONTROL", "Manifest", "ManifestRow", "condition_names", "read_manifest", "treated"]

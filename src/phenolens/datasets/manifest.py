@@ -179,6 +179,30 @@ def read_manifest(
     return Manifest(table, path.parent, path, tuple(names) if names else None)
 
 
+def condition_names(table: pd.DataFrame) -> "pd.Series[str]":
+    """Return what was done to each row in a word: perturbation, dose and unit, e.g. ``wortmannin 62.5 nM``.
+
+    Parameters
+    ----------
+    table
+        Rows with a column `perturbation` and, where there is one, `dose` and `dose_unit`. A row without a perturbation
+        has an empty name.
+    """
+    name = table["perturbation"].astype(object).fillna("").astype(str)
+    if "dose" not in table:
+        return name
+    unit = table["dose_unit"].astype(object).fillna("") if "dose_unit" in table else ""
+    dose = table["dose"].map(lambda value: "" if pd.isna(value) else f" {value:g} ").astype(str)
+    return (name + dose + unit).str.rstrip()
+
+
+def treated(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which rows were given a perturbation: neither negative controls nor empty wells."""
+    if "role" not in table:
+        return pd.Series(data=True, index=table.index)
+    return ~table["role"].astype(object).isin([NEGATIVE_CONTROL, "empty"])
+
+
 def _read_table(path: Path) -> pd.DataFrame:
     """Read a table without guessing: in text files every cell stays text."""
     if not path.is_file():

@@ -77,7 +77,7 @@ def _judge_leak(task: Probe, answers: Sequence[Answer], every: Sequence[Answer],
     how = answers[0].profiling
     best, value = _means(answers).head(1).squeeze(axis=0).loc[["family", "value"]]
     leaked = answers[0].score.caveat.split(";")[0].removeprefix("leaking: ")
-    opening = f"The split '{task.split}' of {task.task} for {task.label} leaks: {leaked}"
+    opening = f"the random split leaks: {leaked}"
     honest = [
         answer
         for answer in every
@@ -95,7 +95,7 @@ def _judge_leak(task: Probe, answers: Sequence[Answer], every: Sequence[Answer],
     grouped = _means(honest).set_index("family").loc[best, "value"]
     claim = (
         f"{opening}. {best} scores {value:.2f} on it and {grouped:.2f} on unseen groups: "
-        f"{_effect(difference, low, high)}" + ("." if low > 0 else ", which is not above zero beyond doubt.")
+        f"{_effect(difference, low, high)}" + ("." if low > 0 else ", an interval that holds zero.")
     )
     return Verdict("leak", claim, difference, low, high, best, "", task.id, how)
 
@@ -109,9 +109,7 @@ def _judge_gain(answers: Sequence[Answer], comparisons: pd.DataFrame) -> list[Ve
     tested = means[~means["family"].map(is_baseline)]
     if baselines.empty:
         names = ", ".join(tested["family"])
-        claim = (
-            f"{_question(answers)}: no baseline was scored beside {names}; a score without its baselines is no finding."
-        )
+        claim = f"no baseline was scored beside {names}; a score without its baselines is no finding."
         return [Verdict("gain", claim, np.nan, np.nan, np.nan, names, "", task, how)]
     best = str(baselines["family"].iloc[0])
     if tested.empty:
@@ -121,9 +119,7 @@ def _judge_gain(answers: Sequence[Answer], comparisons: pd.DataFrame) -> list[Ve
         pair = pairs[(pairs["encoder"] == family) & (pairs["baseline"] == best)].iloc[0]
         difference, low, high = pair["difference"], pair["low"], pair["high"]
         relation = "beats" if low > 0 else "falls short of" if high < 0 else "cannot be told from"
-        claim = (
-            f"{_question(answers)}: {family} {relation} the best baseline, {best}: {_effect(difference, low, high)}."
-        )
+        claim = f"{family} {relation} the best baseline, {best}: {_effect(difference, low, high)}."
         verdicts.append(Verdict("gain", claim, difference, low, high, family, best, task, how))
     return verdicts
 
@@ -134,8 +130,10 @@ def _judge_baselines(best: str, baselines: pd.DataFrame, pairs: pd.DataFrame, an
     behind = pairs[(pairs["baseline"] == best) & (pairs["high"] >= 0)]
     tied = [family for family in baselines["family"] if family in set(behind["encoder"])]
     value, chance = baselines[["value", "chance"]].iloc[0]
-    claim = f"{_question(answers)}: the best baseline is {best} at {value:.2f} (chance {chance:.2f})" + (
-        f"; not to be told from it: {', '.join(tied)}." if tied else ", above every other beyond doubt."
+    claim = f"the best baseline is {best} at {value:.2f} (chance {chance:.2f})" + (
+        f"; not to be told from it: {', '.join(tied)}."
+        if tied
+        else "; its difference to every other has an interval above zero."
     )
     return Verdict("baselines", claim, value - chance, np.nan, np.nan, best, "", task, how)
 
@@ -146,10 +144,7 @@ def _judge_activity(answers: Sequence[Answer]) -> Verdict:
     own = [answer.score.units for answer in answers if answer.family == best]
     found = int(np.median([(units["p_adjusted"] <= _ALPHA).sum() for units in own]))
     total = len(own[0])
-    claim = (
-        f"{_question(answers)}: {best} tells {found} of {total} perturbations from controls "
-        f"(false discovery rate {_ALPHA:.0%})."
-    )
+    claim = f"{best} tells {found} of {total} perturbations from controls (false discovery rate {_ALPHA:.0%})."
     task, how = answers[0].task.id, answers[0].profiling
     return Verdict("activity", claim, found / total, np.nan, np.nan, best, "", task, how)
 
@@ -161,10 +156,6 @@ def _means(answers: Sequence[Answer]) -> pd.DataFrame:
         columns=["family", "value", "chance"],
     )
     return table.groupby("family", sort=False).mean().reset_index().sort_values("value", ascending=False)
-
-
-def _question(answers: Sequence[Answer]) -> str:
-    return f"{answers[0].task.id}, {answers[0].profiling}"
 
 
 def _effect(difference: float, low: float, high: float) -> str:

@@ -1,6 +1,5 @@
 """Images read, checked and cropped by worker processes, in batches that do not depend on their number."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from phenolens.cores import available_cores
 from phenolens.datasets import Manifest
 from phenolens.errors import ImageError
 from phenolens.images import Crop, crops, read_site
@@ -68,8 +68,7 @@ def _collate(items: list[tuple[int, Any]]) -> Batch:
 
 def default_workers() -> int:
     """Return half of the cores that this process may use: the other half runs the encoders."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(_MOST_WORKERS, cores // 2))
+    return max(1, min(_MOST_WORKERS, available_cores() // 2))
 
 
 def load_batches(

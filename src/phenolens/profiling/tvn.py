@@ -84,8 +84,8 @@ class TVN(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignor
             return float(self.shrinkage)
         if freedom < own.shape[1]:
             warnings.warn(
-                f"TVN: {len(own)} negative controls for {own.shape[1]} dimensions; their covariance is "
-                "shrunk towards a multiple of the identity",
+                f"TVN: {len(own)} negative controls are fewer than the dimensions; their covariance is shrunk "
+                "towards a multiple of the identity",
                 PhenolensWarning,
                 stacklevel=3,
             )

@@ -8,7 +8,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from phenolens.datasets import NEGATIVE_CONTROL
+from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import (
     average_precision,
@@ -99,18 +99,12 @@ class ReplicateRetrieval(BaseModel):
     def _describe(self, profiles: AnnData) -> pd.DataFrame:
         """Return name (perturbation and dose), plate, control and treated of each well."""
         obs = profiles.obs
-        name = required_column(profiles, "perturbation", self.id)
-        if "dose" in obs:
-            unit = obs["dose_unit"].astype(object).fillna("") if "dose_unit" in obs else ""
-            dose = obs["dose"].map(lambda value: "" if pd.isna(value) else f" {value:g} ").astype(str)
-            name = (name + dose + unit).str.rstrip()
+        required_column(profiles, "perturbation", self.id)
         if "role" not in obs and self.against == "controls":
             raise TaskNotApplicable(f"{self.id}: no column 'role' to tell negative controls by")
-        role = obs["role"].astype(object).fillna("treatment") if "role" in obs else "treatment"
-        wells = pd.DataFrame({"name": name, "role": role}, index=obs.index)
+        wells = pd.DataFrame({"name": condition_names(obs), "treated": treated(obs)}, index=obs.index)
         wells["plate"] = obs["plate"].astype(str) if "plate" in obs else ""
-        wells["control"] = wells["role"] == NEGATIVE_CONTROL
-        wells["treated"] = ~wells["control"] & (wells["role"] != "empty")
+        wells["control"] = (obs["role"] == NEGATIVE_CONTROL) if "role" in obs else False
         if self.against == "controls" and not wells["control"].any():
             raise TaskNotApplicable(f"{self.id}: no row has role '{NEGATIVE_CONTROL}'")
         return wells

@@ -1,0 +1,95 @@
+"""Optics and camera: from the light of one channel to the counts in its image."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+_SHARP_SIGMA = 1.0
+_HAZE_SIGMA = 9.0
+_HAZE = 0.16
+_ELECTRONS = 260.0
+_COUNTS_PER_ELECTRON = 4.0
+_READ_NOISE_ELECTRONS = 2.0
+_OFFSET = 100.0
+_CEILING = 4095
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """How one channel of one plate was stained and imaged.
+
+    Parameters
+    ----------
+    gain
+        Brightness of the stain relative to the screen's.
+    background
+        Light that comes from no cell, as a share of a typical cell's.
+    unevenness
+        Loss of illumination at the distance of half a field from the brightest point.
+    brightest
+        Where illumination is best (y, x), in half fields from the centre.
+    """
+
+    gain: float
+    background: float
+    unevenness: float
+    brightest: tuple[float, float]
+
+
+def draw_acquisition(rng: np.random.Generator) -> Acquisition:
+    """Draw how one channel of one plate happens to be stained and imaged."""
+    y, x = rng.normal(0.0, 0.25, 2)
+    return Acquisition(
+        gain=float(rng.lognormal(0.0, 0.14)),
+        background=float(0.09 * rng.lognormal(0.0, 0.25)),
+        unevenness=float(rng.uniform(0.05, 0.13)),
+        brightest=(float(y), float(x)),
+    )
+
+
+def photograph(
+    light: NDArray[np.float32], acquisition: Acquisition, margin: int, rng: np.random.Generator
+) -> NDArray[np.uint16]:
+    """Image the light of one channel: blur, uneven illumination, background, shot and read noise, 12-bit counts.
+
+    Parameters
+    ----------
+    light
+        Light sent out by field and margin, about 1 where there is stain, shape (size + 2 margin,) twice.
+    acquisition
+        How the plate was stained and imaged.
+    margin
+        Pixels to cut off on every side, after they have blurred into the field.
+    rng
+        Source of the noise.
+
+    Returns
+    -------
+    ndarray
+        Counts from 0 to 4095, shape (size, size).
+    """
+    seen = _blur(light)[margin:-margin, margin:-margin] * acquisition.gain + acquisition.background
+    electrons = _ELECTRONS * seen * _illumination(len(seen), acquisition)
+    counts = rng.poisson(np.maximum(electrons, 0.0)) + _READ_NOISE_ELECTRONS * rng.standard_normal(seen.shape)
+    return np.clip(np.rint(_OFFSET + _COUNTS_PER_ELECTRON * counts), 0, _CEILING).astype(np.uint16)
+
+
+def _illumination(size: int, acquisition: Acquisition) -> NDArray[np.float64]:
+    position = np.linspace(-1.0, 1.0, size)
+    y, x = acquisition.brightest
+    loss = acquisition.unevenness * ((position[:, None] - y) ** 2 + (position[None, :] - x) ** 2)
+    return np.asarray(1.0 / (1.0 + loss))
+
+
+def _blur(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Blur with a sharp Gaussian and a faint wide one: the focal plane and the haze from above and below it."""
+    shape = tuple(fft.next_fast_len(n, real=True) for n in light.shape)
+    fy = np.fft.fftfreq(shape[0])[:, None]
+    fx = np.fft.rfftfreq(shape[1])[None, :]
+    exponent = -2.0 * math.pi**2 * (fy**2 + fx**2)
+    transfer = (1.0 - _HAZE) * np.exp(exponent * _SHARP_SIGMA**2) + _HAZE * np.exp(exponent * _HAZE_SIGMA**2)
+    spectrum = fft.rfft2(light, s=shape) * transfer.astype(np.float32)
+    return np.asarray(fft.irfft2(spectrum, s=shape)[: light.shape[0], : light.shape[1]], dtype=np.float32)

@@ -1,0 +1,7 @@
+"""The results of a study on disk, and one self-contained HTML page made from them."""
+
+from phenolens.report.examples import write_examples
+from phenolens.report.render import write_report
+from phenolens.report.results import Results
+
+__all__ = ["Results", "write_examples", "write_report"]

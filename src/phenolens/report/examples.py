@@ -1,0 +1,102 @@
+"""Example images: what the numbers are about."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from phenolens.datasets import Manifest, condition_names
+from phenolens.errors import ImageError
+from phenolens.images import RGB, Site, nuclear_channel, read_site
+
+_MOST = 12
+_SIDE = 240
+# Blue for the nuclei, then colours that stay apart for most colour-blind readers.
+_COLOURS = ((0.2, 0.35, 1.0), (0.2, 0.9, 0.35), (1.0, 0.45, 0.1), (0.95, 0.3, 0.9), (0.9, 0.85, 0.2))
+
+
+def write_examples(manifest: Manifest, channels: Sequence[str], folder: Path) -> list[dict[str, str]]:
+    """Write one image for each of up to twelve perturbations or labels, all on the same intensity scale.
+
+    Parameters
+    ----------
+    manifest
+        The sites.
+    channels
+        The channels to show, each in its own colour.
+    folder
+        Where to write examples/*.png.
+
+    Returns
+    -------
+    Caption and file, relative to `folder`, of each.
+    """
+    chosen: list[tuple[str, Site]] = []
+    for name, row in _choose(manifest):
+        try:
+            site = read_site(manifest.images(row), manifest.names, site_id=str(manifest.table.index[row]))
+            chosen.append((name, site.select(channels)))
+        except ImageError:
+            continue  # the quarantine list has it
+    if not chosen:
+        return []
+    low, high = _intensity_range([site for _, site in chosen])
+    (folder / "examples").mkdir(parents=True, exist_ok=True)
+    examples = []
+    for number, (name, site) in enumerate(chosen):
+        file = f"examples/{number:02d}.png"
+        _to_picture(site, low, high).save(folder / file)
+        examples.append({"caption": " · ".join(part for part in (name, site.site_id) if part), "file": file})
+    return examples
+
+
+def _choose(manifest: Manifest) -> list[tuple[str, int]]:
+    """Return name and row of one site for each of up to twelve groups, spread over all, a control first."""
+    table = manifest.table
+    if "perturbation" in table:
+        names = condition_names(table)
+    elif "label" in table:
+        names = table["label"].fillna("")
+    else:
+        names = pd.Series("", index=table.index)
+    order = pd.DataFrame({"name": names.to_numpy(), "row": range(len(table)), "control": ~manifest.controls})
+    firsts = order.drop_duplicates("name").sort_values(["control", "row"], kind="stable")
+    if len(firsts) == 1:
+        firsts = order
+    spread = np.unique(np.linspace(0, len(firsts) - 1, min(_MOST, len(firsts))).astype(int))
+    return [(str(name), int(row)) for name, row in firsts[["name", "row"]].to_numpy()[spread]]
+
+
+def _intensity_range(sites: Sequence[Site]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the intensities (C,) shown as black and as full, the same for all sites."""
+    per_site = np.array([np.percentile(site.pixels, [1, 99.7], axis=(1, 2)) for site in sites])
+    low, high = np.median(per_site[:, 0], axis=0), per_site[:, 1].max(axis=0)
+    return low, np.maximum(high, low + 1e-6)
+
+
+def _to_picture(site: Site, low: NDArray[Any], high: NDArray[Any]) -> Image.Image:
+    if site.channels == RGB and site.pixels.dtype == np.uint8:
+        colour = np.moveaxis(site.pixels, 0, -1)
+    else:
+        scale = (slice(None), None, None)
+        shown = np.clip((site.pixels - low[scale]) / (high - low)[scale], 0, 1) ** 0.7
+        colour = 255 * np.clip(np.einsum("chw,ck->hwk", shown, _colours(site.channels)), 0, 1)
+    picture = Image.fromarray(colour.astype(np.uint8))
+    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    return picture
+
+
+def _colours(channels: Sequence[str]) -> NDArray[np.float64]:
+    """Return a colour (C, 3) for each channel; white if there is only one."""
+    if len(channels) == 1:
+        return np.ones((1, 3))
+    nuclei = nuclear_channel(channels)
+    order = sorted(range(len(channels)), key=lambda index: channels[index] != nuclei)
+    colours = np.empty((len(channels), 3))
+    for place, index in enumerate(order):
+        colours[index] = _COLOURS[place % len(_COLOURS)]
+    return colours

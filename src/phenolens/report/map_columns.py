@@ -1,0 +1,105 @@
+"""Which metadata a map can be coloured by, in the compact form that the page carries."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+_FIRST = ("perturbation", "role", "label", "plate", "batch", "well row", "well column", "dose")
+_HOVER = ("perturbation", "plate", "well")
+_NEVER = {"site_id", "image", "mask", "x", "y", "mpp", "dose_unit", "well"}
+_MOST_CATEGORIES = 60
+_MOST_PERTURBATIONS = 500
+_MISSING = "(missing)"
+
+
+def map_columns(obs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Pick the columns worth colouring by and encode them.
+
+    Columns of 2 to 60 categories become ``{"name", "kind": "category", "categories", "codes", "neutral"}``,
+    where ``neutral`` lists the codes of negative controls, drawn in grey. More perturbations than that get
+    ``"kind": "highlight"``: all grey until one is picked. Numbers become ``{"kind": "log" | "linear",
+    "values"}``, with None where there is none; doses are always on a log scale.
+
+    Parameters
+    ----------
+    obs
+        One row per point.
+    """
+    wide = obs.copy(deep=False)
+    if "well" in obs.columns:
+        parts = obs["well"].astype(str).str.extract(r"^([A-Za-z]{1,2})0*(\d{1,2})$")
+        if parts.notna().all(axis=None):
+            wide["well row"] = parts[0].str.upper()
+            wide["well column"] = parts[1].astype(int)
+    names = [c for c in _FIRST if c in wide.columns]
+    names += [str(c) for c in wide.columns if c not in names and c not in _NEVER and not str(c).startswith("image_")]
+    found = (_column(name, wide[name], obs) for name in names)
+    return [c for c in found if c is not None]
+
+
+def hover_columns(obs: pd.DataFrame) -> dict[str, Any]:
+    """Encode what is shown when a point is touched: the site, its perturbation, plate and well."""
+    return {
+        "site_id": [str(i) for i in obs.index],
+        "columns": [
+            {"name": name, "categories": labels, "codes": codes}
+            for name in _HOVER
+            if name in obs.columns
+            for labels, codes in [_encoded(obs[name])]
+        ],
+    }
+
+
+def _column(name: str, values: pd.Series, obs: pd.DataFrame) -> dict[str, Any] | None:
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if name == "dose" and numeric:
+        return _numbers(name, values, log=True)
+    distinct = int(values.nunique())
+    if distinct < 2 and not (distinct == 1 and values.isna().any()):
+        return None
+    if distinct <= _MOST_CATEGORIES and distinct < len(values):
+        labels, codes = _encoded(values)
+        neutral = _neutral(name, labels, codes, obs)
+        return {"name": name, "kind": "category", "categories": labels, "codes": codes, "neutral": neutral}
+    if name == "perturbation" and distinct <= _MOST_PERTURBATIONS:
+        labels, codes = _encoded(values)
+        return {"name": name, "kind": "highlight", "categories": labels, "codes": codes, "neutral": []}
+    if numeric and pd.api.types.is_float_dtype(values):
+        return _numbers(name, values, log=False)
+    return None
+
+
+def _numbers(name: str, values: pd.Series, *, log: bool) -> dict[str, Any] | None:
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    usable = np.isfinite(numbers) & ((numbers > 0) | (not log))
+    if len(np.unique(numbers[usable])) < 2:
+        return None
+    listed = [float(f"{v:.4g}") if ok else None for v, ok in zip(numbers, usable, strict=True)]
+    return {"name": name, "kind": "log" if log else "linear", "values": listed}
+
+
+def _encoded(values: pd.Series) -> tuple[list[str], list[int]]:
+    words = values.astype(object).where(values.notna(), _MISSING)
+    if pd.api.types.is_numeric_dtype(values):
+        order = [*sorted(values.dropna().unique().tolist()), *([_MISSING] if values.isna().any() else [])]
+    else:
+        words = words.map(str)
+        order = sorted(words.unique().tolist())
+    place = {value: i for i, value in enumerate(order)}
+    return [_label(v) for v in order], [place[v] for v in words]
+
+
+def _label(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _neutral(name: str, labels: list[str], codes: list[int], obs: pd.DataFrame) -> list[int]:
+    if name == "role":
+        return [i for i, label in enumerate(labels) if label in {"negative_control", "empty", _MISSING}]
+    grey = {i for i, label in enumerate(labels) if label == _MISSING}
+    if name == "perturbation" and "role" in obs.columns:
+        control = (obs["role"].astype(str) == "negative_control").to_numpy()
+        own = np.asarray(codes)
+        grey |= {i for i in range(len(labels)) if (own == i).any() and control[own == i].all()}
+    return sorted(grey)

@@ -1,0 +1,157 @@
+"""One folder of results in, one self-contained HTML page out."""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from phenolens.report import leftovers, text
+from phenolens.report.comparisons import matrices
+from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
+from phenolens.report.figures import script_json
+from phenolens.report.results import Results, write_whole
+from phenolens.report.scores import caveats_by_task, mark_title, task_scores
+from phenolens.report.summary import facts, findings, paragraph
+from phenolens.report.units import MAX_ROWS, task_units
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example image, or why it cannot be shown."""
+
+    caption: str
+    source: str
+    problem: str
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` into a results folder.
+
+    The page needs nothing but itself: the script, the style, the data and the images are inside, and a
+    content security policy forbids it to load anything or to run a script that is not its own. The same
+    results give the same bytes.
+
+    Parameters
+    ----------
+    folder
+        A folder that :meth:`phenolens.report.Results.save` wrote to, with ``embeddings/*.h5ad`` if a map
+        is wanted.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    PhenolensError
+        If the folder holds no readable results.
+    """
+    folder = Path(folder)
+    results = Results.load(folder)
+    page = folder / "report.html"
+    write_whole(page, _render(results, folder).encode())
+    return page
+
+
+def _render(results: Results, folder: Path) -> str:
+    tasks = task_scores(results.scores)
+    units = task_units(tasks, results.units)
+    maps = embedding_maps(folder, results.encoders)
+    drawn = bool(maps.families) or any(u.figure for u in units)
+    scripts = [_inline(get_plotlyjs())] if drawn else []
+    scripts.append(_asset("report.js"))
+    return (
+        _environment()
+        .get_template("template.html.j2")
+        .render(
+            results=results,
+            facts=facts(results.dataset),
+            paragraph=paragraph(results, tasks),
+            findings=findings(results, tasks),
+            tasks=tasks,
+            caveats=caveats_by_task(tasks),
+            matrices=matrices(results.comparisons, {t.task: t.higher_is_better for t in tasks}),
+            units=units,
+            max_rows=MAX_ROWS,
+            maps=maps,
+            maps_note=perplexity_note(),
+            map_counts=_map_counts(maps),
+            examples=[_example(folder, e) for e in results.examples],
+            skipped=leftovers.skipped(results.skipped),
+            quarantine=leftovers.quarantine(results.quarantine),
+            provenance=leftovers.provenance(results.provenance, results.dataset),
+            style=_asset("report.css"),
+            scripts=scripts,
+            script_hashes=[_digest(s) for s in scripts],
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("phenolens.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "breakable": text.breakable,
+        "number": text.number,
+        "interval": text.interval,
+        "count": text.count,
+        "script_json": script_json,
+    }
+    environment.globals |= {
+        "mark_title": mark_title,
+        "task_phrase": text.task_phrase,
+        "task_words": text.task_words,
+    }
+    return environment
+
+
+def _asset(name: str) -> Markup:
+    return _inline(files("phenolens.report").joinpath("templates", name).read_text(encoding="utf-8"))
+
+
+def _inline(source: str) -> Markup:
+    # Browsers hash what they parse, and parsing turns every line end into a line feed.
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    if re.search(r"</(script|style)|<!--", source, flags=re.IGNORECASE):
+        raise ValueError("a script or style that holds its own end tag cannot be inlined")
+    return Markup(source)  # noqa: S704 - ours or plotly's, never a stranger's
+
+
+def _digest(script: Markup) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _example(folder: Path, example: dict[str, Any]) -> Example:
+    caption, name = str(example.get("caption", "")), str(example.get("file", ""))
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        return Example(caption, "", f"{name} lies outside the results folder")
+    if not path.is_file():
+        return Example(caption, "", f"{name} is not there")
+    content = path.read_bytes()
+    if not content.startswith(_PNG):
+        return Example(caption, "", f"{name} is not a PNG image")
+    return Example(caption, "data:image/png;base64," + base64.b64encode(content).decode(), "")
+
+
+def _map_counts(maps: EmbeddingMaps) -> list[str]:
+    counts = dict.fromkeys(
+        f"{m['shown']:,} of {m['total']:,} sites" if m["shown"] < m["total"] else f"all {m['total']:,} sites"
+        for m in maps.data["maps"]
+    )
+    return list(counts)
