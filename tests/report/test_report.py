@@ -1,0 +1,133 @@
+"""The page: complete, self-contained, safe against hostile names, the same every time."""
+
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+from phenolens.errors import PhenolensError
+from phenolens.report import write_report
+
+HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+
+
+class Page(HTMLParser):
+    """Collects headings, what the page would fetch, and its scripts' and handlers' names."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.headings, self.fetched, self.handlers, self.ids = [], [], [], []
+        self._in_heading = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self._in_heading = tag in ("h1", "h2")
+        for name, value in attrs:
+            if name in ("src", "href", "data", "action", "srcset", "poster", "xlink:href"):
+                self.fetched.append(value or "")
+            if name.startswith("on"):
+                self.handlers.append((tag, name))
+            if name == "id":
+                self.ids.append(value)
+
+    def handle_data(self, data):
+        if self._in_heading and data.strip():
+            self.headings.append(data.strip())
+
+
+def text_of(folder):
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_every_section_is_there(study, make_results):
+    text = text_of(study)
+    page = Page(text)
+    assert page.headings[0] == make_results().name
+    for section in ("Findings", "Scores", "Gains over baselines", "Unit by unit", "Embedding map", "Example images"):
+        assert section in page.headings
+    for verdict in make_results().verdicts:
+        assert verdict["claim"].split(".")[0] in text
+    for said in ("the ER image is constant", "no instance masks are given", "leaking: 77 of 77 movies", "2.3.1"):
+        assert said in text
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_nothing_is_fetched_from_anywhere(study):
+    text = text_of(study)
+    assert all(target.startswith(("#", "data:")) for target in Page(text).fetched)
+    assert "@import" not in text
+    assert 'url("http' not in text
+    assert "url(http" not in text
+
+
+def test_images_are_inside(study):
+    assert text_of(study).count("data:image/png;base64,") >= 3
+
+
+def test_hostile_names_stay_text(tmp_path, make_results):
+    results = make_results()
+    scores = results.scores.assign(caveat=HOSTILE)
+    units = results.units.assign(unit=results.units["unit"] + HOSTILE)
+    verdicts = [{**verdict, "claim": HOSTILE} for verdict in results.verdicts]
+    make_results(
+        name=HOSTILE,
+        scores=scores,
+        units=units,
+        verdicts=verdicts,
+        skipped=[{"task": HOSTILE, "profiling": HOSTILE, "encoder": HOSTILE, "reason": HOSTILE}],
+        quarantine=[{"site_id": HOSTILE, "reason": HOSTILE}],
+        panel_missing=[HOSTILE],
+    ).save(tmp_path)
+    write_report(tmp_path)
+    page = Page(text_of(tmp_path))
+    assert "alert" not in "".join(page.fetched)
+    assert not [handler for handler in page.handlers if handler[1] == "onerror"]
+    assert '<script>alert("x")' not in text_of(tmp_path)
+    assert "&lt;script&gt;alert" in text_of(tmp_path)
+
+
+def test_the_same_results_give_the_same_bytes(study, tmp_path):
+    before = (study / "report.html").read_bytes()
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    write_report(copy)
+    assert (copy / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize("changes", ["no comparisons", "no extras", "nan", "many units"])
+def test_little_or_odd_results_still_make_a_page(tmp_path, make_results, changes):
+    results = make_results()
+    options = {
+        "no comparisons": {"comparisons": results.comparisons.iloc[:0]},
+        "no extras": {
+            "verdicts": [],
+            "skipped": [],
+            "quarantine": [],
+            "examples": [],
+            "panel_missing": [],
+        },
+        "nan": {"scores": results.scores.assign(low=float("nan"), high=float("nan"))},
+        "many units": {"n_units": 90},
+    }[changes]
+    make_results(**options).save(tmp_path)
+    page = write_report(tmp_path)
+    assert page.stat().st_size > 10_000
+    assert "Scores" in Page(text_of(tmp_path)).headings
+
+
+def test_example_files_outside_the_folder_are_not_read(tmp_path, make_results):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"\x89PNG secret")
+    folder = tmp_path / "study"
+    make_results(examples=[{"caption": "x", "file": "../secret.png"}]).save(folder)
+    try:
+        write_report(folder)
+    except PhenolensError:
+        return
+    assert "c2VjcmV0" not in text_of(folder)
+
+
+def test_a_folder_without_results_is_one_line(tmp_path):
+    with pytest.raises(PhenolensError, match="no results in") as caught:
+        write_report(tmp_path)
+    assert "\n" not in str(caught.value)
