@@ -250,6 +250,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a stated failure ends it with one line and exit code 1."""
     try:
         app(arguments)
-    except PhenolensError as error:
+    except (PhenolensError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)

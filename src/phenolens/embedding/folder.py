@@ -56,15 +56,15 @@ def embed_to_folder(
     settings = embedding_settings(manifest, channels, crop, precision)
     made = [create_encoder(name, channels, device=device, precision=precision) for name in encoders]
     paths = {encoder.name: folder / f"{EncoderName.parse(encoder.name).slug}.h5ad" for encoder in made}
+    listing = folder / "quarantine.csv"
     wanted = [
         encoder
         for encoder in made
-        if not is_current(
-            paths[encoder.name],
-            settings | {"encoder": encoder.name, "weights_hash": encoder.weights_hash},
+        if not listing.is_file()
+        or not is_current(
+            paths[encoder.name], settings | {"encoder": encoder.name, "weights_hash": encoder.weights_hash}
         )
     ]
-    listing = folder / "quarantine.csv"
     if wanted:
         _log.info("embedding %d sites with %d of %d encoders", len(manifest), len(wanted), len(made))
         new = embed(

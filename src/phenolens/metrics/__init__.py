@@ -1,6 +1,7 @@
 """Pure kernels: arrays in, numbers and per-unit values out. Nothing of Phenolens is imported here."""
 
 from phenolens.metrics.bootstrap import cluster_bootstrap, percentile_interval, stratified_mean
+from phenolens.metrics.label_retrieval import label_average_precision
 from phenolens.metrics.permutation import (
     benjamini_hochberg,
     replicate_average_precision,
@@ -15,6 +16,7 @@ __all__ = [
     "chance_average_precision",
     "cluster_bootstrap",
     "cosine_similarity",
+    "label_average_precision",
     "percentile_interval",
     "replicate_average_precision",
     "replicate_retrieval_p",

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import (
-    average_precision,
     benjamini_hochberg,
     chance_average_precision,
     cosine_similarity,
+    label_average_precision,
+    replicate_average_precision,
     replicate_retrieval_p,
 )
 from phenolens.profiling import FITTED_ON
@@ -80,10 +81,13 @@ class ReplicateRetrieval(BaseModel):
         wells = self._describe(profiles)
         x = np.asarray(profiles.X)
         counts = wells.loc[wells["treated"], "name"].value_counts(sort=False)
-        rows = [
-            (name, "", *self._score_one(x, wells, name, rng), 1.0)
-            for name in counts.index[counts >= _FEWEST_REPLICATES]
-        ]
+        replicated = counts[counts >= _FEWEST_REPLICATES]
+        scores = (
+            self._against_controls(x, wells, replicated, rng)
+            if self.against == "controls"
+            else self._against_others(x, wells, replicated)
+        )
+        rows = [(name, "", *score, 1.0) for name, score in zip(replicated.index, scores, strict=True)]
         table = pd.DataFrame(rows, columns=["unit", "stratum", "value", "chance", "p", "weight"])
         table = table[table["value"].notna()].reset_index(drop=True)
         if table.empty:
@@ -109,31 +113,35 @@ class ReplicateRetrieval(BaseModel):
             raise TaskNotApplicable(f"{self.id}: no row has role '{NEGATIVE_CONTROL}'")
         return wells
 
-    def _score_one(
-        self, x: NDArray[Any], wells: pd.DataFrame, name: str, rng: np.random.Generator
-    ) -> tuple[float, float, float]:
-        """Return mAP, chance and p of one perturbation; NaN where it has nothing to be ranked against."""
-        replicate = ((wells["name"] == name) & wells["treated"]).to_numpy()
-        plate = wells["plate"].to_numpy()
-        if self.against == "controls":
-            candidate = wells["control"].to_numpy() & np.isin(plate, plate[replicate])
-        else:
-            candidate = wells["treated"].to_numpy() & ~replicate
-        pool = np.flatnonzero(replicate | candidate)
-        replicate, plate = replicate[pool], plate[pool]
-        query = np.flatnonzero(replicate)
-        positive = np.tile(replicate, (len(query), 1))
-        positive[np.arange(len(query)), query] = False
-        negative = np.tile(~replicate, (len(query), 1))
-        if self.against == "controls":
-            negative &= plate[query][:, None] == plate
-        n_negative = negative.sum(axis=1)
-        if not n_negative.any():
-            return float("nan"), float("nan"), float("nan")
-        similarity = cosine_similarity(x[pool])
-        value = np.nanmean(average_precision(similarity[query], positive, negative))
-        chance = np.mean([chance_average_precision(len(query) - 1, int(n)) for n in n_negative if n])
-        p = float("nan")
-        if self.against == "controls":
-            p = replicate_retrieval_p(similarity, replicate, plate, n_permutations=self.n_permutations, rng=rng)
-        return float(value), float(chance), p
+    def _against_others(
+        self, x: NDArray[Any], wells: pd.DataFrame, replicated: "pd.Series[int]"
+    ) -> list[tuple[float, float, float]]:
+        """Return mAP, chance and an undefined p of each perturbation against all others."""
+        treated = wells["treated"].to_numpy()
+        ap = label_average_precision(x, wells["name"].to_numpy(), candidate=treated)
+        value = pd.Series(ap[treated]).groupby(wells.loc[treated, "name"].to_numpy()).mean()
+        total = int(treated.sum())
+        return [
+            (value[name], chance_average_precision(n - 1, total - n), float("nan")) for name, n in replicated.items()
+        ]
+
+    def _against_controls(
+        self, x: NDArray[Any], wells: pd.DataFrame, replicated: "pd.Series[int]", rng: np.random.Generator
+    ) -> list[tuple[float, float, float]]:
+        """Return mAP, chance and p of each perturbation against its plates' controls."""
+        name, plate = wells["name"].to_numpy(), wells["plate"].to_numpy()
+        treated, control = wells["treated"].to_numpy(), wells["control"].to_numpy()
+        scores = []
+        for perturbation, n in replicated.items():
+            own = treated & (name == perturbation)
+            pool = np.flatnonzero(own | (control & np.isin(plate, plate[own])))
+            n_controls = [int((control & (plate == p)).sum()) for p in plate[own]]
+            if not any(n_controls):
+                scores.append((float("nan"), float("nan"), float("nan")))
+                continue
+            similarity = cosine_similarity(x[pool])
+            value = replicate_average_precision(similarity, own[pool][None], plate[pool])[0]
+            chance = np.mean([chance_average_precision(n - 1, m) for m in n_controls if m])
+            p = replicate_retrieval_p(similarity, own[pool], plate[pool], n_permutations=self.n_permutations, rng=rng)
+            scores.append((float(value), float(chance), p))
+        return scores

@@ -1,4 +1,4 @@
-"""Average precision of replicates against everything else, without ever holding the n x n similarities."""
+"""Average precision of rows that share a label, against all others, without ever holding n x n similarities."""
 
 from typing import Any
 
@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 
 from phenolens.metrics.similarity import unit_rows
 
-_BLOCK_BYTES = 3 * 2**20
+_BLOCK_BYTES = 3 * 2**20  # of similarities, so that counting finds them in the cache
+_LEAST_ROWS = 64  # below this the matrix product is slow
 _LANE = 8 * 240
 _TIE = 2e-6  # float32 cosines of equal directions differ by rounding: nearer than this they tie
 
 
-def replicate_retrieval(
+def label_average_precision(
     x: NDArray[Any],
     labels: NDArray[Any],
     *,
     candidate: NDArray[np.bool_] | None = None,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
-    """Return the AP with which each row finds the rows of its label before the rows of all other labels.
+    """Return the average precision with which each row finds the rows of its label before all others.
 
     Ties count in expectation, as in `average_precision`. Similarities are cosines, computed in blocks; for each
     positive only the number of negatives above it and tied with it is kept.
@@ -39,17 +40,32 @@ def replicate_retrieval(
     Returns
     -------
     (n,) average precision; NaN for a row without positives or negatives, or that is no candidate.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many labels as rows, or `x` is not a matrix of finite numbers.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 0.1], [1.0, 0.0], [0.0, 1.0], [0.1, 1.0]])
+    >>> label_average_precision(x, np.array(["a", "a", "b", "b"]))
+    array([1., 1., 1., 1.])
     """
+    if len(labels) != len(x):
+        raise ValueError(f"{len(x)} rows but {len(labels)} labels")
     rows = np.arange(len(x)) if candidate is None else np.flatnonzero(candidate)
     result = np.full(len(x), np.nan)
+    if len(rows) < 2:
+        return result
     codes = np.unique(np.asarray(labels)[rows], return_inverse=True)[1]
     # Rows of one label stand together, so that the positives of a block of queries are slices.
     order = np.argsort(codes, kind="stable")
-    result[rows[order]] = _sorted_retrieval(unit_rows(np.asarray(x)[rows[order]]), codes[order], device)
+    result[rows[order]] = _sorted_average_precision(unit_rows(np.asarray(x)[rows[order]]), codes[order], device)
     return result
 
 
-def _sorted_retrieval(unit: NDArray[np.float64], codes: NDArray[np.intp], device: str) -> NDArray[np.float64]:
+def _sorted_average_precision(unit: NDArray[np.float64], codes: NDArray[np.intp], device: str) -> NDArray[np.float64]:
     n = len(unit)
     padding = -n % _LANE
     vectors = torch.from_numpy(np.pad(unit.astype(np.float32), ((0, padding), (0, 0)))).to(device)
@@ -57,7 +73,7 @@ def _sorted_retrieval(unit: NDArray[np.float64], codes: NDArray[np.intp], device
     starts = np.concatenate([[0], np.cumsum(counts)])
     harmonic = torch.from_numpy(np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])).to(device)
     result = np.full(n, np.nan)
-    per_block = max(64, _BLOCK_BYTES // (4 * (n + padding)))
+    per_block = max(_LEAST_ROWS, _BLOCK_BYTES // (4 * (n + padding)))
     for size in np.unique(counts):
         if size < 2 or size == n:
             continue
