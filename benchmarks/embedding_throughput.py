@@ -61,9 +61,7 @@ def main() -> None:
             for precision in ("fp32", "bf16"):
                 model = create_encoder(ENCODER, CHANNELS).model
                 bare_loop(model, precision)
-                rounds = [
-                    (embedding(manifest, precision), bare_loop(model, precision)) for _ in range(ROUNDS)
-                ]
+                rounds = [(embedding(manifest, precision), bare_loop(model, precision)) for _ in range(ROUNDS)]
                 row = {
                     "format": name,
                     "precision": precision,

@@ -138,7 +138,7 @@ def embed(
                 for part_rows, part in zip(torch.split(rows, batch_size), torch.split(pixels, batch_size), strict=True):
                     for encoder in made:
                         sums[encoder.name].add(part_rows.numpy(), part, channels)
-            bar.advance(task, batch_size)
+            bar.advance(task, batch.n_sites)
     if len(failures) == len(manifest):
         raise ImageError(f"{manifest.source}: no site gave an embedding; the first: {failures[0]}")
     settings = embedding_settings(manifest, channels, crop, precision) | {"device": device}

@@ -26,10 +26,13 @@ class Batch:
         Pairs of rows (T,), the manifest row of each crop, and pixels (T, C, h, w).
     failures
         Manifest row -> why it could not be read.
+    n_sites
+        How many sites it is made of, those that could not be read included.
     """
 
     stacks: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)
+    n_sites: int = 0
 
 
 class _SiteCrops(Dataset[Any]):
@@ -52,7 +55,7 @@ class _SiteCrops(Dataset[Any]):
 
 def _collate(items: list[tuple[int, Any]]) -> Batch:
     """Stack crops of equal shape and dtype; most data sets have one."""
-    batch = Batch()
+    batch = Batch(n_sites=len(items))
     alike: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
     for row, result in items:
         if isinstance(result, str):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from phenolens.metrics import cosine_similarity
 
@@ -29,7 +30,8 @@ def predict_linear(
     """
     model = LogisticRegression(class_weight="balanced", max_iter=_ITERATIONS, tol=1e-3, warm_start=True)
     predicted = []
-    with warnings.catch_warnings():
+    # These matrices are small: threads would spend several times the work on waiting for one another.
+    with warnings.catch_warnings(), threadpool_limits(1):
         # Where so weak a penalty does not converge, tuning sees what it is worth all the same.
         warnings.simplefilter("ignore", ConvergenceWarning)
         for penalty in penalties:

@@ -18,7 +18,7 @@ from phenolens.tasks.split import Split, SplitKind, describe_leak, make_splits
 
 _TUNING_FOLDS = 4
 _CLASSIFIERS: dict[str, tuple[Callable[..., NDArray[np.intp]], tuple[float, ...]]] = {
-    "linear-probe": (predict_linear, tuple(10.0**power for power in range(-5, 1))),
+    "linear-probe": (predict_linear, tuple(10.0**power for power in range(-4, 2))),
     "knn-probe": (predict_nearest, (1, 3, 5, 10, 20, 50)),
 }
 
