@@ -11,12 +11,12 @@ CONTROL = "DMSO"
 PERTURBATIONS: Mapping[str, Mapping[str, float]] = {
     "inactive_a": {},
     "inactive_b": {},
-    "fewer_cells": {"count": 0.66},
-    "brighter": {"intensity": 1.22},
-    "larger_nuclei": {"nuclear_area": 1.18},
-    "rounder": {"elongation": 0.86},
-    "coarse_texture": {"texture": 1.25},
-    "clustered": {"clustering": 4.0},
+    "fewer_cells": {"count": 0.5},
+    "brighter": {"intensity": 1.4},
+    "larger_nuclei": {"nuclear_area": 1.4},
+    "rounder": {"elongation": 0.8},
+    "coarse_texture": {"texture": 1.6},
+    "clustered": {"clustering": 8.0},
 }
 """Each perturbation and what it multiplies: one factor at most, so that its truth can be told from the others."""
 
