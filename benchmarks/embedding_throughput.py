@@ -59,9 +59,9 @@ def main() -> None:
         for precision in ("fp32", "bf16"):
             encoder = create_encoder(ENCODER, CHANNELS, precision=precision)
             bare_loop(encoder.model, precision)
-            rounds = [
-                (embedding(manifest, encoder, precision), bare_loop(encoder.model, precision)) for _ in range(ROUNDS)
-            ]
+            rounds = []
+            for _ in range(ROUNDS):
+                rounds.append((embedding(manifest, encoder, precision), bare_loop(encoder.model, precision)))
             row = {
                 "precision": precision,
                 "embed_sites_per_second": round(statistics.median(one for one, _ in rounds), 1),
@@ -72,7 +72,9 @@ def main() -> None:
             print(row, flush=True)
             rows.append(row)
     result = {
-        "what": f"{ENCODER}, {len(CHANNELS)} channels of 256 px uint8, uncompressed TIFF, {N_SITES} sites, batch {BATCH}",
+        "encoder": ENCODER,
+        "images": f"{N_SITES} sites, {len(CHANNELS)} channels of 256 px, uint8, uncompressed TIFF",
+        "batch": BATCH,
         "machine": f"{torch.get_num_threads()} cores, {torch.backends.cpu.get_cpu_capability()}",
         "python": platform.python_version(),
         "torch": torch.__version__,
