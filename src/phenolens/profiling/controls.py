@@ -1,9 +1,11 @@
-"""What the profilers share: centring and scaling on negative controls, within each batch if asked."""
+"""What the profilers share: how they are fitted on negative controls, and scaling on those of each batch."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from phenolens.errors import ProfilingError
 
@@ -41,6 +43,59 @@ def check_batch(x: NDArray[Any], batch: NDArray[Any] | None) -> NDArray[Any]:
     if batch.shape != (len(x),):
         raise ProfilingError(f"{len(x)} profiles but {len(batch)} batch labels")
     return batch
+
+
+class ControlProfiler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A scikit-learn transformer that is fitted on the negative controls among the profiles, batch by batch.
+
+    A profiler implements `_fit` and `_transform`, which get checked arrays.
+    """
+
+    def fit(
+        self,
+        X: Any,
+        y: None = None,
+        *,
+        controls: NDArray[Any] | None = None,
+        batch: NDArray[Any] | None = None,
+    ) -> Self:
+        """Learn from the controls among `X`.
+
+        Parameters
+        ----------
+        X
+            (n, d) profiles.
+        y
+            Ignored.
+        controls
+            (n,) mask of negative controls; all rows if None.
+        batch
+            (n,) batch of each row; one batch if None.
+
+        Raises
+        ------
+        ProfilingError
+            If there are too few controls, in all or in a batch.
+        """
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        self._fit(X, check_controls(X, controls), check_batch(X, batch))
+        return self
+
+    def transform(self, X: Any, *, batch: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the profiles (n, k) of `X` (n, d), each row treated as its batch was."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self._transform(X, check_batch(X, batch))
+
+    def fit_transform(self, X: Any, y: None = None, **fit_params: Any) -> NDArray[Any]:
+        """Fit to `X` and return its profiles; takes what `fit` takes."""
+        return self.fit(X, y, **fit_params).transform(X, batch=fit_params.get("batch"))
+
+    def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batch: NDArray[Any]) -> None:
+        raise NotImplementedError
+
+    def _transform(self, x: NDArray[Any], batch: NDArray[Any]) -> NDArray[Any]:
+        raise NotImplementedError
 
 
 class ControlScaler:
