@@ -50,6 +50,7 @@ def embed_to_folder(
         If more sites failed than allowed; everything has been written by then.
     """
     folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)  # before hours of work, not after
     crop = crop or Crop()
     channels = dataset_channels(manifest, channels)
     device = resolve_device(device)
