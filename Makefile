@@ -35,7 +35,7 @@ docs: $(VENV)/.installed
 # constraints.txt pins what the results in docs/ and benchmarks/ were made with.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,peers]'
 	touch $@
 
 clean:

@@ -54,10 +54,10 @@ def test_variables_of_our_own_are_filled_in_and_no_others(tmp_path, monkeypatch)
         ({"tasks": []}, "tasks: list should have at least 1 item"),
         ({"tasks": [{"task": "probing"}]}, "tasks.0: input tag 'probing'"),
         ({"tasks": [{"task": "linear-probe"}]}, "tasks.0.linear-probe.label: field required"),
-        ({"profiling": ["zca"]}, "profiling.0: input should be 'raw', 'pca-centre-scale' or 'tvn'"),
+        ({"profiling": ["zca"]}, "profiling.0: value error, no profiling 'zca'"),
         ({"embedding": {"batch_size": 0}}, "embedding.batch_size: input should be greater"),
         ({"embedding": {"max_failed": 2}}, "embedding.max_failed"),
-        ({"dataset": {}}, "dataset.manifest: field required"),
+        ({"dataset": {}}, "dataset: value error, give either a manifest of images or tables of vectors"),
         ({"seeds": "many"}, "seeds: input should be a valid integer"),
     ],
 )

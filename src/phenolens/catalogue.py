@@ -3,14 +3,11 @@
 from typing import Literal
 
 from phenolens.encoders import list_encoders
+from phenolens.profiling import PROFILERS, RAW
 from phenolens.tasks import TASKS
 
 _DATASETS = {"cells": "a simulated fluorescence screen whose truth is known: phenolens simulate cells"}
-_PROFILERS = {
-    "raw": "wells as the mean of their sites, nothing more",
-    "pca-centre-scale": "principal components, centred and scaled on each plate's negative controls",
-    "tvn": "typical variation normalisation: each plate's controls centred and scaled, all whitened",
-}
+_RAW = "wells as the mean of their sites, nothing more"
 
 
 def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> dict[str, str]:
@@ -22,4 +19,11 @@ def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> di
         }
     if what == "tasks":
         return {name: task.contract.question for name, task in TASKS.items()}
-    return _DATASETS if what == "datasets" else _PROFILERS
+    if what == "datasets":
+        return _DATASETS
+    return {RAW: _RAW, **{name: _first_line(profiler) for name, profiler in PROFILERS.items()}}
+
+
+def _first_line(documented: type) -> str:
+    """Return the first sentence of a docstring, without its full stop."""
+    return str(documented.__doc__).strip().splitlines()[0].removesuffix(".")

@@ -102,50 +102,116 @@ def embed(
 def evaluate(
     embeddings: Annotated[list[Path], typer.Argument(help=".h5ad, .parquet, .csv or .npz files.")],
     task: Annotated[str, typer.Option(help="The question; see: phenolens ls tasks.")],
-    label: Annotated[str | None, typer.Option(help="Column that a probe predicts.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column that a probe predicts, or of mechanisms.")] = None,
     group: Annotated[str | None, typer.Option(help="Column that must not straddle a split.")] = None,
     split: Annotated[str | None, typer.Option(help="grouped or random.")] = None,
     against: Annotated[str | None, typer.Option(help="controls or others, for retrieval.")] = None,
-    profiling: Annotated[list[str] | None, typer.Option(help="raw, pca-centre-scale, tvn; repeat.")] = None,
+    relations: Annotated[list[Path] | None, typer.Option(help="Table of known relations, or a folder; repeat.")] = None,
+    translate: Annotated[Path | None, typer.Option(help="Table: perturbation, its name in the relations.")] = None,
+    target: Annotated[list[str] | None, typer.Option(help="Column of numbers to predict; repeat.")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="Any other option of the task, name=value; repeat.")] = None,
+    profiling: Annotated[
+        list[str] | None, typer.Option(help="raw, tvn, ...; see: phenolens ls profilers; repeat.")
+    ] = None,
+    batch_by: Annotated[list[str] | None, typer.Option(help="Column of batches for profiling; repeat.")] = None,
+    features: Annotated[
+        list[str] | None, typer.Option(help="Feature column or pattern such as feat_*; repeat.")
+    ] = None,
+    missing: Annotated[
+        Literal["refuse", "rows", "features", "median"], typer.Option(help="What to do about missing values.")
+    ] = "refuse",
+    perturbation: Annotated[str | None, typer.Option(help="Column that names perturbations.")] = None,
+    perturbation_type: Annotated[str | None, typer.Option(help="Column: crispr, orf, compound, sirna.")] = None,
+    dose: Annotated[str | None, typer.Option(help="Column of doses.")] = None,
+    role: Annotated[str | None, typer.Option(help="Column that tells controls from treatments.")] = None,
+    negative_control: Annotated[
+        list[str] | None, typer.Option(help="Role, or perturbation, that is a negative control; repeat.")
+    ] = None,
+    plate: Annotated[str | None, typer.Option(help="Column of plates.")] = None,
+    well: Annotated[str | None, typer.Option(help="Column of wells.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Column of batches.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of permutations and bootstrap.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Ask one question of embeddings, also of your own; several files are compared."""
-    from phenolens.diagnosis import compare_families, judge  # noqa: PLC0415
-    from phenolens.embedding import PROVENANCE, read_embeddings  # noqa: PLC0415
+    from phenolens.diagnosis import compare_families, judge, rank_families  # noqa: PLC0415
+    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings  # noqa: PLC0415
     from phenolens.tasks import evaluate as evaluate_tasks  # noqa: PLC0415
     from phenolens.tasks import make_task  # noqa: PLC0415
 
-    options = {"label": label, "group": group, "split": split, "against": against}
-    question = make_task(task, **{key: value for key, value in options.items() if value is not None})
-    read = {str((file := read_embeddings(path)).uns[PROVENANCE]["encoder"]): file for path in embeddings}
+    named = {
+        "label": label,
+        "group": group,
+        "split": split,
+        "against": against,
+        "relations": relations,
+        "translate": translate,
+        "targets": target,
+    }
+    options: dict[str, object] = {key: value for key, value in named.items() if value is not None}
+    question = make_task(task, **options, **_parse_options(option or []))
+    columns = {
+        "perturbation": perturbation,
+        "perturbation_type": perturbation_type,
+        "dose": dose,
+        "role": role,
+        "plate": plate,
+        "well": well,
+        "batch": batch,
+    }
+    read = {}
+    for path in embeddings:
+        file = read_embeddings(
+            path,
+            columns={key: value for key, value in columns.items() if value is not None},
+            features=features,
+            metadata=[*question.columns, *(batch_by or [])],
+            missing=missing,
+        )
+        if negative_control:
+            file.obs = mark_controls(file.obs, negative_control, path)
+        read[str(file.uns[PROVENANCE]["encoder"])] = file
     if len(read) < len(embeddings):
         raise PhenolensError(f"{len(embeddings)} files hold embeddings of {len(read)} encoders: {', '.join(read)}")
-    evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], seed=seed)
+    evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], batch_by=batch_by, seed=seed)
     if not evaluation.answers:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
-    scores = evaluation.scores()
     comparisons = compare_families(evaluation, seed=seed)
     verdicts = [asdict(verdict) for verdict in judge(evaluation, comparisons, seed=seed)]
     if as_json:
         _print_json(
             {
-                "scores": [{**row, "interval": [row.pop("low"), row.pop("high")]} for row in scores.to_dict("records")],
+                "scores": evaluation.summaries(),
+                "ranks": rank_families(evaluation, seed=seed).to_dict("records"),
                 "comparisons": comparisons.to_dict("records"),
                 "verdicts": verdicts,
                 "skipped": [asdict(item) for item in evaluation.skipped],
             }
         )
         return
-    table = Table("encoder", "profiling", "value", "95 % interval", "chance", "units", "caveat")
-    for row in scores.itertuples():
-        interval = f"{row.low:.3f} .. {row.high:.3f}"
-        cells = (f"{row.value:.3f}", interval, f"{row.chance:.3f}", f"{row.n_units} {row.unit}s", row.caveat)
-        table.add_row(row.encoder, row.profiling, *cells)
+    table = Table("encoder", "profiling", "", "value", "95 % interval", "chance", "units", "caveat")
+    for answer in evaluation.summaries():
+        for part, row in {"": answer, **answer.get("sources", {}), **answer.get("targets", {})}.items():
+            interval = " .. ".join(f"{limit:.3f}" for limit in row["interval"])
+            shown = (answer["encoder"], answer["profiling"]) if not part else ("", "")
+            units = f"{row['n_units']} {answer['unit']}s"
+            table.add_row(
+                *shown, part, f"{row['value']:.3f}", interval, f"{row['chance']:.3f}", units, row.get("caveat", "")
+            )
     _stdout.print(table)
     _print_verdicts(verdicts)
     for item in evaluation.skipped:
         typer.echo(f"skipped: {item.encoder}, {item.profiling}: {item.reason}", err=True)
+
+
+def _parse_options(texts: list[str]) -> dict[str, str]:
+    options = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise PhenolensError(f"--option takes name=value, not '{text}'")
+        options[name.replace("-", "_")] = value
+    return options
 
 
 @app.command()
@@ -197,20 +263,19 @@ def validate(
 ) -> None:
     """Check a recipe and its data set, or a manifest, before any work starts."""
     from phenolens.datasets import read_manifest  # noqa: PLC0415
-    from phenolens.errors import ManifestError  # noqa: PLC0415
     from phenolens.recipe import read_recipe  # noqa: PLC0415
-    from phenolens.study import open_dataset  # noqa: PLC0415
+    from phenolens.study import check_dataset  # noqa: PLC0415
 
-    is_recipe = file.suffix in (".yaml", ".yml")
-    manifest = open_dataset(read_recipe(file)) if is_recipe else read_manifest(file)
-    missing = manifest.missing_files()
-    if missing:
-        more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise ManifestError(f"{manifest.source}: {'; '.join(missing[:3])}{more}")
+    if file.suffix in (".yaml", ".yml"):
+        source, n_sites = check_dataset(read_recipe(file))
+    else:
+        manifest = read_manifest(file)
+        manifest.check_files()
+        source, n_sites = str(manifest.source), len(manifest)
     if as_json:
-        _print_json({"valid": True, "manifest": str(manifest.source), "n_sites": len(manifest)})
+        _print_json({"valid": True, "manifest": source, "n_sites": n_sites})
         return
-    typer.echo(f"valid: {file}; {len(manifest)} sites in {manifest.source}")
+    typer.echo(f"valid: {file}; {n_sites} sites in {source}")
 
 
 @app.command()

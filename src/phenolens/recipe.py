@@ -3,15 +3,16 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from phenolens.embedding import Missing
 from phenolens.encoders import EncoderName, find_encoder
-from phenolens.errors import RecipeError
+from phenolens.errors import ProfilingError, RecipeError
 from phenolens.images import Crop
-from phenolens.profiling import Profiling
+from phenolens.profiling import parse_profiling
 from phenolens.tasks import AnyTask
 
 # A stranger's recipe must not be able to read secrets from the environment.
@@ -24,31 +25,69 @@ def _is_encoder(name: str) -> str:
     return name
 
 
+def _is_profiling(how: str) -> str:
+    try:
+        parse_profiling(how)
+    except ProfilingError as error:
+        raise ValueError(str(error)) from error
+    return how
+
+
 EncoderText = Annotated[str, AfterValidator(_is_encoder)]
+ProfilingText = Annotated[str, AfterValidator(_is_profiling)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class TableSection(_Section):
+    """A table of ready-made vectors, taken as one encoder's.
+
+    Attributes
+    ----------
+    file
+        .h5ad, .parquet, .csv or .npz; relative paths start at the recipe's folder.
+    features
+        The feature columns, also as patterns such as ``feat_*``; the numeric rest if None.
+    missing
+        What is done about missing values, as in `read_embeddings`.
+    """
+
+    file: Path
+    features: tuple[str, ...] | None = None
+    missing: Missing = "refuse"
+
+
 class DatasetSection(_Section):
-    """The manifest and how to read it.
+    """Images, by their manifest; or tables of ready-made vectors; and how to read either.
 
     Attributes
     ----------
     manifest
         Path of the manifest; relative paths start at the recipe's folder.
+    tables
+        Name of an encoder -> the table of its vectors. A table that is named like a baseline is one.
     columns, values, names
         As in `read_manifest`.
     channels
         The channels to use, in this order; all if None.
     """
 
-    manifest: Path
+    manifest: Path | None = None
+    tables: dict[str, TableSection] = {}
     columns: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
     names: tuple[str, ...] | None = None
     channels: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.manifest is None) == (not self.tables):
+            raise ValueError("give either a manifest of images or tables of vectors")
+        if self.tables and (self.names or self.channels):
+            raise ValueError("tables of vectors have no channels")
+        return self
 
 
 class EmbeddingSection(_Section):
@@ -90,7 +129,9 @@ class Recipe(_Section):
     embedding
         How images are embedded.
     profiling
-        The ways of post-processing, the same for every encoder.
+        The ways of post-processing, the same for every encoder; see `parse_profiling`.
+    batch_by
+        The metadata columns that tell the batches of post-processing apart; the plate if None.
     tasks
         The questions.
     seed
@@ -103,9 +144,16 @@ class Recipe(_Section):
     baselines: list[EncoderText] | None = None
     seeds: int = Field(3, ge=1)
     embedding: EmbeddingSection = EmbeddingSection()
-    profiling: list[Profiling] = Field(["raw"], min_length=1)
+    profiling: list[ProfilingText] = Field(["raw"], min_length=1)
+    batch_by: tuple[str, ...] | None = None
     tasks: list[AnyTask] = Field(min_length=1)
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _tables_bring_their_vectors(self) -> Self:
+        if self.dataset.tables and (self.encoders or self.baselines):
+            raise ValueError("encoders and baselines need images; the tables are the encoders of this study")
+        return self
 
     def as_yaml(self) -> str:
         """Return the recipe with every default written out."""
@@ -141,9 +189,21 @@ def read_recipe(path: str | Path) -> Recipe:
         recipe = Recipe.model_validate(_fill_in(content, path))
     except ValidationError as error:
         raise RecipeError(f"{path}: {_describe(error)}") from error
-    manifest = path.parent / recipe.dataset.manifest
-    dataset = recipe.dataset.model_copy(update={"manifest": manifest})
-    return recipe.model_copy(update={"dataset": dataset})
+    return _located(recipe, path.parent)
+
+
+def _located(section: Any, folder: Path) -> Any:
+    """Return a recipe or a part of it with relative paths starting at the recipe's folder."""
+    if isinstance(section, Path):
+        return folder / section
+    if isinstance(section, BaseModel):
+        # What a recipe does not set stays unset: model_copy validates nothing again.
+        return section.model_copy(update={name: _located(value, folder) for name, value in section})
+    if isinstance(section, dict):
+        return {key: _located(value, folder) for key, value in section.items()}
+    if isinstance(section, list | tuple):
+        return type(section)(_located(item, folder) for item in section)
+    return section
 
 
 def _fill_in(value: Any, path: Path) -> Any:

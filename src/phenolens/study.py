@@ -1,20 +1,23 @@
 """A study from recipe to report: embed, profile, ask, diagnose, write down; and go on where it stopped."""
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from anndata import AnnData
 
 from phenolens.datasets import NEGATIVE_CONTROL, Manifest, condition_names, read_manifest, treated
 from phenolens.diagnosis import compare_families, judge
-from phenolens.embedding import PROVENANCE, dataset_channels, embed_to_folder
+from phenolens.embedding import PROVENANCE, dataset_channels, embed_to_folder, read_embeddings
 from phenolens.encoders import EncoderName, create_encoder, default_baselines, is_baseline
-from phenolens.errors import EncoderError, ManifestError, PhenolensError, did_you_mean
+from phenolens.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
+from phenolens.profiling import parse_profiling
 from phenolens.recipe import Recipe
 from phenolens.report import Results, write_examples, write_report
 from phenolens.tasks import Skipped, evaluate
@@ -22,6 +25,19 @@ from phenolens.tasks import Skipped, evaluate
 _VERSIONS = ("phenolens", "torch", "timm", "numpy", "scikit-learn", "scikit-image", "anndata")
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Material:
+    """What the questions of a study are asked of, and how it came about."""
+
+    embeddings: Mapping[str, AnnData]
+    dataset: dict[str, Any]
+    panel: Sequence[str]
+    skipped: list[Skipped] = field(default_factory=list)
+    quarantine: Mapping[str, str] = field(default_factory=dict)
+    examples: list[dict[str, str]] = field(default_factory=list)
+    device: str = "none"
 
 
 def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
@@ -46,7 +62,63 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         embedded by then is kept.
     """
     out = Path(out)
-    manifest = open_dataset(recipe)
+    material = _read_tables(recipe) if recipe.dataset.tables else _embed_images(recipe, out, progress)
+    _log.info("asking %d tasks of %d encoders", len(recipe.tasks), len(material.embeddings))
+    evaluation = evaluate(
+        material.embeddings,
+        recipe.tasks,
+        profilings=recipe.profiling,
+        batch_by=recipe.batch_by,
+        seed=recipe.seed,
+    )
+    if not evaluation.answers:
+        raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
+    comparisons = compare_families(evaluation, seed=recipe.seed)
+    present = {EncoderName.parse(name).family for name in material.embeddings}
+    results = Results(
+        name=recipe.name,
+        dataset=material.dataset,
+        encoders=_describe_encoders(material.embeddings),
+        panel_missing=[name for name in material.panel if name not in present],
+        scores=evaluation.scores(),
+        units=evaluation.units(),
+        comparisons=comparisons,
+        verdicts=[asdict(verdict) for verdict in judge(evaluation, comparisons, seed=recipe.seed)],
+        skipped=[asdict(item) for item in (*material.skipped, *evaluation.skipped)],
+        quarantine=[{"site_id": key, "reason": reason} for key, reason in material.quarantine.items()],
+        examples=material.examples,
+        provenance={
+            "versions": {package: version(package) for package in _VERSIONS},
+            "recipe": recipe.as_yaml(),
+            "seed": recipe.seed,
+            "precision": recipe.embedding.precision,
+            "device": material.device,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+    results.save(out)
+    write_report(out)
+    return results
+
+
+def check_dataset(recipe: Recipe) -> tuple[str, int]:
+    """Check that a recipe's images or tables are there and have what it asks of them; return source and rows.
+
+    Raises
+    ------
+    PhenolensError
+        If a file, a column or the negative controls are missing.
+    """
+    if recipe.dataset.tables:
+        embeddings = _read_tables(recipe).embeddings
+        return ", ".join(embeddings), max(len(vectors) for vectors in embeddings.values())
+    manifest = _open_manifest(recipe)
+    manifest.check_files()
+    return str(manifest.source), len(manifest)
+
+
+def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
+    manifest = _open_manifest(recipe)
     channels = dataset_channels(manifest, recipe.dataset.channels)
     names, skipped = _choose_encoders(recipe, channels)
     embedded = embed_to_folder(
@@ -57,64 +129,80 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         progress=progress,
         **dict(recipe.embedding),
     )
-    _log.info("asking %d tasks of %d encoders", len(recipe.tasks), len(names))
-    evaluation = evaluate(embedded.embeddings, recipe.tasks, profilings=recipe.profiling, seed=recipe.seed)
-    if not evaluation.answers:
-        raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
-    comparisons = compare_families(evaluation, seed=recipe.seed)
-    panel = default_baselines(len(channels))
-    present = {EncoderName.parse(name).family for name in names}
-    results = Results(
-        name=recipe.name,
-        dataset=_describe_dataset(manifest, channels, recipe),
-        encoders=_describe_encoders(embedded.embeddings),
-        panel_missing=[name for name in panel if name not in present],
-        scores=evaluation.scores(),
-        units=evaluation.units(),
-        comparisons=comparisons,
-        verdicts=[asdict(verdict) for verdict in judge(evaluation, comparisons, seed=recipe.seed)],
-        skipped=[asdict(item) for item in (*skipped, *evaluation.skipped)],
-        quarantine=[{"site_id": key, "reason": reason} for key, reason in embedded.quarantine.items()],
-        examples=write_examples(manifest, channels, out),
-        provenance={
-            "versions": {package: version(package) for package in _VERSIONS},
-            "recipe": recipe.as_yaml(),
-            "seed": recipe.seed,
-            "precision": recipe.embedding.precision,
-            "device": str(next(iter(embedded.embeddings.values())).uns[PROVENANCE]["device"]),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
+    description = {
+        "manifest": str(manifest.source),
+        "manifest_hash": manifest.fingerprint,
+        "channels": list(channels),
+        **_describe_rows(manifest.table, recipe),
+    }
+    return _Material(
+        embedded.embeddings,
+        description,
+        default_baselines(len(channels)),
+        skipped,
+        embedded.quarantine,
+        write_examples(manifest, channels, out),
+        str(next(iter(embedded.embeddings.values())).uns[PROVENANCE]["device"]),
     )
-    results.save(out)
-    write_report(out)
-    return results
 
 
-def open_dataset(recipe: Recipe) -> Manifest:
-    """Read a recipe's manifest and check that it has what the recipe asks of it.
-
-    Raises
-    ------
-    ManifestError
-        If a column or the negative controls are missing.
-    """
+def _read_tables(recipe: Recipe) -> _Material:
+    """Read ready-made vectors; the panel's untrained networks cannot be run on them and stay missing."""
     dataset = recipe.dataset
+    asked = {column for task in recipe.tasks for column in task.columns} | set(recipe.batch_by or ())
+    embeddings = {}
+    for name, table in dataset.tables.items():
+        vectors = read_embeddings(
+            table.file,
+            columns=dataset.columns,
+            values=dataset.values,
+            features=table.features,
+            metadata=sorted(asked),
+            missing=table.missing,
+        )
+        vectors.uns[PROVENANCE]["encoder"] = name
+        _check_questions(recipe, vectors.obs, str(table.file))
+        embeddings[name] = vectors
+    files = sorted({table.file for table in dataset.tables.values()})
+    description = {
+        "manifest": ", ".join(map(str, files)),
+        "manifest_hash": hashlib.sha256(b"".join(_digest(file) for file in files)).hexdigest()[:16],
+        "channels": [],
+        **_describe_rows(next(iter(embeddings.values())).obs, recipe),
+    }
+    return _Material(embeddings, description, default_baselines(1))
+
+
+def _digest(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def _open_manifest(recipe: Recipe) -> Manifest:
+    dataset = recipe.dataset
+    if dataset.manifest is None:
+        raise RecipeError(f"{recipe.name}: has no manifest of images")
     manifest = read_manifest(dataset.manifest, columns=dataset.columns, values=dataset.values, names=dataset.names)
+    _check_questions(recipe, manifest.table, str(manifest.source))
+    return manifest
+
+
+def _check_questions(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
+    """Refuse, before any work starts, a recipe that asks for columns or controls that the data have not."""
     for task in recipe.tasks:
         for column in task.columns:
-            if column not in manifest.table:
+            if column not in table:
                 raise ManifestError(
-                    f"{manifest.source}: no column '{column}', which the task {task.id} needs"
-                    f"{did_you_mean(column, manifest.table.columns)}"
+                    f"{source}: no column '{column}', which the task {task.id} needs"
+                    f"{did_you_mean(column, table.columns)}"
                 )
-    needing: list[str] = [how for how in recipe.profiling if how != "raw"]
+    needing = [how for how in recipe.profiling if any(step.on_controls for step in parse_profiling(how))]
     needing += [task.id for task in recipe.tasks if task.needs_controls]
-    if needing and not manifest.controls.any():
+    if needing and not ("role" in table and (table["role"] == NEGATIVE_CONTROL).any()):
         raise ManifestError(
-            f"{manifest.source}: no row has role '{NEGATIVE_CONTROL}', which {' and '.join(needing)} need; "
+            f"{source}: no row has role '{NEGATIVE_CONTROL}', which {' and '.join(needing)} need; "
             "fill in the column 'role', or leave them out of the recipe"
         )
-    return manifest
 
 
 def _choose_encoders(recipe: Recipe, channels: Sequence[str]) -> tuple[list[str], list[Skipped]]:
@@ -133,19 +221,15 @@ def _choose_encoders(recipe: Recipe, channels: Sequence[str]) -> tuple[list[str]
     return list(dict.fromkeys(seeded)), skipped
 
 
-def _describe_dataset(manifest: Manifest, channels: Sequence[str], recipe: Recipe) -> dict[str, Any]:
-    table = manifest.table
+def _describe_rows(table: pd.DataFrame, recipe: Recipe) -> dict[str, Any]:
     groups = [column for task in recipe.tasks if not task.needs_controls for column in task.columns]
     conditions = condition_names(table)[treated(table)] if "perturbation" in table else None
     return {
-        "manifest": str(manifest.source),
-        "manifest_hash": manifest.fingerprint,
         "n_sites": len(table),
-        "n_wells": len(table.groupby(["plate", "well"])) if {"plate", "well"} <= set(table) else None,
+        "n_wells": len(table.groupby(["plate", "well"], observed=True)) if {"plate", "well"} <= set(table) else None,
         "n_plates": table["plate"].nunique() if "plate" in table else None,
-        "channels": list(channels),
         "n_perturbations": None if conditions is None else conditions.nunique(),
-        "n_negative_controls": int(manifest.controls.sum()),
+        "n_negative_controls": int((table["role"] == NEGATIVE_CONTROL).sum()) if "role" in table else 0,
         "groups": {column: int(table[column].nunique()) for column in dict.fromkeys(groups)},
     }
 
@@ -157,8 +241,8 @@ def _describe_encoders(embeddings: Mapping[str, AnnData]) -> list[dict[str, Any]
             "family": EncoderName.parse(name).family,
             "baseline": is_baseline(name),
             "dim": vectors.n_vars,
-            "weights_hash": str(vectors.uns[PROVENANCE]["weights_hash"]),
-            "sites_per_second": float(vectors.uns[PROVENANCE]["sites_per_second"]),
+            "weights_hash": str(vectors.uns[PROVENANCE].get("weights_hash", "")),
+            "sites_per_second": vectors.uns[PROVENANCE].get("sites_per_second"),
         }
         for name, vectors in embeddings.items()
     ]

@@ -54,5 +54,8 @@ def test_refusals(tmp_path):
     with pytest.raises(EmbeddingError, match="2 rows and 0 features"):
         read_embeddings(tmp_path / "t.csv")
     pd.DataFrame({"a": ["x", "y"], "f": [1.0, np.nan]}).to_csv(tmp_path / "n.csv", index=False)
-    with pytest.raises(EmbeddingError, match="1 of 2 rows hold NaN or infinite features, the first is row '1'"):
+    with pytest.raises(
+        EmbeddingError,
+        match="1 of 2 rows, 1 of 1 features have NaN or infinite values, the first is row '1', feature 'f'",
+    ):
         read_embeddings(tmp_path / "n.csv")

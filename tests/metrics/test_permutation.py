@@ -5,45 +5,28 @@ from itertools import combinations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.stats import false_discovery_control, kstest
+from scipy.stats import chisquare, false_discovery_control, kstest
 
 from phenolens.metrics import (
-    average_precision,
     benjamini_hochberg,
-    cosine_similarity,
-    replicate_average_precision,
+    draw_sets,
+    mean_defined,
+    permutation_p,
     replicate_retrieval_p,
+    set_average_precision,
 )
 
 
-def test_statistic_equals_a_loop_over_queries():
-    rng = np.random.default_rng(0)
-    similarity = cosine_similarity(rng.normal(size=(9, 4)))
-    plates = np.array([0, 0, 0, 1, 1, 1, 1, 0, 1])
-    replicate = np.zeros(9, bool)
-    replicate[[0, 3, 4]] = True
-    expected = []
-    for query in np.flatnonzero(replicate):
-        positive = replicate & (np.arange(9) != query)
-        negative = ~replicate & (plates == plates[query])
-        expected.append(average_precision(similarity[[query]], positive[None], negative[None])[0])
-    assert_allclose(replicate_average_precision(similarity, replicate[None], plates), [np.mean(expected)])
-
-
 def test_enumeration_equals_a_count_over_combinations():
-    rng = np.random.default_rng(1)
-    similarity = cosine_similarity(rng.normal(size=(8, 3)))
-    plates = np.zeros(8)
-    replicate = np.arange(8) < 3
+    x, plates = np.random.default_rng(1).normal(size=(8, 3)), np.zeros(8)
 
     def statistic(members):
-        labels = np.isin(np.arange(8), members)
-        return replicate_average_precision(similarity, labels[None], plates)[0]
+        return set_average_precision(x, np.array([members]))[0].mean()
 
     observed = statistic([0, 1, 2])
-    expected = np.mean([statistic(c) >= observed - 1e-12 for c in combinations(range(8), 3)])
-    p = replicate_retrieval_p(similarity, replicate, plates, rng=np.random.default_rng(0))
-    assert_allclose(p, expected)
+    expected = np.mean([statistic(c) >= observed - 1e-9 for c in combinations(range(8), 3)])
+    value, p = replicate_retrieval_p(x, np.arange(8) < 3, plates, rng=np.random.default_rng(0))
+    assert_allclose((value, p), (observed, expected))
 
 
 @pytest.mark.parametrize("controls_per_plate", [(12, 12), (5, 20)])
@@ -53,8 +36,8 @@ def test_p_is_uniform_on_noise_whatever_the_number_of_controls(controls_per_plat
     replicate = np.arange(len(plates)) < 4
     p = []
     for _ in range(300):
-        similarity = cosine_similarity(rng.normal(size=(len(plates), 8)))
-        p.append(replicate_retrieval_p(similarity, replicate, plates, n_permutations=199, rng=rng))
+        x = rng.normal(size=(len(plates), 8))
+        p.append(replicate_retrieval_p(x, replicate, plates, n_permutations=199, rng=rng)[1])
     assert kstest(p, "uniform").pvalue > 0.01
     assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.09
 
@@ -64,21 +47,51 @@ def test_p_is_small_for_an_effect_and_never_zero():
     x = rng.normal(size=(20, 6))
     replicate = np.arange(20) < 4
     x[replicate] += 10
-    p = replicate_retrieval_p(
-        cosine_similarity(x), replicate, np.zeros(20), n_permutations=200, rng=np.random.default_rng(0)
-    )
+    p = replicate_retrieval_p(x, replicate, np.zeros(20), n_permutations=200, rng=np.random.default_rng(0))[1]
     assert 0 < p <= 2 / 201
 
 
 def test_a_constant_representation_has_p_one():
-    p = replicate_retrieval_p(np.ones((10, 10)), np.arange(10) < 3, np.zeros(10), rng=np.random.default_rng(0))
+    p = replicate_retrieval_p(np.ones((10, 3)), np.arange(10) < 3, np.zeros(10), rng=np.random.default_rng(0))[1]
     assert p == 1.0
 
 
 def test_without_controls_on_its_plates_there_is_no_p():
-    plates = np.array([0, 0, 1, 1, 1])
-    p = replicate_retrieval_p(np.ones((5, 5)), np.array([1, 1, 0, 0, 0], bool), plates, rng=np.random.default_rng(0))
-    assert np.isnan(p)
+    plates, replicate = np.array([0, 0, 1, 1, 1]), np.array([1, 1, 0, 0, 0], bool)
+    assert np.isnan(replicate_retrieval_p(np.eye(5), replicate, plates, rng=np.random.default_rng(0))).all()
+
+
+@pytest.mark.parametrize(("size", "k"), [(6, 2), (6, 4)])
+def test_every_set_is_drawn_equally_often(size, k):
+    rng = np.random.default_rng(5)
+    parts = [draw_sets([np.arange(size)], [k], 14, rng) for _ in range(300)]
+    assert not any(exact for _, exact in parts)
+    sets = np.concatenate([drawn for drawn, _ in parts])
+    counts = np.unique(np.sort(sets, axis=1), axis=0, return_counts=True)[1]
+    assert len(counts) == 15
+    assert chisquare(counts).pvalue > 0.001
+
+
+def test_few_sets_are_enumerated_and_too_many_members_refused():
+    rng = np.random.default_rng(6)
+    sets, exact = draw_sets([np.array([3, 4, 5]), np.array([7, 8])], [2, 1], 6, rng)
+    assert exact
+    assert sorted(map(tuple, sets.tolist())) == [(a, b, c) for a, b in ((3, 4), (3, 5), (4, 5)) for c in (7, 8)]
+    with pytest.raises(ValueError, match="3 distinct rows cannot be drawn from 2"):
+        draw_sets([np.arange(2)], [3], 10, rng)
+
+
+def test_p_counts_the_observed_statistic_and_drops_nan():
+    null = np.array([0.1, 0.2, np.nan, 0.3])
+    assert permutation_p(0.25, null) == 2 / 4
+    assert permutation_p(0.3, null, exact=True) == 1 / 3
+    assert permutation_p(9.0, null) == 1 / 4
+    assert np.isnan(permutation_p(float("nan"), null))
+    assert np.isnan(permutation_p(0.2, np.array([np.nan])))
+
+
+def test_mean_defined():
+    assert_allclose(mean_defined(np.array([[1, 3], [np.nan, 5], [np.nan, np.nan]])), [2, 5, np.nan])
 
 
 def test_benjamini_hochberg_equals_scipy_and_skips_nan():

@@ -92,6 +92,7 @@ def tables(n_units: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
                             "chance": chance,
                             "low": v.mean() - spread,
                             "high": v.mean() + spread,
+                            "detectable": spread,
                             "n_units": n,
                         }
                         | {"higher_is_better": True, "caveat": caveat}
@@ -112,6 +113,7 @@ def tables(n_units: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
                         "low": d.mean() - half,
                         "high": d.mean() + half,
                         "n_units": n,
+                        "detectable": half,
                     }
     return pd.DataFrame(scores), pd.DataFrame(units), pd.DataFrame(pairs)
 

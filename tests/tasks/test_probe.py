@@ -143,3 +143,45 @@ def test_unknown_tasks_and_options():
         make_task("linear-probe")
     with pytest.raises(PhenolensError, match="option 'split'"):
         make_task("linear-probe", label="label", split="by movie")
+
+
+def labelled(rng, n=240, d=12, gap=1.0):
+    kind, group = np.arange(n) % 3, np.arange(n) % 12
+    x = rng.normal(size=(n, d)) + gap * np.eye(3, d)[kind]
+    obs = pd.DataFrame({"kind": [f"k{i}" for i in kind], "movie": [f"m{i}" for i in group]})
+    obs.index = [f"r{i}" for i in range(n)]
+    return AnnData(x.astype("f4"), obs=obs)
+
+
+@pytest.mark.parametrize("task", ["linear-probe", "ridge-probe", "knn-probe"])
+def test_more_shots_teach_more(task):
+    rng = np.random.default_rng(20)
+    data = labelled(rng, gap=2.0)
+    curve = [make_task(task, label="kind", shots=shots).score(data, rng).value for shots in (1, 5, 40)]
+    assert curve[0] < curve[2]
+    assert curve[2] > 0.7
+
+
+def test_ridge_and_logistic_agree_on_what_is_plain():
+    rng = np.random.default_rng(21)
+    data = labelled(rng, gap=6.0)
+    assert make_task("ridge-probe", label="kind", group="movie").score(data, rng).value > 0.95
+
+
+def test_principal_components_bring_encoders_to_one_size():
+    rng = np.random.default_rng(22)
+    data = labelled(rng, d=60)
+    data.X = data.X + 2 * np.tile(np.eye(3)[np.arange(240) % 3], 20)
+    task = make_task("linear-probe", label="kind", pca=5)
+    assert task.id == "linear-probe:kind|PCA 5"
+    assert task.score(data, rng).value > 0.8
+    assert make_task("linear-probe", label="kind", pca=500).score(data, rng).value > 0.8
+
+
+def test_rows_without_a_label_are_left_out_in_the_open():
+    rng = np.random.default_rng(23)
+    data = labelled(rng)
+    data.obs["kind"] = data.obs["kind"].astype(object).where(np.arange(240) > 9, None)
+    score = make_task("linear-probe", label="kind").score(data, rng)
+    assert "10 of 240 rows have no value in 'kind' and are left out" in score.caveat
+    assert score.n_units == 230

@@ -5,8 +5,9 @@ from phenolens.datasets.manifest import (
     Manifest,
     ManifestRow,
     condition_names,
+    map_columns,
     read_manifest,
     treated,
 )
 
-__all__ = ["NEGATIVE_CONTROL", "Manifest", "ManifestRow", "condition_names", "read_manifest", "treated"]
+__all__ = ["NEGATIVE_CONTROL", "Manifest", "ManifestRow", "condition_names", "map_columns", "read_manifest", "treated"]

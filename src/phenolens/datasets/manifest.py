@@ -142,6 +142,12 @@ class Manifest:
             if not (self.root / name).exists()
         ]
 
+    def check_files(self) -> None:
+        """Raise `ManifestError` naming the first image files that are not there, if any is not."""
+        if missing := self.missing_files():
+            more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise ManifestError(f"{self.source}: {'; '.join(missing[:3])}{more}")
+
 
 def read_manifest(
     path: str | Path,
@@ -170,7 +176,7 @@ def read_manifest(
         If the file cannot be read or a row breaks the schema; the message names row and column.
     """
     path = Path(path)
-    table = _map_columns(_read_table(path), columns or {}, path)
+    table = map_columns(_read_table(path), columns or {}, path)
     for column, mapping in (values or {}).items():
         if column not in table:
             raise ManifestError(f"{path}: values are given for column '{column}', which it does not have")
@@ -221,8 +227,14 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise ManifestError(f"{path}: cannot be read as a table: {reason}") from error
 
 
-def _map_columns(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
-    """Add the manifest columns that are another column of the file, or a text filled from several."""
+def map_columns(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
+    """Add the columns that are another column of the table, or a text filled from several, such as ``{plate}_{well}``.
+
+    Raises
+    ------
+    ManifestError
+        If the table lacks a column that is named.
+    """
     source = table.copy()
     for column, origin in columns.items():
         needed = re.findall(r"{([^{}]+)}", origin) or [origin]

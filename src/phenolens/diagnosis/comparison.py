@@ -7,11 +7,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.encoders import is_baseline
-from phenolens.metrics import cluster_bootstrap, percentile_interval, stratified_mean
+from phenolens.metrics import (
+    cluster_bootstrap,
+    minimum_detectable_effect,
+    percentile_interval,
+    stratified_mean,
+    tie_groups,
+)
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation
 
-COLUMNS = ("task", "profiling", "encoder", "baseline", "difference", "low", "high", "n_units")
+COLUMNS = ("task", "profiling", "encoder", "baseline", "difference", "low", "high", "n_units", "detectable")
 _KEY = ["unit", "stratum"]
 _N_DRAWS = 2000
 
@@ -32,7 +38,8 @@ def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
     Returns
     -------
     One row per task, profiling, encoder family and baseline family: the paired difference (encoder minus
-    baseline), its 95 % cluster-bootstrap interval over the units that both have, and their number.
+    baseline), its 95 % cluster-bootstrap interval over the units that both have, their number, and the smallest
+    difference that so many units find four times in five.
     """
     rows: list[tuple[object, ...]] = []
     for (task, how), answers in _by_question(evaluation.answers).items():
@@ -42,7 +49,7 @@ def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
             for family in families:
                 if family != baseline:
                     rng = spawn(seed, "comparison", task, how)
-                    difference = paired_difference(values[family], values[baseline], rng)
+                    difference = paired_difference(values[family], values[baseline], rng, order=answers[0].score.order)
                     rows.append((task, how, family, baseline, *difference))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -59,9 +66,9 @@ def family_values(answers: Sequence[Answer]) -> dict[str, pd.DataFrame]:
 
 
 def paired_difference(
-    one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator
-) -> tuple[float, float, float, int]:
-    """Return the difference one - other over the units that both have, its 95 % interval, and their number.
+    one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator, *, order: int = 1
+) -> tuple[float, float, float, int, float]:
+    """Return the difference one - other over the units that both have, its 95 % interval, their number, and power.
 
     Parameters
     ----------
@@ -69,18 +76,53 @@ def paired_difference(
         Values and weights by (unit, stratum), as `family_values` gives them.
     rng
         The source of randomness.
+    order
+        How many units each value involves; see `Score`.
+
+    Returns
+    -------
+    Difference, limits, number of units, and the smallest difference that they find four times in five.
     """
     both = one.join(other, how="inner", lsuffix="_one", rsuffix="_other")
     values: NDArray[np.float64] = both[["value_one", "value_other"]].to_numpy()
     units, strata = (both.index.get_level_values(level).to_numpy() for level in _KEY)
     n_units = len(np.unique(units))
     if n_units < 2:
-        return float("nan"), float("nan"), float("nan"), n_units
+        return float("nan"), float("nan"), float("nan"), n_units, float("nan")
     weights = both["weight_one"].to_numpy()
     mean = stratified_mean(values, weights, strata)
-    draws = cluster_bootstrap(values, units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
-    low, high = percentile_interval(draws[:, 0] - draws[:, 1])
-    return float(mean[0] - mean[1]), low, high, n_units
+    drawn = cluster_bootstrap(values, units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
+    difference = float(mean[0] - mean[1])
+    draws = difference + order * (drawn[:, 0] - drawn[:, 1] - difference)
+    low, high = percentile_interval(draws)
+    return difference, low, high, n_units, minimum_detectable_effect(float(draws.std()))
+
+
+def rank_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
+    """Rank the encoder families on every question, with ties: those that cannot be told from a group's best share it.
+
+    Returns
+    -------
+    One row per task, profiling and family: its value over the units that all families have, and its rank group.
+    """
+    rows: list[tuple[object, ...]] = []
+    for (task, how), answers in _by_question(evaluation.answers).items():
+        families = family_values(answers)
+        table = pd.concat({name: own["value"] for name, own in families.items()}, axis=1, join="inner")
+        if table.empty:
+            continue
+        weights = next(iter(families.values()))["weight"].reindex(table.index).to_numpy()
+        units, strata = (table.index.get_level_values(level).to_numpy() for level in _KEY)
+        score = answers[0].score
+        mean = stratified_mean(table.to_numpy(), weights, strata)
+        rng = spawn(seed, "ranks", task, how)
+        drawn = cluster_bootstrap(table.to_numpy(), units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
+        draws = mean + score.order * (drawn - mean)
+        sign = 1 if score.higher_is_better else -1
+        groups = tie_groups(sign * draws, sign * mean)
+        rows += [(task, how, name, *pair) for name, pair in zip(table, zip(mean, groups, strict=True), strict=True)]
+    ranked = pd.DataFrame(rows, columns=["task", "profiling", "family", "value", "rank_group"])
+    return ranked.sort_values(["task", "profiling", "rank_group"], kind="stable", ignore_index=True)
 
 
 def _by_question(answers: Sequence[Answer]) -> dict[tuple[str, str], list[Answer]]:

@@ -24,7 +24,7 @@ class Verdict:
     kind
         ``leak``: a split lets groups straddle. ``gain``: an encoder against the best baseline.
         ``baselines``: which baselines are best. ``activity``: how many perturbations can be told from
-        controls.
+        controls. ``nuisance``: how well batch, plate or position can be read off.
     claim
         The sentence.
     effect, low, high
@@ -35,7 +35,7 @@ class Verdict:
         The question.
     """
 
-    kind: Literal["leak", "gain", "baselines", "activity"]
+    kind: Literal["leak", "gain", "baselines", "activity", "nuisance"]
     claim: str
     effect: float
     low: float
@@ -66,6 +66,9 @@ def judge(evaluation: Evaluation, comparisons: pd.DataFrame, *, seed: int = 0) -
         if isinstance(task, Probe) and any(answer.score.caveat.startswith("leaking") for answer in answers):
             verdicts.append(_judge_leak(task, answers, evaluation.answers, seed))
             continue  # a leaking score supports no claim about encoders
+        if not answers[0].score.higher_is_better:
+            verdicts.append(_judge_nuisance(answers))
+            continue
         verdicts += _judge_gain(answers, comparisons)
         if isinstance(task, ReplicateRetrieval) and task.against == "controls":
             verdicts.append(_judge_activity(answers))
@@ -91,7 +94,7 @@ def _judge_leak(task: Probe, answers: Sequence[Answer], every: Sequence[Answer],
         return Verdict("leak", claim, np.nan, np.nan, np.nan, best, "", task.id, how)
     rng = spawn(seed, "leak", task.id, how)
     leaking, unseen = family_values(answers)[best], family_values(honest)[best]
-    difference, low, high, _ = paired_difference(leaking, unseen, rng)
+    difference, low, high, *_ = paired_difference(leaking, unseen, rng)
     grouped = _means(honest).set_index("family").loc[best, "value"]
     claim = (
         f"{opening}. {best} scores {value:.2f} on it and {grouped:.2f} on unseen groups: "
@@ -147,6 +150,16 @@ def _judge_activity(answers: Sequence[Answer]) -> Verdict:
     claim = f"{best} tells {found} of {total} perturbations from controls (false discovery rate {_ALPHA:.0%})."
     task, how = answers[0].task.id, answers[0].profiling
     return Verdict("activity", claim, found / total, np.nan, np.nan, best, "", task, how)
+
+
+def _judge_nuisance(answers: Sequence[Answer]) -> Verdict:
+    """Say which family reveals most of a nuisance, and whether that is more than chance."""
+    family, value, chance = _means(answers).iloc[0][["family", "value", "chance"]]
+    low, high = np.mean([(answer.low, answer.high) for answer in answers if answer.family == family], axis=0)
+    task, how = answers[0].task.id, answers[0].profiling
+    relation = "reveals it" if low > chance else "does not reveal it beyond chance"
+    claim = f"{family} {relation}: {answers[0].score.metric} {value:.2f} [{low:.2f}, {high:.2f}], chance {chance:.2f}."
+    return Verdict("nuisance", claim, value - chance, low - chance, high - chance, family, "", task, how)
 
 
 def _means(answers: Sequence[Answer]) -> pd.DataFrame:

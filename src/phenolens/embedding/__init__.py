@@ -3,15 +3,17 @@
 from phenolens.embedding.embed import PROVENANCE, Embedded, dataset_channels, embed
 from phenolens.embedding.folder import embed_to_folder
 from phenolens.embedding.loader import default_workers
-from phenolens.embedding.store import read_embeddings, write_embeddings
+from phenolens.embedding.store import Missing, mark_controls, read_embeddings, write_embeddings
 
 __all__ = [
     "PROVENANCE",
     "Embedded",
+    "Missing",
     "dataset_channels",
     "default_workers",
     "embed",
     "embed_to_folder",
+    "mark_controls",
     "read_embeddings",
     "write_embeddings",
 ]

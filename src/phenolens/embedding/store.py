@@ -1,18 +1,26 @@
 """Embeddings on disk: written as .h5ad, read from what people have."""
 
 import os
-from collections.abc import Mapping
+import re
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import anndata
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from pandas.api.types import is_numeric_dtype
+from scipy.sparse import issparse
 
+from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns
 from phenolens.embedding.embed import PROVENANCE, storable
-from phenolens.errors import EmbeddingError
+from phenolens.errors import EmbeddingError, PhenolensWarning, did_you_mean
+
+Missing = Literal["refuse", "rows", "features", "median"]
 
 _METADATA_PREFIX = "Metadata_"  # pycytominer's convention
 
@@ -26,7 +34,15 @@ def write_embeddings(embeddings: AnnData, path: str | Path) -> None:
     os.replace(part, path)
 
 
-def read_embeddings(path: str | Path) -> AnnData:
+def read_embeddings(
+    path: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
+    features: Sequence[str] | None = None,
+    metadata: Sequence[str] = (),
+    missing: Missing = "refuse",
+) -> AnnData:
     """Read embeddings with their metadata.
 
     Parameters
@@ -35,11 +51,26 @@ def read_embeddings(path: str | Path) -> AnnData:
         A .h5ad file; or a .parquet or .csv table whose numeric columns are features and whose others are
         metadata, with ``Metadata_`` columns (pycytominer) always taken as metadata, less the prefix; or an
         .npz file with a matrix `X` and a vector for each metadata column.
+    columns
+        Manifest column -> column of the file, or a text filled from several, as in `read_manifest`.
+    values
+        Manifest column -> {value in the file: value in the manifest}, applied after `columns`.
+    features
+        The feature columns, also as patterns such as ``feat_*``, or a metadata column of numbers by its full name.
+        If None, the numeric columns that are no metadata:
+        that neither are called like a column of a manifest nor appear in `columns` or `metadata`.
+    metadata
+        Further columns that are metadata, though they may be numeric.
+    missing
+        What is done about features that are missing or infinite: ``refuse``; ``rows``, ``features``: leave out those
+        that have any; ``median``: put the feature's median in their place. What was done is in `uns` and warned of.
 
     Raises
     ------
     EmbeddingError
         If the file is missing, is none of these, or holds no finite features.
+    ManifestError
+        If a column to map is missing.
     """
     path = Path(path)
     if not path.is_file():
@@ -47,20 +78,111 @@ def read_embeddings(path: str | Path) -> AnnData:
     readers = {".h5ad": _read_h5ad, ".parquet": _read_table, ".csv": _read_table, ".npz": _read_npz}
     if path.suffix not in readers:
         raise EmbeddingError(f"{path}: embeddings are {', '.join(readers)}, not '{path.suffix}'")
+    columns = {column: _without_prefix(origin) for column, origin in (columns or {}).items()}
+    origins = {name for origin in columns.values() for name in [origin, *re.findall(r"{([^{}]+)}", origin)]}
+    reserved = {*ManifestRow.model_fields, *columns, *origins, *map(_without_prefix, metadata)}
     try:
-        embeddings = readers[path.suffix](path)
+        embeddings = readers[path.suffix](path, reserved)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise EmbeddingError(f"{path}: cannot be read as embeddings: {str(error).splitlines()[0]}") from error
+    if features is not None:
+        embeddings = _choose_features(embeddings, features, path)
     if 0 in embeddings.shape:
         raise EmbeddingError(f"{path}: holds {embeddings.n_obs} rows and {embeddings.n_vars} features")
-    bad = ~np.isfinite(embeddings.X).all(axis=1)
-    if bad.any():
-        raise EmbeddingError(
-            f"{path}: {bad.sum()} of {len(bad)} rows hold NaN or infinite features, the first is row "
-            f"'{embeddings.obs_names[bad][0]}'; drop or impute them first"
-        )
+    embeddings.obs = _map_metadata(embeddings.obs, columns, values or {}, path)
+    embeddings = _without_gaps(embeddings, missing, path)
     embeddings.uns.setdefault(PROVENANCE, {}).setdefault("encoder", path.stem)
     return embeddings
+
+
+def mark_controls(obs: pd.DataFrame, controls: Sequence[str], source: str | Path) -> pd.DataFrame:
+    """Return metadata whose `role` says which rows are negative controls.
+
+    Parameters
+    ----------
+    obs
+        Metadata with a column `role` or, if it has none, `perturbation`.
+    controls
+        The values of that column which negative controls have.
+    source
+        Where the metadata come from, for messages.
+
+    Raises
+    ------
+    EmbeddingError
+        If there is neither column, or no row has one of the values.
+    """
+    column = next((name for name in ("role", "perturbation") if name in obs), None)
+    if column is None:
+        raise EmbeddingError(f"{source}: no column 'role' or 'perturbation' to look for negative controls in")
+    found = obs[column].astype(object).isin(controls)
+    if not found.any():
+        there = [str(value) for value in obs[column].unique()[:50]]
+        raise EmbeddingError(f"{source}: no row has {column} {' or '.join(controls)}{did_you_mean(controls[0], there)}")
+    role = obs["role"].astype(object) if "role" in obs else pd.Series("treatment", index=obs.index, dtype=object)
+    return storable(obs.assign(role=role.where(~found, NEGATIVE_CONTROL)))
+
+
+def _without_prefix(name: str) -> str:
+    return str(name).removeprefix(_METADATA_PREFIX)
+
+
+def _choose_features(embeddings: AnnData, features: Sequence[str], path: Path) -> AnnData:
+    """Return the features that any of the patterns names; a metadata column of numbers may be named in full."""
+    names = [str(name) for name in embeddings.var_names]
+    chosen: dict[str, Any] = {}
+    for pattern in features:
+        matching = [name for name in names if fnmatchcase(name, pattern)]
+        column = _without_prefix(pattern)
+        if not matching and column in embeddings.obs and is_numeric_dtype(embeddings.obs[column]):
+            chosen[column] = embeddings.obs[column].to_numpy()
+        elif not matching:
+            raise EmbeddingError(f"{path}: no feature '{pattern}'{did_you_mean(pattern, names[:50])}")
+        chosen.update({name: embeddings.X[:, names.index(name)] for name in matching})
+    x = np.stack(list(chosen.values()), axis=1).astype(np.float32)
+    return AnnData(x, obs=embeddings.obs, var=pd.DataFrame(index=list(chosen)), uns=embeddings.uns)
+
+
+def _map_metadata(
+    obs: pd.DataFrame, columns: Mapping[str, str], values: Mapping[str, Mapping[str, str]], path: Path
+) -> pd.DataFrame:
+    obs = map_columns(obs.copy(), columns, path)
+    for column, mapping in values.items():
+        if column not in obs:
+            raise EmbeddingError(f"{path}: values are given for column '{column}', which it does not have")
+        obs[column] = obs[column].astype(object).replace(dict(mapping))
+    return storable(obs)
+
+
+def _without_gaps(embeddings: AnnData, missing: Missing, path: Path) -> AnnData:
+    """Return rows and features without missing or infinite values, by the rule that was asked for."""
+    bad = ~np.isfinite(embeddings.X)
+    if not bad.any():
+        return embeddings
+    rows, features = bad.any(axis=1), bad.any(axis=0)
+    found = (
+        f"{rows.sum()} of {len(rows)} rows, {features.sum()} of {len(features)} features have NaN or infinite values"
+    )
+    if missing == "refuse":
+        raise EmbeddingError(
+            f"{path}: {found}, the first is row '{embeddings.obs_names[rows][0]}', feature "
+            f"'{embeddings.var_names[bad[rows][0]][0]}'; leave out rows or features, or impute the median (--missing)"
+        )
+    if missing == "median":
+        x = np.where(bad, np.nan, embeddings.X)
+        empty = bad.all(axis=0)
+        median = np.nanmedian(np.where(empty, 0, x), axis=0)
+        embeddings.X = np.where(bad, median, x).astype(np.float32)
+        kept, done = embeddings[:, ~empty].copy(), "replaced by the feature's median"
+    elif missing == "rows":
+        kept, done = embeddings[~rows].copy(), "rows left out"
+    else:
+        kept, done = embeddings[:, ~features].copy(), "features left out"
+    if 0 in kept.shape:
+        raise EmbeddingError(f"{path}: {found}; nothing is left without them")
+    kept.uns.setdefault(PROVENANCE, {})["missing"] = f"{found}: {done}"
+    warnings.warn(f"{path}: {found}: {done}", PhenolensWarning, stacklevel=3)
+    return kept
 
 
 def is_current(path: Path, expected: Mapping[str, Any]) -> bool:
@@ -79,27 +201,33 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, np.ndarray) else value
 
 
-def _read_h5ad(path: Path) -> AnnData:
-    return anndata.read_h5ad(path)
+def _read_h5ad(path: Path, reserved: Collection[str]) -> AnnData:
+    embeddings = anndata.read_h5ad(path)
+    if embeddings.X is None:
+        raise ValueError("it has no matrix X")
+    dense = embeddings.X.toarray() if issparse(embeddings.X) else np.asarray(embeddings.X)
+    embeddings.X = dense.astype(np.float32, copy=False)
+    return embeddings
 
 
-def _read_table(path: Path) -> AnnData:
+def _read_table(path: Path, reserved: Collection[str]) -> AnnData:
     table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    named = [column for column in table if str(column).startswith(_METADATA_PREFIX)]
-    rest = table.drop(columns=named)
-    features = rest.select_dtypes("number")
-    metadata = table.drop(columns=features.columns).rename(
-        columns=lambda column: str(column).removeprefix(_METADATA_PREFIX)
-    )
-    return _assemble(features.to_numpy(np.float32), metadata, [str(name) for name in features])
+    table.columns = [str(column) for column in table]
+    # Where pandas has written row numbers they come back as a column without a name, which is no feature.
+    prefixes = (_METADATA_PREFIX, "Unnamed: ")
+    named = [column for column in table if column.startswith(prefixes) or column in reserved]
+    features = table.drop(columns=named).select_dtypes("number")
+    metadata = table.drop(columns=features.columns).rename(columns=_without_prefix)
+    return _assemble(features.to_numpy(np.float32), metadata, list(features))
 
 
-def _read_npz(path: Path) -> AnnData:
+def _read_npz(path: Path, reserved: Collection[str]) -> AnnData:
     with np.load(path, allow_pickle=False) as arrays:
         if "X" not in arrays:
             raise ValueError(f"it has no array 'X'; there is: {', '.join(arrays)}")
         x = arrays["X"].astype(np.float32)
-        metadata = pd.DataFrame({key: arrays[key] for key in arrays if key != "X"}, index=range(len(x)))
+        columns = {_without_prefix(key): arrays[key] for key in arrays if key != "X"}
+        metadata = pd.DataFrame(columns, index=range(len(x)))
     return _assemble(x, metadata, [str(index) for index in range(x.shape[1])])
 
 

@@ -1,25 +1,94 @@
 """Pure kernels: arrays in, numbers and per-unit values out. Nothing of Phenolens is imported here."""
 
 from phenolens.metrics.bootstrap import cluster_bootstrap, percentile_interval, stratified_mean
+from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
+from phenolens.metrics.geometry import (
+    hubness,
+    linear_cka,
+    participation_ratio,
+    similarity_rank_correlation,
+    top_share,
+    uniformity,
+    variance_spectrum,
+)
 from phenolens.metrics.label_retrieval import label_average_precision
+from phenolens.metrics.magnitude import (
+    distances,
+    gaussian_dissimilarities,
+    mahalanobis,
+    two_sample_statistic,
+)
+from phenolens.metrics.multilabel_retrieval import multilabel_average_precision
+from phenolens.metrics.neighbours import (
+    batch_silhouette,
+    cosine_silhouette,
+    lisi,
+    nearest_neighbours,
+    neighbour_purity,
+    robustness_index,
+)
+from phenolens.metrics.pair_separation import Separation, separation
 from phenolens.metrics.permutation import (
     benjamini_hochberg,
-    replicate_average_precision,
+    draw_sets,
+    mean_defined,
+    permutation_p,
     replicate_retrieval_p,
 )
+from phenolens.metrics.power import minimum_detectable_effect, replicate_ceiling, tie_groups
+from phenolens.metrics.relation_recall import PairNull, PairTails, distinct_pairs, rewire
 from phenolens.metrics.retrieval import average_precision, chance_average_precision
+from phenolens.metrics.set_retrieval import control_average_precision, rows_by_label, set_average_precision
+from phenolens.metrics.shrinkage import ledoit_wolf
 from phenolens.metrics.similarity import cosine_similarity, unit_rows
+from phenolens.metrics.trend import rank_trend
 
 __all__ = [
+    "PairNull",
+    "PairTails",
+    "Separation",
     "average_precision",
+    "batch_silhouette",
     "benjamini_hochberg",
     "chance_average_precision",
     "cluster_bootstrap",
+    "control_average_precision",
+    "cosine_silhouette",
     "cosine_similarity",
+    "distances",
+    "distinct_pairs",
+    "draw_sets",
+    "gaussian_dissimilarities",
+    "hubness",
     "label_average_precision",
+    "ledoit_wolf",
+    "linear_cka",
+    "lisi",
+    "mahalanobis",
+    "mean_defined",
+    "mean_pairwise_cosine",
+    "minimum_detectable_effect",
+    "multilabel_average_precision",
+    "nearest_neighbours",
+    "neighbour_purity",
+    "participation_ratio",
     "percentile_interval",
-    "replicate_average_precision",
+    "permutation_p",
+    "rank_trend",
+    "replicate_ceiling",
     "replicate_retrieval_p",
+    "rewire",
+    "robustness_index",
+    "rows_by_label",
+    "separation",
+    "set_average_precision",
+    "set_consistency",
+    "similarity_rank_correlation",
     "stratified_mean",
+    "tie_groups",
+    "top_share",
+    "two_sample_statistic",
+    "uniformity",
     "unit_rows",
+    "variance_spectrum",
 ]

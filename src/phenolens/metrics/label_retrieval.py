@@ -7,11 +7,12 @@ import torch
 from numpy.typing import NDArray
 
 from phenolens.metrics.similarity import unit_rows
+from phenolens.metrics.ties import TIE, count_reaching, expected_precision, harmonic_numbers
 
 _BLOCK_BYTES = 3 * 2**20  # of similarities, so that counting finds them in the cache
 _LEAST_ROWS = 64  # below this the matrix product is slow
 _LANE = 8 * 240
-_TIE = 2e-6  # float32 cosines of equal directions differ by rounding: nearer than this they tie
+_MOST_PASSES = 24  # positives of a query for which counting one by one is faster than sorting the negatives
 
 
 def label_average_precision(
@@ -71,7 +72,7 @@ def _sorted_average_precision(unit: NDArray[np.float64], codes: NDArray[np.intp]
     vectors = torch.from_numpy(np.pad(unit.astype(np.float32), ((0, padding), (0, 0)))).to(device)
     counts = np.bincount(codes)
     starts = np.concatenate([[0], np.cumsum(counts)])
-    harmonic = torch.from_numpy(np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])).to(device)
+    harmonic = harmonic_numbers(n, device)
     result = np.full(n, np.nan)
     per_block = max(_LEAST_ROWS, _BLOCK_BYTES // (4 * (n + padding)))
     for size in np.unique(counts):
@@ -95,13 +96,14 @@ def _block(
     positive = similarity.gather(1, others)
     similarity.scatter_(1, own, -torch.inf)
     similarity[:, n:] = -torch.inf
-    above = torch.stack([_count(similarity > s[:, None] + _TIE) for s in positive.unbind(1)], dim=1)
-    reach = torch.stack([_count(similarity >= s[:, None] - _TIE) for s in positive.unbind(1)], dim=1)
-    # Among the positives themselves; k is small here, so k x k is too.
-    gap = positive[:, :, None] - positive[:, None, :]
-    tied_positives = (gap.abs() <= _TIE).sum(1)
-    positives_above = (gap > _TIE).sum(1)
-    return expected_precision(above, reach - above, positives_above, tied_positives, harmonic).mean(1).cpu().numpy()
+    if others.shape[1] <= _MOST_PASSES:
+        above = torch.stack([_count(similarity > s[:, None] + TIE) for s in positive.unbind(1)], dim=1)
+        reach = torch.stack([_count(similarity >= s[:, None] - TIE) for s in positive.unbind(1)], dim=1)
+        tied = reach - above
+    else:
+        above, tied = count_reaching(similarity.sort(dim=1).values, positive)
+    positives_above, positives_tied = count_reaching(positive.sort(dim=1).values, positive)
+    return expected_precision(above, tied, positives_above, positives_tied, harmonic).mean(1).cpu().numpy()
 
 
 def _count(mask: torch.Tensor) -> torch.Tensor:
@@ -112,27 +114,3 @@ def _count(mask: torch.Tensor) -> torch.Tensor:
     """
     words = mask.view(torch.int64).view(len(mask), -1, _LANE // 8).sum(2)
     return words.view(torch.uint8).sum(1)
-
-
-def expected_precision(
-    negatives_above: torch.Tensor,
-    negatives_tied: torch.Tensor,
-    positives_above: torch.Tensor,
-    positives_tied: torch.Tensor,
-    harmonic: torch.Tensor,
-) -> torch.Tensor:
-    """Return the expected precision at each positive's place, over all orders of the items that tie with it.
-
-    Parameters
-    ----------
-    negatives_above, negatives_tied, positives_above, positives_tied
-        Counts of any one shape; `positives_tied` includes the positive itself.
-    harmonic
-        The harmonic numbers H(0) .. H(n).
-    """
-    rank = (negatives_above + positives_above).double()
-    tie = negatives_tied + positives_tied
-    span = harmonic[(negatives_above + positives_above + tie)] - harmonic[negatives_above + positives_above]
-    # Sum over places i = 1..t of (s + 1 + (i - 1) (p - 1) / (t - 1)) / (r + i), divided by t.
-    step = (positives_tied - 1) / (tie - 1).clamp(min=1)
-    return ((positives_above + 1) * span + step * (tie - (rank + 1) * span)) / tie

@@ -1,76 +1,114 @@
 """P values from permuting labels, and their adjustment for many tests."""
 
-from itertools import combinations, islice, product
+from collections.abc import Sequence
+from itertools import combinations, product
 from math import comb, prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics.retrieval import average_precision
+from phenolens.metrics.set_retrieval import set_average_precision
 
-_TOLERANCE = 1e-12  # a permuted statistic that equals the observed one must count as reaching it
-_CELLS_PER_BLOCK = 4_000_000
+_TOLERANCE = 1e-9  # a permuted statistic that equals the observed one must count as reaching it
 
 
-def replicate_average_precision(
-    similarity: NDArray[Any], replicate: NDArray[np.bool_], plates: NDArray[Any]
-) -> NDArray[np.float64]:
-    """Return the mean over replicates of the AP with which each finds the others before same-plate controls.
+def draw_sets(
+    pools: Sequence[NDArray[np.intp]], taken: Sequence[int], n_draws: int, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], bool]:
+    """Return random sets with `taken[i]` distinct members of `pools[i]`, and whether they are all there are.
+
+    When there are at most `n_draws` such sets, each is returned once.
 
     Parameters
     ----------
-    similarity
-        (n, n) similarity among the replicates of one perturbation and the controls.
-    replicate
-        (r, n) r labellings: True for a replicate, False for a control.
-    plates
-        (n,) plate of each well.
+    pools
+        Row numbers to draw from, for instance the wells of each plate; no row in two pools.
+    taken
+        How many of each pool a set has.
+    n_draws
+        How many sets to draw.
+    rng
+        The source of randomness; unused when all sets are enumerated.
 
     Returns
     -------
-    (r,) mean average precision of each labelling, over the replicates that have a control on their plate;
-    NaN where none has.
+    Sets (s, sum(taken)), and True if they were enumerated.
+
+    Raises
+    ------
+    ValueError
+        If a pool is smaller than what is taken of it.
     """
-    codes = np.unique(plates, return_inverse=True)[1]
-    n = len(codes)
-    result = np.empty(len(replicate))
-    per_block = max(1, _CELLS_PER_BLOCK // max(1, n * int(replicate[0].sum())))
-    for start in range(0, len(replicate), per_block):
-        block = replicate[start : start + per_block]
-        labelling, query = np.nonzero(block)
-        positive = block[labelling]
-        negative = ~positive & (codes[query][:, None] == codes[None, :])
-        positive = positive.copy()
-        positive[np.arange(len(query)), query] = False
-        ap = average_precision(similarity[query], positive, negative)
-        defined = ~np.isnan(ap)
-        total = np.bincount(labelling, np.where(defined, ap, 0), minlength=len(block))
-        count = np.bincount(labelling, defined, minlength=len(block))
-        result[start : start + len(block)] = np.divide(total, count, out=np.full(len(block), np.nan), where=count > 0)
-    return result
+    for pool, k in zip(pools, taken, strict=True):
+        if k > len(pool):
+            raise ValueError(f"{k} distinct rows cannot be drawn from {len(pool)}")
+    if prod(comb(len(pool), k) for pool, k in zip(pools, taken, strict=True)) <= n_draws:
+        choices = product(*(combinations(pool, k) for pool, k in zip(pools, taken, strict=True)))
+        return np.array([[row for part in choice for row in part] for choice in choices], dtype=np.intp), True
+    parts = [pool[_draw(len(pool), k, n_draws, rng)] for pool, k in zip(pools, taken, strict=True)]
+    return np.concatenate(parts, axis=1), False
+
+
+def _draw(size: int, k: int, n_draws: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return k distinct numbers below `size` in each of (n_draws, k) rows."""
+    if k * k > size:
+        return rng.random((n_draws, size)).argsort(axis=1)[:, :k]
+    # Few of many: draw again the rows in which a number came twice, which leaves every set equally likely.
+    drawn = rng.integers(size, size=(n_draws, k))
+    while len(again := np.flatnonzero((np.diff(np.sort(drawn, axis=1), axis=1) == 0).any(axis=1))):
+        drawn[again] = rng.integers(size, size=(len(again), k))
+    return drawn
+
+
+def permutation_p(observed: float, null: NDArray[Any], *, exact: bool = False) -> float:
+    """Return the p value of an observed statistic, large being extreme, never 0.
+
+    Parameters
+    ----------
+    observed
+        The statistic.
+    null
+        (b,) the statistic under permutation; NaN are dropped.
+    exact
+        Whether the null enumerates every permutation, the observed one among them; a sample does not hold it, so that
+        it is added to it.
+
+    Returns
+    -------
+    p in (0, 1]; NaN if the statistic or its null is undefined.
+
+    Source: Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010).
+    """
+    null = null[~np.isnan(null)]
+    if np.isnan(observed) or not len(null):
+        return float("nan")
+    reached = int((null >= observed - _TOLERANCE).sum())
+    return reached / len(null) if exact else (1 + reached) / (1 + len(null))
 
 
 def replicate_retrieval_p(
-    similarity: NDArray[Any],
+    x: NDArray[Any],
     replicate: NDArray[np.bool_],
     plates: NDArray[Any],
     *,
     n_permutations: int = 2000,
     rng: np.random.Generator,
-) -> float:
-    """Return the p value of the replicates' mean AP when labels are permuted within plates.
+) -> tuple[float, float]:
+    """Return the replicates' mean AP before same-plate controls, and its p when controls pose as replicates.
 
-    Under the null hypothesis the replicates are further control wells, so that within a plate any of its
-    wells could have held them. Because whole labellings are drawn, the dependence between the queries of one
-    perturbation is kept. When there are at most `n_permutations` labellings all of them are enumerated.
+    Under the null hypothesis the replicates are further control wells, so that within a plate any of its wells could
+    have held them. Whole labellings are drawn, which keeps the dependence between the queries of one perturbation.
+    When there are at most `n_permutations` labellings all of them are enumerated.
 
     Parameters
     ----------
-    similarity, plates
-        As in `replicate_average_precision`.
+    x
+        (n, d) vectors of the replicates of one perturbation and the controls.
     replicate
-        (n,) the observed labelling.
+        (n,) True for a replicate, False for a control.
+    plates
+        (n,) plate of each row.
     n_permutations
         How many labellings to draw.
     rng
@@ -78,29 +116,23 @@ def replicate_retrieval_p(
 
     Returns
     -------
-    p in (0, 1], never 0: the observed labelling counts as one of its own null; NaN where undefined.
+    The mean AP over the replicates with a control on their plate, and p in (0, 1]; both NaN where there are none.
     """
-    observed = replicate_average_precision(similarity, replicate[None], plates)[0]
-    if np.isnan(observed):
-        return float("nan")
-    wells = [np.flatnonzero(plates == plate) for plate in np.unique(plates)]
-    taken = [int(replicate[members].sum()) for members in wells]
-    n_labellings = prod(comb(len(members), k) for members, k in zip(wells, taken, strict=True))
-    exact = n_labellings <= n_permutations
-    labellings = np.zeros((n_labellings if exact else n_permutations, len(plates)), dtype=bool)
-    if exact:
-        choices = product(*(combinations(members, k) for members, k in zip(wells, taken, strict=True)))
-        for row, choice in enumerate(islice(choices, n_labellings)):
-            labellings[row, [well for part in choice for well in part]] = True
-    else:
-        for members, k in zip(wells, taken, strict=True):
-            order = rng.random((n_permutations, len(members))).argsort(axis=1)
-            np.put_along_axis(labellings, members[order[:, :k]], values=True, axis=1)
-    null = replicate_average_precision(similarity, labellings, plates)
-    null = null[~np.isnan(null)]
-    reached = int((null >= observed - _TOLERANCE).sum())
-    # Enumeration includes the observed labelling; a sample does not, so it is added.
-    return reached / len(null) if exact else (1 + reached) / (1 + len(null))
+    own = np.flatnonzero(replicate)
+    value = mean_defined(set_average_precision(x, own[None], plates=plates))[0]
+    pools = [np.flatnonzero(plates == plate) for plate in np.unique(plates[own])]
+    taken = [int(replicate[pool].sum()) for pool in pools]
+    sets, exact = draw_sets(pools, taken, n_permutations, rng)
+    null = mean_defined(set_average_precision(x, sets, plates=plates))
+    return float(value), permutation_p(value, null, exact=exact)
+
+
+def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of each row (s, k) over its values that are not NaN; NaN where all are."""
+    defined = ~np.isnan(values)
+    total = np.where(defined, values, 0).sum(axis=1)
+    count = defined.sum(axis=1)
+    return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
 
 
 def benjamini_hochberg(p: NDArray[Any]) -> NDArray[np.float64]:

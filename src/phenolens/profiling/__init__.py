@@ -1,8 +1,32 @@
 """Vectors to comparable profiles: scikit-learn transformers fitted on negative controls, and averages."""
 
-from phenolens.profiling.aggregate import aggregate
+from phenolens.profiling.aggregate import AVERAGES, Average, aggregate
+from phenolens.profiling.harmony import Harmony
+from phenolens.profiling.inverse_normal import InverseNormal
 from phenolens.profiling.pca_centre_scale import PCACentreScale
-from phenolens.profiling.profile import FITTED_ON, PROFILINGS, Level, Profiling, profile
+from phenolens.profiling.pipeline import PROFILERS, RAW, parse_profiling
+from phenolens.profiling.profile import FITTED_ON, Level, profile
+from phenolens.profiling.regress_out import RegressOut
+from phenolens.profiling.scaling import BatchCentre, RobustZ
+from phenolens.profiling.sphering import Sphering
 from phenolens.profiling.tvn import TVN
 
-__all__ = ["FITTED_ON", "PROFILINGS", "TVN", "Level", "PCACentreScale", "Profiling", "aggregate", "profile"]
+__all__ = [
+    "AVERAGES",
+    "FITTED_ON",
+    "PROFILERS",
+    "RAW",
+    "TVN",
+    "Average",
+    "BatchCentre",
+    "Harmony",
+    "InverseNormal",
+    "Level",
+    "PCACentreScale",
+    "RegressOut",
+    "RobustZ",
+    "Sphering",
+    "aggregate",
+    "parse_profiling",
+    "profile",
+]

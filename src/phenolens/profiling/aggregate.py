@@ -1,16 +1,26 @@
-"""Means over sites, wells and perturbations."""
+"""Averages over sites, wells and perturbations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import NDArray
+from scipy.stats import trim_mean
 
 from phenolens.errors import ProfilingError, did_you_mean
+from phenolens.metrics import ledoit_wolf
+from phenolens.profiling.batches import Batches
+
+Average = Literal["mean", "median", "trimmed", "covariance-weighted"]
+AVERAGES: tuple[Average, ...] = get_args(Average)
+
+_TRIMMED_SHARE = 0.2  # of the values on either side
 
 
-def aggregate(embeddings: AnnData, by: Sequence[str]) -> AnnData:
-    """Return the mean vector of each group.
+def aggregate(embeddings: AnnData, by: Sequence[str], how: Average = "mean") -> AnnData:
+    """Return the average vector of each group.
 
     Parameters
     ----------
@@ -18,16 +28,20 @@ def aggregate(embeddings: AnnData, by: Sequence[str]) -> AnnData:
         Rows (n, d) with metadata.
     by
         The metadata columns whose combinations are the groups; rows that lack one are an error.
+    how
+        ``mean``; ``median``; ``trimmed``: the mean without a fifth of the values at either end, feature by feature;
+        ``covariance-weighted``: the mean with the weights under which the noise that tells rows apart is least, so that
+        a row which disagrees with the others counts for less.
 
     Returns
     -------
     One row per group, in order of first appearance, with the metadata that are the same throughout each
-    group, and `n_averaged`, how many rows it is the mean of.
+    group, and `n_averaged`, how many rows it is the average of.
 
     Raises
     ------
     ProfilingError
-        If a column is missing, or a row has no value in it.
+        If a column is missing, a row has no value in it, or there is no such average.
 
     Examples
     --------
@@ -37,6 +51,8 @@ def aggregate(embeddings: AnnData, by: Sequence[str]) -> AnnData:
     >>> aggregate(sites, ["well"]).X
     array([[2.]], dtype=float32)
     """
+    if how not in AVERAGES:
+        raise ProfilingError(f"no average '{how}'{did_you_mean(how, AVERAGES)}")
     obs = embeddings.obs
     for column in by:
         if column not in obs:
@@ -47,15 +63,45 @@ def aggregate(embeddings: AnnData, by: Sequence[str]) -> AnnData:
     grouped = obs.groupby(list(by), sort=False, observed=True)
     codes = grouped.ngroup().to_numpy()
     counts = np.bincount(codes)
-    sums = np.zeros((len(counts), embeddings.n_vars))
-    np.add.at(sums, codes, embeddings.X)
+    if how == "mean":
+        averages = np.zeros((len(counts), embeddings.n_vars))
+        np.add.at(averages, codes, np.asarray(embeddings.X))  # a view's own array type knows no `at`
+        averages /= counts[:, None]
+    else:
+        x = np.asarray(embeddings.X, dtype=np.float64)
+        averages = np.stack([_AVERAGES[how](x[rows]) for _, rows in Batches(codes)])
     constant = [column for column in obs if (grouped[column].nunique(dropna=False) == 1).all()]
     metadata = obs[constant].iloc[np.unique(codes, return_index=True)[1]].copy()
     metadata.index = pd.Index(metadata[list(by)].astype(str).agg("_".join, axis=1), name=None)
     metadata["n_averaged"] = counts
     return AnnData(
-        (sums / counts[:, None]).astype(embeddings.X.dtype),
+        averages.astype(embeddings.X.dtype),
         obs=metadata,
         var=embeddings.var,
         uns=embeddings.uns,
     )
+
+
+def _covariance_weighted(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of `rows` (k, d) weighted by the inverse of the rows' covariance over features.
+
+    What all rows share adds the same number to every entry of the covariance and so changes no weight.
+    """
+    if len(rows) < 3:
+        return rows.mean(axis=0)
+    centred = rows.T - rows.mean(axis=1)
+    share = ledoit_wolf(centred)
+    covariance = centred.T @ centred / len(centred)
+    scale = float(np.trace(covariance)) / len(rows)
+    if scale == 0:
+        return rows.mean(axis=0)
+    covariance = (1 - share) * covariance + (share + 1e-9) * scale * np.eye(len(rows))
+    weights = np.clip(np.linalg.solve(covariance, np.ones(len(rows))), 0, None)
+    return weights @ rows / weights.sum()
+
+
+_AVERAGES: dict[str, Callable[[NDArray[np.float64]], NDArray[Any]]] = {
+    "median": lambda rows: np.median(rows, axis=0),
+    "trimmed": lambda rows: trim_mean(rows, _TRIMMED_SHARE, axis=0),
+    "covariance-weighted": _covariance_weighted,
+}

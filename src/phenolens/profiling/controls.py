@@ -1,6 +1,7 @@
 """What the profilers share: how they are fitted on negative controls, and scaling on those of each batch."""
 
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,8 +9,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from phenolens.errors import ProfilingError
+from phenolens.profiling.batches import Batches
 
 _FEWEST_CONTROLS = 2
+_MAD_TO_SD, _MEAN_AD_TO_SD = 1.4826, 1.2533  # of a normal distribution
 
 
 def check_controls(x: NDArray[Any], controls: NDArray[Any] | None) -> NDArray[np.bool_]:
@@ -35,14 +38,14 @@ def check_controls(x: NDArray[Any], controls: NDArray[Any] | None) -> NDArray[np
     return controls
 
 
-def check_batch(x: NDArray[Any], batch: NDArray[Any] | None) -> NDArray[Any]:
-    """Return the batch of each row; one batch if None."""
+def check_batch(x: NDArray[Any], batch: NDArray[Any] | None) -> Batches:
+    """Return the rows of each batch; one batch if None."""
     if batch is None:
-        return np.zeros(len(x), dtype=np.intp)
+        return Batches(np.zeros(len(x), dtype=np.intp))
     batch = np.asarray(batch)
     if batch.shape != (len(x),):
         raise ProfilingError(f"{len(x)} profiles but {len(batch)} batch labels")
-    return batch
+    return Batches(batch)
 
 
 class ControlProfiler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -50,6 +53,9 @@ class ControlProfiler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     A profiler implements `_fit` and `_transform`, which get checked arrays.
     """
+
+    uses_controls: ClassVar[bool] = True
+    """Whether it tells controls from other rows; if not, every row counts alike."""
 
     def fit(
         self,
@@ -91,18 +97,27 @@ class ControlProfiler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Fit to `X` and return its profiles; takes what `fit` takes."""
         return self.fit(X, y, **fit_params).transform(X, batch=fit_params.get("batch"))
 
-    def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batch: NDArray[Any]) -> None:
+    def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
         raise NotImplementedError
 
-    def _transform(self, x: NDArray[Any], batch: NDArray[Any]) -> NDArray[Any]:
+    def _transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
         raise NotImplementedError
 
 
 class ControlScaler:
-    """Location and scale of the controls of each batch."""
+    """Location and scale of the controls of each batch.
 
-    def fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batch: NDArray[Any]) -> "ControlScaler":
-        """Learn the mean and standard deviation of each batch's controls.
+    Parameters
+    ----------
+    measure
+        Maps rows (m, d) to their location (d,) and scale (d,).
+    """
+
+    def __init__(self, measure: Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]] | None = None) -> None:
+        self.measure = measure or mean_and_sd
+
+    def fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> "ControlScaler":
+        """Learn the location and scale of each batch's controls.
 
         Raises
         ------
@@ -110,20 +125,20 @@ class ControlScaler:
             If a batch has fewer than two controls.
         """
         self.locations_: dict[Any, tuple[NDArray[Any], NDArray[Any]]] = {}
-        for label in np.unique(batch):
-            own = x[controls & (batch == label)]
+        for label, rows in batches:
+            own = x[rows[controls[rows]]]
             if len(own) < _FEWEST_CONTROLS:
                 raise ProfilingError(
                     f"batch '{label}' has {len(own)} negative controls; {_FEWEST_CONTROLS} are needed to "
                     "centre and scale on them: leave the batch out, or profile without batches"
                 )
-            sd = own.std(axis=0, ddof=1)
+            location, scale = self.measure(own)
             # A feature that is constant among the controls is centred and left at its own scale.
-            flat = sd <= 10 * np.finfo(x.dtype).eps * np.abs(own).max(axis=0)
-            self.locations_[label] = (own.mean(axis=0), np.where(flat, 1, sd))
+            flat = scale <= 10 * np.finfo(x.dtype).eps * np.abs(own).max(axis=0)
+            self.locations_[label] = (location, np.where(flat, 1, scale))
         return self
 
-    def transform(self, x: NDArray[Any], batch: NDArray[Any]) -> NDArray[Any]:
+    def transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
         """Return the rows centred and scaled by their batch.
 
         Raises
@@ -132,10 +147,31 @@ class ControlScaler:
             If a batch was not seen when fitting.
         """
         result = np.empty_like(x)
-        for label in np.unique(batch):
+        for label, rows in batches:
             if label not in self.locations_:
                 raise ProfilingError(f"batch '{label}' was not there when the profiler was fitted")
-            mean, sd = self.locations_[label]
-            rows = batch == label
-            result[rows] = (x[rows] - mean) / sd
+            location, scale = self.locations_[label]
+            result[rows] = (x[rows] - location) / scale
         return result
+
+
+def mean_and_sd(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the mean and the standard deviation of the sample."""
+    return rows.mean(axis=0), rows.std(axis=0, ddof=1)
+
+
+def median_and_mad(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the median, and the median absolute deviation as it estimates a standard deviation.
+
+    Where more than half of the rows are equal it is zero, and the mean absolute deviation stands in for it: a feature
+    that takes few values would otherwise be divided by nothing and outweigh all others (Iglewicz & Hoaglin, 1993).
+    """
+    median = np.median(rows, axis=0)
+    distance = np.abs(rows - median)
+    spread = np.median(distance, axis=0)
+    return median, np.where(spread > 0, _MAD_TO_SD * spread, _MEAN_AD_TO_SD * distance.mean(axis=0)).astype(rows.dtype)
+
+
+def mean_alone(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the mean, and a scale of one."""
+    return rows.mean(axis=0), np.ones(rows.shape[1], rows.dtype)

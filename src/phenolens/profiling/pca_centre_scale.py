@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.decomposition import PCA
 
+from phenolens.profiling.batches import Batches
 from phenolens.profiling.controls import ControlProfiler, ControlScaler
 
 
@@ -27,10 +28,10 @@ class PCACentreScale(ClassNamePrefixFeaturesOutMixin, ControlProfiler):  # type:
     def __init__(self, n_components: int | float | None = 0.98) -> None:
         self.n_components = n_components
 
-    def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batch: NDArray[Any]) -> None:
+    def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
         self.pca_ = PCA(self.n_components, svd_solver="full").fit(x)
-        self.scaler_ = ControlScaler().fit(self.pca_.transform(x), controls, batch)
+        self.scaler_ = ControlScaler().fit(self.pca_.transform(x), controls, batches)
         self._n_features_out = self.pca_.n_components_
 
-    def _transform(self, x: NDArray[Any], batch: NDArray[Any]) -> NDArray[Any]:
-        return self.scaler_.transform(self.pca_.transform(x), batch)
+    def _transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
+        return self.scaler_.transform(self.pca_.transform(x), batches)

@@ -1,6 +1,7 @@
 """Embeddings of sites to comparable profiles of wells, the same way for every encoder."""
 
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -10,16 +11,10 @@ from numpy.typing import NDArray
 from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.errors import ProfilingError, did_you_mean
 from phenolens.profiling.aggregate import aggregate
-from phenolens.profiling.pca_centre_scale import PCACentreScale
-from phenolens.profiling.tvn import TVN
+from phenolens.profiling.pipeline import parse_profiling
 from phenolens.randomness import spawn
 
-Profiling = Literal["raw", "pca-centre-scale", "tvn"]
 Level = Literal["well", "site"]
-PROFILINGS: tuple[Profiling, ...] = get_args(Profiling)
-
-_PROFILERS: dict[str, type[PCACentreScale] | type[TVN]] = {"pca-centre-scale": PCACentreScale, "tvn": TVN}
-
 
 # Metadata column: True for the controls that a profiler was fitted on while others were held out of it.
 FITTED_ON = "fitted_on"
@@ -30,6 +25,7 @@ def profile(
     how: str = "raw",
     *,
     level: Level = "well",
+    batch_by: Sequence[str] | None = None,
     hold_out: bool = False,
     seed: int = 0,
 ) -> AnnData:
@@ -40,13 +36,15 @@ def profile(
     embeddings
         One row per site.
     how
-        ``raw``: nothing more. ``pca-centre-scale`` and ``tvn``: fitted on the negative controls, within
-        each plate where plates are known.
+        ``raw``: nothing more; or profilers as `parse_profiling` reads them, such as ``tvn``.
     level
         ``well``: the sites of a well are averaged, where plate and well are known. ``site``: every row
         stands for itself, as single cells and tiles do.
+    batch_by
+        The metadata columns whose combinations are the batches within which profilers centre, scale or align;
+        the plate, where it is known, if None.
     hold_out
-        Fit on one half of each plate's controls only, and mark it in the column `FITTED_ON`. A profiler makes
+        Fit on one half of each batch's controls only, and mark it in the column `FITTED_ON`. A profiler makes
         the controls that it saw look unlike any other well, inactive ones included: to compare treatments
         with controls, the controls must be ones that it did not see.
     seed
@@ -57,23 +55,26 @@ def profile(
     ProfilingError
         If there is no such profiling, or controls are needed and there are none, or too few.
     """
-    if how not in PROFILINGS:
-        raise ProfilingError(f"no profiling '{how}'{did_you_mean(how, PROFILINGS)}")
+    steps = parse_profiling(how)
     has_wells = {"plate", "well"} <= set(embeddings.obs.columns)
     wells = aggregate(embeddings, ["plate", "well"]) if level == "well" and has_wells else embeddings
-    if how == "raw":
+    if not steps:
         return wells
-    if "role" not in wells.obs or not (wells.obs["role"] == NEGATIVE_CONTROL).any():
-        raise ProfilingError(
-            f"profiling '{how}' is fitted on negative controls, and no row has role '{NEGATIVE_CONTROL}'"
-        )
     obs = wells.obs
-    controls = (obs["role"] == NEGATIVE_CONTROL).to_numpy()
-    batch = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")
-    if hold_out:
-        controls = _half(controls, batch, seed)
-        obs = obs.assign(**{FITTED_ON: controls})
-    x = _PROFILERS[how]().fit_transform(wells.X, controls=controls, batch=batch)
+    controls = (obs["role"] == NEGATIVE_CONTROL).to_numpy() if "role" in obs else np.zeros(len(obs), dtype=bool)
+    batch = _batches(obs, batch_by)
+    if any(step.on_controls for step in steps):
+        if not controls.any():
+            raise ProfilingError(
+                f"profiling '{how}' is fitted on negative controls, and no row has role '{NEGATIVE_CONTROL}'; "
+                "write @on=all behind a profiler to fit it on all rows"
+            )
+        if hold_out:
+            controls = _half(controls, batch, seed)
+            obs = obs.assign(**{FITTED_ON: controls})
+    x = wells.X
+    for step in steps:
+        x = step.apply(x, controls, batch, obs)
     names = wells.var_names if x.shape[1] == wells.n_vars else [f"pc_{index}" for index in range(x.shape[1])]
     return AnnData(
         np.ascontiguousarray(x, dtype=np.float32),
@@ -81,6 +82,20 @@ def profile(
         var=pd.DataFrame(index=names),
         uns={**wells.uns, "profiling": how},
     )
+
+
+def _batches(obs: pd.DataFrame, batch_by: Sequence[str] | None) -> NDArray[np.str_]:
+    """Return the name of each row's batch."""
+    columns = list(batch_by) if batch_by is not None else [column for column in ("plate",) if column in obs]
+    for column in columns:
+        if column not in obs:
+            raise ProfilingError(f"no column '{column}' to tell batches by{did_you_mean(column, obs.columns)}")
+        if obs[column].isna().any():
+            row = obs.index[obs[column].isna()][0]
+            raise ProfilingError(f"row '{row}' has no value in column '{column}' to tell batches by")
+    if not columns:
+        return np.full(len(obs), "")
+    return obs[columns].astype(str).agg(" ".join, axis=1).to_numpy(dtype=str)
 
 
 def _half(controls: NDArray[np.bool_], batch: NDArray[np.str_], seed: int) -> NDArray[np.bool_]:

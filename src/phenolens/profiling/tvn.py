@@ -1,15 +1,15 @@
 """Typical variation normalisation: what varies among negative controls is made to count for nothing."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import OneToOneFeatureMixin
-from sklearn.covariance import ledoit_wolf_shrinkage
 
-from phenolens.errors import PhenolensWarning, ProfilingError
+from phenolens.errors import ProfilingError
+from phenolens.profiling.batches import Batches
 from phenolens.profiling.controls import ControlProfiler, ControlScaler
+from phenolens.profiling.whitening import spectrum_of_controls
 
 
 class TVN(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
@@ -23,6 +23,9 @@ class TVN(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
     ----------
     shrinkage
         Share of the isotropic covariance, 0..1; "ledoit-wolf" estimates it from the controls alone.
+    coral
+        If above 0, the covariance of each batch's controls is aligned with that of all controls as well (CORAL), both
+        with this multiple of I added, which keeps few controls from fitting themselves.
 
     Raises
     ------
@@ -30,41 +33,37 @@ class TVN(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
         On fitting without shrinkage on too few controls to whiten.
 
     Source: Ando, McLean & Berndl, bioRxiv 161422 (2017); Kraus et al., CVPR 2024. Shrinkage: Ledoit & Wolf,
-    J. Multivar. Anal. 88 (2004).
+    J. Multivar. Anal. 88 (2004). CORAL: Sun, Feng & Saenko, AAAI 2016.
     """
 
-    def __init__(self, shrinkage: float | str = "ledoit-wolf") -> None:
+    def __init__(self, shrinkage: float | str = "ledoit-wolf", coral: float = 0.0) -> None:
         self.shrinkage = shrinkage
+        self.coral = coral
 
-    def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batch: NDArray[Any]) -> None:
-        self.scaler_ = ControlScaler().fit(x, controls, batch)
-        own = self.scaler_.transform(x[controls], batch[controls]).astype(np.float64)
+    def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
+        if isinstance(self.coral, str) or self.coral < 0:
+            raise ProfilingError(f"coral is a number of at least 0, not {self.coral!r}")
+        self.scaler_ = ControlScaler().fit(x, controls, batches)
+        scaled = self.scaler_.transform(x, batches)
         # Each batch's mean was estimated from its own controls.
-        freedom = len(own) - len(self.scaler_.locations_)
-        covariance = own.T @ own / freedom
-        self.shrinkage_ = self._choose_shrinkage(own, freedom)
-        values, vectors = np.linalg.eigh(covariance)
-        values = (1 - self.shrinkage_) * np.clip(values, 0, None) + self.shrinkage_ * values.mean()
-        if values[0] <= np.finfo(np.float64).eps * values[-1] * len(values):
-            raise ProfilingError(
-                f"the covariance of {len(own)} controls in {x.shape[1]} dimensions has no inverse; "
-                "use shrinkage='ledoit-wolf', or reduce the dimensions first"
-            )
+        freedom = int(controls.sum()) - len(self.scaler_.locations_)
+        values, vectors, self.shrinkage_ = spectrum_of_controls(
+            scaled[controls].astype(np.float64), freedom, self.shrinkage, "TVN"
+        )
         self.whitening_ = ((vectors / np.sqrt(values)) @ vectors.T).astype(x.dtype)
+        self.alignments_: dict[Any, NDArray[Any]] = {}
+        if self.coral:
+            for label, rows in batches:
+                own = scaled[rows[controls[rows]]] @ self.whitening_
+                covariance = own.T @ own / (len(own) - 1)  # its mean is zero
+                values, vectors = np.linalg.eigh(covariance)
+                # Weighted by 1 + coral, a batch whose controls have covariance I stays as it is.
+                factor = np.sqrt((1 + self.coral) / (np.clip(values, 0, None) + self.coral))
+                self.alignments_[label] = ((vectors * factor) @ vectors.T).astype(x.dtype)
 
-    def _choose_shrinkage(self, own: NDArray[np.float64], freedom: int) -> float:
-        if self.shrinkage != "ledoit-wolf":
-            if isinstance(self.shrinkage, str) or not 0 <= self.shrinkage <= 1:
-                raise ProfilingError(f"shrinkage is 'ledoit-wolf' or 0..1, not {self.shrinkage!r}")
-            return float(self.shrinkage)
-        if freedom < own.shape[1]:
-            warnings.warn(
-                f"TVN: {len(own)} negative controls are fewer than the dimensions; their covariance is shrunk "
-                "towards a multiple of the identity",
-                PhenolensWarning,
-                stacklevel=4,
-            )
-        return float(ledoit_wolf_shrinkage(own, assume_centered=True))
-
-    def _transform(self, x: NDArray[Any], batch: NDArray[Any]) -> NDArray[Any]:
-        return self.scaler_.transform(x, batch) @ self.whitening_
+    def _transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
+        white = self.scaler_.transform(x, batches) @ self.whitening_
+        if self.coral:
+            for label, rows in batches:
+                white[rows] = white[rows] @ self.alignments_[label]
+        return white

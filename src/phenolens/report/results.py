@@ -28,6 +28,7 @@ SCORE_COLUMNS = {
     "chance": "float64",
     "low": "float64",
     "high": "float64",
+    "detectable": "float64",
     "n_units": "Int64",
     "higher_is_better": "bool",
     "caveat": "str",
@@ -54,6 +55,7 @@ COMPARISON_COLUMNS = {
     "low": "float64",
     "high": "float64",
     "n_units": "Int64",
+    "detectable": "float64",
 }
 _TABLES = {"scores": SCORE_COLUMNS, "units": UNIT_COLUMNS, "comparisons": COMPARISON_COLUMNS}
 

@@ -1,19 +1,33 @@
 """Biological questions, one each, with the contract that says what an answer is worth."""
 
 from phenolens.tasks.base import Contract, Score, Task
+from phenolens.tasks.compound_gene import CompoundGene
+from phenolens.tasks.consistency import PhenotypicConsistency
+from phenolens.tasks.dose_response import DoseResponse
 from phenolens.tasks.evaluate import Answer, Evaluation, Skipped, evaluate
+from phenolens.tasks.leakage import Leakage
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.registry import TASKS, AnyTask, make_task
+from phenolens.tasks.regression_probe import RegressionProbe
+from phenolens.tasks.relationship_recall import RelationshipRecall
 from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
 from phenolens.tasks.split import Split, make_splits
+from phenolens.tasks.strength import PerturbationStrength
 
 __all__ = [
     "TASKS",
     "Answer",
     "AnyTask",
+    "CompoundGene",
     "Contract",
+    "DoseResponse",
     "Evaluation",
+    "Leakage",
+    "PerturbationStrength",
+    "PhenotypicConsistency",
     "Probe",
+    "RegressionProbe",
+    "RelationshipRecall",
     "ReplicateRetrieval",
     "Score",
     "Skipped",

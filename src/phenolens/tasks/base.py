@@ -1,14 +1,16 @@
 """What every task declares and returns."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import NDArray
 
 from phenolens.errors import TaskNotApplicable, did_you_mean
-from phenolens.metrics import cluster_bootstrap, percentile_interval, stratified_mean
+from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, percentile_interval, stratified_mean
 
 UNIT_COLUMNS = ("unit", "stratum", "value", "weight", "chance", "p", "p_adjusted")
 
@@ -56,6 +58,14 @@ class Score:
         What a reader must know before believing it; empty if nothing.
     higher_is_better
         The direction.
+    order
+        How many units each value involves: 2 where it belongs to a pair of them. Such a value stands, by half, with
+        both, and both are drawn: by first order the score then varies twice as much as the mean over units does
+        (Hoeffding, Ann. Math. Stat. 19, 1948).
+    strata_are
+        What the strata are, where each is an answer of its own: ``sources``; empty where they are not.
+    details
+        Stratum -> name -> further numbers; those on the whole under the empty stratum.
     """
 
     metric: str
@@ -63,6 +73,9 @@ class Score:
     units: pd.DataFrame
     caveat: str = ""
     higher_is_better: bool = True
+    order: int = 1
+    strata_are: str = ""
+    details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def value(self) -> float:
@@ -79,19 +92,39 @@ class Score:
         """How many units it rests on."""
         return int(self.units["unit"].nunique())
 
-    def interval(self, rng: np.random.Generator, *, n_draws: int = 2000) -> tuple[float, float]:
-        """Return the 95 % cluster-bootstrap interval over units; NaN with fewer than two units."""
+    def draws(self, rng: np.random.Generator, *, n_draws: int = 2000) -> NDArray[np.float64]:
+        """Return cluster-bootstrap draws (n_draws,) of the value; NaN with fewer than two units."""
         if self.n_units < 2:
-            return float("nan"), float("nan")
-        draws = cluster_bootstrap(
+            return np.full(n_draws, np.nan)
+        drawn = cluster_bootstrap(
             self.units["value"].to_numpy(),
             self.units["unit"].to_numpy(),
             weights=self.units["weight"].to_numpy(),
             strata=self.units["stratum"].to_numpy(),
             n_draws=n_draws,
             rng=rng,
-        )
-        return percentile_interval(draws[:, 0])
+        )[:, 0]
+        return self.value + self.order * (drawn - self.value)
+
+    def interval(self, rng: np.random.Generator, *, n_draws: int = 2000) -> tuple[float, float]:
+        """Return the 95 % cluster-bootstrap interval over units; NaN with fewer than two units."""
+        return percentile_interval(self.draws(rng, n_draws=n_draws))
+
+    def by_stratum(self, rng: np.random.Generator) -> dict[str, dict[str, Any]]:
+        """Return, for each stratum that is an answer of its own, its value, chance, interval, n_units and details."""
+        if not self.strata_are:
+            return {}
+        result = {}
+        for stratum, units in self.units.groupby("stratum", sort=False):
+            own = replace(self, units=units.assign(stratum=""))
+            result[str(stratum)] = {
+                "value": own.value,
+                "chance": own.chance,
+                "interval": list(own.interval(rng)),
+                "n_units": own.n_units,
+                **self.details.get(str(stratum), {}),
+            }
+        return result
 
     def _mean(self, column: str) -> float:
         return float(
@@ -159,3 +192,34 @@ def required_column(profiles: AnnData, column: str, task: str) -> "pd.Series[str
         row = values.index[values.isna()][0]
         raise TaskNotApplicable(f"{task}: row '{row}' has no value in column '{column}'")
     return values.astype(str)
+
+
+def usable_rows(profiles: AnnData, column: str, task: str) -> tuple[NDArray[np.bool_], str]:
+    """Return which rows have a value in a metadata column, and a note on those that have none.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If the column is missing, or empty in every row.
+    """
+    if column not in profiles.obs:
+        raise TaskNotApplicable(f"{task}: no column '{column}'{did_you_mean(column, profiles.obs.columns)}")
+    values = profiles.obs[column]
+    usable = (values.notna() & (values.astype(str) != "")).to_numpy()
+    if not usable.any():
+        raise TaskNotApplicable(f"{task}: column '{column}' is empty")
+    missing = int((~usable).sum())
+    return usable, f"{missing} of {len(values)} rows have no value in '{column}' and are left out" if missing else ""
+
+
+def unit_table(
+    units: Any, values: Any, *, chance: Any, strata: Any = "", weights: Any = 1.0, p: Any = np.nan
+) -> pd.DataFrame:
+    """Return a score's table of units; p values are adjusted over those of one stratum."""
+    table = pd.DataFrame(
+        {"unit": units, "stratum": strata, "value": values, "weight": weights, "chance": chance, "p": p}
+    )
+    table["p_adjusted"] = np.nan
+    for _, rows in table.groupby("stratum", sort=False).groups.items():
+        table.loc[rows, "p_adjusted"] = benjamini_hochberg(table.loc[rows, "p"].to_numpy(dtype=float))
+    return table[list(UNIT_COLUMNS)]

@@ -39,6 +39,33 @@ def predict_linear(
     return np.stack(predicted)
 
 
+def predict_ridge(
+    train_x: NDArray[Any], train_y: NDArray[np.intp], test_x: NDArray[Any], penalties: tuple[float, ...]
+) -> NDArray[np.intp]:
+    """Return the classes (len(penalties), n_test) that ridge regression on one-hot classes predicts.
+
+    Parameters
+    ----------
+    train_x, test_x
+        Standardised vectors.
+    train_y
+        Class codes; each class weighs the same.
+    penalties
+        Penalties as multiples of the vectors' mean squared singular value: one decomposition serves all.
+    """
+    classes = np.arange(int(train_y.max()) + 1)
+    counts = np.bincount(train_y, minlength=len(classes))
+    weight = np.sqrt(len(train_y) / len(classes) / counts[train_y])[:, None]
+    centre = np.average(train_x, axis=0, weights=weight[:, 0] ** 2)
+    target = np.where(train_y[:, None] == classes, 1.0, -1.0)
+    middle = np.average(target, axis=0, weights=weight[:, 0] ** 2)
+    left, values, right = np.linalg.svd(weight * (train_x - centre), full_matrices=False)
+    projected, seen = left.T @ (weight * (target - middle)), (test_x - centre) @ right.T
+    scale = float(np.mean(values**2)) or 1.0
+    shrunk = [values / (values**2 + penalty * scale) for penalty in penalties]
+    return np.stack([np.argmax(seen * factor @ projected + middle, axis=1) for factor in shrunk])
+
+
 def predict_nearest(
     train_x: NDArray[Any], train_y: NDArray[np.intp], test_x: NDArray[Any], neighbours: tuple[int, ...]
 ) -> NDArray[np.intp]:

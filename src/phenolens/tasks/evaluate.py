@@ -2,13 +2,15 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 from anndata import AnnData
 
 from phenolens.encoders import EncoderName, is_baseline
 from phenolens.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
+from phenolens.metrics import minimum_detectable_effect, percentile_interval
 from phenolens.profiling import profile
 from phenolens.randomness import spawn
 from phenolens.tasks.base import Score, Task
@@ -16,7 +18,21 @@ from phenolens.tasks.base import Score, Task
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A score, and what it is the score of."""
+    """A score, and what it is the score of.
+
+    Attributes
+    ----------
+    encoder, profiling, task
+        What was asked of what.
+    score
+        The answer.
+    low, high
+        The 95 % interval of its value.
+    detectable
+        The smallest distance from chance that data such as these find four times in five.
+    parts
+        The answers of the strata that are answers of their own, such as sources of relations.
+    """
 
     encoder: str
     profiling: str
@@ -24,6 +40,8 @@ class Answer:
     score: Score
     low: float
     high: float
+    detectable: float = float("nan")
+    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -72,6 +90,7 @@ class Evaluation:
                     "chance": answer.score.chance,
                     "low": answer.low,
                     "high": answer.high,
+                    "detectable": answer.detectable,
                     "n_units": answer.score.n_units,
                     "higher_is_better": answer.score.higher_is_better,
                     "caveat": answer.score.caveat,
@@ -79,6 +98,17 @@ class Evaluation:
                 for answer in self.answers
             ]
         )
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """Return one plain dictionary per answer: what `scores` has, further numbers, and the answers of its parts."""
+        result = []
+        for answer, row in zip(self.answers, self.scores().to_dict("records"), strict=True):
+            interval = [row.pop("low"), row.pop("high")]
+            summary = {**row, "interval": interval, **answer.score.details.get("", {})}
+            if answer.parts:
+                summary[answer.score.strata_are] = answer.parts
+            result.append(summary)
+        return result
 
     def units(self) -> pd.DataFrame:
         """Return the per-unit values behind every answer."""
@@ -101,6 +131,7 @@ def evaluate(
     tasks: Sequence[Task],
     *,
     profilings: Sequence[str] = ("raw",),
+    batch_by: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Ask every task of every encoder under every profiling.
@@ -113,6 +144,8 @@ def evaluate(
         The questions.
     profilings
         The ways of post-processing, the same for every encoder.
+    batch_by
+        The metadata columns that tell the batches of post-processing apart; the plate if None.
     seed
         The seed of permutations and bootstrap.
 
@@ -129,7 +162,7 @@ def evaluate(
                 try:
                     with warnings.catch_warnings(record=True) as caught:
                         warnings.simplefilter("always", PhenolensWarning)
-                        profiles = profile(sites, how, level=level, hold_out=hold_out, seed=seed)
+                        profiles = profile(sites, how, level=level, batch_by=batch_by, hold_out=hold_out, seed=seed)
                 except ProfilingError as error:
                     skipped += [Skipped(task.id, how, encoder, str(error)) for task in asked]
                     continue
@@ -146,6 +179,10 @@ def _answer(encoder: str, how: str, task: Task, profiles: AnnData, notes: Sequen
     # The encoder is left out of the names: every encoder meets the same permutations and the same draws.
     score = task.score(profiles, spawn(seed, "score", task.id, how))
     caveat = "; ".join(part for part in (score.caveat, *notes) if part)
-    score = Score(score.metric, score.unit, score.units, caveat, score.higher_is_better)
-    low, high = score.interval(spawn(seed, "interval", task.id, how))
-    return Answer(encoder, how, task, score, low, high)
+    score = replace(score, caveat=caveat)
+    draws = score.draws(spawn(seed, "interval", task.id, how))
+    low, high = percentile_interval(draws)
+    detectable = minimum_detectable_effect(float(draws.std()))
+    return Answer(
+        encoder, how, task, score, low, high, detectable, score.by_stratum(spawn(seed, "parts", task.id, how))
+    )

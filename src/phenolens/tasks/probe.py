@@ -8,17 +8,20 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import stratified_mean
-from phenolens.tasks.base import UNIT_COLUMNS, Contract, Score, required_column
-from phenolens.tasks.classifiers import predict_linear, predict_nearest
+from phenolens.randomness import spawn
+from phenolens.tasks.base import Contract, Score, required_column, unit_table, usable_rows
+from phenolens.tasks.classifiers import predict_linear, predict_nearest, predict_ridge
 from phenolens.tasks.split import Split, SplitKind, describe_leak, make_splits
 
 _TUNING_FOLDS = 4
 _CLASSIFIERS: dict[str, tuple[Callable[..., NDArray[np.intp]], tuple[float, ...]]] = {
     "linear-probe": (predict_linear, tuple(10.0**power for power in range(-4, 2))),
+    "ridge-probe": (predict_ridge, tuple(10.0**power for power in range(4, -5, -1))),
     "knn-probe": (predict_nearest, (1, 3, 5, 10, 20, 50)),
 }
 
@@ -29,8 +32,9 @@ class Probe(BaseModel):
     Parameters
     ----------
     task
-        ``linear-probe``: logistic regression, its penalty tuned. ``knn-probe``: cosine nearest neighbours,
-        their number tuned. Both on vectors standardised on the training rows.
+        ``linear-probe``: logistic regression, its penalty tuned. ``ridge-probe``: ridge regression on the classes, its
+        penalty tuned. ``knn-probe``: cosine nearest neighbours, their number tuned. All on vectors standardised on the
+        training rows.
     label
         The metadata column to predict.
     group
@@ -44,6 +48,12 @@ class Probe(BaseModel):
         How the rows or groups are dealt into folds.
     level
         Whether sites are averaged to wells first.
+    shots
+        How many rows of each class the classifier may learn from; all if None. Several tasks with rising numbers give a
+        few-shot curve.
+    pca
+        Reduce vectors to this many principal components of the training rows, so that encoders of different sizes meet
+        a classifier of one size; None for the vectors as they are.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,20 +66,27 @@ class Probe(BaseModel):
         least_data="two classes, each in two groups, and as many groups as folds",
     )
 
-    task: Literal["linear-probe", "knn-probe"]
+    task: Literal["linear-probe", "ridge-probe", "knn-probe"]
     label: str
     group: str | None = None
     split: SplitKind = "grouped"
     folds: int = Field(5, ge=2)
     seed: int = 0
     level: Literal["well", "site"] = "site"
+    shots: int | None = Field(None, ge=1)
+    pca: int | None = Field(None, ge=1)
 
     @property
     def id(self) -> str:
-        """E.g. ``linear-probe:phenotype|grouped by movie``, ``linear-probe:phenotype|random``."""
-        if self.group is None:
-            return f"{self.task}:{self.label}"
-        return f"{self.task}:{self.label}|{'random' if self.split == 'random' else f'grouped by {self.group}'}"
+        """E.g. ``linear-probe:phenotype|grouped by movie``, ``knn-probe:phenotype|random|5 shots``."""
+        parts = [f"{self.task}:{self.label}"]
+        if self.group is not None:
+            parts.append("random" if self.split == "random" else f"grouped by {self.group}")
+        if self.shots is not None:
+            parts.append(f"{self.shots} shots")
+        if self.pca is not None:
+            parts.append(f"PCA {self.pca}")
+        return "|".join(parts)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -83,7 +100,9 @@ class Probe(BaseModel):
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return balanced accuracy, with one unit per group; see `Task.score`."""
-        label = required_column(profiles, self.label, self.id).to_numpy()
+        labelled, missing = usable_rows(profiles, self.label, self.id)
+        profiles = profiles[labelled]
+        label = profiles.obs[self.label].astype(str).to_numpy()
         group = (
             required_column(profiles, self.group, self.id).to_numpy() if self.group else profiles.obs_names.to_numpy()
         )
@@ -97,9 +116,15 @@ class Probe(BaseModel):
             .agg(value="mean", weight="size")
             .reset_index()
         )
-        units = cells.assign(weight=cells["weight"].astype(float), chance=1 / len(classes), p=np.nan, p_adjusted=np.nan)
-        caveat = "; ".join(part for part in (describe_leak(splits), note) if part)
-        return Score("balanced accuracy", self.group or "row", units[list(UNIT_COLUMNS)], caveat)
+        units = unit_table(
+            cells["unit"],
+            cells["value"],
+            chance=1 / len(classes),
+            strata=cells["stratum"],
+            weights=cells["weight"].astype(float),
+        )
+        caveat = "; ".join(part for part in (describe_leak(splits), note, missing) if part)
+        return Score("balanced accuracy", self.group or "row", units, caveat)
 
     def _usable(self, label: NDArray[Any], group: NDArray[Any]) -> tuple[NDArray[np.bool_], str]:
         """Return the rows whose class can be learned from other groups, and a note on those left out."""
@@ -122,29 +147,43 @@ class Probe(BaseModel):
         """Return the class predicted for each row by the fold that tests it."""
         classify, settings = _CLASSIFIERS[self.task]
         predicted = np.empty_like(y)
-        for split in splits:
+        for number, whole in enumerate(splits):
+            split = whole if self.shots is None else self._limit(whole, y, number)
             inner = self._tuning_split(y, split)
-            chosen = settings[0]
+            chosen = settings[len(settings) // 2]
             if inner is not None:
-                guesses = classify(*_standardise(x, y, inner), settings)
+                guesses = classify(*self._prepare(x, y, inner), settings)
                 right = (guesses == y[inner.test]).astype(float)
                 chosen = settings[int(np.argmax(stratified_mean(right.T, strata=y[inner.test])))]
-            predicted[split.test] = classify(*_standardise(x, y, split), (chosen,))[0]
+            predicted[split.test] = classify(*self._prepare(x, y, split), (chosen,))[0]
         return predicted
+
+    def _limit(self, split: Split, y: NDArray[np.intp], number: int) -> Split:
+        """Keep so many random training rows of each class."""
+        order = spawn(self.seed, "shots", str(number)).permutation(split.train)
+        kept = [order[y[order] == code][: self.shots] for code in np.unique(y)]
+        return Split(np.sort(np.concatenate(kept)), split.test, split.groups)
 
     def _tuning_split(self, y: NDArray[np.intp], split: Split) -> Split | None:
         """Hold part of the training rows out by the same rule as the test rows; None if they are too few."""
         groups = split.groups[split.train]
-        most = len(set(groups)) if self.split == "grouped" else int(np.bincount(y[split.train]).max())
+        most = int(np.bincount(y[split.train]).max())
+        if self.split == "grouped":
+            most = min(most, len(set(groups)))
         if most < 2:
             return None
         inner = make_splits(y[split.train], groups, kind=self.split, folds=min(_TUNING_FOLDS, most), seed=self.seed)[0]
+        if set(y[split.train[inner.train]]) != set(y[split.train]):
+            return None  # a class that stands in one group only would be unknown to the tuned classifier
         return Split(split.train[inner.train], split.train[inner.test], split.groups)
 
-
-def _standardise(
-    x: NDArray[Any], y: NDArray[np.intp], split: Split
-) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]:
-    """Return train vectors, train classes and test vectors, scaled by the training rows alone."""
-    scaler = StandardScaler().fit(x[split.train])
-    return scaler.transform(x[split.train]), y[split.train], scaler.transform(x[split.test])
+    def _prepare(
+        self, x: NDArray[Any], y: NDArray[np.intp], split: Split
+    ) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]:
+        """Return train vectors, train classes and test vectors, scaled and reduced by the training rows alone."""
+        scaler = StandardScaler().fit(x[split.train])
+        train, test = scaler.transform(x[split.train]), scaler.transform(x[split.test])
+        if self.pca is not None:
+            reduction = PCA(min(self.pca, *train.shape), svd_solver="full").fit(train)
+            train, test = reduction.transform(train), reduction.transform(test)
+        return train, y[split.train], test

@@ -5,19 +5,45 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from phenolens.errors import PhenolensError, did_you_mean
+from phenolens.tasks.compound_gene import CompoundGene
+from phenolens.tasks.consistency import PhenotypicConsistency
+from phenolens.tasks.dose_response import DoseResponse
+from phenolens.tasks.leakage import Leakage
 from phenolens.tasks.probe import Probe
+from phenolens.tasks.regression_probe import RegressionProbe
+from phenolens.tasks.relationship_recall import RelationshipRecall
 from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
+from phenolens.tasks.strength import PerturbationStrength
 
-AnyTask = Annotated[ReplicateRetrieval | Probe, Field(discriminator="task")]
+_Known = (
+    ReplicateRetrieval
+    | PhenotypicConsistency
+    | RelationshipRecall
+    | PerturbationStrength
+    | CompoundGene
+    | DoseResponse
+    | Probe
+    | RegressionProbe
+    | Leakage
+)
+AnyTask = Annotated[_Known, Field(discriminator="task")]
 
-TASKS: dict[str, type[ReplicateRetrieval] | type[Probe]] = {
+TASKS: dict[str, type[_Known]] = {
     "replicate-retrieval": ReplicateRetrieval,
+    "phenotypic-consistency": PhenotypicConsistency,
+    "relationship-recall": RelationshipRecall,
+    "perturbation-strength": PerturbationStrength,
+    "compound-gene": CompoundGene,
+    "dose-response": DoseResponse,
     "linear-probe": Probe,
+    "ridge-probe": Probe,
     "knn-probe": Probe,
+    "regression-probe": RegressionProbe,
+    "leakage": Leakage,
 }
 
 
-def make_task(task: str, **options: object) -> ReplicateRetrieval | Probe:
+def make_task(task: str, **options: object) -> _Known:
     """Return the task of that name with its options.
 
     Raises

@@ -11,15 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import (
-    benjamini_hochberg,
     chance_average_precision,
-    cosine_similarity,
+    control_average_precision,
     label_average_precision,
-    replicate_average_precision,
+    mean_defined,
     replicate_retrieval_p,
+    set_average_precision,
 )
 from phenolens.profiling import FITTED_ON
-from phenolens.tasks.base import UNIT_COLUMNS, Contract, Score, required_column
+from phenolens.tasks.base import Contract, Score, required_column, unit_table
+from phenolens.tasks.label_null import exchange_p
+from phenolens.tasks.layout import Null, choose_null, describe_layout, explain_null
 
 _FEWEST_REPLICATES = 2
 
@@ -33,8 +35,15 @@ class ReplicateRetrieval(BaseModel):
         ``controls``: before the negative controls of its own plate (phenotypic activity).
         ``others``: before the wells of all other perturbations (phenotypic distinctness).
         Controls that a profiler was fitted on take no part.
+    null
+        Against controls, what a perturbation's label is exchanged with, within plates, for its p value.
+        ``controls``: control wells pose as the perturbation, and its wells as controls.
+        ``treatments``: other treated wells pose as the perturbation, which no difference of position between treatments
+        and controls can upset, but which finds only what stands out among the treatments.
+        ``auto``: the latter where the positions of wells are known and controls stand apart from treatments.
+        Against others, labels are always exchanged among treatments.
     n_permutations
-        Labellings drawn within plates for the p value of each perturbation, when against controls.
+        Labellings drawn for a p value.
 
     Source: Kalinin et al., Nat. Commun. 2025 (copairs), with ties in expectation and a null that keeps the
     dependence between the replicates of a perturbation.
@@ -52,6 +61,7 @@ class ReplicateRetrieval(BaseModel):
 
     task: Literal["replicate-retrieval"] = "replicate-retrieval"
     against: Literal["controls", "others"] = "controls"
+    null: Null = "auto"
     n_permutations: int = Field(2000, ge=20)
 
     @property
@@ -80,68 +90,93 @@ class ReplicateRetrieval(BaseModel):
             profiles = profiles[~profiles.obs[FITTED_ON].to_numpy()]
         wells = self._describe(profiles)
         x = np.asarray(profiles.X)
-        counts = wells.loc[wells["treated"], "name"].value_counts(sort=False)
-        replicated = counts[counts >= _FEWEST_REPLICATES]
-        scores = (
-            self._against_controls(x, wells, replicated, rng)
-            if self.against == "controls"
-            else self._against_others(x, wells, replicated)
-        )
-        rows = [(name, "", *score, 1.0) for name, score in zip(replicated.index, scores, strict=True)]
-        table = pd.DataFrame(rows, columns=["unit", "stratum", "value", "chance", "p", "weight"])
-        table = table[table["value"].notna()].reset_index(drop=True)
-        if table.empty:
+        rows = wells["treated"].to_numpy().nonzero()[0]
+        groups = pd.Series(rows).groupby(wells["name"].to_numpy()[rows], sort=False)
+        units = {str(name): own.to_numpy() for name, own in groups if len(own) >= _FEWEST_REPLICATES}
+        ap, chance = self._rank(x, wells)
+        value = np.array([mean_defined(ap[own][None])[0] for own in units.values()])
+        expected = np.array([mean_defined(chance[own][None])[0] for own in units.values()])
+        scored = {name: own for (name, own), v in zip(units.items(), value, strict=True) if not np.isnan(v)}
+        if not scored:
             raise TaskNotApplicable(
-                f"{self.id}: none of {len(counts)} perturbations has {_FEWEST_REPLICATES} wells and "
+                f"{self.id}: none of {groups.ngroups} perturbations has {_FEWEST_REPLICATES} wells and "
                 f"{'negative controls on their plates' if self.against == 'controls' else 'others to rank'}"
             )
-        table["p_adjusted"] = benjamini_hochberg(table["p"].to_numpy())
-        left_out = sorted(set(counts.index) - set(table["unit"]))
-        caveat = f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""
-        return Score("mAP", "perturbation", table[list(UNIT_COLUMNS)], caveat)
+        kept = ~np.isnan(value)
+        layout = describe_layout(profiles.obs, wells["treated"].to_numpy(), wells["control"].to_numpy())
+        null = choose_null(self.null, layout)
+        p = self._test(x, wells, value[kept], list(scored.values()), null, rng)
+        table = unit_table(list(scored), value[kept], chance=expected[kept], p=p)
+        left_out = sorted({str(name) for name, _ in groups} - set(scored))
+        notes = [f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""]
+        if self.against == "controls":
+            notes += [layout.caveat, explain_null(self.null, null)]
+        return Score("mAP", "perturbation", table, "; ".join(filter(None, notes)))
 
     def _describe(self, profiles: AnnData) -> pd.DataFrame:
         """Return name (perturbation and dose), plate, control and treated of each well."""
         obs = profiles.obs
-        required_column(profiles, "perturbation", self.id)
         if "role" not in obs and self.against == "controls":
             raise TaskNotApplicable(f"{self.id}: no column 'role' to tell negative controls by")
-        wells = pd.DataFrame({"name": condition_names(obs), "treated": treated(obs)}, index=obs.index)
+        is_treated = treated(obs).to_numpy()
+        required_column(profiles[is_treated], "perturbation", self.id)
+        wells = pd.DataFrame({"name": condition_names(obs), "treated": is_treated}, index=obs.index)
         wells["plate"] = obs["plate"].astype(str) if "plate" in obs else ""
         wells["control"] = (obs["role"] == NEGATIVE_CONTROL) if "role" in obs else False
         if self.against == "controls" and not wells["control"].any():
             raise TaskNotApplicable(f"{self.id}: no row has role '{NEGATIVE_CONTROL}'")
         return wells
 
-    def _against_others(
-        self, x: NDArray[Any], wells: pd.DataFrame, replicated: "pd.Series[int]"
-    ) -> list[tuple[float, float, float]]:
-        """Return mAP, chance and an undefined p of each perturbation against all others."""
-        treated = wells["treated"].to_numpy()
-        ap = label_average_precision(x, wells["name"].to_numpy(), candidate=treated)
-        value = pd.Series(ap[treated]).groupby(wells.loc[treated, "name"].to_numpy()).mean()
-        total = int(treated.sum())
-        return [
-            (value[name], chance_average_precision(n - 1, total - n), float("nan")) for name, n in replicated.items()
-        ]
-
-    def _against_controls(
-        self, x: NDArray[Any], wells: pd.DataFrame, replicated: "pd.Series[int]", rng: np.random.Generator
-    ) -> list[tuple[float, float, float]]:
-        """Return mAP, chance and p of each perturbation against its plates' controls."""
+    def _rank(self, x: NDArray[Any], wells: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return AP and chance (n,) of each well; NaN where it is not ranked."""
         name, plate = wells["name"].to_numpy(), wells["plate"].to_numpy()
-        treated, control = wells["treated"].to_numpy(), wells["control"].to_numpy()
-        scores = []
-        for perturbation, n in replicated.items():
-            own = treated & (name == perturbation)
-            pool = np.flatnonzero(own | (control & np.isin(plate, plate[own])))
-            n_controls = [int((control & (plate == p)).sum()) for p in plate[own]]
-            if not any(n_controls):
-                scores.append((float("nan"), float("nan"), float("nan")))
-                continue
-            similarity = cosine_similarity(x[pool])
-            value = replicate_average_precision(similarity, own[pool][None], plate[pool])[0]
-            chance = np.mean([chance_average_precision(n - 1, m) for m in n_controls if m])
-            p = replicate_retrieval_p(similarity, own[pool], plate[pool], n_permutations=self.n_permutations, rng=rng)
-            scores.append((float(value), float(chance), p))
-        return scores
+        is_treated, control = wells["treated"].to_numpy(), wells["control"].to_numpy()
+        replicates = wells[is_treated].groupby("name")["name"].transform("size").reindex(wells.index).to_numpy()
+        if self.against == "others":
+            ap = label_average_precision(x, name, candidate=is_treated)
+            negatives = is_treated.sum() - replicates
+        else:
+            take_part = is_treated | control
+            ap = np.full(len(x), np.nan)
+            ap[take_part] = control_average_precision(
+                x[take_part], name[take_part], plate[take_part], control[take_part]
+            )
+            negatives = wells.groupby("plate")["control"].transform("sum").to_numpy()
+        known = {
+            (k, m): chance_average_precision(int(k) - 1, int(m))
+            for k, m in set(zip(replicates[~np.isnan(ap)], negatives[~np.isnan(ap)], strict=True))
+        }
+        return ap, np.array([known.get(key, np.nan) for key in zip(replicates, negatives, strict=True)])
+
+    def _test(
+        self,
+        x: NDArray[Any],
+        wells: pd.DataFrame,
+        value: NDArray[np.float64],
+        units: list[NDArray[np.intp]],
+        null: str,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float64]:
+        """Return the p value of each perturbation."""
+        plate, is_treated = wells["plate"].to_numpy(), wells["treated"].to_numpy()
+        control = wells["control"].to_numpy()
+        if self.against == "others" or null == "treatments":
+            negative, within = (is_treated, None) if self.against == "others" else (control, plate)
+            return exchange_p(
+                value,
+                units,
+                is_treated,
+                plate,
+                lambda sets: mean_defined(set_average_precision(x, sets, negative=negative, plates=within)),
+                n_permutations=self.n_permutations,
+                rng=rng,
+            )
+        on_plate = {name: np.flatnonzero(control & (plate == name)) for name in np.unique(plate)}
+        p = []
+        for own in units:
+            pool = np.concatenate([own, *(on_plate[name] for name in np.unique(plate[own]))])
+            replicate = np.arange(len(pool)) < len(own)
+            p.append(
+                replicate_retrieval_p(x[pool], replicate, plate[pool], n_permutations=self.n_permutations, rng=rng)[1]
+            )
+        return np.array(p)

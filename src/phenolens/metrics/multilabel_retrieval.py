@@ -1,0 +1,83 @@
+"""Average precision where a row may carry several labels: the targets or mechanisms of a compound."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from phenolens.metrics.similarity import unit_rows
+from phenolens.metrics.ties import count_reaching, expected_precision, harmonic_numbers
+
+_BLOCK_CELLS = 2_000_000
+
+
+def multilabel_average_precision(
+    x: NDArray[Any], rows: NDArray[np.intp], labels: NDArray[Any], *, device: str = "cpu"
+) -> NDArray[np.float64]:
+    """Return the average precision with which a row finds the other rows of one of its labels.
+
+    Positives are the other rows of the label, negatives the rows that share no label with the query: a row that
+    shares another label is neither. Ties count in expectation.
+
+    Parameters
+    ----------
+    x
+        (n, d) vectors.
+    rows, labels
+        (m,) row number and label of each mark, every pair at most once; a row without marks is always a negative.
+    device
+        Where to compute.
+
+    Returns
+    -------
+    (m,) average precision of each mark; NaN where the label has no other row, or the query no negatives.
+
+    Raises
+    ------
+    ValueError
+        If a mark is repeated, or `x` is not a matrix of finite numbers.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
+    >>> multilabel_average_precision(x, np.array([0, 1, 0, 2]), np.array(["a", "a", "b", "b"]))
+    array([1., 1., nan, 0.5])
+    """
+    rows = np.asarray(rows)
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    if len({*zip(rows.tolist(), codes.tolist(), strict=True)}) < len(rows):
+        raise ValueError("a row carries the same label twice")
+    vectors = torch.from_numpy(unit_rows(x).astype(np.float32)).to(device)
+    n = len(vectors)
+    result = np.full(len(rows), np.nan)
+    if not len(rows):
+        return result
+    membership = torch.zeros((n, int(codes.max()) + 1), device=device)
+    membership[rows, codes] = 1
+    harmonic = harmonic_numbers(n, device)
+    members = [np.flatnonzero(codes == code) for code in range(membership.shape[1])]
+    carriers = np.unique(rows)
+    per_block = max(1, _BLOCK_CELLS // n)
+    for start in range(0, len(carriers), per_block):
+        query = carriers[start : start + per_block]
+        similarity = vectors[query] @ vectors.T
+        shared = (membership[query] @ membership.T) > 0
+        n_negative = (~shared).sum(1)
+        negatives = similarity.masked_fill(shared, -torch.inf).sort(dim=1).values
+        place = np.full(n, -1)
+        place[query] = np.arange(len(query))
+        for marks in members:
+            own = marks[place[rows[marks]] >= 0]
+            if len(marks) < 2 or not len(own):
+                continue
+            at = torch.from_numpy(place[rows[own]]).to(device)
+            others = np.broadcast_to(rows[marks], (len(own), len(marks)))
+            others = others[others != rows[own][:, None]].reshape(len(own), -1)
+            positive = similarity[at[:, None], torch.from_numpy(others).to(device)]
+            above, tied = count_reaching(negatives[at], positive)
+            precision = expected_precision(
+                above, tied, *count_reaching(positive.sort(dim=1).values, positive), harmonic
+            )
+            result[own] = torch.where(n_negative[at] > 0, precision.mean(1), torch.nan).cpu().numpy()
+    return result

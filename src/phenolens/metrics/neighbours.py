@@ -1,0 +1,169 @@
+"""What stands near what: label purity, mixing of batches, silhouettes, robustness against nuisance."""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from phenolens.metrics.similarity import unit_rows
+
+_BLOCK_CELLS = 2**22
+_BISECTIONS = 50
+
+
+def nearest_neighbours(x: NDArray[Any], k: int, *, device: str = "cpu") -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the k rows nearest to each row by cosine, itself left out, and their cosine distances, both (n, k).
+
+    Raises
+    ------
+    ValueError
+        If there are not more than k rows, or `x` is not a matrix of finite numbers.
+    """
+    vectors = torch.from_numpy(unit_rows(x)).to(device)
+    n = len(vectors)
+    if not 0 < k < n:
+        raise ValueError(f"{k} neighbours cannot be taken among {n} rows")
+    index, distance = np.empty((n, k), np.intp), np.empty((n, k))
+    per_block = max(1, _BLOCK_CELLS // n)
+    for start in range(0, n, per_block):
+        similarity = vectors[start : start + per_block] @ vectors.T
+        rows = torch.arange(len(similarity), device=device)
+        similarity[rows, start + rows] = -torch.inf
+        nearest = similarity.topk(k, dim=1)
+        index[start : start + per_block] = nearest.indices.cpu().numpy()
+        distance[start : start + per_block] = (1 - nearest.values).clamp(min=0).cpu().numpy()
+    return index, distance
+
+
+def neighbour_purity(neighbours: NDArray[np.intp], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the share of each row's neighbours (n, k) that have its label; chance is the label's share of others."""
+    labels = np.asarray(labels)
+    return (labels[neighbours] == labels[:, None]).mean(axis=1)
+
+
+def lisi(
+    neighbours: NDArray[np.intp],
+    distance: NDArray[np.float64],
+    labels: NDArray[Any],
+    *,
+    perplexity: float | None = None,
+) -> NDArray[np.float64]:
+    """Return the local inverse Simpson index: the effective number of labels around each row.
+
+    Parameters
+    ----------
+    neighbours, distance
+        (n, k) as from `nearest_neighbours`.
+    labels
+        (n,) label of each row.
+    perplexity
+        The effective number of neighbours that the Gaussian weights leave; a third of k if None.
+
+    Returns
+    -------
+    (n,) from 1, one label only, to the number of labels.
+
+    Source: Korsunsky et al., Nat. Methods 16 (2019).
+    """
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    target = np.log(neighbours.shape[1] / 3 if perplexity is None else perplexity)
+    # The weights exp(-beta d) have an entropy that falls with beta; bisect for the one asked for. Bisecting the
+    # logarithm copes with distances of any scale.
+    scale = np.maximum(distance.mean(axis=1, keepdims=True), np.finfo(float).tiny)
+    low, high = np.full((len(distance), 1), -20.0), np.full((len(distance), 1), 20.0)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        weights = softmax(-np.exp(middle) * distance / scale, axis=1)
+        entropy = -(weights * np.log(np.maximum(weights, np.finfo(float).tiny))).sum(axis=1, keepdims=True)
+        low, high = np.where(entropy > target, middle, low), np.where(entropy > target, high, middle)
+    shares = np.zeros((len(codes), int(codes.max()) + 1))
+    np.add.at(shares, (np.arange(len(codes))[:, None], codes[neighbours]), weights)
+    return 1 / (shares**2).sum(axis=1)
+
+
+def cosine_silhouette(
+    x: NDArray[Any], labels: NDArray[Any], *, between: Literal["nearest", "mean"] = "nearest"
+) -> NDArray[np.float64]:
+    """Return the silhouette of each row under cosine distance, in O(n labels d) by sums over classes.
+
+    Parameters
+    ----------
+    x
+        (n, d) vectors.
+    labels
+        (n,) label of each row; a label with one row has silhouette 0.
+    between
+        Whether a row's distance to the others is its mean to the nearest other class, or to all rows of others.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two labels.
+
+    Source: Rousseeuw, J. Comput. Appl. Math. 20 (1987).
+    """
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    counts = np.bincount(codes)
+    if len(counts) < 2:
+        raise ValueError("a silhouette needs two labels")
+    unit = unit_rows(x)
+    sums = np.zeros((len(counts), unit.shape[1]))
+    np.add.at(sums, codes, unit)
+    rows = np.arange(len(codes))
+    total = counts - unit @ sums.T  # of the distances to each class
+    total[rows, codes] -= 1 - (unit**2).sum(axis=1)  # a row of zeros has distance 1 to itself
+    others = counts - (codes[:, None] == np.arange(len(counts)))
+    mean = np.divide(total, others, out=np.zeros_like(total), where=others > 0)
+    within = mean[rows, codes]
+    if between == "nearest":
+        mean[rows, codes] = np.inf
+        outside = mean.min(axis=1)
+    else:
+        outside = (total.sum(axis=1) - total[rows, codes]) / (len(codes) - counts[codes])
+    larger = np.maximum(within, outside)
+    silhouette = np.divide(outside - within, larger, out=np.zeros(len(codes)), where=larger > 0)
+    return np.where(counts[codes] > 1, silhouette, 0.0)
+
+
+def batch_silhouette(x: NDArray[Any], labels: NDArray[Any], batch: NDArray[Any]) -> dict[Any, float]:
+    """Return for each label how well its batches mix: the mean of 1 - |silhouette by batch| over its rows.
+
+    The distance to other batches is that to all their rows: the nearest batch would hide all batches but two that
+    mix. A label that stands in one batch, or has a batch for every row, tells nothing and is left out.
+
+    Source: the BRAS of Rautenstrauch & Ohler, Nat. Biotechnol. (2025).
+    """
+    labels, batch = np.asarray(labels), np.asarray(batch)
+    result = {}
+    for label in np.unique(labels):
+        own = labels == label
+        if 1 < len(np.unique(batch[own])) < own.sum():
+            result[label] = float(
+                (1 - np.abs(cosine_silhouette(np.asarray(x)[own], batch[own], between="mean"))).mean()
+            )
+    return result
+
+
+def robustness_index(neighbours: NDArray[np.intp], labels: NDArray[Any], nuisance: NDArray[Any]) -> float:
+    """Return the share of neighbours that agree in biology only among those that agree in just one of the two.
+
+    1: neighbours share the label across nuisances; 0: they share the nuisance across labels; NaN if no neighbour
+    agrees in exactly one.
+
+    Parameters
+    ----------
+    neighbours
+        (n, k) as from `nearest_neighbours`.
+    labels, nuisance
+        (n,) the biology and the nuisance (batch, hospital, plate) of each row.
+
+    Source: Kömen et al., PathoROB (2025).
+    """
+    labels, nuisance = np.asarray(labels), np.asarray(nuisance)
+    same_label = labels[neighbours] == labels[:, None]
+    same_nuisance = nuisance[neighbours] == nuisance[:, None]
+    biology = int((same_label & ~same_nuisance).sum())
+    confounder = int((~same_label & same_nuisance).sum())
+    return biology / (biology + confounder) if biology + confounder else float("nan")

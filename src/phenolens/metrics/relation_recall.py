@@ -1,0 +1,195 @@
+"""Recall of known relationships: do the similarities of related pairs lie in the tails of those of all pairs?"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from phenolens.metrics.similarity import unit_rows
+from phenolens.metrics.ties import TIE
+
+_BLOCK_CELLS = 2**21  # of similarities held at a time
+_N_BINS = 2**16
+_TIED_SHARE = 1e-4  # of all pairs at a threshold: more than continuous data have there
+
+
+@dataclass(frozen=True, eq=False)
+class PairTails:
+    """Where the similarity of each pair (m,) lies among those of all pairs.
+
+    Attributes
+    ----------
+    lower, upper
+        1 for a pair below the lower, above the upper threshold, else 0; between 0 and 1 for a pair that ties with
+        a threshold through which a group of ties runs.
+    percentile
+        The share of all pairs that are less similar, ties and bins of 1/32768 counted half.
+    thresholds
+        The lower and the upper threshold; infinite where a tail is too short to hold one pair.
+    """
+
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    percentile: NDArray[np.float64]
+    thresholds: tuple[float, float]
+
+
+class PairNull:
+    """The similarities of all pairs of rows, known by their histogram and two exact quantiles.
+
+    Never more than a block of the n x n similarities is held: a first pass fills a histogram, a second one collects
+    the values in the two bins where the thresholds must lie.
+
+    Parameters
+    ----------
+    x
+        (n, d) vectors, n >= 3.
+    tail
+        The share of all pairs in each tail.
+    device
+        Where to compute.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three rows, or `x` is not a matrix of finite numbers.
+
+    Source: the recall of Celik et al., PLoS Comput. Biol. 2024 (EFAAR), and Kraus et al., CVPR 2024.
+    """
+
+    def __init__(self, x: NDArray[Any], *, tail: float = 0.05, device: str = "cpu") -> None:
+        self.vectors = torch.from_numpy(unit_rows(x).astype(np.float32)).to(device)
+        if len(self.vectors) < 3:
+            raise ValueError(f"{len(self.vectors)} rows have too few pairs for a null distribution")
+        self._histogram = self._fill_histogram()
+        self._below = np.concatenate([[0], np.cumsum(self._histogram)])
+        total = int(self._below[-1])
+        # A pair is in the lower tail if at most tail * total pairs are as low as it; in the upper one likewise.
+        splits = (int(np.floor(tail * total)), int(np.ceil((1 - tail) * total)))
+        self.thresholds, self._tie_credit = self._find_thresholds(splits, tail * total)
+
+    def place(self, pairs: NDArray[np.intp]) -> PairTails:
+        """Return where pairs of row numbers (m, 2) lie."""
+        similarity = self._similarity(pairs)
+        lower, upper = (similarity < self.thresholds[0]).astype(float), (similarity > self.thresholds[1]).astype(float)
+        for tail, threshold, credit in zip((lower, upper), self.thresholds, self._tie_credit, strict=True):
+            if credit is not None:
+                tail[np.abs(similarity - threshold) <= TIE] = credit
+        bins = _bin(torch.from_numpy(similarity)).numpy()
+        percentile = (self._below[bins] + self._histogram[bins] / 2) / self._below[-1]
+        return PairTails(lower, upper, percentile, self.thresholds)
+
+    def _similarity(self, pairs: NDArray[np.intp]) -> NDArray[np.float32]:
+        result = np.empty(len(pairs), np.float32)
+        per_part = max(1, _BLOCK_CELLS // self.vectors.shape[1])
+        for start in range(0, len(pairs), per_part):
+            part = pairs[start : start + per_part]
+            product = torch.einsum("md,md->m", self.vectors[part[:, 0]], self.vectors[part[:, 1]])
+            result[start : start + per_part] = product.cpu().numpy()
+        return result
+
+    def _blocks(self) -> Any:
+        """Yield the similarities above the diagonal, some rows at a time, as flat vectors."""
+        n = len(self.vectors)
+        per_block = max(1, _BLOCK_CELLS // n)
+        for start in range(0, n, per_block):
+            rows = self.vectors[start : start + per_block]
+            block = rows @ self.vectors[start:].T
+            if len(rows) < block.shape[1]:
+                yield block[:, len(rows) :].reshape(-1)
+            yield block[:, : len(rows)][tuple(torch.triu_indices(len(rows), len(rows), 1))]
+
+    def _fill_histogram(self) -> NDArray[np.int64]:
+        histogram = torch.zeros(_N_BINS, dtype=torch.int64, device=self.vectors.device)
+        for values in self._blocks():
+            histogram += torch.bincount(_bin(values), minlength=_N_BINS)
+        return histogram.cpu().numpy()
+
+    def _find_thresholds(
+        self, splits: tuple[int, int], in_tail: float
+    ) -> tuple[tuple[float, float], list[float | None]]:
+        """Return the values that part the lowest `splits` pairs from the others, and what a tie with each counts.
+
+        A threshold lies midway between two neighbouring order statistics, so that rounding moves no pair across it.
+        """
+        total = int(self._below[-1])
+        ranges = []
+        for split in splits:
+            first, last = (np.searchsorted(self._below, np.array([split - 1, split]), side="right") - 1).clip(0)
+            # One bin more on either side: ties may spread into it.
+            ranges.append((int(first), int(last), _edge(first - 1), _edge(last + 2)))
+        found: list[list[torch.Tensor]] = [[], []]
+        for values in self._blocks():
+            for near, (_, _, low, high) in zip(found, ranges, strict=True):
+                near.append(values[(values > low) & (values < high)])
+        thresholds = [-np.inf, np.inf]
+        credit: list[float | None] = [None, None]
+        for which, (split, near, (first, _, _, _)) in enumerate(zip(splits, found, ranges, strict=True)):
+            if split in (0, total):
+                continue
+            close = torch.cat(near).sort().values
+            bins = _bin(close)
+            below = int(self._below[first]) - int((bins < first).sum())  # pairs lower than all that were collected
+            lower, upper = float(close[split - 1 - below]), float(close[split - below])
+            thresholds[which] = (lower + upper) / 2
+            tied = int(((close - thresholds[which]).abs() <= TIE).sum())
+            if upper - lower <= TIE and tied > max(1, _TIED_SHARE * total):
+                beneath = below + int((close < thresholds[which] - TIE).sum())
+                beyond = beneath if which == 0 else total - beneath - tied
+                credit[which] = (in_tail - beyond) / tied
+        return (thresholds[0], thresholds[1]), credit
+
+
+def _edge(index: int) -> float:
+    """Return the lower edge of a bin."""
+    return float(index / (_N_BINS - 1) * 2 - 1)
+
+
+def _bin(similarity: torch.Tensor) -> torch.Tensor:
+    """Return the bin of each cosine; rounding may take one just beyond -1 or 1."""
+    return similarity.add(1).mul_((_N_BINS - 1) / 2).clamp_(0, _N_BINS - 1).to(torch.int32)
+
+
+def distinct_pairs(pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return pairs (m, 2) each once, the smaller number first, without pairs of a row with itself."""
+    pairs = np.sort(np.asarray(pairs).reshape(-1, 2), axis=1)
+    return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+
+
+def rewire(pairs: NDArray[np.intp], rng: np.random.Generator, *, sweeps: int = 10) -> NDArray[np.intp]:
+    """Return random pairs (m, 2) in which every row takes part in as many pairs as before.
+
+    Two pairs (a, b), (c, d) become (a, d), (c, b) unless that would pair a row with itself or repeat a pair.
+
+    Parameters
+    ----------
+    pairs
+        (m, 2) distinct pairs, as from `distinct_pairs`.
+    rng
+        The source of randomness.
+    sweeps
+        How often, on average, a swap is tried for each pair.
+
+    Source: Maslov & Sneppen, Science 296 (2002).
+    """
+    pairs = pairs.copy()
+    n = int(pairs.max()) + 1 if len(pairs) else 0
+    half = len(pairs) // 2
+    for _ in range(2 * sweeps):
+        order = rng.permutation(len(pairs))
+        one, two = order[:half], order[half : 2 * half]
+        # Either end of the second pair may be taken.
+        flip = rng.random(half) < 0.5
+        second = np.where(flip[:, None], pairs[two][:, ::-1], pairs[two])
+        swapped = np.stack([pairs[one, 0], second[:, 1], second[:, 0], pairs[one, 1]], axis=1).reshape(half, 2, 2)
+        swapped.sort(axis=2)
+        key = swapped[:, :, 0] * n + swapped[:, :, 1]
+        taken = pairs[:, 0] * n + pairs[:, 1]
+        proposed, times = np.unique(key, return_counts=True)
+        allowed = (swapped[:, :, 0] != swapped[:, :, 1]) & ~np.isin(key, taken) & ~np.isin(key, proposed[times > 1])
+        accepted = allowed.all(axis=1)
+        pairs[one[accepted]] = swapped[accepted, 0]
+        pairs[two[accepted]] = swapped[accepted, 1]
+    return pairs

@@ -1,0 +1,185 @@
+"""Average precision of sets of rows whose members should find one another, before rows of a reference."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from phenolens.metrics.similarity import unit_rows
+from phenolens.metrics.ties import count_reaching, expected_precision, harmonic_numbers
+
+_BLOCK_CELLS = 4_000_000  # of similarities and of gathered vectors held at a time
+
+
+def set_average_precision(
+    x: NDArray[Any],
+    sets: NDArray[np.intp],
+    *,
+    negative: NDArray[np.bool_] | None = None,
+    plates: NDArray[Any] | None = None,
+    device: str = "cpu",
+) -> NDArray[np.float64]:
+    """Return the average precision with which each member of a set finds the others before the negatives.
+
+    Observed replicates and thousands of permuted ones are sets alike: each row that is a member of any is compared
+    with its negatives once. Ties count in expectation.
+
+    Parameters
+    ----------
+    x
+        (n, d) vectors.
+    sets
+        (s, k) row numbers, those of one set distinct; sets may overlap.
+    negative
+        (n,) mask of the rows that may be negatives; all if None. The members of a set are never its negatives.
+    plates
+        (n,) plate of each row: only negatives of the querying member's own plate count. None: all count.
+    device
+        Where to compute.
+
+    Returns
+    -------
+    (s, k) average precision; NaN for a member without negatives, and everywhere if k < 2.
+
+    Raises
+    ------
+    ValueError
+        If `x` is not a matrix of finite numbers.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 0.1], [1.0, 0.0], [0.0, 1.0], [0.1, 1.0]])
+    >>> set_average_precision(x, np.array([[0, 1], [0, 2]]))
+    array([[1. , 1. ],
+           [0.5, 0.5]])
+    """
+    sets = np.asarray(sets)
+    vectors = torch.from_numpy(unit_rows(x).astype(np.float32)).to(device)
+    result = np.full(sets.shape, np.nan)
+    if sets.shape[1] < 2 or not len(sets):
+        return result
+    n = len(vectors)
+    negative = np.ones(n, dtype=bool) if negative is None else np.asarray(negative)
+    codes = np.zeros(n, np.intp) if plates is None else np.unique(np.asarray(plates), return_inverse=True)[1]
+    plate_of_query = codes[sets]
+    for plate in np.unique(plate_of_query):
+        reference = negative & (codes == plate)
+        if reference.any():
+            chosen, place = np.nonzero(plate_of_query == plate)
+            result[chosen, place] = _one_plate(vectors, sets[chosen], place, reference)
+    return result
+
+
+def _one_plate(
+    vectors: torch.Tensor, sets: NDArray[np.intp], place: NDArray[np.intp], reference: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the AP (m,) of the query at `place` (m,) of each of m sets against the rows of `reference`."""
+    rows = np.arange(len(sets))
+    query = sets[rows, place]
+    others = sets[np.arange(sets.shape[1]) != place[:, None]].reshape(len(sets), -1)
+    candidates = np.flatnonzero(reference)
+    position = np.full(len(reference), -1)
+    position[candidates] = np.arange(len(candidates))
+    harmonic = harmonic_numbers(len(candidates) + others.shape[1], str(vectors.device))
+
+    result = np.empty(len(sets))
+    order = np.argsort(query, kind="stable")
+    distinct, first = np.unique(query[order], return_index=True)
+    first = np.append(first, len(query))
+    per_block = max(1, _BLOCK_CELLS // len(candidates))
+    for start in range(0, len(distinct), per_block):
+        block = distinct[start : start + per_block]
+        similarity = vectors[block] @ vectors[candidates].T
+        itself = np.flatnonzero(position[block] >= 0)
+        similarity[itself, position[block[itself]]] = -torch.inf
+        similarity = similarity.sort(dim=1).values
+        asked = order[first[start] : first[start + len(block)]]
+        times = np.diff(first[start : start + len(block) + 1])
+        result[asked] = _score_block(vectors, similarity, query[asked], others[asked], times, reference, harmonic)
+    return result
+
+
+def _score_block(
+    vectors: torch.Tensor,
+    similarity: torch.Tensor,
+    query: NDArray[np.intp],
+    others: NDArray[np.intp],
+    times: NDArray[np.intp],
+    reference: NDArray[np.bool_],
+    harmonic: torch.Tensor,
+) -> NDArray[np.float64]:
+    """Return the AP (m,) of queries that stand together by row, `times` (q,) often each."""
+    m, k = others.shape
+    positive = torch.empty((m, k), device=vectors.device)
+    per_part = max(1, _BLOCK_CELLS // (k * vectors.shape[1]))
+    for part in (slice(i, i + per_part) for i in range(0, m, per_part)):
+        positive[part] = torch.einsum("mkd,md->mk", vectors[others[part]], vectors[query[part]])
+    # The thresholds of one query stand in one row, padded to the most that any query has.
+    row = np.repeat(np.arange(len(times)), times)
+    slot = np.arange(m) - np.repeat(np.cumsum(times) - times, times)
+    thresholds = torch.zeros((len(times), int(times.max()), k), device=vectors.device)
+    thresholds[row, slot] = positive
+    above, tied = (
+        counts.view(thresholds.shape)[row, slot] for counts in count_reaching(similarity, thresholds.flatten(1))
+    )
+    # Members among the reference are positives, not negatives.
+    member = torch.from_numpy(reference[others]).to(vectors.device)
+    inside = torch.where(member, positive, -torch.inf).sort(dim=1).values
+    members_above, members_tied = count_reaching(inside, positive)
+    positives_above, positives_tied = count_reaching(positive.sort(dim=1).values, positive)
+    precision = expected_precision(
+        above - members_above, tied - members_tied, positives_above, positives_tied, harmonic
+    )
+    itself = torch.from_numpy(reference[query]).to(vectors.device)
+    n_negative = similarity.shape[1] - member.sum(1) - itself.long()
+    return torch.where(n_negative > 0, precision.mean(1), torch.nan).cpu().numpy()
+
+
+def control_average_precision(
+    x: NDArray[Any],
+    labels: NDArray[Any],
+    plates: NDArray[Any],
+    control: NDArray[np.bool_],
+    *,
+    device: str = "cpu",
+) -> NDArray[np.float64]:
+    """Return the average precision with which each row finds the rows of its label before its plate's controls.
+
+    Parameters
+    ----------
+    x
+        (n, d) vectors.
+    labels, plates
+        (n,) label and plate of each row.
+    control
+        (n,) mask of the controls: they are negatives and neither queries nor positives.
+    device
+        Where to compute.
+
+    Returns
+    -------
+    (n,) average precision; NaN for a control, and for a row without others of its label or controls on its plate.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, or `x` is not a matrix of finite numbers.
+    """
+    control = np.asarray(control)
+    if not len(x) == len(labels) == len(plates) == len(control):
+        raise ValueError(f"{len(x)} rows, {len(labels)} labels, {len(plates)} plates and {len(control)} marks")
+    result = np.full(len(x), np.nan)
+    for members in rows_by_label(np.asarray(labels), ~control):
+        if members.shape[1] > 1:
+            result[members] = set_average_precision(x, members, negative=control, plates=plates, device=device)
+    return result
+
+
+def rows_by_label(labels: NDArray[Any], taking_part: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """Return the rows of each label, as one (labels, k) array for each number k of rows that labels have."""
+    rows = np.flatnonzero(taking_part)
+    codes, counts = np.unique(labels[rows], return_inverse=True, return_counts=True)[1:]
+    order = rows[np.argsort(codes, kind="stable")]
+    starts = np.cumsum(counts) - counts
+    return [order[starts[counts == k][:, None] + np.arange(k)] for k in np.unique(counts)]

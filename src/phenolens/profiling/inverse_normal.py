@@ -1,0 +1,32 @@
+"""Inverse normal transform: each feature's ranks become normal quantiles."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import OneToOneFeatureMixin
+from sklearn.preprocessing import QuantileTransformer
+
+from phenolens.profiling.batches import Batches
+from phenolens.profiling.controls import ControlProfiler
+
+_MOST_QUANTILES = 10_000
+
+
+class InverseNormal(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
+    """Map each feature monotonically so that all rows together are normally distributed.
+
+    It is fitted on all rows: on controls alone every effect beyond their range would become one value. Outliers, of
+    which Cell Painting features have many, then no longer rule cosines.
+    """
+
+    uses_controls: ClassVar[bool] = False
+
+    def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
+        n_quantiles = min(len(x), _MOST_QUANTILES)
+        self.quantiles_ = QuantileTransformer(
+            n_quantiles=n_quantiles, output_distribution="normal", subsample=None
+        ).fit(x)
+
+    def _transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
+        return self.quantiles_.transform(x)

@@ -1,0 +1,128 @@
+"""Profilers by name, one after another: ``robust-z@on=all+inverse-normal``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phenolens.errors import ProfilingError, did_you_mean
+from phenolens.profiling.controls import ControlProfiler
+from phenolens.profiling.harmony import Harmony
+from phenolens.profiling.inverse_normal import InverseNormal
+from phenolens.profiling.pca_centre_scale import PCACentreScale
+from phenolens.profiling.regress_out import RegressOut
+from phenolens.profiling.scaling import BatchCentre, RobustZ
+from phenolens.profiling.sphering import Sphering
+from phenolens.profiling.tvn import TVN
+
+RAW = "raw"
+PROFILERS: dict[str, type[ControlProfiler]] = {
+    "tvn": TVN,
+    "pca-centre-scale": PCACentreScale,
+    "sphering": Sphering,
+    "robust-z": RobustZ,
+    "batch-centre": BatchCentre,
+    "inverse-normal": InverseNormal,
+    "harmony": Harmony,
+    "regress-out": RegressOut,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One profiler of a pipeline.
+
+    Attributes
+    ----------
+    profiler
+        The transformer, not yet fitted.
+    on_controls
+        Whether it is fitted on negative controls; if not, on all rows.
+    covariates
+        Metadata columns that it takes.
+    """
+
+    profiler: ControlProfiler
+    on_controls: bool
+    covariates: tuple[str, ...] = ()
+
+    def apply(
+        self, x: NDArray[Any], controls: NDArray[np.bool_], batch: NDArray[Any], obs: pd.DataFrame
+    ) -> NDArray[Any]:
+        """Fit on the rows `x` (n, d), and return their profiles (n, k).
+
+        Raises
+        ------
+        ProfilingError
+            If a covariate is no column of numbers, or fitting fails.
+        """
+        known: dict[str, Any] = {"controls": controls if self.on_controls else None, "batch": batch}
+        if self.covariates:
+            known["covariates"] = self._look_up(obs)
+        return self.profiler.fit_transform(x, **known)
+
+    def _look_up(self, obs: pd.DataFrame) -> NDArray[np.float64]:
+        for column in self.covariates:
+            if column not in obs:
+                raise ProfilingError(f"no column '{column}' to regress out{did_you_mean(column, obs.columns)}")
+        try:
+            return obs[list(self.covariates)].to_numpy(dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ProfilingError(f"column {' or '.join(self.covariates)} to regress out holds no numbers") from error
+
+
+def parse_profiling(how: str) -> list[Step]:
+    """Return the steps that a name stands for; none for ``raw``.
+
+    Steps are joined by ``+``; each takes options after ``@``, joined by commas. Every profiler that is fitted on
+    negative controls takes ``on=all`` to be fitted on all rows instead. ``regress-out`` takes
+    ``covariates=column:column``.
+
+    Raises
+    ------
+    ProfilingError
+        If there is no such profiler, or it has no such option.
+
+    Examples
+    --------
+    >>> [type(step.profiler).__name__ for step in parse_profiling("sphering@method=zca-cor+inverse-normal")]
+    ['Sphering', 'InverseNormal']
+    """
+    return [] if how == RAW else [_parse_step(step) for step in how.split("+")]
+
+
+def _parse_step(text: str) -> Step:
+    name, _, rest = text.strip().partition("@")
+    if name not in PROFILERS:
+        raise ProfilingError(f"no profiling '{name}'{did_you_mean(name, [RAW, *PROFILERS])}")
+    options: dict[str, str] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or key in options:
+            raise ProfilingError(f"profiling '{text}': expected each option once as name=value, found '{part}'")
+        options[key] = value
+    profiler = PROFILERS[name]()
+    on = options.pop("on", "controls")
+    if on not in ("controls", "all"):
+        raise ProfilingError(f"profiling '{text}': it is fitted on 'controls' or on 'all', not on '{on}'")
+    takes_covariates = isinstance(profiler, RegressOut)
+    covariates = tuple(filter(None, options.pop("covariates", "").split(":"))) if takes_covariates else ()
+    if takes_covariates and not covariates:
+        raise ProfilingError(f"profiling '{text}': name what to regress out: regress-out@covariates=cell_count")
+    known = profiler.get_params()
+    for key, value in options.items():
+        if key not in known:
+            raise ProfilingError(f"profiling '{name}' has no option '{key}'{did_you_mean(key, ['on', *known])}")
+        profiler.set_params(**{key: _number_or_text(value)})
+    return Step(profiler, profiler.uses_controls and on == "controls", covariates)
+
+
+def _number_or_text(value: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value

@@ -1,0 +1,173 @@
+"""Compound-gene matching: does a compound look like the knock-out of the gene it acts on?"""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from phenolens.datasets import treated
+from phenolens.errors import PhenolensError, TaskNotApplicable
+from phenolens.metrics import average_precision, chance_average_precision, cosine_similarity, permutation_p
+from phenolens.profiling import Average, aggregate
+from phenolens.tasks.base import Contract, Score, required_column, unit_table
+from phenolens.tasks.relations import read_relations, relation_files
+
+_FEWEST_NEGATIVES = 20
+_COMPOUND = "compound"
+_GENE = ("crispr", "orf", "sirna")
+
+
+class CompoundGene(BaseModel):
+    """Average precision with which a compound ranks the genes it is known to act on before sampled others.
+
+    A compound's score for a gene is the absolute cosine of their profiles, at the dose at which it is largest. Known
+    genes whose activity lies between the two limits are neither positives nor negatives; as negatives,
+    max(2 x positives, 20) other genes are sampled, and the average precision is the mean over many such samples.
+
+    Parameters
+    ----------
+    relations
+        Tables of compound, gene and, in a third column, the concentration in uM at which it acts; without that column
+        every pair is a positive.
+    active_below, inactive_above
+        The limits of that concentration in uM. A pair above the upper one counts as a negative.
+    average
+        How the wells of a perturbation and dose are averaged.
+    n_samples
+        Samples of negatives.
+    n_permutations
+        Random choices of genes for the p value of each compound, which is taken against all negatives.
+
+    Source: the rules of RxRx3-core, Kraus et al., arXiv 2503.20158 (2025).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    contract: ClassVar[Contract] = Contract(
+        question="Does a compound look like the perturbation of the gene that it acts on?",
+        match="genes that the compound is known to act on below 1 uM",
+        non_match="genes not known to be acted on below 10 uM",
+        chance="closed form: the expected average precision of a random order",
+        controls="positive: compounds with one potent target; negative: genes permuted",
+        least_data="one compound with a known gene, both profiled, and 20 other genes",
+    )
+
+    task: Literal["compound-gene"] = "compound-gene"
+    relations: tuple[Path, ...] = Field(min_length=1)
+    active_below: float = Field(1.0, gt=0)
+    inactive_above: float = Field(10.0, gt=0)
+    average: Average = "mean"
+    n_samples: int = Field(100, ge=1)
+    n_permutations: int = Field(999, ge=19)
+
+    @property
+    def id(self) -> str:
+        """``compound-gene``."""
+        return self.task
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata columns it reads."""
+        return ("perturbation", "perturbation_type")
+
+    @property
+    def needs_controls(self) -> bool:
+        """It needs none."""
+        return False
+
+    @property
+    def level(self) -> Literal["well", "site"]:
+        """Wells, of which a perturbation has several."""
+        return "well"
+
+    def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
+        """Return AP, with one unit per compound; see `Task.score`."""
+        wells = profiles[treated(profiles.obs).to_numpy()]
+        kind = required_column(wells, "perturbation_type", self.id)
+        compounds, genes = wells[(kind == _COMPOUND).to_numpy()], wells[kind.isin(_GENE).to_numpy()]
+        if not len(compounds) or not len(genes):
+            raise TaskNotApplicable(
+                f"{self.id}: {len(compounds)} wells have perturbation_type {_COMPOUND} and {len(genes)} have "
+                f"{', '.join(_GENE)}; both are needed"
+            )
+        required_column(wells, "perturbation", self.id)
+        by_gene = aggregate(genes, ["perturbation"], self.average)
+        doses = "dose" in compounds.obs and compounds.obs["dose"].notna().all()
+        by_dose = aggregate(compounds, ["perturbation", *(["dose"] if doses else [])], self.average)
+        similarity = np.abs(cosine_similarity(np.asarray(by_dose.X), np.asarray(by_gene.X)))
+        strongest = (
+            pd.DataFrame(similarity, columns=by_gene.obs["perturbation"].astype(str))
+            .groupby(by_dose.obs["perturbation"].astype(str).to_numpy(), sort=True)
+            .max()
+        )
+        known = self._known(strongest.index, strongest.columns)
+        rows = []
+        for compound, own in known.groupby("entity1", sort=True):
+            columns = strongest.columns.get_indexer(own["entity2"])
+            scored = self._rank(
+                strongest.loc[compound].to_numpy(), columns[own["positive"]], columns[~own["negative"]], rng
+            )
+            if scored:
+                rows.append((compound, *scored))
+        if not rows:
+            raise TaskNotApplicable(
+                f"{self.id}: no known relation joins one of {len(strongest)} compounds, named e.g. "
+                f"'{strongest.index[0]}', with one of {strongest.shape[1]} genes, named e.g. '{strongest.columns[0]}', "
+                f"and leaves {_FEWEST_NEGATIVES} other genes"
+            )
+        table = pd.DataFrame(rows, columns=["unit", "value", "chance", "p"])
+        return Score("mAP", "compound", unit_table(table["unit"], table["value"], chance=table["chance"], p=table["p"]))
+
+    def _known(self, compounds: "pd.Index[str]", genes: "pd.Index[str]") -> pd.DataFrame:
+        """Return the known pairs of profiled compounds and genes, and which are positives and negatives."""
+        tables = [read_relations(path) for path in relation_files(self.relations).values()]
+        pairs = pd.concat([table.iloc[:, :3].set_axis(self._names(table), axis=1) for table in tables])
+        if "activity" not in pairs:
+            pairs["activity"] = 0.0
+        activity = pd.to_numeric(pairs["activity"], errors="coerce")
+        if activity.isna().any():
+            culprit = pairs[activity.isna()].iloc[0]
+            raise PhenolensError(
+                f"{self.id}: '{culprit['activity']}' is no concentration in uM, for {culprit['entity1']} and "
+                f"{culprit['entity2']}"
+            )
+        # A pair measured several times counts with its most potent value.
+        pairs = pairs.assign(activity=activity).groupby(["entity1", "entity2"], as_index=False)["activity"].min()
+        pairs = pairs[pairs["entity1"].isin(compounds) & pairs["entity2"].isin(genes)]
+        return pairs.assign(
+            positive=pairs["activity"] <= self.active_below, negative=pairs["activity"] > self.inactive_above
+        )
+
+    @staticmethod
+    def _names(table: pd.DataFrame) -> list[str]:
+        return ["entity1", "entity2", "activity"][: table.shape[1]]
+
+    def _rank(
+        self,
+        score: NDArray[np.float64],
+        positives: NDArray[np.intp],
+        no_negatives: NDArray[np.intp],
+        rng: np.random.Generator,
+    ) -> tuple[float, float, float] | None:
+        """Return AP, chance and p of one compound; None without positives, or with too few negatives."""
+        negatives = np.setdiff1d(np.arange(len(score)), no_negatives)
+        k = len(positives)
+        n_sampled = max(2 * k, _FEWEST_NEGATIVES)
+        if k == 0 or len(negatives) < n_sampled:
+            return None
+        positive, negative = np.zeros((2, self.n_samples, len(score)), dtype=bool)
+        positive[:, positives] = True
+        for row in negative:
+            row[rng.choice(negatives, n_sampled, replace=False)] = True
+        repeated = np.broadcast_to(score, positive.shape)
+        ap = float(average_precision(repeated, positive, negative).mean())
+        # Which of all genes that count are the known ones?
+        pool = np.concatenate([positives, negatives])
+        labelled = np.zeros((self.n_permutations + 1, len(pool)), dtype=bool)
+        labelled[0, :k] = True
+        labelled[1:] = rng.permuted(np.broadcast_to(labelled[0], labelled[1:].shape), axis=1)
+        every = average_precision(np.broadcast_to(score[pool], labelled.shape), labelled, ~labelled)
+        return ap, chance_average_precision(k, n_sampled), permutation_p(float(every[0]), every[1:])

@@ -1,0 +1,141 @@
+"""Phenotypic consistency: do perturbations of one mechanism, target or complex resemble each other?"""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from pydantic import BaseModel, ConfigDict, Field
+
+from phenolens.datasets import treated
+from phenolens.errors import TaskNotApplicable
+from phenolens.metrics import (
+    chance_average_precision,
+    mean_defined,
+    multilabel_average_precision,
+    replicate_ceiling,
+    set_average_precision,
+)
+from phenolens.profiling import Average
+from phenolens.tasks.base import Contract, Score, unit_table, usable_rows
+from phenolens.tasks.label_null import exchange_p
+from phenolens.tasks.perturbations import perturbation_profiles
+
+
+class PhenotypicConsistency(BaseModel):
+    """Mean average precision with which a perturbation finds others that share its mechanism, target or complex.
+
+    Every perturbation is one profile, so that replicates of one cannot be mistaken for agreement between two. Others
+    that share some other label with the query are neither positives nor negatives.
+
+    Parameters
+    ----------
+    label
+        The metadata column with the labels.
+    separator
+        What parts the labels of a perturbation that has several.
+    average
+        How the wells of a perturbation are averaged.
+    n_permutations
+        Sets of random perturbations drawn for a p value. It tests the perturbations of a label against all others,
+        those that share another label included.
+
+    Source: Kalinin et al., Nat. Commun. 2025 (copairs), with ties in expectation.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    contract: ClassVar[Contract] = Contract(
+        question="Do different perturbations of one mechanism, target or complex resemble each other?",
+        match="perturbations that share the label",
+        non_match="perturbations that share no label with the query",
+        chance="closed form: the expected average precision of a random order",
+        controls="positive: mechanisms that every screen finds, such as tubulin inhibitors; negative: labels permuted",
+        least_data="two perturbations of one label and one without it",
+    )
+
+    task: Literal["phenotypic-consistency"] = "phenotypic-consistency"
+    label: str
+    separator: str = "|"
+    average: Average = "mean"
+    n_permutations: int = Field(2000, ge=20)
+
+    @property
+    def id(self) -> str:
+        """E.g. ``phenotypic-consistency:moa``."""
+        return f"{self.task}:{self.label}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata columns it reads."""
+        return ("perturbation", self.label)
+
+    @property
+    def needs_controls(self) -> bool:
+        """It needs none."""
+        return False
+
+    @property
+    def level(self) -> Literal["well", "site"]:
+        """Wells, of which a perturbation has several."""
+        return "well"
+
+    def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
+        """Return mAP, with one unit per label; see `Task.score`."""
+        wells = profiles[treated(profiles.obs).to_numpy()]
+        usable, note = usable_rows(wells, self.label, self.id)
+        perturbations = perturbation_profiles(wells[usable], "perturbation", self.average, self.id)
+        if self.label not in perturbations.obs:
+            raise TaskNotApplicable(
+                f"{self.id}: some perturbation has one '{self.label}' in one row and another in another"
+            )
+        carried = perturbations.obs[self.label].astype(str).map(self._split)
+        marks = [(row, label) for row, labels in enumerate(carried) for label in labels]
+        rows, labels = np.array([row for row, _ in marks], dtype=np.intp), np.array([label for _, label in marks])
+        x = np.asarray(perturbations.X)
+        table = pd.DataFrame({"row": rows, "label": labels, "ap": multilabel_average_precision(x, rows, labels)})
+        table = table.join(self._count(table, len(x)))
+        table["chance"] = [
+            chance_average_precision(int(k), int(m)) if k and m else np.nan
+            for k, m in zip(table["n_positive"], table["n_negative"], strict=True)
+        ]
+        units = table[table["ap"].notna()].groupby("label", sort=True)
+        if not units.ngroups:
+            raise TaskNotApplicable(
+                f"{self.id}: none of {table['label'].nunique()} labels has two perturbations and another without it"
+            )
+        means = units[["ap", "chance"]].mean()
+        members = [own.to_numpy() for _, own in units["row"]]
+
+        def statistic(sets: np.ndarray) -> np.ndarray:
+            return mean_defined(set_average_precision(x, sets))
+
+        observed = np.array([statistic(own[None])[0] for own in members])
+        everyone = np.ones(len(x), dtype=bool)
+        p = exchange_p(
+            observed, members, everyone, np.zeros(len(x)), statistic, n_permutations=self.n_permutations, rng=rng
+        )
+        alone = table["label"].nunique() - len(means)
+        notes = [note, f"{alone} labels with a single perturbation left out" if alone else ""]
+        ceiling = replicate_ceiling(np.asarray(wells.X), wells.obs["perturbation"].astype(str), rng=rng)
+        return Score(
+            "mAP",
+            self.label,
+            unit_table(means.index.astype(str), means["ap"].to_numpy(), chance=means["chance"].to_numpy(), p=p),
+            "; ".join(filter(None, notes)),
+            details={"": {"replicate_ceiling": ceiling}},
+        )
+
+    def _split(self, text: str) -> list[str]:
+        parts = (part.strip() for part in text.split(self.separator))
+        return sorted({part for part in parts if part})
+
+    def _count(self, marks: pd.DataFrame, n: int) -> pd.DataFrame:
+        """Return how many positives and negatives, of `n` perturbations, the query of each mark has."""
+        carriers = marks.groupby("label")["row"].agg(set)
+        sharing = marks.groupby("row")["label"].agg(lambda own: len(set().union(*(carriers[label] for label in own))))
+        return pd.DataFrame(
+            {
+                "n_positive": marks["label"].map(carriers.map(len)) - 1,
+                "n_negative": n - marks["row"].map(sharing),
+            }
+        )

@@ -1,0 +1,127 @@
+"""Dose response: does a compound's effect grow with its dose, and do compounds of one mechanism agree?"""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from phenolens.datasets import NEGATIVE_CONTROL, treated
+from phenolens.errors import TaskNotApplicable
+from phenolens.metrics import cosine_similarity, rank_trend
+from phenolens.profiling import FITTED_ON
+from phenolens.tasks.base import Contract, Score, required_column, unit_table
+
+_FEWEST_DOSES = 3
+
+
+class DoseResponse(BaseModel):
+    """Spearman's correlation, within a compound, of a well's distance from its plate's controls with its dose.
+
+    Parameters
+    ----------
+    mechanism
+        A metadata column: with it, the details say how much more alike the mean effects of compounds of one mechanism
+        are than those of compounds of two.
+    n_permutations
+        Permutations of doses over a compound's wells for its p value, which is small for a rise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    contract: ClassVar[Contract] = Contract(
+        question="Does the effect of a compound grow with its dose?",
+        match="a larger dose and a larger distance from the controls",
+        non_match="a larger dose and a smaller distance",
+        chance="zero: distances unrelated to dose",
+        controls="positive: compounds with a known dose response; negative: doses permuted",
+        least_data=f"one compound at {_FEWEST_DOSES} doses, and a negative control on its plates",
+    )
+
+    task: Literal["dose-response"] = "dose-response"
+    mechanism: str | None = None
+    n_permutations: int = Field(2000, ge=20)
+
+    @property
+    def id(self) -> str:
+        """``dose-response``."""
+        return self.task
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata columns it reads."""
+        return ("perturbation", "dose", "role", *((self.mechanism,) if self.mechanism else ()))
+
+    @property
+    def needs_controls(self) -> bool:
+        """It does."""
+        return True
+
+    @property
+    def level(self) -> Literal["well", "site"]:
+        """Wells: a dose is given to a well."""
+        return "well"
+
+    def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
+        """Return trends, with one unit per compound; see `Task.score`."""
+        if "role" not in profiles.obs or not (profiles.obs["role"] == NEGATIVE_CONTROL).any():
+            raise TaskNotApplicable(f"{self.id}: no row has role '{NEGATIVE_CONTROL}'")
+        if "dose" not in profiles.obs:
+            raise TaskNotApplicable(f"{self.id}: no column 'dose'")
+        if FITTED_ON in profiles.obs:
+            profiles = profiles[~profiles.obs[FITTED_ON].to_numpy()]
+        effect = self._effects(profiles)
+        obs = profiles.obs
+        dosed = treated(obs).to_numpy() & obs["dose"].notna().to_numpy() & ~np.isnan(effect).any(axis=1)
+        if not dosed.any():
+            raise TaskNotApplicable(f"{self.id}: no treated well has a dose and a negative control on its plate")
+        compounds = required_column(profiles[dosed], "perturbation", self.id)
+        dose = obs.loc[dosed, "dose"].astype(float).to_numpy()
+        size = np.linalg.norm(effect[dosed], axis=1)
+        rows = []
+        for compound, own in pd.Series(np.arange(len(dose))).groupby(compounds.to_numpy(), sort=True):
+            if len(np.unique(dose[own])) >= _FEWEST_DOSES:
+                rows.append((compound, *rank_trend(dose[own], size[own], n_permutations=self.n_permutations, rng=rng)))
+        table = pd.DataFrame(rows, columns=["unit", "value", "p"]).dropna(subset="value")
+        if table.empty:
+            raise TaskNotApplicable(
+                f"{self.id}: none of {compounds.nunique()} compounds has {_FEWEST_DOSES} doses and effects that vary"
+            )
+        left_out = compounds.nunique() - len(table)
+        note = f"{left_out} compounds with fewer than {_FEWEST_DOSES} doses left out" if left_out else ""
+        details = {} if self.mechanism is None else self._agree(profiles[dosed], effect[dosed], compounds.to_numpy())
+        return Score(
+            "Spearman's correlation of effect with dose",
+            "compound",
+            unit_table(table["unit"], table["value"], chance=0.0, p=table["p"]),
+            note,
+            details={"": details},
+        )
+
+    def _effects(self, profiles: AnnData) -> NDArray[np.float64]:
+        """Return the wells (n, d) less the mean of their plate's controls; NaN where there are none."""
+        obs, x = profiles.obs, np.asarray(profiles.X, dtype=np.float64)
+        control = (obs["role"] == NEGATIVE_CONTROL).to_numpy()
+        plate = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")
+        effect = np.full(x.shape, np.nan)
+        for name in np.unique(plate[control]):
+            here = plate == name
+            effect[here] = x[here] - x[here & control].mean(axis=0)
+        return effect
+
+    def _agree(self, wells: AnnData, effect: NDArray[np.float64], compounds: NDArray[np.object_]) -> dict[str, float]:
+        """Return the mean cosine of mean effects between compounds of one mechanism, and of two."""
+        names = pd.Series(compounds)
+        mechanism = wells.obs[self.mechanism].groupby(names.to_numpy(), sort=True).first()
+        means = pd.DataFrame(effect).groupby(names, sort=True).mean()[mechanism.notna().to_numpy()]
+        mechanism = mechanism.dropna().astype(str).to_numpy()
+        same = mechanism[:, None] == mechanism
+        upper = np.triu(np.ones_like(same), 1).astype(bool)
+        similarity = cosine_similarity(means.to_numpy())
+        return {
+            f"cosine_{which}_mechanism": float(similarity[mask & upper].mean())
+            if (mask & upper).any()
+            else float("nan")
+            for which, mask in (("same", same), ("other", ~same))
+        }

@@ -1,0 +1,69 @@
+"""P values of units whose rows could, under the null hypothesis, have been other rows of the same groups."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phenolens.metrics import draw_sets, permutation_p
+
+_SETS_AT_ONCE = 100_000
+
+
+def exchange_p(
+    observed: NDArray[np.float64],
+    units: Sequence[NDArray[np.intp]],
+    pool: NDArray[np.bool_],
+    groups: NDArray[Any],
+    statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]],
+    *,
+    n_permutations: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return the p value of each unit's statistic when its label is exchanged within groups.
+
+    Units that take as many rows of the same groups share one null distribution.
+
+    Parameters
+    ----------
+    observed
+        (u,) statistic of each unit, large being extreme.
+    units
+        Row numbers of each unit.
+    pool
+        (n,) rows whose labels are exchanged.
+    groups
+        (n,) the group within which they are, such as the plate.
+    statistic
+        Maps sets of rows (s, k) to their statistic (s,).
+    n_permutations
+        How many sets to draw for each null; all where there are fewer.
+    rng
+        The source of randomness.
+    """
+    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
+    members = {code: np.flatnonzero(pool & (codes == code)) for code in np.unique(codes)}
+    layouts: dict[tuple[tuple[int, int], ...], list[int]] = {}
+    for number, rows in enumerate(units):
+        present, counts = np.unique(codes[rows], return_counts=True)
+        layouts.setdefault(tuple(zip(present.tolist(), counts.tolist(), strict=True)), []).append(number)
+    p = np.full(len(units), np.nan)
+    by_size: dict[int, list[tuple[tuple[int, int], ...]]] = {}
+    for layout in layouts:
+        by_size.setdefault(sum(count for _, count in layout), []).append(layout)
+    for same_size in by_size.values():
+        per_part = max(1, _SETS_AT_ONCE // n_permutations)
+        for start in range(0, len(same_size), per_part):
+            part = same_size[start : start + per_part]
+            drawn = [
+                draw_sets([members[code] for code, _ in layout], [count for _, count in layout], n_permutations, rng)
+                for layout in part
+            ]
+            # Scored together, rows that many sets share are compared with the others once.
+            null = statistic(np.concatenate([sets for sets, _ in drawn]))
+            ends = np.cumsum([len(sets) for sets, _ in drawn])
+            for layout, own, (_, exact) in zip(part, np.split(null, ends[:-1]), drawn, strict=True):
+                for number in layouts[layout]:
+                    p[number] = permutation_p(float(observed[number]), own, exact=exact)
+    return p

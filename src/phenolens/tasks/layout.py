@@ -1,0 +1,110 @@
+"""Where on the plate treatments and controls stand, and whether position could pass for an effect."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Null = Literal["auto", "controls", "treatments"]
+
+_WELL = re.compile(r"^([A-Za-z]{1,2})[-_ ]?0*([1-9]\d?)$")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the positions of wells allow to conclude.
+
+    Attributes
+    ----------
+    covered
+        The share of treated wells whose row, whose column and whose distance to the plate's edge each occur among the
+        controls; NaN if positions are not known.
+    fixed
+        The share of perturbations on several plates that stand in one and the same well of each; NaN if there are none
+        or positions are not known.
+    """
+
+    covered: float
+    fixed: float
+
+    @property
+    def controls_stand_apart(self) -> bool:
+        """Whether an effect of position would make most treatments unlike the controls."""
+        return self.covered < 0.5
+
+    @property
+    def caveat(self) -> str:
+        """What a reader must know; empty if nothing."""
+        notes = []
+        if self.controls_stand_apart:
+            notes.append(
+                f"controls stand apart: only {self.covered:.0%} of treated wells have row, column and distance to the "
+                "edge in common with a control, so that an effect of position looks like activity"
+            )
+        if self.fixed > 0.5:
+            notes.append(
+                f"{self.fixed:.0%} of perturbations stand in the same well of every plate, so that an effect of "
+                "position makes replicates alike"
+            )
+        return "; ".join(notes)
+
+
+def choose_null(asked: Null, layout: Layout) -> Null:
+    """Return what labels are exchanged with: controls, unless they stand apart and nothing else was asked for."""
+    if asked != "auto":
+        return asked
+    return "treatments" if layout.controls_stand_apart else "controls"
+
+
+def explain_null(asked: Null, chosen: Null) -> str:
+    """Say when the null was chosen for its robustness; empty otherwise."""
+    if asked != "auto" or chosen != "treatments":
+        return ""
+    return "so p compares with other treatments; null=controls would assume that position has no effect"
+
+
+def position(wells: "pd.Series[str]") -> pd.DataFrame | None:
+    """Return row and column, counted from 0, of wells named like ``B03``; None if any is named otherwise."""
+    found = [_WELL.match(str(name).strip()) for name in wells]
+    if not all(found):
+        return None
+    rows, columns = [], []
+    for match in found:
+        assert match is not None  # noqa: S101 - all were found, which mypy cannot see
+        letters = match[1].upper()
+        rows.append(ord(letters[-1]) - ord("A") + 26 * (len(letters) == 2) * (ord(letters[0]) - ord("A") + 1))
+        columns.append(int(match[2]) - 1)
+    return pd.DataFrame({"row": rows, "column": columns}, index=wells.index)
+
+
+def describe_layout(obs: pd.DataFrame, treated: NDArray[np.bool_], control: NDArray[np.bool_]) -> Layout:
+    """Return what the positions of treated wells and controls allow to conclude.
+
+    Parameters
+    ----------
+    obs
+        Metadata with, where they are known, `well`, `plate` and `perturbation`.
+    treated, control
+        (n,) masks.
+    """
+    places = position(obs["well"]) if "well" in obs and obs["well"].notna().all() else None
+    if places is None:
+        return Layout(float("nan"), float("nan"))
+    last_row, last_column = places["row"].max(), places["column"].max()
+    places["edge"] = np.min(
+        [places["row"], places["column"], last_row - places["row"], last_column - places["column"]], axis=0
+    )
+    covered = float("nan")
+    if control.any() and treated.any():
+        held = [places.loc[treated, name].isin(set(places.loc[control, name])) for name in places]
+        covered = float(np.logical_and.reduce(held).mean())
+    fixed = float("nan")
+    if "plate" in obs and "perturbation" in obs and treated.any():
+        grouped = obs[treated].assign(well=obs.loc[treated, "well"].astype(str)).groupby("perturbation", observed=True)
+        several = grouped["plate"].nunique() > 1
+        if several.any():
+            fixed = float((grouped["well"].nunique()[several] == 1).mean())
+    return Layout(covered, fixed)

@@ -1,0 +1,98 @@
+"""Leakage: can batch, plate or position be read off wells in which nothing was done?"""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from anndata import AnnData
+from pydantic import BaseModel, ConfigDict, Field
+
+from phenolens.datasets import NEGATIVE_CONTROL
+from phenolens.errors import TaskNotApplicable
+from phenolens.profiling import FITTED_ON
+from phenolens.tasks.base import Contract, Score, required_column
+from phenolens.tasks.layout import position
+from phenolens.tasks.probe import Probe
+
+_POSITIONS = ("row", "column", "edge")
+
+
+class Leakage(BaseModel):
+    """Balanced accuracy with which a linear probe tells a nuisance from negative controls alone; lower is better.
+
+    Parameters
+    ----------
+    nuisance
+        A metadata column, such as plate, batch or source; or a position: ``row``, ``column``, or ``edge``, whether a
+        well is on the outermost ring. Positions are predicted for plates that the probe has not seen, other nuisances
+        for wells that it has not seen.
+    folds, seed
+        As in `Probe`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    contract: ClassVar[Contract] = Contract(
+        question="Can batch, plate or position be read off the negative controls?",
+        match="the nuisance predicted for a control that the probe has not seen",
+        non_match="another nuisance predicted",
+        chance="one over the number of classes",
+        controls="positive: raw intensities of plates stained apart; negative: the nuisance permuted",
+        least_data="two classes with as many negative controls as folds each",
+    )
+
+    task: Literal["leakage"] = "leakage"
+    nuisance: str = "plate"
+    folds: int = Field(5, ge=2)
+    seed: int = 0
+
+    @property
+    def id(self) -> str:
+        """E.g. ``leakage:plate``."""
+        return f"{self.task}:{self.nuisance}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata columns it reads."""
+        return ("role", "well", "plate") if self.nuisance in _POSITIONS else ("role", self.nuisance)
+
+    @property
+    def needs_controls(self) -> bool:
+        """It does: among controls nothing but nuisance differs."""
+        return True
+
+    @property
+    def level(self) -> Literal["well", "site"]:
+        """Wells."""
+        return "well"
+
+    def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
+        """Return balanced accuracy, with one unit per well, or per plate for positions; see `Task.score`."""
+        if "role" not in profiles.obs:
+            raise TaskNotApplicable(f"{self.id}: no column 'role' to tell negative controls by")
+        kept = (profiles.obs["role"] == NEGATIVE_CONTROL).to_numpy()
+        if FITTED_ON in profiles.obs:
+            # A profiler makes plates alike in the very controls that it was fitted on.
+            kept &= ~profiles.obs[FITTED_ON].to_numpy()
+        controls = profiles[kept].copy()
+        if not len(controls):
+            raise TaskNotApplicable(f"{self.id}: no row has role '{NEGATIVE_CONTROL}'")
+        group = None
+        if self.nuisance in _POSITIONS:
+            places = position(required_column(controls, "well", self.id))
+            if places is None:
+                raise TaskNotApplicable(f"{self.id}: wells are not all named like B03")
+            last = position(required_column(profiles, "well", self.id))
+            ends = (places if last is None else last).max()
+            places["edge"] = np.where(
+                places.isin({name: [0, ends[name]] for name in ("row", "column")}).any(axis=1), "edge", "inside"
+            )
+            controls.obs[self.nuisance] = places[self.nuisance].astype(str)
+            required_column(controls, "plate", self.id)
+            group = "plate"
+        probe = Probe(
+            task="linear-probe", label=self.nuisance, group=group, folds=self.folds, seed=self.seed, level="well"
+        )
+        try:
+            score = probe.score(controls, rng)
+        except TaskNotApplicable as error:
+            raise TaskNotApplicable(f"{self.id}, from {len(controls)} negative controls: {error}") from error
+        return Score(score.metric, score.unit, score.units, score.caveat, higher_is_better=False)

@@ -1,0 +1,159 @@
+"""Regression probe: can numbers, such as the expression of genes, be read off the vectors of unseen groups?"""
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from anndata import AnnData
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold, KFold
+from sklearn.preprocessing import StandardScaler
+
+from phenolens.errors import TaskNotApplicable
+from phenolens.tasks.base import Contract, Score, required_column, unit_table, usable_rows
+
+_HEST_COMPONENTS = 256
+_FEWEST_ROWS = 10  # of a group, for a correlation within it
+_PENALTIES = np.logspace(4, -4, 9)
+
+
+class RegressionProbe(BaseModel):
+    """Pearson's correlation, within each group, of numbers with what ridge regression on other groups predicts.
+
+    Parameters
+    ----------
+    targets
+        The metadata columns to predict.
+    group
+        The metadata column whose values must not straddle a split: patient, slide, plate.
+    form
+        ``hest``: HEST-Benchmark's probe, 256 principal components and ridge with penalty 100 / (components x targets)
+        and no intercept. ``tuned``: ridge on the whole vectors, its penalty tuned on groups held out of the training
+        rows. The first depends on the size of the embedding: the two together show whether that decides.
+    folds
+        How many folds; each group is one if there are fewer.
+    level
+        Whether sites are averaged to wells first.
+
+    Source: Jaume et al., HEST-1k, NeurIPS 2024.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    contract: ClassVar[Contract] = Contract(
+        question="Can numbers such as gene expression be read off the vectors of unseen groups?",
+        match="a prediction that rises with the number",
+        non_match="a prediction that does not",
+        chance="zero correlation",
+        controls="positive: a number that is plain to the eye, such as cell count; negative: the numbers permuted",
+        least_data=f"two groups of {_FEWEST_ROWS} rows",
+    )
+
+    task: Literal["regression-probe"] = "regression-probe"
+    targets: tuple[str, ...] = Field(min_length=1)
+    group: str
+    form: Literal["tuned", "hest"] = "tuned"
+    folds: int = Field(5, ge=2)
+    level: Literal["well", "site"] = "site"
+
+    @property
+    def id(self) -> str:
+        """E.g. ``regression-probe:tuned|grouped by patient``."""
+        return f"{self.task}:{self.form}|grouped by {self.group}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata columns it reads."""
+        return (*self.targets, self.group)
+
+    @property
+    def needs_controls(self) -> bool:
+        """It needs none."""
+        return False
+
+    def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
+        """Return correlations, with one unit per group and one stratum per target; see `Task.score`."""
+        notes = []
+        for column in self.targets:
+            usable, note = usable_rows(profiles, column, self.id)
+            profiles = profiles[usable]
+            notes.append(note)
+        groups = required_column(profiles, self.group, self.id).to_numpy()
+        sizes = {name: int((groups == name).sum()) for name in np.unique(groups)}
+        large = [name for name, size in sizes.items() if size >= _FEWEST_ROWS]
+        if len(large) < 2:
+            raise TaskNotApplicable(f"{self.id}: {len(large)} groups have {_FEWEST_ROWS} rows; two are needed")
+        try:
+            y = profiles.obs[list(self.targets)].to_numpy(dtype=np.float64)
+        except ValueError as error:
+            raise TaskNotApplicable(f"{self.id}: {', '.join(self.targets)} are not all numbers") from error
+        x = np.asarray(profiles.X, dtype=np.float64)
+        predicted = np.empty_like(y)
+        for train, test in GroupKFold(min(self.folds, len(sizes))).split(x, y, groups):
+            predicted[test] = self._fit(x, y, groups, train, test)
+        rows = [
+            (name, target, _correlate(y[groups == name, number], predicted[groups == name, number]))
+            for number, target in enumerate(self.targets)
+            for name in large
+        ]
+        kept = [row for row in rows if not np.isnan(row[2])]
+        if not kept:
+            raise TaskNotApplicable(f"{self.id}: {', '.join(self.targets)} do not vary within any group")
+        left_out = len(sizes) - len(large)
+        notes.append(f"{left_out} groups with fewer than {_FEWEST_ROWS} rows not scored" if left_out else "")
+        units, strata, values = zip(*kept, strict=True)
+        return Score(
+            "Pearson's correlation",
+            self.group,
+            unit_table(units, values, chance=0.0, strata=strata),
+            "; ".join(filter(None, notes)),
+            strata_are="targets" if len(self.targets) > 1 else "",
+        )
+
+    def _fit(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        groups: NDArray[Any],
+        train: NDArray[np.intp],
+        test: NDArray[np.intp],
+    ) -> NDArray[np.float64]:
+        """Return the targets predicted for the test rows."""
+        scaler = StandardScaler().fit(x[train])
+        seen, unseen = scaler.transform(x[train]), scaler.transform(x[test])
+        if self.form == "hest":
+            reduction = PCA(min(_HEST_COMPONENTS, *seen.shape), svd_solver="full").fit(seen)
+            seen, unseen = reduction.transform(seen), reduction.transform(unseen)
+            penalty = 100 / (seen.shape[1] * y.shape[1])
+            return Ridge(penalty, fit_intercept=False).fit(seen, y[train]).predict(unseen).reshape(len(test), -1)
+        if len(np.unique(groups[train])) > 1:
+            inner = GroupKFold(min(4, len(np.unique(groups[train])))).split(seen, y[train], groups[train])
+        else:
+            inner = KFold(4).split(seen)
+        error = np.zeros(len(_PENALTIES))
+        for fit, tune in inner:
+            guesses = ridge_path(seen[fit], y[train][fit], seen[tune])
+            scale = y[train][fit].var(axis=0)
+            scale[scale == 0] = 1
+            error += (((guesses - y[train][tune]) ** 2) / scale).sum(axis=(1, 2))
+        return ridge_path(seen, y[train], unseen)[int(np.argmin(error))]
+
+
+def ridge_path(x: NDArray[np.float64], y: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return predictions (penalties, n_new, targets) of ridge with intercept, from one decomposition.
+
+    Penalties are multiples of the mean squared singular value of `x`, so that they mean the same for every encoder.
+    """
+    centre, middle = x.mean(axis=0), y.mean(axis=0)
+    left, values, right = np.linalg.svd(x - centre, full_matrices=False)
+    projected, seen = left.T @ (y - middle), (new - centre) @ right.T
+    scale = float(np.mean(values**2)) or 1.0
+    return np.stack([seen * (values / (values**2 + penalty * scale)) @ projected + middle for penalty in _PENALTIES])
+
+
+def _correlate(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
+    """Return Pearson's correlation; NaN if the truth does not vary, 0 if only the prediction does not."""
+    if np.ptp(y) == 0:
+        return float("nan")
+    return float(np.corrcoef(y, predicted)[0, 1]) if np.ptp(predicted) > 0 else 0.0

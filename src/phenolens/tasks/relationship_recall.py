@@ -1,0 +1,173 @@
+"""Relationship recall: are genes that are known to belong together alike, or opposite, in their profiles?"""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from phenolens.errors import TaskNotApplicable
+from phenolens.metrics import PairNull, PairTails, permutation_p, replicate_ceiling, rewire
+from phenolens.profiling import Average
+from phenolens.tasks.base import Contract, Score, unit_table
+from phenolens.tasks.perturbations import perturbation_profiles
+from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
+
+_FEWEST_PERTURBATIONS = 10
+
+
+class RelationshipRecall(BaseModel):
+    """Share of known relations whose cosine lies in the tails of those of all pairs of perturbations.
+
+    Parameters
+    ----------
+    relations
+        Tables of relations, or folders of them; each file is a source.
+    translate
+        A table of two columns that says what the relations call each perturbation, such as its human orthologues.
+    entity
+        The metadata column that holds the names used in the relations.
+    tails
+        ``both``: the most and the least similar pairs; ``upper``: the most similar ones only, for a pair that is
+        anti-similar is hardly recalled.
+    tail
+        The share of all pairs in each tail.
+    average
+        How the wells of a perturbation are averaged.
+    n_permutations
+        Permutations for each p value.
+
+    Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR); Kraus et al., CVPR 2024.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    contract: ClassVar[Contract] = Contract(
+        question="Are perturbations of genes that are known to be related alike in their profiles?",
+        match="pairs that a table of known relations holds",
+        non_match="all pairs of perturbations",
+        chance="closed form: the share of all pairs that lies in the tails",
+        controls="positive: complexes that every screen finds, such as the ribosome; negative: gene labels permuted",
+        least_data="ten perturbations, two of them related",
+    )
+
+    task: Literal["relationship-recall"] = "relationship-recall"
+    relations: tuple[Path, ...] = Field(min_length=1)
+    translate: Path | None = None
+    entity: str = "perturbation"
+    tails: Literal["both", "upper"] = "both"
+    tail: float = Field(0.05, gt=0, lt=0.5)
+    average: Average = "mean"
+    n_permutations: int = Field(199, ge=19)
+
+    @property
+    def id(self) -> str:
+        """E.g. ``relationship-recall:gene_relations``, ``relationship-recall:CORUM|upper``."""
+        named = ",".join(path.name.split(".")[0] for path in self.relations)
+        return f"{self.task}:{named}" + ("" if self.tails == "both" else f"|{self.tails}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata columns it reads."""
+        return (self.entity,)
+
+    @property
+    def needs_controls(self) -> bool:
+        """It needs none."""
+        return False
+
+    @property
+    def level(self) -> Literal["well", "site"]:
+        """Wells, of which a perturbation has several."""
+        return "well"
+
+    def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
+        """Return recall, with one unit per perturbation and one stratum per source; see `Task.score`."""
+        entities = perturbation_profiles(profiles, self.entity, self.average, self.id)
+        names = entities.obs_names.to_numpy()
+        if len(names) < _FEWEST_PERTURBATIONS:
+            raise TaskNotApplicable(
+                f"{self.id}: {len(names)} perturbations; {_FEWEST_PERTURBATIONS} are needed for a null distribution"
+            )
+        translation = read_translation(self.translate) if self.translate else None
+        files = relation_files(self.relations)
+        pairs = {name: pairs_among(read_relations(path), list(names), translation) for name, path in files.items()}
+        empty = [name for name, own in pairs.items() if not len(own)]
+        if len(empty) == len(pairs):
+            raise TaskNotApplicable(
+                f"{self.id}: no relation of {', '.join(pairs)} joins two of {len(names)} perturbations, named e.g. "
+                f"'{names[0]}'; is '{self.entity}' the column with the names that the relations use?"
+            )
+        null = PairNull(np.asarray(entities.X), tail=self.tail)
+        ceiling = self._ceiling(profiles, rng)
+        tables, details = [], {}
+        for name, own in pairs.items():
+            if len(own):
+                placed = null.place(own)
+                tables.append(self._units(name, own, self._hits(placed), names))
+                details[name] = {**self._describe(placed, own), **self._test(null, own, placed, len(names), rng)}
+        details[""] = {"replicate_ceiling": ceiling}
+        caveat = f"no relation joins two of the perturbations in {', '.join(empty)}" if empty else ""
+        return Score(
+            f"recall of relations in {'the tails' if self.tails == 'both' else 'the upper tail'}",
+            "perturbation",
+            pd.concat(tables, ignore_index=True),
+            caveat,
+            order=2,
+            strata_are="sources",
+            details=details,
+        )
+
+    def _hits(self, placed: PairTails) -> NDArray[np.float64]:
+        return placed.upper + placed.lower if self.tails == "both" else placed.upper
+
+    def _units(
+        self, source: str, pairs: NDArray[np.intp], hits: NDArray[np.float64], names: NDArray[np.object_]
+    ) -> pd.DataFrame:
+        """Give half of each relation to either of its perturbations."""
+        ends = pairs.T.ravel()
+        related = np.bincount(ends, minlength=len(names))
+        recalled = np.bincount(ends, weights=np.tile(hits, 2), minlength=len(names))
+        own = np.flatnonzero(related)
+        chance = self.tail * (2 if self.tails == "both" else 1)
+        return unit_table(
+            names[own], recalled[own] / related[own], chance=chance, strata=source, weights=related[own] / 2
+        )
+
+    def _describe(self, placed: PairTails, pairs: NDArray[np.intp]) -> dict[str, float]:
+        return {
+            "n_relations": len(pairs),
+            "recall_both_tails": float((placed.lower + placed.upper).mean()),
+            "recall_upper_tail": float(placed.upper.mean()),
+            "auc": float(placed.percentile.mean()),
+        }
+
+    def _test(
+        self, null: PairNull, pairs: NDArray[np.intp], placed: PairTails, n: int, rng: np.random.Generator
+    ) -> dict[str, float]:
+        """Return p values, and the mean recall, under two nulls that part relations from profiles.
+
+        Permuting labels over all perturbations asks whether relations matter at all. Rewiring keeps how many relations
+        each perturbation has: it asks whether more is known than that well-studied genes have strong phenotypes.
+        """
+        observed = float(self._hits(placed).mean())
+        permuted, rewired = np.empty(self.n_permutations), np.empty(self.n_permutations)
+        mixed = rewire(pairs, rng)
+        for draw in range(self.n_permutations):
+            permuted[draw] = self._hits(null.place(rng.permutation(n)[pairs])).mean()
+            rewired[draw] = self._hits(null.place(mixed)).mean()
+            mixed = rewire(mixed, rng, sweeps=2)  # once mixed, it stays mixed
+        return {
+            "p_labels_permuted": permutation_p(observed, permuted),
+            "recall_labels_permuted": float(permuted.mean()),
+            "p_degree_preserved": permutation_p(observed, rewired),
+            "recall_degree_preserved": float(rewired.mean()),
+        }
+
+    def _ceiling(self, profiles: AnnData, rng: np.random.Generator) -> float:
+        named = profiles.obs[self.entity].notna().to_numpy()
+        return replicate_ceiling(
+            np.asarray(profiles.X)[named], profiles.obs.loc[named, self.entity].astype(str), rng=rng
+        )

@@ -1,0 +1,181 @@
+"""Perturbation strength: how far from the controls does a perturbation move the cells, and how uniformly?"""
+
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
+from phenolens.errors import TaskNotApplicable
+from phenolens.metrics import (
+    distances,
+    draw_sets,
+    gaussian_dissimilarities,
+    ledoit_wolf,
+    permutation_p,
+    two_sample_statistic,
+    unit_rows,
+)
+from phenolens.profiling import FITTED_ON, Sphering
+from phenolens.tasks.base import Contract, Score, required_column, unit_table
+from phenolens.tasks.layout import Null, choose_null, describe_layout, explain_null
+
+_FEWEST_WELLS = 2
+_MOST_EXCHANGED = 1000  # treated wells whose labels one null exchanges
+
+Statistic = Callable[[NDArray[np.bool_], NDArray[np.bool_] | None], NDArray[np.float64]]
+
+
+class PerturbationStrength(BaseModel):
+    """How many random sets of wells a perturbation surpasses in its distance from the controls of its plates.
+
+    The distance itself has the scale of the encoder, so that encoders could not be compared by it: the value is the
+    share of sets, drawn as the null hypothesis allows, that lie less far; 0.5 by chance. The mean distance is among the
+    details.
+
+    Parameters
+    ----------
+    measure
+        ``energy``: energy distance; ``mmd``: squared maximum mean discrepancy with a Gaussian kernel; both as
+        U-statistics. ``mahalanobis``: distance of the means under the covariance of the wells compared.
+        ``consistency``: mean pairwise cosine of the perturbation's wells.
+    null
+        What the perturbation's label is exchanged with, as in `ReplicateRetrieval`.
+    n_permutations
+        Sets drawn.
+
+    Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR), as U-statistics and with labels exchanged within plates.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    contract: ClassVar[Contract] = Contract(
+        question="How far from the controls does a perturbation move the cells?",
+        match="wells of the same perturbation and dose",
+        non_match="negative controls of the same plates",
+        chance="one half: a random set of wells surpasses half of the others",
+        controls="positive: role positive_control; negative: perturbations known to be inactive",
+        least_data="two wells of one perturbation, and two negative controls on their plates",
+    )
+
+    task: Literal["perturbation-strength"] = "perturbation-strength"
+    measure: Literal["energy", "mmd", "mahalanobis", "consistency"] = "energy"
+    null: Null = "auto"
+    n_permutations: int = Field(1000, ge=20)
+
+    @property
+    def id(self) -> str:
+        """E.g. ``perturbation-strength:energy``."""
+        return f"{self.task}:{self.measure}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata columns it reads."""
+        return ("perturbation", "role")
+
+    @property
+    def needs_controls(self) -> bool:
+        """It does."""
+        return True
+
+    @property
+    def level(self) -> Literal["well", "site"]:
+        """Wells: replicates are wells."""
+        return "well"
+
+    def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
+        """Return strengths, with one unit per perturbation and dose; see `Task.score`."""
+        if "role" not in profiles.obs or not (profiles.obs["role"] == NEGATIVE_CONTROL).any():
+            raise TaskNotApplicable(f"{self.id}: no row has role '{NEGATIVE_CONTROL}'")
+        if FITTED_ON in profiles.obs:
+            profiles = profiles[~profiles.obs[FITTED_ON].to_numpy()]
+        obs = profiles.obs
+        is_treated = treated(obs).to_numpy()
+        required_column(profiles[is_treated], "perturbation", self.id)
+        control = (obs["role"] == NEGATIVE_CONTROL).to_numpy()
+        plate = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")
+        layout = describe_layout(obs, is_treated, control)
+        null = choose_null(self.null, layout)
+        x = np.asarray(profiles.X, dtype=np.float64)
+        names = condition_names(obs)[is_treated]
+        rows, left_out = [], []
+        for name, own in pd.Series(np.flatnonzero(is_treated)).groupby(names.to_numpy(), sort=False):
+            wells = own.to_numpy()
+            here = np.isin(plate, plate[wells])
+            if len(wells) < _FEWEST_WELLS or (control & here).sum() < _FEWEST_WELLS:
+                left_out.append(str(name))
+                continue
+            others = is_treated & here if null == "treatments" else np.zeros(len(x), dtype=bool)
+            rows.append((name, *self._compare(x, wells, control & here, others, plate, rng)))
+        if not rows:
+            raise TaskNotApplicable(
+                f"{self.id}: none of {len(left_out)} perturbations has {_FEWEST_WELLS} wells and {_FEWEST_WELLS} "
+                "negative controls on their plates"
+            )
+        table = pd.DataFrame(rows, columns=["unit", "statistic", "value", "p"])
+        notes = [f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""]
+        notes += [layout.caveat, explain_null(self.null, null)]
+        return Score(
+            f"share of random sets surpassed in {self.measure}",
+            "perturbation",
+            unit_table(table["unit"], table["value"], chance=0.5, p=table["p"]),
+            "; ".join(filter(None, notes)),
+            details={"": {f"mean_{self.measure}": float(table["statistic"].mean())}},
+        )
+
+    def _compare(
+        self,
+        x: NDArray[np.float64],
+        wells: NDArray[np.intp],
+        control: NDArray[np.bool_],
+        others: NDArray[np.bool_],
+        plate: NDArray[np.str_],
+        rng: np.random.Generator,
+    ) -> tuple[float, float, float]:
+        """Return the statistic of a perturbation, the share of its null that it surpasses, and its p."""
+        controls, further = np.flatnonzero(control), np.setdiff1d(np.flatnonzero(others), wells)
+        if len(further) > _MOST_EXCHANGED:
+            further = rng.choice(further, _MOST_EXCHANGED, replace=False)
+        # With other treatments to exchange labels with, the controls stay what they are.
+        exchanged = np.concatenate([wells, further if others.any() else controls])
+        pool = np.concatenate([exchanged, controls]) if others.any() else exchanged
+        reference = np.arange(len(pool)) >= len(exchanged) if others.any() else None
+        statistic = self._statistic(x[pool])
+        codes = plate[exchanged]
+        present = np.unique(plate[wells])
+        members = [np.flatnonzero(codes == name) for name in present]
+        taken = [int((plate[wells] == name).sum()) for name in present]
+        sets, exact = draw_sets(members, taken, self.n_permutations, rng)
+        drawn = np.zeros((len(sets), len(pool)), dtype=bool)
+        np.put_along_axis(drawn, sets, values=True, axis=1)
+        observed = float(statistic((np.arange(len(pool)) < len(wells))[None], reference)[0])
+        null = statistic(drawn, reference)
+        surpassed = float((null < observed - 1e-9).mean() + (np.abs(null - observed) <= 1e-9).mean() / 2)
+        return observed, surpassed, permutation_p(observed, null, exact=exact)
+
+    def _statistic(self, x: NDArray[np.float64]) -> Statistic:
+        """Return the function from choices of rows of `x` (and a reference) to the measure."""
+        if self.measure == "consistency":
+            unit = unit_rows(x)
+            squares = (unit**2).sum(axis=1)
+
+            def consistency(groups: NDArray[np.bool_], _: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+                n = groups.sum(axis=1)
+                return (((groups @ unit) ** 2).sum(axis=1) - groups @ squares) / (n * (n - 1))
+
+            return consistency
+        if self.measure == "mahalanobis":
+            # The covariance is that of all wells compared, so that no exchange of labels changes it.
+            white = Sphering(shrinkage=ledoit_wolf(x - x.mean(axis=0))).fit_transform(x)
+
+            def mahalanobis(groups: NDArray[np.bool_], reference: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+                outside = ~groups if reference is None else np.broadcast_to(reference, groups.shape)
+                centres = [mask @ white / mask.sum(axis=1, keepdims=True) for mask in (groups, outside)]
+                return np.linalg.norm(centres[0] - centres[1], axis=1)
+
+            return mahalanobis
+        dissimilarity = distances(x) if self.measure == "energy" else gaussian_dissimilarities(x)
+        return lambda groups, reference: two_sample_statistic(dissimilarity, groups, reference)

@@ -1,0 +1,77 @@
+"""Regression probe: what can be predicted for groups not seen, in both forms."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from numpy.testing import assert_allclose
+from sklearn.linear_model import Ridge
+
+from phenolens.errors import TaskNotApplicable
+from phenolens.tasks import make_task
+from phenolens.tasks.regression_probe import _PENALTIES, ridge_path
+
+
+def spots(rng, noise=0.5, d=20, n=300):
+    """Six patients; one gene follows the vectors, one does not."""
+    patient = np.arange(n) % 6
+    x = rng.normal(size=(n, d)) + rng.normal(size=(6, d))[patient]
+    weights = rng.normal(size=d)
+    obs = pd.DataFrame(
+        {
+            "patient": [f"p{i}" for i in patient],
+            "gene": x @ weights + noise * rng.normal(size=n),
+            "other": rng.normal(size=n),
+        },
+        index=[f"s{i}" for i in range(n)],
+    )
+    return AnnData(x.astype("f4"), obs=obs)
+
+
+@pytest.mark.parametrize("form", ["tuned", "hest"])
+def test_a_gene_that_follows_is_predicted_and_one_that_does_not_is_not(form):
+    rng = np.random.default_rng(0)
+    task = make_task("regression-probe", targets=["gene", "other"], group="patient", form=form)
+    score = task.score(spots(rng), rng)
+    parts = score.by_stratum(rng)
+    assert parts["gene"]["value"] > 0.9
+    assert abs(parts["other"]["value"]) < 0.2
+    assert score.n_units == 6
+    assert score.chance == 0
+
+
+def test_tuning_helps_a_small_training_set_of_many_dimensions():
+    rng = np.random.default_rng(1)
+    data = spots(rng, noise=5.0, d=150, n=180)
+    values = {
+        form: make_task("regression-probe", targets=["gene"], group="patient", form=form).score(data, rng).value
+        for form in ("tuned", "hest")
+    }
+    assert values["tuned"] > values["hest"]
+
+
+def test_the_path_equals_scikit_learn():
+    rng = np.random.default_rng(2)
+    x, y, new = rng.normal(size=(40, 6)), rng.normal(size=(40, 2)), rng.normal(size=(5, 6))
+    found = ridge_path(x, y, new)
+    scale = np.mean(np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2)
+    for number, penalty in enumerate(_PENALTIES):
+        assert_allclose(found[number], Ridge(penalty * scale).fit(x, y).predict(new), atol=1e-8)
+
+
+def test_refusals_and_gaps():
+    rng = np.random.default_rng(3)
+    data = spots(rng)
+    task = make_task("regression-probe", targets=["gene"], group="patient")
+    data.obs.loc["s0", "gene"] = np.nan
+    assert "1 of 300 rows have no value in 'gene'" in task.score(data, rng).caveat
+    with pytest.raises(TaskNotApplicable, match="1 groups have 10 rows"):
+        task.score(data[(data.obs["patient"] == "p0").to_numpy()], rng)
+    flat = data.copy()
+    flat.obs["gene"] = 1.0
+    with pytest.raises(TaskNotApplicable, match="do not vary within any group"):
+        task.score(flat, rng)
+    text = data.copy()
+    text.obs["gene"] = "high"
+    with pytest.raises(TaskNotApplicable, match="not all numbers"):
+        task.score(text, rng)

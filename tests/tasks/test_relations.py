@@ -1,0 +1,60 @@
+"""Tables of relations as people have them."""
+
+import pandas as pd
+import pytest
+
+from phenolens.errors import PhenolensError
+from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_pairs_by_position_sets_by_name(tmp_path):
+    pairs = read_relations(write(tmp_path / "p.csv", "Interactor_1,Interactor_2,score\nA,B,1\nB,C,2\n,C,3\n"))
+    assert pairs[["entity1", "entity2"]].to_numpy().tolist() == [["A", "B"], ["B", "C"]]
+    sets = read_relations(write(tmp_path / "s.tsv", "complex_id\tgene\n1\tA\n1\tB\n1\tC\n2\tC\n2\tD\n1\tA\n"))
+    assert sets.to_numpy().tolist() == [["A", "B"], ["A", "C"], ["B", "C"], ["C", "D"]]
+
+
+def test_pairs_count_once_whichever_way_round(tmp_path):
+    table = read_relations(write(tmp_path / "p.csv", "a,b\nX,Y\nY,X\nX,X\nX,Z\nX,unknown\n"))
+    assert pairs_among(table, ["X", "Y", "Z"]).tolist() == [[0, 1], [0, 2]]
+    assert len(pairs_among(table, ["Q", "R"])) == 0
+
+
+def test_a_translated_name_may_stand_for_several(tmp_path):
+    table = read_relations(write(tmp_path / "p.csv", "a,b\nHUMAN1,HUMAN2\n"))
+    names = read_translation(write(tmp_path / "t.csv", "fly,human\nf1,HUMAN1\nf2,HUMAN2\nf3,HUMAN2\nf1,HUMAN2\n"))
+    assert pairs_among(table, ["f1", "f2", "f3"], names).tolist() == [[0, 1], [0, 2]]
+
+
+def test_files_and_folders(tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    pd.DataFrame({"a": ["X"], "b": ["Y"]}).to_parquet(folder / "one.parquet")
+    pd.DataFrame({"a": ["X"], "b": ["Y"]}).to_csv(folder / "two.csv.gz", index=False)
+    write(folder / "README.md", "no table")
+    found = relation_files([folder])
+    assert list(found) == ["one", "two"]
+    assert all(len(read_relations(path)) == 1 for path in found.values())
+    other = write(tmp_path / "one.csv", "a,b\nX,Y\n")
+    with pytest.raises(PhenolensError, match="are both called 'one'"):
+        relation_files([folder, other])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a\nX\n", "two columns"), ("a,b\n", "found 2 and 0"), ("", "cannot be read as relations")]
+)
+def test_what_is_no_table_of_relations(tmp_path, text, message):
+    with pytest.raises(PhenolensError, match=message):
+        read_relations(write(tmp_path / "p.csv", text))
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(PhenolensError, match="no relations at"):
+        relation_files([tmp_path / "none.csv"])
+    with pytest.raises(PhenolensError, match="holds no table"):
+        relation_files([tmp_path])
