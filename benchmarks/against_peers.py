@@ -196,13 +196,15 @@ def _measure(function: Callable[..., Any], data: dict[str, Any], warm: dict[str,
         found = function(**data)
         seconds.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pipe.send(({"seconds": statistics.median(seconds), "gib": peak / 2**20, "gib_before": before / 2**20}, found))
+    pipe.send(
+        ({"seconds": statistics.median(seconds), "gib": peak / 2**20, "gib_after_warm_up": before / 2**20}, found)
+    )
 
 
 def measure(function: Callable[..., Any], make: Callable[[int], Any], n: int, smallest: int, rounds: int) -> Any:
     """Return what a function took on data of size n, in a process of its own, and what it found."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    warm = make(max(smallest // 8, 40) if smallest < 1000 else smallest // 4)
+    warm = make(smallest // 2)
     process = multiprocessing.get_context("spawn").Process(
         target=_measure, args=(function, make(n), warm, rounds, theirs)
     )

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from phenolens.datasets import Manifest, read_manifest
     from phenolens.datasets.phantom import simulate_cells
-    from phenolens.diagnosis import Verdict, compare_families, judge
+    from phenolens.diagnosis import Verdict, compare_families, judge, rank_families
     from phenolens.embedding import Embedded, embed, read_embeddings, write_embeddings
     from phenolens.encoders import Encoder, create_encoder, list_encoders
     from phenolens.errors import PhenolensError
     from phenolens.images import Crop, Site, read_site
-    from phenolens.profiling import TVN, PCACentreScale, aggregate, profile
+    from phenolens.profiling import TVN, PCACentreScale, Sphering, aggregate, parse_profiling, profile
     from phenolens.recipe import Recipe, read_recipe
     from phenolens.report import Results, write_report
     from phenolens.study import run
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "datasets": ("Manifest", "read_manifest"),
     "datasets.phantom": ("simulate_cells",),
-    "diagnosis": ("Verdict", "compare_families", "judge"),
+    "diagnosis": ("Verdict", "compare_families", "judge", "rank_families"),
     "embedding": ("Embedded", "embed", "read_embeddings", "write_embeddings"),
     "encoders": ("Encoder", "create_encoder", "list_encoders"),
     "errors": ("PhenolensError",),
     "images": ("Crop", "Site", "read_site"),
-    "profiling": ("TVN", "PCACentreScale", "aggregate", "profile"),
+    "profiling": ("TVN", "PCACentreScale", "Sphering", "aggregate", "parse_profiling", "profile"),
     "recipe": ("Recipe", "read_recipe"),
     "report": ("Results", "write_report"),
     "study": ("run",),
@@ -57,6 +57,7 @@ __all__ = [
     "Results",
     "Score",
     "Site",
+    "Sphering",
     "Verdict",
     "aggregate",
     "compare_families",
@@ -66,7 +67,9 @@ __all__ = [
     "judge",
     "list_encoders",
     "make_task",
+    "parse_profiling",
     "profile",
+    "rank_families",
     "read_embeddings",
     "read_manifest",
     "read_recipe",

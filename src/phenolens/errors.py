@@ -51,5 +51,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         What there is.
     """
     known = list(known)
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    # Case is a common slip, and difflib takes it for a different letter.
+    by_lower = {each.lower(): each for each in known}
+    close = [by_lower[each] for each in get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)]
     return f"; did you mean '{close[0]}'?" if close else f"; there is: {', '.join(known) or 'nothing'}"

@@ -136,9 +136,11 @@ def _one(task: str, metric: str, scores: pd.DataFrame) -> TaskScores:
         marks = tuple(_mark(own[own["profiling"] == p]) for p in profilings)
         rows.append(Row(family, bool(own["baseline"].all()), marks))
     rows.sort(key=lambda r: _rank(r, higher))
+    # A score may carry several, and most are shared by scores that differ in another.
+    carried = [text.split("; ") for text in scores["caveat"]]
     caveats = tuple(
-        Caveat(text, int((scores["caveat"] == text).sum()), len(scores))
-        for text in dict.fromkeys(scores["caveat"])
+        Caveat(text, sum(text in own for own in carried), len(scores))
+        for text in dict.fromkeys(part for own in carried for part in own)
         if text
     )
     decimals = decimals_for(scores["high"] - scores["low"])

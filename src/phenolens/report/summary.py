@@ -72,15 +72,16 @@ def findings(results: Results, tasks: Sequence[TaskScores]) -> list[Finding]:
     verdicts = [_finding(v) for v in results.verdicts]
     told = {(v.get("task"), "leak") for v in results.verdicts if v.get("kind") == "leak"}
     claims = " ".join(str(v.get("claim", "")) for v in results.verdicts)
-    seen: set[tuple[str, str]] = set()
+    touched: dict[str, dict[str, str]] = {}
     for task in tasks:
         for caveat in task.caveats:
             covered = caveat.text in claims or (caveat.text.startswith("leak") and (task.task, "leak") in told)
-            if covered or (task.task, caveat.text) in seen:
-                continue
-            seen.add((task.task, caveat.text))
-            claim = caveat.text[:1].upper() + caveat.text[1:] + "."
-            verdicts.append(Finding("caveat", claim, "", "", f"{task_phrase(task.task)}, {caveat.scope}", True))
+            if not covered:
+                touched.setdefault(caveat.text, {})[task_phrase(task.task)] = caveat.scope
+    for text, scopes in touched.items():
+        claim = text[:1].upper() + text[1:] + "."
+        where = listed([f"{task} ({scope})" for task, scope in scopes.items()])
+        verdicts.append(Finding("caveat", claim, "", "", where, True))
     return sorted(verdicts, key=lambda f: not f.flagged)
 
 

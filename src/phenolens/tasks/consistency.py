@@ -116,6 +116,11 @@ class PhenotypicConsistency(BaseModel):
         )
         alone = table["label"].nunique() - len(means)
         notes = [note, f"{alone} labels with a single perturbation left out" if alone else ""]
+        if len(means) > table["row"].nunique():
+            notes.append(
+                f"{len(means)} labels rest on {table['row'].nunique()} perturbations: labels that share some are not "
+                "independent, and the interval is too narrow"
+            )
         ceiling = replicate_ceiling(np.asarray(wells.X), wells.obs["perturbation"].astype(str), rng=rng)
         return Score(
             "mAP",

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 
 from phenolens.encoders import EncoderName, is_baseline
-from phenolens.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
+from phenolens.errors import EmbeddingError, PhenolensWarning, ProfilingError, TaskNotApplicable
 from phenolens.metrics import minimum_detectable_effect, percentile_interval
 from phenolens.profiling import profile
 from phenolens.randomness import spawn
@@ -152,10 +153,16 @@ def evaluate(
     Returns
     -------
     Answers with 95 % intervals. A question that these data cannot answer is in `skipped`, with the reason.
+
+    Raises
+    ------
+    EmbeddingError
+        If vectors hold NaN or infinite values.
     """
     answers: list[Answer] = []
     skipped: list[Skipped] = []
     for encoder, sites in embeddings.items():
+        gaps = _check(encoder, sites)
         for how in profilings:
             for level, hold_out in sorted({(task.level, task.needs_controls) for task in tasks}):
                 asked = [task for task in tasks if (task.level, task.needs_controls) == (level, hold_out)]
@@ -166,13 +173,26 @@ def evaluate(
                 except ProfilingError as error:
                     skipped += [Skipped(task.id, how, encoder, str(error)) for task in asked]
                     continue
-                notes = [str(w.message) for w in caught if issubclass(w.category, PhenolensWarning)]
+                notes = [gaps, *(str(w.message) for w in caught if issubclass(w.category, PhenolensWarning))]
                 for task in asked:
                     try:
                         answers.append(_answer(encoder, how, task, profiles, notes, seed))
                     except TaskNotApplicable as error:
                         skipped.append(Skipped(task.id, how, encoder, str(error)))
     return Evaluation(answers, skipped)
+
+
+def _check(encoder: str, vectors: AnnData) -> str:
+    """Refuse vectors that no question can be asked of; return a note on those that say nothing."""
+    x = np.asarray(vectors.X)
+    bad = ~np.isfinite(x).all(axis=1)
+    if bad.any():
+        raise EmbeddingError(
+            f"{encoder}: {bad.sum()} of {len(bad)} rows hold NaN or infinite values, the first is row "
+            f"'{vectors.obs_names[bad][0]}'; leave them out first"
+        )
+    zero = int((~x.any(axis=1)).sum())
+    return f"{zero} of {len(x)} rows are all zero and like nothing" if zero else ""
 
 
 def _answer(encoder: str, how: str, task: Task, profiles: AnnData, notes: Sequence[str], seed: int) -> Answer:

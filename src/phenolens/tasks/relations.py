@@ -104,8 +104,16 @@ def pairs_among(
         The names of the rows, each once.
     translation
         What a name in the relations stands for among the entities; one may stand for several.
+
+    Raises
+    ------
+    PhenolensError
+        If an entity is named twice.
     """
     number = {name: row for row, name in enumerate(entities)}
+    if len(number) < len(entities):
+        twice = next(name for row, name in enumerate(entities) if number[name] != row)
+        raise PhenolensError(f"'{twice}' names more than one row; average them first")
     if translation is None:
         known = pd.Series(number, dtype="int64")
         first, second = relations["entity1"].map(known), relations["entity2"].map(known)
