@@ -143,8 +143,8 @@ def main() -> None:
     jobs["dose-response"] = lambda: doses(250)
     jobs["compound-gene"] = lambda: compounds(75)
     # What the choice of null guards against: labels exchanged with controls that stand apart.
-    careless = make_task("replicate-retrieval", null="controls", n_permutations=199)
-    jobs["not the default: replicate-retrieval:controls, null=controls | layout"] = lambda: per_perturbation(
+    careless = make_task("replicate-retrieval", exchange_with="controls", n_permutations=199)
+    jobs["not the default: replicate-retrieval:controls, exchange_with=controls | layout"] = lambda: per_perturbation(
         careless, "layout", "raw", 20
     )
     results = {}

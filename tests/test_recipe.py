@@ -1,5 +1,7 @@
 """Recipes: what is read, filled in, and refused by entry."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -89,3 +91,10 @@ def test_what_is_no_recipe(tmp_path, text):
 def test_a_missing_recipe(tmp_path):
     with pytest.raises(RecipeError, match="no recipe at"):
         read_recipe(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_committed_recipes_are_valid(path):
+    assert read_recipe(path).tasks

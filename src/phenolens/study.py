@@ -13,7 +13,7 @@ import pandas as pd
 from anndata import AnnData
 
 from phenolens.datasets import NEGATIVE_CONTROL, Manifest, condition_names, read_manifest, treated
-from phenolens.diagnosis import compare_families, judge
+from phenolens.diagnosis import compare_families, judge, rank_families
 from phenolens.embedding import PROVENANCE, dataset_channels, embed_to_folder, read_embeddings
 from phenolens.encoders import EncoderName, create_encoder, default_baselines, is_baseline
 from phenolens.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
@@ -95,6 +95,8 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
             "device": material.device,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
+        parts=evaluation.parts(),
+        ranks=rank_families(evaluation, seed=recipe.seed).to_dict("records"),
     )
     results.save(out)
     write_report(out)

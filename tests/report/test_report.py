@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from phenolens.errors import PhenolensError
-from phenolens.report import write_report
+from phenolens.report import Results, write_report
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -131,3 +131,21 @@ def test_a_folder_without_results_is_one_line(tmp_path):
     with pytest.raises(PhenolensError, match="no results in") as caught:
         write_report(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_answers_within_answers_are_shown_and_kept(tmp_path, make_results):
+    results = make_results()
+    task = results.scores["task"].iloc[0]
+    shared = {"encoder": "mine", "family": "mine", "profiling": "tvn", "task": task, "chance": 0.1, "n_units": 40}
+    results.parts = [
+        {**shared, "part": "CORUM <b>", "value": 0.31, "interval": [0.2, 0.4], "p_labels_permuted": 0.005},
+        {**shared, "part": "SIGNOR", "value": 0.11, "interval": [None, float("nan")], "p_labels_permuted": None},
+    ]
+    results.save(tmp_path)
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "part by part" in page
+    assert "CORUM &lt;b&gt;" in page
+    assert "0.005" in page
+    kept = Results.load(tmp_path).parts
+    assert [part["part"] for part in kept] == ["CORUM <b>", "SIGNOR"]
+    assert kept[1]["interval"] == [None, None]

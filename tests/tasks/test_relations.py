@@ -19,6 +19,11 @@ def test_pairs_by_position_sets_by_name(tmp_path):
     assert sets.to_numpy().tolist() == [["A", "B"], ["A", "C"], ["B", "C"], ["C", "D"]]
 
 
+def test_row_numbers_are_no_names_and_named_columns_come_first(tmp_path):
+    table = read_relations(write(tmp_path / "p.csv", ",score,entity1,entity2\n0,0.5,A,B\n1,0.7,B,C\n"))
+    assert table[["entity1", "entity2"]].to_numpy().tolist() == [["A", "B"], ["B", "C"]]
+
+
 def test_pairs_count_once_whichever_way_round(tmp_path):
     table = read_relations(write(tmp_path / "p.csv", "a,b\nX,Y\nY,X\nX,X\nX,Z\nX,unknown\n"))
     assert pairs_among(table, ["X", "Y", "Z"]).tolist() == [[0, 1], [0, 2]]

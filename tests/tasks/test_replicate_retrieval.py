@@ -134,3 +134,43 @@ def test_missing_columns_are_named():
     del wells.obs["role"]
     with pytest.raises(TaskNotApplicable, match="no column"):
         make_task("replicate-retrieval").score(wells, np.random.default_rng(0))
+
+
+def plates_with_controls_at_the_rim(rng, shift):
+    """Two 96-well plates whose outer columns hold the controls and look different, without any effect of treatments."""
+    rows = []
+    for plate in ("p1", "p2"):
+        inner = rng.permutation([(row, column) for row in range(8) for column in range(1, 11)])
+        rows += [(plate, "negative_control", "dmso", row, column) for row in range(8) for column in (0, 11)]
+        rows += [(plate, "treatment", f"t{i // 2}", *place) for i, place in enumerate(inner[:60])]
+    obs = pd.DataFrame(rows, columns=["plate", "role", "perturbation", "row", "column"])
+    obs["well"] = ["ABCDEFGH"[row] + f"{column + 1:02d}" for row, column in zip(obs["row"], obs["column"], strict=True)]
+    x = rng.normal(size=(len(obs), 6))
+    x[:, 0] += shift * (obs["role"] == "treatment")
+    return screen(
+        x,
+        obs["role"].to_numpy(),
+        obs["perturbation"].to_numpy(),
+        plate=obs["plate"].to_numpy(),
+        well=obs["well"].to_numpy(),
+    )
+
+
+def test_a_shift_of_layout_is_no_activity():
+    """Labels exchanged with controls that stand apart would call a quarter of inactive perturbations active."""
+    rng = np.random.default_rng(9)
+    careful = make_task("replicate-retrieval", n_permutations=199)
+    careless = make_task("replicate-retrieval", n_permutations=199, exchange_with="controls")
+    wells = [plates_with_controls_at_the_rim(rng, 3.0) for _ in range(12)]
+    scores = [careful.score(data, rng) for data in wells]
+    assert 0.01 <= np.mean(np.concatenate([score.units["p"] for score in scores]) <= 0.05) <= 0.09
+    assert np.mean(np.concatenate([careless.score(data, rng).units["p"] for data in wells]) <= 0.05) > 0.12
+    assert "controls stand apart" in scores[0].caveat
+    assert "exchange_with=controls would assume that position has no effect" in scores[0].caveat
+
+
+def test_p_against_others_holds_its_level():
+    rng = np.random.default_rng(10)
+    task = make_task("replicate-retrieval", against="others", n_permutations=199)
+    p = np.concatenate([task.score(noise(rng, 0, 80, 10), rng).units["p"] for _ in range(20)])
+    assert 0.02 <= np.mean(p <= 0.05) <= 0.085

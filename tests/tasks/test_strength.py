@@ -43,11 +43,11 @@ def test_replicates_that_agree_are_consistent():
     assert score.units.set_index("unit").loc["t3", "p"] <= 2 / 200
 
 
-@pytest.mark.parametrize("null", ["controls", "treatments"])
+@pytest.mark.parametrize("partner", ["controls", "treatments"])
 @pytest.mark.parametrize("measure", MEASURES)
-def test_p_holds_its_level_on_noise(measure, null):
+def test_p_holds_its_level_on_noise(measure, partner):
     rng = np.random.default_rng(2)
-    task = make_task("perturbation-strength", measure=measure, null=null, n_permutations=99)
+    task = make_task("perturbation-strength", measure=measure, exchange_with=partner, n_permutations=99)
     p = np.concatenate([task.score(screen(rng), rng).units["p"] for _ in range(12)])
     assert 0.01 <= np.mean(p <= 0.05) <= 0.09
 

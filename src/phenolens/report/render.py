@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,7 +18,7 @@ from phenolens.report.comparisons import matrices
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
 from phenolens.report.figures import script_json
 from phenolens.report.results import Results, write_whole
-from phenolens.report.scores import caveats_by_task, mark_title, task_scores
+from phenolens.report.scores import caveats_by_task, mark_title, parts_by_task, task_scores
 from phenolens.report.summary import facts, findings, paragraph
 from phenolens.report.units import MAX_ROWS, task_units
 
@@ -79,6 +80,7 @@ def _render(results: Results, folder: Path) -> str:
             paragraph=paragraph(results, tasks),
             findings=findings(results, tasks),
             tasks=tasks,
+            parts=parts_by_task(results.parts),
             caveats=caveats_by_task(tasks),
             matrices=matrices(results.comparisons, {t.task: t.higher_is_better for t in tasks}),
             units=units,
@@ -105,6 +107,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["known"] = math.isfinite
     environment.filters |= {
         "breakable": text.breakable,
         "number": text.number,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ import pandas as pd
 from phenolens.errors import PhenolensError
 
 FORMAT = "phenolens-results"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 SCORE_COLUMNS = {
     "encoder": "str",
@@ -94,6 +94,11 @@ class Results:
         Example images: ``caption`` and ``file``, a PNG path relative to the results folder.
     provenance
         ``versions`` (a dictionary), ``recipe`` (YAML text), ``seed``, ``precision``, ``device``, ``created``.
+    parts
+        Answers within answers, such as those of each source of relations: ``encoder``, ``family``, ``profiling``,
+        ``task``, ``part``, ``value``, ``chance``, ``interval``, ``n_units`` and further numbers.
+    ranks
+        Families ranked with ties: ``task``, ``profiling``, ``family``, ``value``, ``rank_group``.
 
     Raises
     ------
@@ -113,6 +118,8 @@ class Results:
     quarantine: list[dict[str, str]]
     examples: list[dict[str, str]]
     provenance: dict[str, Any]
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    ranks: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for table, columns in _TABLES.items():

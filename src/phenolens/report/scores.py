@@ -1,8 +1,9 @@
 """The scores as the page shows them: per task one drawing and one table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -125,6 +126,47 @@ def caveats_by_task(tasks: Sequence[TaskScores]) -> dict[str, tuple[Caveat, ...]
         for caveat in task.caveats:
             found.setdefault(task.task, {}).setdefault(caveat.text, caveat)
     return {task: tuple(caveats.values()) for task, caveats in found.items()}
+
+
+@dataclass(frozen=True)
+class Part:
+    """An answer within an answer: of one source of relations, or one target."""
+
+    encoder: str
+    profiling: str
+    name: str
+    value: float
+    low: float
+    high: float
+    chance: float
+    n_units: int
+    p: float
+
+
+def parts_by_task(parts: Sequence[Mapping[str, Any]]) -> dict[str, list[Part]]:
+    """Return the answers within each task's answers."""
+    found: dict[str, list[Part]] = {}
+    for part in parts:
+        low, high = (_known(limit) for limit in part["interval"])
+        found.setdefault(str(part["task"]), []).append(
+            Part(
+                str(part["encoder"]),
+                str(part["profiling"]),
+                str(part["part"]),
+                _known(part["value"]),
+                low,
+                high,
+                _known(part["chance"]),
+                int(part["n_units"]),
+                _known(part.get("p_labels_permuted")),
+            )
+        )
+    return found
+
+
+def _known(value: float | None) -> float:
+    """Undo what JSON does to NaN."""
+    return math.nan if value is None else float(value)
 
 
 def _one(task: str, metric: str, scores: pd.DataFrame) -> TaskScores:

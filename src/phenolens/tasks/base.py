@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from phenolens.errors import TaskNotApplicable, did_you_mean
 from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, percentile_interval, stratified_mean
@@ -175,6 +176,26 @@ class Task(Protocol):
             If these data cannot answer it; the message says why.
         """
         ...
+
+
+class Question(BaseModel):
+    """What the tasks share: options that are checked and do not change, and no need of controls."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def needs_controls(self) -> bool:
+        """Whether it needs negative controls."""
+        return False
+
+
+class WellQuestion(Question):
+    """A task that is asked of wells."""
+
+    @property
+    def level(self) -> Literal["well", "site"]:
+        """Wells: they are what is treated and replicated."""
+        return "well"
 
 
 def required_column(profiles: AnnData, column: str, task: str) -> "pd.Series[str]":

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from phenolens.metrics import cosine_similarity
+from phenolens.tasks.ridge import ridge_path
 
 _ITERATIONS = 300
 
@@ -51,19 +52,12 @@ def predict_ridge(
     train_y
         Class codes; each class weighs the same.
     penalties
-        Penalties as multiples of the vectors' mean squared singular value: one decomposition serves all.
+        Penalties, as in `ridge_path`.
     """
     classes = np.arange(int(train_y.max()) + 1)
-    counts = np.bincount(train_y, minlength=len(classes))
-    weight = np.sqrt(len(train_y) / len(classes) / counts[train_y])[:, None]
-    centre = np.average(train_x, axis=0, weights=weight[:, 0] ** 2)
+    weights = len(train_y) / len(classes) / np.bincount(train_y, minlength=len(classes))[train_y]
     target = np.where(train_y[:, None] == classes, 1.0, -1.0)
-    middle = np.average(target, axis=0, weights=weight[:, 0] ** 2)
-    left, values, right = np.linalg.svd(weight * (train_x - centre), full_matrices=False)
-    projected, seen = left.T @ (weight * (target - middle)), (test_x - centre) @ right.T
-    scale = float(np.mean(values**2)) or 1.0
-    shrunk = [values / (values**2 + penalty * scale) for penalty in penalties]
-    return np.stack([np.argmax(seen * factor @ projected + middle, axis=1) for factor in shrunk])
+    return ridge_path(train_x, target, test_x, penalties, weights).argmax(axis=2)
 
 
 def predict_nearest(

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from phenolens.datasets import treated
 from phenolens.errors import PhenolensError, TaskNotApplicable
 from phenolens.metrics import average_precision, chance_average_precision, cosine_similarity, permutation_p
 from phenolens.profiling import Average, aggregate
-from phenolens.tasks.base import Contract, Score, required_column, unit_table
+from phenolens.tasks.base import Contract, Score, WellQuestion, required_column, unit_table
 from phenolens.tasks.relations import read_relations, relation_files
 
 _FEWEST_NEGATIVES = 20
@@ -21,7 +21,7 @@ _COMPOUND = "compound"
 _GENE = ("crispr", "orf", "sirna")
 
 
-class CompoundGene(BaseModel):
+class CompoundGene(WellQuestion):
     """Average precision with which a compound ranks the genes it is known to act on before sampled others.
 
     A compound's score for a gene is the absolute cosine of their profiles, at the dose at which it is largest. Known
@@ -45,7 +45,6 @@ class CompoundGene(BaseModel):
     Source: the rules of RxRx3-core, Kraus et al., arXiv 2503.20158 (2025).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     contract: ClassVar[Contract] = Contract(
         question="Does a compound look like the perturbation of the gene that it acts on?",
         match="genes that the compound is known to act on below 1 uM",
@@ -72,16 +71,6 @@ class CompoundGene(BaseModel):
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
         return ("perturbation", "perturbation_type")
-
-    @property
-    def needs_controls(self) -> bool:
-        """It needs none."""
-        return False
-
-    @property
-    def level(self) -> Literal["well", "site"]:
-        """Wells, of which a perturbation has several."""
-        return "well"
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return AP, with one unit per compound; see `Task.score`."""

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from phenolens.datasets import treated
 from phenolens.errors import TaskNotApplicable
@@ -17,12 +17,12 @@ from phenolens.metrics import (
     set_average_precision,
 )
 from phenolens.profiling import Average
-from phenolens.tasks.base import Contract, Score, unit_table, usable_rows
+from phenolens.tasks.base import Contract, Score, WellQuestion, unit_table, usable_rows
 from phenolens.tasks.label_null import exchange_p
 from phenolens.tasks.perturbations import perturbation_profiles
 
 
-class PhenotypicConsistency(BaseModel):
+class PhenotypicConsistency(WellQuestion):
     """Mean average precision with which a perturbation finds others that share its mechanism, target or complex.
 
     Every perturbation is one profile, so that replicates of one cannot be mistaken for agreement between two. Others
@@ -43,7 +43,6 @@ class PhenotypicConsistency(BaseModel):
     Source: Kalinin et al., Nat. Commun. 2025 (copairs), with ties in expectation.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     contract: ClassVar[Contract] = Contract(
         question="Do different perturbations of one mechanism, target or complex resemble each other?",
         match="perturbations that share the label",
@@ -68,16 +67,6 @@ class PhenotypicConsistency(BaseModel):
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
         return ("perturbation", self.label)
-
-    @property
-    def needs_controls(self) -> bool:
-        """It needs none."""
-        return False
-
-    @property
-    def level(self) -> Literal["well", "site"]:
-        """Wells, of which a perturbation has several."""
-        return "well"
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return mAP, with one unit per label; see `Task.score`."""

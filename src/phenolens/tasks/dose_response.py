@@ -6,18 +6,17 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from phenolens.datasets import NEGATIVE_CONTROL, treated
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import cosine_similarity, rank_trend
-from phenolens.profiling import FITTED_ON
-from phenolens.tasks.base import Contract, Score, required_column, unit_table
+from phenolens.tasks.base import Contract, Score, WellQuestion, required_column, unit_table
+from phenolens.tasks.wells import Wells, unseen_wells
 
 _FEWEST_DOSES = 3
 
 
-class DoseResponse(BaseModel):
+class DoseResponse(WellQuestion):
     """Spearman's correlation, within a compound, of a well's distance from its plate's controls with its dose.
 
     Parameters
@@ -29,7 +28,6 @@ class DoseResponse(BaseModel):
         Permutations of doses over a compound's wells for its p value, which is small for a rise.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     contract: ClassVar[Contract] = Contract(
         question="Does the effect of a compound grow with its dose?",
         match="a larger dose and a larger distance from the controls",
@@ -58,22 +56,14 @@ class DoseResponse(BaseModel):
         """It does."""
         return True
 
-    @property
-    def level(self) -> Literal["well", "site"]:
-        """Wells: a dose is given to a well."""
-        return "well"
-
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return trends, with one unit per compound; see `Task.score`."""
-        if "role" not in profiles.obs or not (profiles.obs["role"] == NEGATIVE_CONTROL).any():
-            raise TaskNotApplicable(f"{self.id}: no row has role '{NEGATIVE_CONTROL}'")
         if "dose" not in profiles.obs:
             raise TaskNotApplicable(f"{self.id}: no column 'dose'")
-        if FITTED_ON in profiles.obs:
-            profiles = profiles[~profiles.obs[FITTED_ON].to_numpy()]
-        effect = self._effects(profiles)
-        obs = profiles.obs
-        dosed = treated(obs).to_numpy() & obs["dose"].notna().to_numpy() & ~np.isnan(effect).any(axis=1)
+        wells = unseen_wells(profiles, self.id)
+        profiles, obs = wells.profiles, wells.profiles.obs
+        effect = self._effects(wells)
+        dosed = wells.treated & obs["dose"].notna().to_numpy() & ~np.isnan(effect).any(axis=1)
         if not dosed.any():
             raise TaskNotApplicable(f"{self.id}: no treated well has a dose and a negative control on its plate")
         compounds = required_column(profiles[dosed], "perturbation", self.id)
@@ -99,15 +89,13 @@ class DoseResponse(BaseModel):
             details={"": details},
         )
 
-    def _effects(self, profiles: AnnData) -> NDArray[np.float64]:
+    def _effects(self, wells: Wells) -> NDArray[np.float64]:
         """Return the wells (n, d) less the mean of their plate's controls; NaN where there are none."""
-        obs, x = profiles.obs, np.asarray(profiles.X, dtype=np.float64)
-        control = (obs["role"] == NEGATIVE_CONTROL).to_numpy()
-        plate = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")
+        x = np.asarray(wells.profiles.X, dtype=np.float64)
         effect = np.full(x.shape, np.nan)
-        for name in np.unique(plate[control]):
-            here = plate == name
-            effect[here] = x[here] - x[here & control].mean(axis=0)
+        for name in np.unique(wells.plate[wells.control]):
+            here = wells.plate == name
+            effect[here] = x[here] - x[here & wells.control].mean(axis=0)
         return effect
 
     def _agree(self, wells: AnnData, effect: NDArray[np.float64], compounds: NDArray[np.object_]) -> dict[str, float]:

@@ -111,6 +111,21 @@ class Evaluation:
             result.append(summary)
         return result
 
+    def parts(self) -> list[dict[str, Any]]:
+        """Return one plain dictionary per answer and stratum that is an answer of its own, such as a source."""
+        return [
+            {
+                "encoder": answer.encoder,
+                "family": answer.family,
+                "profiling": answer.profiling,
+                "task": answer.task.id,
+                "part": part,
+                **numbers,
+            }
+            for answer in self.answers
+            for part, numbers in answer.parts.items()
+        ]
+
     def units(self) -> pd.DataFrame:
         """Return the per-unit values behind every answer."""
         return pd.concat(

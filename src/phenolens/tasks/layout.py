@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Null = Literal["auto", "controls", "treatments"]
+Exchange = Literal["auto", "controls", "treatments"]
 
 _WELL = re.compile(r"^([A-Za-z]{1,2})[-_ ]?0*([1-9]\d?)$")
 
@@ -52,18 +52,18 @@ class Layout:
         return "; ".join(notes)
 
 
-def choose_null(asked: Null, layout: Layout) -> Null:
+def choose_exchange(asked: Exchange, layout: Layout) -> Exchange:
     """Return what labels are exchanged with: controls, unless they stand apart and nothing else was asked for."""
     if asked != "auto":
         return asked
     return "treatments" if layout.controls_stand_apart else "controls"
 
 
-def explain_null(asked: Null, chosen: Null) -> str:
-    """Say when the null was chosen for its robustness; empty otherwise."""
+def explain_exchange(asked: Exchange, chosen: Exchange) -> str:
+    """Say when treatments were chosen because position cannot upset them; empty otherwise."""
     if asked != "auto" or chosen != "treatments":
         return ""
-    return "so p compares with other treatments; null=controls would assume that position has no effect"
+    return "so p compares with other treatments; exchange_with=controls would assume that position has no effect"
 
 
 def position(wells: "pd.Series[str]") -> pd.DataFrame | None:

@@ -4,19 +4,18 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from anndata import AnnData
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.errors import TaskNotApplicable
-from phenolens.profiling import FITTED_ON
-from phenolens.tasks.base import Contract, Score, required_column
+from phenolens.tasks.base import Contract, Score, WellQuestion, required_column
 from phenolens.tasks.layout import position
 from phenolens.tasks.probe import Probe
+from phenolens.tasks.wells import unseen_wells
 
 _POSITIONS = ("row", "column", "edge")
 
 
-class Leakage(BaseModel):
+class Leakage(WellQuestion):
     """Balanced accuracy with which a linear probe tells a nuisance from negative controls alone; lower is better.
 
     Parameters
@@ -29,7 +28,6 @@ class Leakage(BaseModel):
         As in `Probe`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     contract: ClassVar[Contract] = Contract(
         question="Can batch, plate or position be read off the negative controls?",
         match="the nuisance predicted for a control that the probe has not seen",
@@ -59,22 +57,10 @@ class Leakage(BaseModel):
         """It does: among controls nothing but nuisance differs."""
         return True
 
-    @property
-    def level(self) -> Literal["well", "site"]:
-        """Wells."""
-        return "well"
-
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return balanced accuracy, with one unit per well, or per plate for positions; see `Task.score`."""
-        if "role" not in profiles.obs:
-            raise TaskNotApplicable(f"{self.id}: no column 'role' to tell negative controls by")
-        kept = (profiles.obs["role"] == NEGATIVE_CONTROL).to_numpy()
-        if FITTED_ON in profiles.obs:
-            # A profiler makes plates alike in the very controls that it was fitted on.
-            kept &= ~profiles.obs[FITTED_ON].to_numpy()
-        controls = profiles[kept].copy()
-        if not len(controls):
-            raise TaskNotApplicable(f"{self.id}: no row has role '{NEGATIVE_CONTROL}'")
+        wells = unseen_wells(profiles, self.id)
+        controls = wells.profiles[wells.control].copy()
         group = None
         if self.nuisance in _POSITIONS:
             places = position(required_column(controls, "well", self.id))

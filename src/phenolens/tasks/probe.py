@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import stratified_mean
 from phenolens.randomness import spawn
-from phenolens.tasks.base import Contract, Score, required_column, unit_table, usable_rows
+from phenolens.tasks.base import Contract, Question, Score, required_column, unit_table, usable_rows
 from phenolens.tasks.classifiers import predict_linear, predict_nearest, predict_ridge
 from phenolens.tasks.split import Split, SplitKind, describe_leak, make_splits
 
@@ -26,7 +26,7 @@ _CLASSIFIERS: dict[str, tuple[Callable[..., NDArray[np.intp]], tuple[float, ...]
 }
 
 
-class Probe(BaseModel):
+class Probe(Question):
     """Cross-validated balanced accuracy of a classifier whose setting is tuned inside the training folds.
 
     Parameters
@@ -56,7 +56,6 @@ class Probe(BaseModel):
         a classifier of one size; None for the vectors as they are.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     contract: ClassVar[Contract] = Contract(
         question="Can a simple classifier read the label off the vectors of groups it has not seen?",
         match="predicted label equal to the true one, each class counting the same",
@@ -92,11 +91,6 @@ class Probe(BaseModel):
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
         return (self.label, self.group) if self.group else (self.label,)
-
-    @property
-    def needs_controls(self) -> bool:
-        """It needs none."""
-        return False
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return balanced accuracy, with one unit per group; see `Task.score`."""

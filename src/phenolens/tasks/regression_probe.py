@@ -5,21 +5,22 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.preprocessing import StandardScaler
 
 from phenolens.errors import TaskNotApplicable
-from phenolens.tasks.base import Contract, Score, required_column, unit_table, usable_rows
+from phenolens.tasks.base import Contract, Question, Score, required_column, unit_table, usable_rows
+from phenolens.tasks.ridge import ridge_path
 
 _HEST_COMPONENTS = 256
 _FEWEST_ROWS = 10  # of a group, for a correlation within it
-_PENALTIES = np.logspace(4, -4, 9)
+_PENALTIES = tuple(10.0**power for power in range(4, -5, -1))
 
 
-class RegressionProbe(BaseModel):
+class RegressionProbe(Question):
     """Pearson's correlation, within each group, of numbers with what ridge regression on other groups predicts.
 
     Parameters
@@ -40,7 +41,6 @@ class RegressionProbe(BaseModel):
     Source: Jaume et al., HEST-1k, NeurIPS 2024.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     contract: ClassVar[Contract] = Contract(
         question="Can numbers such as gene expression be read off the vectors of unseen groups?",
         match="a prediction that rises with the number",
@@ -66,11 +66,6 @@ class RegressionProbe(BaseModel):
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
         return (*self.targets, self.group)
-
-    @property
-    def needs_controls(self) -> bool:
-        """It needs none."""
-        return False
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return correlations, with one unit per group and one stratum per target; see `Task.score`."""
@@ -133,23 +128,11 @@ class RegressionProbe(BaseModel):
             inner = KFold(4).split(seen)
         error = np.zeros(len(_PENALTIES))
         for fit, tune in inner:
-            guesses = ridge_path(seen[fit], y[train][fit], seen[tune])
+            guesses = ridge_path(seen[fit], y[train][fit], seen[tune], _PENALTIES)
             scale = y[train][fit].var(axis=0)
             scale[scale == 0] = 1
             error += (((guesses - y[train][tune]) ** 2) / scale).sum(axis=(1, 2))
-        return ridge_path(seen, y[train], unseen)[int(np.argmin(error))]
-
-
-def ridge_path(x: NDArray[np.float64], y: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return predictions (penalties, n_new, targets) of ridge with intercept, from one decomposition.
-
-    Penalties are multiples of the mean squared singular value of `x`, so that they mean the same for every encoder.
-    """
-    centre, middle = x.mean(axis=0), y.mean(axis=0)
-    left, values, right = np.linalg.svd(x - centre, full_matrices=False)
-    projected, seen = left.T @ (y - middle), (new - centre) @ right.T
-    scale = float(np.mean(values**2)) or 1.0
-    return np.stack([seen * (values / (values**2 + penalty * scale)) @ projected + middle for penalty in _PENALTIES])
+        return ridge_path(seen, y[train], unseen, _PENALTIES)[int(np.argmin(error))]
 
 
 def _correlate(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:

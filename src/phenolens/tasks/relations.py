@@ -50,8 +50,8 @@ def read_relations(path: Path) -> pd.DataFrame:
     ----------
     path
         A CSV, TSV or Parquet table, gzipped or not. If its first column is called complex, set, cluster, pathway,
-        module, term or group, members of one are related; else its first two columns are the pairs. Further columns
-        are kept for pairs.
+        module, term or group, members of one are related; else the columns entity1 and entity2 or, without them, its
+        first two are the pairs. Further columns are kept for pairs.
 
     Returns
     -------
@@ -68,6 +68,9 @@ def read_relations(path: Path) -> pd.DataFrame:
         raise PhenolensError(f"{path}: cannot be read as relations: {str(error).splitlines()[0]}") from error
     if table.shape[1] < 2 or not len(table):
         raise PhenolensError(f"{path}: relations need two columns and a row, found {table.shape[1]} and {len(table)}")
+    named = [column for column in ("entity1", "entity2") if column in table]
+    rest = [column for column in table if column not in named and not str(column).startswith("Unnamed: ")]
+    table = table[named + rest]
     first, second = table.columns[:2]
     if not _SET_COLUMN.match(str(first)):
         pairs = table.rename(columns={first: "entity1", second: "entity2"})

@@ -7,19 +7,19 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import PairNull, PairTails, permutation_p, replicate_ceiling, rewire
 from phenolens.profiling import Average
-from phenolens.tasks.base import Contract, Score, unit_table
+from phenolens.tasks.base import Contract, Score, WellQuestion, unit_table
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
 
 _FEWEST_PERTURBATIONS = 10
 
 
-class RelationshipRecall(BaseModel):
+class RelationshipRecall(WellQuestion):
     """Share of known relations whose cosine lies in the tails of those of all pairs of perturbations.
 
     Parameters
@@ -43,7 +43,6 @@ class RelationshipRecall(BaseModel):
     Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR); Kraus et al., CVPR 2024.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     contract: ClassVar[Contract] = Contract(
         question="Are perturbations of genes that are known to be related alike in their profiles?",
         match="pairs that a table of known relations holds",
@@ -72,16 +71,6 @@ class RelationshipRecall(BaseModel):
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
         return (self.entity,)
-
-    @property
-    def needs_controls(self) -> bool:
-        """It needs none."""
-        return False
-
-    @property
-    def level(self) -> Literal["well", "site"]:
-        """Wells, of which a perturbation has several."""
-        return "well"
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return recall, with one unit per perturbation and one stratum per source; see `Task.score`."""

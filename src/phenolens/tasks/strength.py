@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
+from phenolens.datasets import condition_names
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import (
     distances,
@@ -20,9 +20,10 @@ from phenolens.metrics import (
     two_sample_statistic,
     unit_rows,
 )
-from phenolens.profiling import FITTED_ON, Sphering
-from phenolens.tasks.base import Contract, Score, required_column, unit_table
-from phenolens.tasks.layout import Null, choose_null, describe_layout, explain_null
+from phenolens.profiling import Sphering
+from phenolens.tasks.base import Contract, Score, WellQuestion, required_column, unit_table
+from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
+from phenolens.tasks.wells import unseen_wells
 
 _FEWEST_WELLS = 2
 _MOST_EXCHANGED = 1000  # treated wells whose labels one null exchanges
@@ -30,7 +31,7 @@ _MOST_EXCHANGED = 1000  # treated wells whose labels one null exchanges
 Statistic = Callable[[NDArray[np.bool_], NDArray[np.bool_] | None], NDArray[np.float64]]
 
 
-class PerturbationStrength(BaseModel):
+class PerturbationStrength(WellQuestion):
     """How many random sets of wells a perturbation surpasses in its distance from the controls of its plates.
 
     The distance itself has the scale of the encoder, so that encoders could not be compared by it: the value is the
@@ -43,7 +44,7 @@ class PerturbationStrength(BaseModel):
         ``energy``: energy distance; ``mmd``: squared maximum mean discrepancy with a Gaussian kernel; both as
         U-statistics. ``mahalanobis``: distance of the means under the covariance of the wells compared.
         ``consistency``: mean pairwise cosine of the perturbation's wells.
-    null
+    exchange_with
         What the perturbation's label is exchanged with, as in `ReplicateRetrieval`.
     n_permutations
         Sets drawn.
@@ -51,7 +52,6 @@ class PerturbationStrength(BaseModel):
     Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR), as U-statistics and with labels exchanged within plates.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     contract: ClassVar[Contract] = Contract(
         question="How far from the controls does a perturbation move the cells?",
         match="wells of the same perturbation and dose",
@@ -63,7 +63,7 @@ class PerturbationStrength(BaseModel):
 
     task: Literal["perturbation-strength"] = "perturbation-strength"
     measure: Literal["energy", "mmd", "mahalanobis", "consistency"] = "energy"
-    null: Null = "auto"
+    exchange_with: Exchange = "auto"
     n_permutations: int = Field(1000, ge=20)
 
     @property
@@ -81,35 +81,24 @@ class PerturbationStrength(BaseModel):
         """It does."""
         return True
 
-    @property
-    def level(self) -> Literal["well", "site"]:
-        """Wells: replicates are wells."""
-        return "well"
-
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return strengths, with one unit per perturbation and dose; see `Task.score`."""
-        if "role" not in profiles.obs or not (profiles.obs["role"] == NEGATIVE_CONTROL).any():
-            raise TaskNotApplicable(f"{self.id}: no row has role '{NEGATIVE_CONTROL}'")
-        if FITTED_ON in profiles.obs:
-            profiles = profiles[~profiles.obs[FITTED_ON].to_numpy()]
-        obs = profiles.obs
-        is_treated = treated(obs).to_numpy()
-        required_column(profiles[is_treated], "perturbation", self.id)
-        control = (obs["role"] == NEGATIVE_CONTROL).to_numpy()
-        plate = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")
-        layout = describe_layout(obs, is_treated, control)
-        null = choose_null(self.null, layout)
-        x = np.asarray(profiles.X, dtype=np.float64)
-        names = condition_names(obs)[is_treated]
+        wells = unseen_wells(profiles, self.id)
+        obs, plate = wells.profiles.obs, wells.plate
+        required_column(wells.profiles[wells.treated], "perturbation", self.id)
+        layout = describe_layout(obs, wells.treated, wells.control)
+        partner = choose_exchange(self.exchange_with, layout)
+        x = np.asarray(wells.profiles.X, dtype=np.float64)
+        names = condition_names(obs)[wells.treated]
         rows, left_out = [], []
-        for name, own in pd.Series(np.flatnonzero(is_treated)).groupby(names.to_numpy(), sort=False):
-            wells = own.to_numpy()
-            here = np.isin(plate, plate[wells])
-            if len(wells) < _FEWEST_WELLS or (control & here).sum() < _FEWEST_WELLS:
+        for name, group in pd.Series(np.flatnonzero(wells.treated)).groupby(names.to_numpy(), sort=False):
+            own = group.to_numpy()
+            here = np.isin(plate, plate[own])
+            if len(own) < _FEWEST_WELLS or (wells.control & here).sum() < _FEWEST_WELLS:
                 left_out.append(str(name))
                 continue
-            others = is_treated & here if null == "treatments" else np.zeros(len(x), dtype=bool)
-            rows.append((name, *self._compare(x, wells, control & here, others, plate, rng)))
+            others = wells.treated & here if partner == "treatments" else np.zeros(len(x), dtype=bool)
+            rows.append((name, *self._compare(x, own, wells.control & here, others, plate, rng)))
         if not rows:
             raise TaskNotApplicable(
                 f"{self.id}: none of {len(left_out)} perturbations has {_FEWEST_WELLS} wells and {_FEWEST_WELLS} "
@@ -117,7 +106,7 @@ class PerturbationStrength(BaseModel):
             )
         table = pd.DataFrame(rows, columns=["unit", "statistic", "value", "p"])
         notes = [f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""]
-        notes += [layout.caveat, explain_null(self.null, null)]
+        notes += [layout.caveat, explain_exchange(self.exchange_with, partner)]
         return Score(
             f"share of random sets surpassed in {self.measure}",
             "perturbation",
@@ -129,29 +118,29 @@ class PerturbationStrength(BaseModel):
     def _compare(
         self,
         x: NDArray[np.float64],
-        wells: NDArray[np.intp],
+        own: NDArray[np.intp],
         control: NDArray[np.bool_],
         others: NDArray[np.bool_],
         plate: NDArray[np.str_],
         rng: np.random.Generator,
     ) -> tuple[float, float, float]:
         """Return the statistic of a perturbation, the share of its null that it surpasses, and its p."""
-        controls, further = np.flatnonzero(control), np.setdiff1d(np.flatnonzero(others), wells)
+        controls, further = np.flatnonzero(control), np.setdiff1d(np.flatnonzero(others), own)
         if len(further) > _MOST_EXCHANGED:
             further = rng.choice(further, _MOST_EXCHANGED, replace=False)
         # With other treatments to exchange labels with, the controls stay what they are.
-        exchanged = np.concatenate([wells, further if others.any() else controls])
+        exchanged = np.concatenate([own, further if others.any() else controls])
         pool = np.concatenate([exchanged, controls]) if others.any() else exchanged
         reference = np.arange(len(pool)) >= len(exchanged) if others.any() else None
         statistic = self._statistic(x[pool])
         codes = plate[exchanged]
-        present = np.unique(plate[wells])
+        present = np.unique(plate[own])
         members = [np.flatnonzero(codes == name) for name in present]
-        taken = [int((plate[wells] == name).sum()) for name in present]
+        taken = [int((plate[own] == name).sum()) for name in present]
         sets, exact = draw_sets(members, taken, self.n_permutations, rng)
         drawn = np.zeros((len(sets), len(pool)), dtype=bool)
         np.put_along_axis(drawn, sets, values=True, axis=1)
-        observed = float(statistic((np.arange(len(pool)) < len(wells))[None], reference)[0])
+        observed = float(statistic((np.arange(len(pool)) < len(own))[None], reference)[0])
         null = statistic(drawn, reference)
         surpassed = float((null < observed - 1e-9).mean() + (np.abs(null - observed) <= 1e-9).mean() / 2)
         return observed, surpassed, permutation_p(observed, null, exact=exact)

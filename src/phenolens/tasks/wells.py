@@ -1,0 +1,60 @@
+"""The wells that a question about controls is asked of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from anndata import AnnData
+from numpy.typing import NDArray
+
+from phenolens.datasets import NEGATIVE_CONTROL, treated
+from phenolens.errors import TaskNotApplicable
+from phenolens.profiling import FITTED_ON
+
+
+@dataclass(frozen=True, eq=False)
+class Wells:
+    """Wells that no profiler was fitted on.
+
+    Attributes
+    ----------
+    profiles
+        The wells (n, d).
+    treated, control
+        (n,) masks.
+    plate
+        (n,) plate of each; one if plates are not known.
+    """
+
+    profiles: AnnData
+    treated: NDArray[np.bool_]
+    control: NDArray[np.bool_]
+    plate: NDArray[np.str_]
+
+
+def unseen_wells(profiles: AnnData, task: str, *, controls: bool = True) -> Wells:
+    """Return the wells that no profiler was fitted on: one makes the controls that it saw look like no other well.
+
+    Parameters
+    ----------
+    profiles
+        Wells (n, d).
+    task
+        The task's name, for messages.
+    controls
+        Whether there must be negative controls.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If there must be, and there are none.
+    """
+    if FITTED_ON in profiles.obs:
+        profiles = profiles[~profiles.obs[FITTED_ON].to_numpy()]
+    obs = profiles.obs
+    if controls and "role" not in obs:
+        raise TaskNotApplicable(f"{task}: no column 'role' to tell negative controls by")
+    control = (obs["role"] == NEGATIVE_CONTROL).to_numpy() if "role" in obs else np.zeros(len(obs), dtype=bool)
+    if controls and not control.any():
+        raise TaskNotApplicable(f"{task}: no row has role '{NEGATIVE_CONTROL}'")
+    plate = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")
+    return Wells(profiles, treated(obs).to_numpy(), control, plate)
