@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import sys
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +24,7 @@ app = typer.Typer(
 )
 
 _stderr = Console(stderr=True)
-_stdout = Console()
+_stdout = Console(width=None if sys.stdout.isatty() else 160)  # files and pipes have no width
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -36,6 +37,8 @@ def _configure(verbose: Annotated[bool, typer.Option("--verbose", help="Log each
     handler = RichHandler(console=_stderr, show_path=False)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s")
     logging.getLogger("phenolens").setLevel(logging.DEBUG if verbose else logging.INFO)
+    # Where in the code a warning arose helps no user.
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
 
 
 @app.command()

@@ -10,6 +10,7 @@ from phenolens.metrics.similarity import unit_rows
 from phenolens.metrics.ties import count_reaching, expected_precision, harmonic_numbers
 
 _BLOCK_CELLS = 4_000_000  # of similarities and of gathered vectors held at a time
+_GRAM_CELLS = 16_000_000  # below this the similarities of all rows are held, which spares gathering vectors
 
 
 def set_average_precision(
@@ -60,6 +61,7 @@ def set_average_precision(
     if sets.shape[1] < 2 or not len(sets):
         return result
     n = len(vectors)
+    cosines = _Cosines(vectors)
     negative = np.ones(n, dtype=bool) if negative is None else np.asarray(negative)
     codes = np.zeros(n, np.intp) if plates is None else np.unique(np.asarray(plates), return_inverse=True)[1]
     plate_of_query = codes[sets]
@@ -67,12 +69,37 @@ def set_average_precision(
         reference = negative & (codes == plate)
         if reference.any():
             chosen, place = np.nonzero(plate_of_query == plate)
-            result[chosen, place] = _one_plate(vectors, sets[chosen], place, reference)
+            result[chosen, place] = _one_plate(cosines, sets[chosen], place, reference)
     return result
 
 
+class _Cosines:
+    """Similarities of rows to rows: looked up where all can be held, else computed where they are asked for."""
+
+    def __init__(self, vectors: torch.Tensor) -> None:
+        self.vectors = vectors
+        self.device = str(vectors.device)
+        self._all = vectors @ vectors.T if len(vectors) ** 2 <= _GRAM_CELLS else None
+
+    def between(self, rows: NDArray[np.intp], others: NDArray[np.intp]) -> torch.Tensor:
+        """Return the cosines (r, o) of each row with each other."""
+        if self._all is not None:
+            return self._all[rows[:, None], others]
+        return self.vectors[rows] @ self.vectors[others].T
+
+    def along(self, rows: NDArray[np.intp], others: NDArray[np.intp]) -> torch.Tensor:
+        """Return the cosines (r, k) of each row with its own others (r, k)."""
+        if self._all is not None:
+            return self._all[rows[:, None], others]
+        result = torch.empty(others.shape, device=self.vectors.device)
+        per_part = max(1, _BLOCK_CELLS // (others.shape[1] * self.vectors.shape[1]))
+        for part in (slice(i, i + per_part) for i in range(0, len(others), per_part)):
+            result[part] = torch.einsum("mkd,md->mk", self.vectors[others[part]], self.vectors[rows[part]])
+        return result
+
+
 def _one_plate(
-    vectors: torch.Tensor, sets: NDArray[np.intp], place: NDArray[np.intp], reference: NDArray[np.bool_]
+    cosines: _Cosines, sets: NDArray[np.intp], place: NDArray[np.intp], reference: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return the AP (m,) of the query at `place` (m,) of each of m sets against the rows of `reference`."""
     rows = np.arange(len(sets))
@@ -81,7 +108,7 @@ def _one_plate(
     candidates = np.flatnonzero(reference)
     position = np.full(len(reference), -1)
     position[candidates] = np.arange(len(candidates))
-    harmonic = harmonic_numbers(len(candidates) + others.shape[1], str(vectors.device))
+    harmonic = harmonic_numbers(len(candidates) + others.shape[1], cosines.device)
 
     result = np.empty(len(sets))
     order = np.argsort(query, kind="stable")
@@ -90,18 +117,18 @@ def _one_plate(
     per_block = max(1, _BLOCK_CELLS // len(candidates))
     for start in range(0, len(distinct), per_block):
         block = distinct[start : start + per_block]
-        similarity = vectors[block] @ vectors[candidates].T
+        similarity = cosines.between(block, candidates)
         itself = np.flatnonzero(position[block] >= 0)
         similarity[itself, position[block[itself]]] = -torch.inf
         similarity = similarity.sort(dim=1).values
         asked = order[first[start] : first[start + len(block)]]
         times = np.diff(first[start : start + len(block) + 1])
-        result[asked] = _score_block(vectors, similarity, query[asked], others[asked], times, reference, harmonic)
+        result[asked] = _score_block(cosines, similarity, query[asked], others[asked], times, reference, harmonic)
     return result
 
 
 def _score_block(
-    vectors: torch.Tensor,
+    cosines: _Cosines,
     similarity: torch.Tensor,
     query: NDArray[np.intp],
     others: NDArray[np.intp],
@@ -111,27 +138,24 @@ def _score_block(
 ) -> NDArray[np.float64]:
     """Return the AP (m,) of queries that stand together by row, `times` (q,) often each."""
     m, k = others.shape
-    positive = torch.empty((m, k), device=vectors.device)
-    per_part = max(1, _BLOCK_CELLS // (k * vectors.shape[1]))
-    for part in (slice(i, i + per_part) for i in range(0, m, per_part)):
-        positive[part] = torch.einsum("mkd,md->mk", vectors[others[part]], vectors[query[part]])
+    positive = cosines.along(query, others)
     # The thresholds of one query stand in one row, padded to the most that any query has.
     row = np.repeat(np.arange(len(times)), times)
     slot = np.arange(m) - np.repeat(np.cumsum(times) - times, times)
-    thresholds = torch.zeros((len(times), int(times.max()), k), device=vectors.device)
+    thresholds = torch.zeros((len(times), int(times.max()), k), device=positive.device)
     thresholds[row, slot] = positive
     above, tied = (
         counts.view(thresholds.shape)[row, slot] for counts in count_reaching(similarity, thresholds.flatten(1))
     )
     # Members among the reference are positives, not negatives.
-    member = torch.from_numpy(reference[others]).to(vectors.device)
+    member = torch.from_numpy(reference[others]).to(positive.device)
     inside = torch.where(member, positive, -torch.inf).sort(dim=1).values
     members_above, members_tied = count_reaching(inside, positive)
     positives_above, positives_tied = count_reaching(positive.sort(dim=1).values, positive)
     precision = expected_precision(
         above - members_above, tied - members_tied, positives_above, positives_tied, harmonic
     )
-    itself = torch.from_numpy(reference[query]).to(vectors.device)
+    itself = torch.from_numpy(reference[query]).to(positive.device)
     n_negative = similarity.shape[1] - member.sum(1) - itself.long()
     return torch.where(n_negative > 0, precision.mean(1), torch.nan).cpu().numpy()
 

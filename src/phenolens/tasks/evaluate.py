@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from phenolens.embedding import PROVENANCE
 from phenolens.encoders import EncoderName, is_baseline
 from phenolens.errors import EmbeddingError, PhenolensWarning, ProfilingError, TaskNotApplicable
 from phenolens.metrics import minimum_detectable_effect, percentile_interval
@@ -207,7 +208,9 @@ def _check(encoder: str, vectors: AnnData) -> str:
             f"'{vectors.obs_names[bad][0]}'; leave them out first"
         )
     zero = int((~x.any(axis=1)).sum())
-    return f"{zero} of {len(x)} rows are all zero and like nothing" if zero else ""
+    notes = [str(vectors.uns.get(PROVENANCE, {}).get("missing", ""))]
+    notes.append(f"{zero} of {len(x)} rows are all zero and like nothing" if zero else "")
+    return "; ".join(filter(None, notes))
 
 
 def _answer(encoder: str, how: str, task: Task, profiles: AnnData, notes: Sequence[str], seed: int) -> Answer:
