@@ -8,7 +8,7 @@ OUT ?= out/demo
 
 demo: $(VENV)/.installed
 	rm -rf $(OUT)
-	$(BIN)/phenolens simulate cells --out $(OUT)/plates
+	$(BIN)/phenolens simulate cells --preset strong --channel dna --channel er --channel agp --out $(OUT)/plates
 	$(BIN)/phenolens run recipes/demo.yaml --out $(OUT)
 
 test: $(VENV)/.installed

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
+from phenolens.datasets.phantom import PRESETS
 from phenolens.encoders import list_encoders
 from phenolens.profiling import PROFILERS, RAW
 from phenolens.tasks import TASKS
 
-_DATASETS = {"cells": "a simulated fluorescence screen whose truth is known: phenolens simulate cells"}
 _RAW = "wells as the mean of their sites, nothing more"
 
 
@@ -20,7 +20,7 @@ def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> di
     if what == "tasks":
         return {name: task.contract.question for name, task in TASKS.items()}
     if what == "datasets":
-        return _DATASETS
+        return {f"cells --preset {name}": preset.summary for name, preset in PRESETS.items()}
     return {RAW: _RAW, **{name: _first_line(profiler) for name, profiler in PROFILERS.items()}}
 
 

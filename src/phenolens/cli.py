@@ -207,12 +207,12 @@ def evaluate(
         typer.echo(f"skipped: {item.encoder}, {item.profiling}: {item.reason}", err=True)
 
 
-def _parse_options(texts: list[str]) -> dict[str, str]:
+def _parse_options(texts: list[str], what: str = "--option") -> dict[str, str]:
     options = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise PhenolensError(f"--option takes name=value, not '{text}'")
+            raise PhenolensError(f"{what} takes name=value, not '{text}'")
         options[name.replace("-", "_")] = value
     return options
 
@@ -221,16 +221,37 @@ def _parse_options(texts: list[str]) -> dict[str, str]:
 def simulate(
     kind: Annotated[Literal["cells"], typer.Argument(help="What to simulate.")],
     out: Out,
+    preset: Annotated[str, typer.Option(help="Kind of screen; see: phenolens ls datasets.")] = "one-factor",
     plates: Annotated[int, typer.Option(min=1)] = 2,
     wells: Annotated[int, typer.Option(min=1, help="Wells per plate.")] = 48,
+    perturbations: Annotated[int | None, typer.Option(help="Number of treatments.")] = None,
     size: Annotated[int, typer.Option(min=1, help="Side of a site, in pixels.")] = 256,
+    channel: Annotated[list[str] | None, typer.Option(help="Channel to image; repeat, in order.")] = None,
+    level: Annotated[list[str] | None, typer.Option(help="Strength of a level, e.g. intensity=0; repeat.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
-    """Simulate a screen whose truth is known, as images and a manifest."""
-    from phenolens.datasets.phantom import simulate_cells  # noqa: PLC0415
+    """Simulate a screen whose truth is known, as images, manifest, cells and relations."""
+    from phenolens.datasets.phantom import CELL_PAINTING, simulate_cells  # noqa: PLC0415
 
-    manifest = simulate_cells(out, plates=plates, wells=wells, size=size, seed=seed)
+    manifest = simulate_cells(
+        out,
+        preset=preset,
+        plates=plates,
+        wells=wells,
+        perturbations=perturbations,
+        size=size,
+        channels=channel or CELL_PAINTING,
+        levels={name: _parse_number(name, value) for name, value in _parse_options(level or [], "--level").items()},
+        seed=seed,
+    )
     typer.echo(f"manifest: {manifest}")
+
+
+def _parse_number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise PhenolensError(f"{name} is a number, not '{text}'") from error
 
 
 @app.command()

@@ -1,5 +1,8 @@
 """Phantoms: simulated microscopy whose truth is known."""
 
+from phenolens.datasets.phantom.biology import PRESETS
+from phenolens.datasets.phantom.factors import FACTORS, LEVELS
+from phenolens.datasets.phantom.render import CELL_PAINTING, STAINS
 from phenolens.datasets.phantom.screen import simulate_cells
 
-__all__ = ["simulate_cells"]
+__all__ = ["CELL_PAINTING", "FACTORS", "LEVELS", "PRESETS", "STAINS", "simulate_cells"]

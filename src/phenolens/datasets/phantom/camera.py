@@ -31,22 +31,35 @@ class Acquisition:
         Loss of illumination at the distance of half a field from the brightest point.
     brightest
         Where illumination is best (y, x), in half fields from the centre.
+    focus
+        Width of the sharp part of the blur in pixels: the larger, the further out of focus.
     """
 
     gain: float
     background: float
     unevenness: float
     brightest: tuple[float, float]
+    focus: float = _SHARP_SIGMA
 
 
-def draw_acquisition(rng: np.random.Generator) -> Acquisition:
-    """Draw how one channel of one plate happens to be stained and imaged."""
+def draw_acquisition(rng: np.random.Generator, strength: float = 1.0) -> Acquisition:
+    """Draw how one channel of one plate happens to be stained and imaged.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    strength
+        How much plates differ; 0 for plates that are all alike.
+    """
     y, x = rng.normal(0.0, 0.25, 2)
+    gain, background, focus = rng.standard_normal(3)
     return Acquisition(
-        gain=float(rng.lognormal(0.0, 0.14)),
-        background=float(0.09 * rng.lognormal(0.0, 0.25)),
-        unevenness=float(rng.uniform(0.05, 0.13)),
+        gain=math.exp(0.14 * strength * gain),
+        background=0.09 * math.exp(0.25 * strength * background),
+        unevenness=0.09 + strength * rng.uniform(-0.04, 0.04),
         brightest=(float(y), float(x)),
+        focus=_SHARP_SIGMA * math.exp(0.1 * strength * focus),
     )
 
 
@@ -71,7 +84,7 @@ def photograph(
     ndarray
         Counts from 0 to 4095, shape (size, size).
     """
-    seen = _blur(light)[margin:-margin, margin:-margin] * acquisition.gain + acquisition.background
+    seen = _blur(light, acquisition.focus)[margin:-margin, margin:-margin] * acquisition.gain + acquisition.background
     electrons = _ELECTRONS * seen * _illumination(len(seen), acquisition)
     counts = rng.poisson(np.maximum(electrons, 0.0)) + _READ_NOISE_ELECTRONS * rng.standard_normal(seen.shape)
     return np.clip(np.rint(_OFFSET + _COUNTS_PER_ELECTRON * counts), 0, _CEILING).astype(np.uint16)
@@ -84,12 +97,12 @@ def _illumination(size: int, acquisition: Acquisition) -> NDArray[np.float64]:
     return np.asarray(1.0 / (1.0 + loss))
 
 
-def _blur(light: NDArray[np.float32]) -> NDArray[np.float32]:
+def _blur(light: NDArray[np.float32], focus: float) -> NDArray[np.float32]:
     """Blur with a sharp Gaussian and a faint wide one: the focal plane and the haze from above and below it."""
     shape = tuple(fft.next_fast_len(n, real=True) for n in light.shape)
     fy = np.fft.fftfreq(shape[0])[:, None]
     fx = np.fft.rfftfreq(shape[1])[None, :]
     exponent = -2.0 * math.pi**2 * (fy**2 + fx**2)
-    transfer = (1.0 - _HAZE) * np.exp(exponent * _SHARP_SIGMA**2) + _HAZE * np.exp(exponent * _HAZE_SIGMA**2)
+    transfer = (1.0 - _HAZE) * np.exp(exponent * focus**2) + _HAZE * np.exp(exponent * _HAZE_SIGMA**2)
     spectrum = fft.rfft2(light, s=shape) * transfer.astype(np.float32)
     return np.asarray(fft.irfft2(spectrum, s=shape)[: light.shape[0], : light.shape[1]], dtype=np.float32)

@@ -57,10 +57,9 @@ def survey(cells: Cells, size: int, margin: int) -> Territory:
     side = size + 2 * margin
     nuclei = _Nearest(side)
     bodies = _Nearest(side)
-    nuclear_radius = np.sqrt(cells.nuclear_area / math.pi)
-    body_radius = np.sqrt(cells.body_area / math.pi)
-    # A body is less regular than its nucleus and follows its elongation in part.
-    body_elongation = 1.0 + 0.7 * (cells.elongation - 1.0)
+    nuclear_radius = np.sqrt(cells.values["nuclear_area"] / math.pi)
+    body_radius = np.sqrt(cells.values["body_area"] / math.pi)
+    elongation, body_elongation = cells.values["elongation"], cells.body_elongation
     for i, (y, x) in enumerate(cells.centres + margin):
         reach = math.ceil(_REACH * body_radius[i] * math.sqrt(body_elongation[i]))
         rows = slice(max(0, int(y) - reach), max(0, min(side, int(y) + reach + 1)))
@@ -70,7 +69,7 @@ def survey(cells: Cells, size: int, margin: int) -> Territory:
         angle = cells.angle[i]
         nuclei.offer(
             i, rows, columns,
-            _relative_radius(dy, dx, angle, nuclear_radius[i], cells.elongation[i], cells.nuclear_outline[i]),
+            _relative_radius(dy, dx, angle, nuclear_radius[i], elongation[i], cells.nuclear_outline[i]),
         )  # fmt: skip
         bodies.offer(
             i, rows, columns,

@@ -1,24 +1,13 @@
-"""What is in which well: the perturbations of the screen and a randomised layout of each plate."""
+"""What is in which well: a layout of each plate, randomised or confounded on purpose."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
 import numpy as np
 
-CONTROL = "DMSO"
-PERTURBATIONS: Mapping[str, Mapping[str, float]] = {
-    "inactive_a": {},
-    "inactive_b": {},
-    "fewer_cells": {"count": 0.5},
-    "brighter": {"intensity": 1.4},
-    "larger_nuclei": {"nuclear_area": 1.4},
-    "rounder": {"elongation": 0.8},
-    "coarse_texture": {"texture": 1.6},
-    "clustered": {"clustering": 8.0},
-}
-"""Each perturbation and what it multiplies: one factor at most, so that its truth can be told from the others."""
+from phenolens.datasets.phantom.biology import Perturbation
 
 LEAST_REPLICATES = 2
 _CONTROL_SHARE = 3
@@ -28,37 +17,55 @@ MOST_WELLS = math.prod(_FORMATS[-1])
 
 @dataclass(frozen=True, slots=True)
 class Well:
-    """One well of a plate: its name, whether it lies at the edge, and what was put in it."""
+    """One well of a plate.
+
+    Attributes
+    ----------
+    name
+        Such as ``B03``.
+    edge
+        How much it is at the edge: 1 in the outermost ring, less further in.
+    perturbation
+        What was put in it; None for a negative control.
+    """
 
     name: str
-    edge: bool
-    perturbation: str
+    edge: float
+    perturbation: Perturbation | None
 
 
-def least_wells() -> int:
-    """Return the fewest wells that hold the replicates of every perturbation and a third of controls."""
-    return len(PERTURBATIONS) * LEAST_REPLICATES * _CONTROL_SHARE // (_CONTROL_SHARE - 1)
+def treated_wells(wells: int) -> int:
+    """Return how many of the wells of a plate hold perturbations: the others are controls."""
+    return wells - wells // _CONTROL_SHARE
 
 
-def lay_out(wells: int, rng: np.random.Generator) -> list[Well]:
-    """Fill the first rows of a 96- or 384-well plate in random order.
+def lay_out(
+    wells: int, library: Sequence[Perturbation], rng: np.random.Generator, *, fixed: bool = False
+) -> list[Well]:
+    """Fill the first rows of a 96- or 384-well plate.
 
     Every perturbation gets the same number of replicates; a third of the wells, and those left over, are controls.
 
     Parameters
     ----------
     wells
-        Number of wells to fill, from `least_wells` to `MOST_WELLS`.
+        Number of wells to fill, at most `MOST_WELLS`.
+    library
+        The perturbations.
     rng
         Source of the order.
+    fixed
+        Perturbations stand in the order of the library, replicates side by side, and controls behind them: every plate
+        is alike, and position is confounded with treatment.
     """
     rows, columns = next(shape for shape in _FORMATS if wells <= math.prod(shape))
-    replicates = (wells - wells // _CONTROL_SHARE) // len(PERTURBATIONS)
-    contents = [name for name in PERTURBATIONS for _ in range(replicates)]
-    contents += [CONTROL] * (wells - len(contents))
+    replicates = treated_wells(wells) // len(library)
+    contents: list[Perturbation | None] = [own for own in library for _ in range(replicates)]
+    contents += [None] * (wells - len(contents))
+    order = np.arange(wells) if fixed else rng.permutation(wells)
     plate = []
-    for position, content in enumerate(rng.permutation(wells)):
+    for position, content in enumerate(order):
         row, column = divmod(position, columns)
-        edge = row in (0, rows - 1) or column in (0, columns - 1)
-        plate.append(Well(f"{ascii_uppercase[row]}{column + 1:02d}", edge, contents[content]))
+        ring = min(row, column, rows - 1 - row, columns - 1 - column)
+        plate.append(Well(f"{ascii_uppercase[row]}{column + 1:02d}", math.exp(-1.5 * ring), contents[content]))
     return plate

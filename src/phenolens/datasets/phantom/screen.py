@@ -1,6 +1,7 @@
 """A simulated fluorescence screen of cultured cells, written to disk with its truth."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -13,18 +14,31 @@ import tifffile
 from numpy.typing import NDArray
 
 from phenolens.cores import available_cores
+from phenolens.datasets.phantom.biology import (
+    CONTROL,
+    Perturbation,
+    Preset,
+    choose_preset,
+    draw_library,
+    one_factor,
+    relations,
+    targets,
+)
 from phenolens.datasets.phantom.camera import Acquisition, draw_acquisition, photograph
-from phenolens.datasets.phantom.cells import MARGIN, Factors, draw_cells, truth
+from phenolens.datasets.phantom.cells import MARGIN, Cells, cell_table, draw_cells, truth
+from phenolens.datasets.phantom.factors import scaled, untreated, varied
 from phenolens.datasets.phantom.geometry import survey
-from phenolens.datasets.phantom.layout import CONTROL, MOST_WELLS, PERTURBATIONS, Well, lay_out, least_wells
-from phenolens.datasets.phantom.render import STAINS
+from phenolens.datasets.phantom.layout import LEAST_REPLICATES, MOST_WELLS, Well, lay_out, treated_wells
+from phenolens.datasets.phantom.render import CELL_PAINTING, STAINS
 from phenolens.errors import ManifestError, did_you_mean
 
 MICRONS_PER_PIXEL = 0.65
 _LEAST_SIZE = 64
+_LEAST_LIBRARY = 6
 # Wells at the edge of a plate dry out a little: fewer cells, more stain.
-_EDGE_COUNT = 0.93
-_EDGE_GAIN = 1.04
+_EDGE_COUNT = math.log(0.93)
+_EDGE_GAIN = math.log(1.04)
+_FOCUS_JITTER = 0.05
 _CHUNK = 4
 
 Row = dict[str, str | int | float]
@@ -40,6 +54,7 @@ class SitePlan:
     size: int
     channels: tuple[str, ...]
     acquisitions: tuple[Acquisition, ...]
+    acquisition: float
     seed: np.random.SeedSequence
 
     @property
@@ -51,35 +66,43 @@ class SitePlan:
 def simulate_cells(
     out: Path,
     *,
+    preset: str = "one-factor",
     plates: int = 2,
     wells: int = 48,
+    perturbations: int | None = None,
     size: int = 256,
-    channels: Sequence[str] = ("dna", "er", "actin"),
+    channels: Sequence[str] = CELL_PAINTING,
+    levels: Mapping[str, float] | None = None,
     seed: int = 0,
     workers: int | None = None,
 ) -> Path:
     """Simulate a fluorescence screen whose truth is known and write it to disk.
 
-    Every plate holds eight perturbations in replicate, among them two that do nothing and six that each change one
-    factor (number of cells, amount of stain, size or elongation of nuclei, texture of the endoplasmic reticulum,
-    clustering), and at least a third of negative controls, in a random layout of its own. Nuisances are laid over
-    them: variation between cells and between wells, staining, background and illumination of each plate, which is a
-    batch of its own, the edge of the plate, blur and noise.
+    Every plate holds the same perturbations in replicate, and at least a third of negative controls. Nuisances are laid
+    over them: variation between cells and between wells; staining, background, illumination and focus of each plate,
+    which is a batch of its own; the edge of the plate; blur and noise.
 
     Parameters
     ----------
     out
-        Folder to write to; made if it is not there. Gets ``manifest.csv`` and ``images/*.tif``, one 16-bit OME-TIFF
-        per site, whose metadata names the channels.
+        Folder to write to; made if it is not there. Gets ``manifest.csv``, ``cells.parquet``, ``relations.csv``,
+        ``targets.csv`` and ``images/*.tif``, one 16-bit OME-TIFF per site, whose metadata names the channels.
+    preset
+        The kind of screen, one of `PRESETS`.
     plates
         Number of plates.
     wells
-        Number of wells filled per plate, one site each: 24 to 96 on a plate of 96 wells, up to 384 on one of 384.
+        Number of wells filled per plate, one site each: up to 96 on a plate of 96 wells, up to 384 on one of 384.
+    perturbations
+        How many treatments, doses of one compound counted apart; by default as many as get four replicates on a plate.
+        The preset ``one-factor`` has its own eight.
     size
         Side of a site in pixels of 0.65 microns, at least 64.
     channels
-        Channels to image, of ``dna``, ``er`` and ``actin``, in this order. The pixels of a channel do not depend on
-        which others are imaged.
+        Channels to image, in this order: Cell Painting's ``dna``, ``er``, ``rna``, ``agp`` and ``mito``, and ``actin``
+        and ``golgi``. The pixels of a channel do not depend on which others are imaged.
+    levels
+        Level of cause -> what its strength is multiplied by, 0 to switch it off; see `choose_preset`.
     seed
         The one source of randomness: the same seed writes the same bytes, whatever the number of workers.
     workers
@@ -90,11 +113,10 @@ def simulate_cells(
     Returns
     -------
     Path
-        The manifest, a table with one row per site. Besides the manifest's own columns it has the truth of each site:
-        ``true_count``, and means over its cells ``true_intensity`` (1 when untreated), ``true_nuclear_area`` (square
-        pixels), ``true_elongation`` (long to short axis of the nucleus), ``true_texture`` (spacing of the mesh in
-        pixels), ``true_neighbour_distance`` (pixels; empty where a cell has no neighbour); and of its acquisition
-        ``true_gain_<channel>`` and ``true_background_<channel>``.
+        The manifest, a table with one row per site. Besides the manifest's own columns it has ``moa`` (the mechanism);
+        the truth of each site, ``true_count`` and means over its cells (`truth` says of what); and of its acquisition
+        ``true_gain_<channel>``, ``true_background_<channel>`` and ``true_focus_<channel>``. Each cell has its row in
+        ``cells.parquet``.
 
     Raises
     ------
@@ -114,10 +136,16 @@ def simulate_cells(
     out = Path(out)
     manifest = out / "manifest.csv"
     workers = available_cores() if workers is None else workers
+    chosen = choose_preset(preset, levels or {})
     _refuse(manifest, plates, wells, size, channels, seed, workers)
+    library = _library(preset, chosen, wells, perturbations, levels or {}, seed)
+    plans = plan_screen(plates, wells, size, channels, seed, chosen, library)
     (out / "images").mkdir(parents=True, exist_ok=True)
-    plans = plan_screen(plates, wells, size, channels, seed)
-    table = pd.DataFrame(_simulate_all(plans, out, workers))
+    rows, cells = zip(*_simulate_all(plans, out, workers), strict=True)
+    table = pd.DataFrame(rows)
+    pd.concat(cells, ignore_index=True).to_parquet(out / "cells.parquet", index=False)
+    relations(library).to_csv(out / "relations.csv", index=False, lineterminator="\n")
+    targets(library).to_csv(out / "targets.csv", index=False, lineterminator="\n")
     # The manifest comes last and at once: where there is one, every image it names is complete.
     unfinished = manifest.with_suffix(".part")
     table.to_csv(unfinished, index=False, float_format="%.6g", lineterminator="\n")
@@ -125,21 +153,53 @@ def simulate_cells(
     return manifest
 
 
-def plan_screen(plates: int, wells: int, size: int, channels: Sequence[str], seed: int) -> list[SitePlan]:
+def _library(
+    name: str, preset: Preset, wells: int, perturbations: int | None, levels: Mapping[str, float], seed: int
+) -> list[Perturbation]:
+    """Return the perturbations of a screen, or refuse a number that does not fit its plates."""
+    room = treated_wells(wells) // LEAST_REPLICATES
+    if name == "one-factor":
+        if perturbations is not None:
+            raise ManifestError("preset 'one-factor' has its own eight perturbations; leave their number out")
+        library = one_factor()
+    else:
+        n = max(_LEAST_LIBRARY, treated_wells(wells) // 4) if perturbations is None else perturbations
+        if n < _LEAST_LIBRARY:
+            raise ManifestError(f"perturbations is {n}, but must be at least {_LEAST_LIBRARY}")
+        library = draw_library(n, preset, levels, np.random.default_rng([seed, len(name)]))
+    if len(library) > room:
+        raise ManifestError(
+            f"wells is {wells}, too few for controls and {LEAST_REPLICATES} replicates of {len(library)} "
+            f"perturbations; give at least {math.ceil(len(library) * LEAST_REPLICATES * 1.5)}"
+        )
+    return library
+
+
+def plan_screen(
+    plates: int,
+    wells: int,
+    size: int,
+    channels: Sequence[str],
+    seed: int,
+    preset: Preset,
+    library: Sequence[Perturbation],
+) -> list[SitePlan]:
     """Lay out the plates, draw how each is acquired, and give every site a seed of its own.
 
     Parameters
     ----------
     plates, wells, size, channels, seed
         As for `simulate_cells`.
+    preset, library
+        The kind of screen, and its perturbations.
     """
     plans = []
     for number, plate_seed in enumerate(np.random.SeedSequence(seed).spawn(plates), start=1):
         layout_seed, acquisition_seed, sites_seed = plate_seed.spawn(3)
         acquisition_rng = np.random.default_rng(acquisition_seed)
         # Drawn for every stain there is, so that those imaged do not depend on those left out.
-        acquisitions = {channel: draw_acquisition(acquisition_rng) for channel in STAINS}
-        layout = lay_out(wells, np.random.default_rng(layout_seed))
+        acquisitions = {channel: draw_acquisition(acquisition_rng, preset.acquisition) for channel in STAINS}
+        layout = lay_out(wells, library, np.random.default_rng(layout_seed), fixed=preset.fixed_layout)
         plans += [
             SitePlan(
                 plate=f"plate{number}",
@@ -147,7 +207,8 @@ def plan_screen(plates: int, wells: int, size: int, channels: Sequence[str], see
                 well=well,
                 size=size,
                 channels=tuple(channels),
-                acquisitions=tuple(_at(well, acquisitions[channel]) for channel in channels),
+                acquisitions=tuple(acquisitions[channel] for channel in channels),
+                acquisition=preset.acquisition,
                 seed=site_seed,
             )
             for well, site_seed in zip(layout, sites_seed.spawn(wells), strict=True)
@@ -155,7 +216,7 @@ def plan_screen(plates: int, wells: int, size: int, channels: Sequence[str], see
     return plans
 
 
-def simulate_site(plan: SitePlan) -> tuple[NDArray[np.uint16], dict[str, float]]:
+def simulate_site(plan: SitePlan) -> tuple[NDArray[np.uint16], dict[str, float], Cells]:
     """Simulate one site.
 
     Parameters
@@ -165,35 +226,34 @@ def simulate_site(plan: SitePlan) -> tuple[NDArray[np.uint16], dict[str, float]]
 
     Returns
     -------
-    pixels, truth
-        Counts of shape (C, size, size), and the true factors of the site.
+    pixels, truth, cells
+        Counts of shape (C, size, size), the true factors of the site, and its cells.
     """
     cells_seed, *channel_seeds = plan.seed.spawn(1 + len(STAINS))
     rng = np.random.default_rng(cells_seed)
-    factors = Factors().scaled(PERTURBATIONS.get(plan.well.perturbation, {}))
-    if plan.well.edge:
-        factors = factors.scaled({"count": _EDGE_COUNT})
-    cells = draw_cells(factors.varied(rng), plan.size, rng)
+    edge = plan.well.edge * plan.acquisition
+    factors = varied(scaled(untreated(), {"count": math.exp(_EDGE_COUNT * edge)}), rng)
+    given = plan.well.perturbation
+    cells = draw_cells(factors, given.ratios if given else {}, given.penetrance if given else 1.0, plan.size, rng)
+    # One focal plane for all channels of a site.
+    defocus = math.exp(_FOCUS_JITTER * plan.acquisition * rng.standard_normal())
     territory = survey(cells, plan.size, MARGIN)
     seeds = dict(zip(STAINS, channel_seeds, strict=True))
     pixels = np.empty((len(plan.channels), plan.size, plan.size), dtype=np.uint16)
     facts = truth(cells)
-    for image, channel, acquisition in zip(pixels, plan.channels, plan.acquisitions, strict=True):
+    for image, channel, plate in zip(pixels, plan.channels, plan.acquisitions, strict=True):
+        acquired = replace(plate, gain=plate.gain * math.exp(_EDGE_GAIN * edge), focus=plate.focus * defocus)
         channel_rng = np.random.default_rng(seeds[channel])
         light = STAINS[channel](cells, territory, channel_rng)
-        image[:] = photograph(light, acquisition, MARGIN, channel_rng)
-        facts[f"true_gain_{channel}"] = acquisition.gain
-        facts[f"true_background_{channel}"] = acquisition.background
-    return pixels, facts
+        image[:] = photograph(light, acquired, MARGIN, channel_rng)
+        facts[f"true_gain_{channel}"] = acquired.gain
+        facts[f"true_background_{channel}"] = acquired.background
+        facts[f"true_focus_{channel}"] = acquired.focus
+    return pixels, facts, cells
 
 
-def _at(well: Well, acquisition: Acquisition) -> Acquisition:
-    """Return how a well of the plate is acquired."""
-    return replace(acquisition, gain=acquisition.gain * _EDGE_GAIN) if well.edge else acquisition
-
-
-def _simulate_all(plans: list[SitePlan], out: Path, workers: int) -> Iterator[Row]:
-    """Write every site and yield its row of the manifest, in the order of the plans."""
+def _simulate_all(plans: list[SitePlan], out: Path, workers: int) -> Iterator[tuple[Row, pd.DataFrame]]:
+    """Write every site and yield its row of the manifest and its cells, in the order of the plans."""
     folders = [out] * len(plans)
     if workers == 1:
         yield from map(_write_site, plans, folders)
@@ -202,9 +262,9 @@ def _simulate_all(plans: list[SitePlan], out: Path, workers: int) -> Iterator[Ro
             yield from pool.map(_write_site, plans, folders, chunksize=_CHUNK)
 
 
-def _write_site(plan: SitePlan, out: Path) -> Row:
-    """Simulate a site, write its image and return its row of the manifest."""
-    pixels, facts = simulate_site(plan)
+def _write_site(plan: SitePlan, out: Path) -> tuple[Row, pd.DataFrame]:
+    """Simulate a site, write its image and return its row of the manifest and its cells."""
+    pixels, facts, cells = simulate_site(plan)
     image = f"images/{plan.site_id}.tif"
     # By default the file holds the library's version, and a UUID of its own from clock and network card. Bytes must
     # depend on neither: the UUID is a digest of the pixels.
@@ -223,7 +283,7 @@ def _write_site(plan: SitePlan, out: Path) -> Row:
             "PhysicalSizeY": MICRONS_PER_PIXEL,
         },
     )
-    control = plan.well.perturbation == CONTROL
+    given = plan.well.perturbation
     row: Row = {
         "site_id": plan.site_id,
         "image": image,
@@ -231,12 +291,15 @@ def _write_site(plan: SitePlan, out: Path) -> Row:
         "well": plan.well.name,
         "site": "1",
         "batch": plan.batch,
-        "perturbation": plan.well.perturbation,
-        "perturbation_type": "none" if control else "compound",
-        "role": "negative_control" if control else "treatment",
+        "perturbation": given.name if given else CONTROL,
+        "perturbation_type": given.kind if given else "none",
+        "dose": given.dose if given else math.nan,
+        "dose_unit": "uM" if given and not math.isnan(given.dose) else "",
+        "moa": given.mechanism if given else "",
+        "role": "treatment" if given else "negative_control",
         "mpp": MICRONS_PER_PIXEL,
     }
-    return row | facts
+    return row | facts, cell_table(cells, plan.site_id)
 
 
 def _refuse(
@@ -256,11 +319,6 @@ def _refuse(
     if wells > MOST_WELLS:
         raise ManifestError(
             f"wells is {wells}, but the largest plate has {MOST_WELLS}; give at most {MOST_WELLS} and more plates"
-        )
-    if wells < least_wells():
-        raise ManifestError(
-            f"wells is {wells}, too few for controls and replicates of {len(PERTURBATIONS)} perturbations; "
-            f"give at least {least_wells()}"
         )
     if not channels:
         raise ManifestError(f"no channels given; name some of {', '.join(STAINS)}")
