@@ -8,7 +8,8 @@ import pytest
 import tifffile
 import yaml
 
-from phenolens.errors import EmbeddingError, ManifestError
+from phenolens.datasets.phantom import simulate_cells
+from phenolens.errors import EmbeddingError, ManifestError, RecipeError
 from phenolens.recipe import read_recipe
 from phenolens.report import Results
 from phenolens.study import run
@@ -127,3 +128,23 @@ def test_the_default_panel_runs_and_says_what_it_cannot(study):
     assert "which of the channels red, green shows nuclei" in skipped["reason"]
     assert results.panel_missing == ["cell-count"]
     assert len(table) == results.dataset["n_sites"]
+
+
+def test_an_oracle_stands_among_the_encoders_of_a_study(tmp_path):
+    simulate_cells(tmp_path / "screen", plates=1, wells=48, size=64, channels=["dna"], workers=1)
+    recipe = {
+        "name": "phantom",
+        "dataset": {"manifest": "screen/manifest.csv"},
+        "encoders": ["oracle/intensity"],
+        "baselines": ["pixel-statistics"],
+        "embedding": {"workers": 0},
+        "tasks": [{"task": "replicate-retrieval", "n_permutations": 100}],
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    results = run(read_recipe(tmp_path / "recipe.yaml"), tmp_path / "out")
+    assert set(results.scores["encoder"]) == {"oracle/intensity", "pixel-statistics"}
+    assert results.comparisons["encoder"].tolist() == ["oracle/intensity"]
+    alone = yaml.safe_dump({**recipe, "baselines": []})
+    (tmp_path / "recipe.yaml").write_text(alone)
+    with pytest.raises(RecipeError, match="no encoder that looks at the images"):
+        run(read_recipe(tmp_path / "recipe.yaml"), tmp_path / "out2")

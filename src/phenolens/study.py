@@ -15,7 +15,13 @@ from anndata import AnnData
 from phenolens.datasets import NEGATIVE_CONTROL, Manifest, condition_names, read_manifest, treated
 from phenolens.diagnosis import compare_families, judge, rank_families
 from phenolens.embedding import PROVENANCE, dataset_channels, embed_to_folder, read_embeddings
-from phenolens.encoders import EncoderName, create_encoder, default_baselines, is_baseline
+from phenolens.encoders import (
+    EncoderName,
+    create_encoder,
+    default_baselines,
+    is_baseline,
+)
+from phenolens.encoders.oracle import is_oracle, oracle_vectors
 from phenolens.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
 from phenolens.profiling import parse_profiling
 from phenolens.recipe import Recipe
@@ -123,9 +129,14 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
     manifest = _open_manifest(recipe)
     channels = dataset_channels(manifest, recipe.dataset.channels)
     names, skipped = _choose_encoders(recipe, channels)
+    seeing = [name for name in names if not is_oracle(name)]
+    if not seeing:
+        raise RecipeError(
+            f"{recipe.name}: no encoder that looks at the images; an oracle alone is held against nothing"
+        )
     embedded = embed_to_folder(
         manifest,
-        names,
+        seeing,
         out / "embeddings",
         channels=channels,
         progress=progress,
@@ -137,8 +148,10 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
         "channels": list(channels),
         **_describe_rows(manifest.table, recipe),
     }
+    readable = ~manifest.table.index.isin(embedded.quarantine)
+    oracles = {name: oracle_vectors(manifest, name)[readable].copy() for name in names if is_oracle(name)}
     return _Material(
-        embedded.embeddings,
+        {**oracles, **embedded.embeddings},
         description,
         default_baselines(len(channels)),
         skipped,

@@ -61,6 +61,10 @@ _BUILT_IN = {
         network=True,
         seeded=True,
     ),
+    "oracle/": EncoderEntry(
+        "true factors of a phantom, to test the benchmark, e.g. oracle/density+texture@noise=0.3",
+        "phenolens.encoders.oracle:refuse",
+    ),
     "timm/": EncoderEntry(
         "any trained timm model; @weights=FILE.safetensors for a local file, @mixing=joint|concat",
         "phenolens.encoders.network:pretrained",
