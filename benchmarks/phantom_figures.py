@@ -1,4 +1,4 @@
-"""One figure per factor of simulated cells, weak to strong, and the time that a plate takes.
+"""One figure per factor of simulated cells, weak to strong, tiles of tissue, and the time that a plate takes.
 
 python benchmarks/phantom_figures.py     writes docs/images/phantom/*.png
 python benchmarks/phantom_figures.py --time    prints seconds for a 384-well plate and growth over four sizes
@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from PIL import Image, ImageDraw
 
-from phenolens.datasets.phantom import CELL_PAINTING, FACTORS, simulate_cells
+from phenolens.datasets.phantom import CELL_PAINTING, CLASSES, FACTORS, simulate_cells, simulate_tissue
 from phenolens.datasets.phantom.biology import Perturbation, choose_preset
 from phenolens.datasets.phantom.screen import SitePlan, plan_screen, simulate_site
 
@@ -53,6 +54,22 @@ def draw(name: str) -> None:
     picture.save(FOLDER / f"{name}.png", optimize=True)
 
 
+def draw_slides() -> None:
+    """Draw one tile of either class of each preset, and a multiplexed tile."""
+    columns = []
+    for preset in CLASSES:
+        with tempfile.TemporaryDirectory() as folder:
+            simulate_tissue(Path(folder), preset=preset, patients=1, slides=2, tiles=1, seed=6)
+            tiles = [np.asarray(Image.open(Path(folder) / f"images/patient1_slide{n}_0_0.png")) for n in (1, 2)]
+        columns.append(np.vstack([np.pad(tile, ((2, 2), (2, 2), (0, 0)), constant_values=255) for tile in tiles]))
+    Image.fromarray(np.hstack(columns)).quantize(128).save(FOLDER / "tissue.png", optimize=True)
+    with tempfile.TemporaryDirectory() as folder:
+        simulate_tissue(Path(folder), variant="multiplex", patients=1, slides=1, tiles=1, seed=6)
+        pixels = tifffile.imread(Path(folder) / "images/patient1_slide1_0_0.tif").astype(float)
+    shown = [np.pad(np.clip((c - 100) / (np.percentile(c, 99.5) - 100), 0, 1), 2, constant_values=1) for c in pixels]
+    Image.fromarray((255 * np.hstack(shown)).astype(np.uint8)).save(FOLDER / "markers.png", optimize=True)
+
+
 def measure() -> None:
     for wells in (48, 96, 192, 384):
         with tempfile.TemporaryDirectory() as folder:
@@ -69,6 +86,7 @@ def main() -> None:
         return
     for name in FACTORS:
         draw(name)
+    draw_slides()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from phenolens.datasets import Manifest, read_manifest
-    from phenolens.datasets.phantom import simulate_cells
+    from phenolens.datasets.phantom import simulate_cells, simulate_tissue
     from phenolens.diagnosis import Verdict, compare_families, judge, rank_families
     from phenolens.embedding import Embedded, embed, read_embeddings, write_embeddings
     from phenolens.encoders import Encoder, create_encoder, list_encoders
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "datasets": ("Manifest", "read_manifest"),
-    "datasets.phantom": ("simulate_cells",),
+    "datasets.phantom": ("simulate_cells", "simulate_tissue"),
     "diagnosis": ("Verdict", "compare_families", "judge", "rank_families"),
     "embedding": ("Embedded", "embed", "read_embeddings", "write_embeddings"),
     "encoders": ("Encoder", "create_encoder", "list_encoders"),
@@ -76,6 +76,7 @@ __all__ = [
     "read_site",
     "run",
     "simulate_cells",
+    "simulate_tissue",
     "write_embeddings",
     "write_report",
 ]

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from phenolens.datasets.phantom import PRESETS
+from phenolens.datasets.phantom import CLASSES, PRESETS
 from phenolens.encoders import list_encoders
 from phenolens.profiling import PROFILERS, RAW
 from phenolens.tasks import TASKS
@@ -20,7 +20,10 @@ def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> di
     if what == "tasks":
         return {name: task.contract.question for name, task in TASKS.items()}
     if what == "datasets":
-        return {f"cells --preset {name}": preset.summary for name, preset in PRESETS.items()}
+        cells = {f"cells --preset {name}": preset.summary for name, preset in PRESETS.items()}
+        return cells | {
+            f"tissue --preset {name}": f"slides of two classes that differ in {name} alone" for name in CLASSES
+        }
     return {RAW: _RAW, **{name: _first_line(profiler) for name, profiler in PROFILERS.items()}}
 
 

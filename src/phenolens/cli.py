@@ -23,6 +23,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
+simulate_app = typer.Typer(help="Simulate images whose truth is known.", no_args_is_help=True)
+app.add_typer(simulate_app, name="simulate")
+
 _stderr = Console(stderr=True)
 _stdout = Console(width=None if sys.stdout.isatty() else 160)  # files and pipes have no width
 
@@ -217,9 +220,8 @@ def _parse_options(texts: list[str], what: str = "--option") -> dict[str, str]:
     return options
 
 
-@app.command()
-def simulate(
-    kind: Annotated[Literal["cells"], typer.Argument(help="What to simulate.")],
+@simulate_app.command("cells")
+def simulate_cells_command(
     out: Out,
     preset: Annotated[str, typer.Option(help="Kind of screen; see: phenolens ls datasets.")] = "one-factor",
     plates: Annotated[int, typer.Option(min=1)] = 2,
@@ -230,7 +232,7 @@ def simulate(
     level: Annotated[list[str] | None, typer.Option(help="Strength of a level, e.g. intensity=0; repeat.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
-    """Simulate a screen whose truth is known, as images, manifest, cells and relations."""
+    """Simulate a fluorescence screen: images, manifest, cells and relations."""
     from phenolens.datasets.phantom import CELL_PAINTING, simulate_cells  # noqa: PLC0415
 
     manifest = simulate_cells(
@@ -243,6 +245,28 @@ def simulate(
         channels=channel or CELL_PAINTING,
         levels={name: _parse_number(name, value) for name, value in _parse_options(level or [], "--level").items()},
         seed=seed,
+    )
+    typer.echo(f"manifest: {manifest}")
+
+
+@simulate_app.command("tissue")
+def simulate_tissue_command(
+    out: Out,
+    preset: Annotated[
+        str, typer.Option(help="What the classes differ in: composition, arrangement, stain, morphology.")
+    ] = "composition",
+    variant: Annotated[Literal["he", "multiplex"], typer.Option(help="How the tissue is stained.")] = "he",
+    patients: Annotated[int, typer.Option(min=1)] = 6,
+    slides: Annotated[int, typer.Option(min=1, help="Slides per patient.")] = 2,
+    tiles: Annotated[int, typer.Option(min=1, help="Tiles along the side of a slide.")] = 4,
+    size: Annotated[int, typer.Option(min=1, help="Side of a tile, in pixels.")] = 256,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Simulate slides of tissue, cut into tiles: images, masks, manifest and cells."""
+    from phenolens.datasets.phantom import simulate_tissue  # noqa: PLC0415
+
+    manifest = simulate_tissue(
+        out, preset=preset, variant=variant, patients=patients, slides=slides, tiles=tiles, size=size, seed=seed
     )
     typer.echo(f"manifest: {manifest}")
 

@@ -4,5 +4,6 @@ from phenolens.datasets.phantom.biology import PRESETS
 from phenolens.datasets.phantom.factors import FACTORS, LEVELS
 from phenolens.datasets.phantom.render import CELL_PAINTING, STAINS
 from phenolens.datasets.phantom.screen import simulate_cells
+from phenolens.datasets.phantom.slides import CLASSES, simulate_tissue
 
-__all__ = ["CELL_PAINTING", "FACTORS", "LEVELS", "PRESETS", "STAINS", "simulate_cells"]
+__all__ = ["CELL_PAINTING", "CLASSES", "FACTORS", "LEVELS", "PRESETS", "STAINS", "simulate_cells", "simulate_tissue"]

@@ -1,16 +1,12 @@
 """A simulated fluorescence screen of cultured cells, written to disk with its truth."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
-from uuid import UUID
 
 import numpy as np
 import pandas as pd
-import tifffile
 from numpy.typing import NDArray
 
 from phenolens.cores import available_cores
@@ -27,6 +23,7 @@ from phenolens.datasets.phantom.biology import (
 from phenolens.datasets.phantom.camera import Acquisition, draw_acquisition, photograph
 from phenolens.datasets.phantom.cells import MARGIN, Cells, cell_table, draw_cells, truth
 from phenolens.datasets.phantom.factors import scaled, untreated, varied
+from phenolens.datasets.phantom.files import refuse_folder, refuse_small, write_all, write_manifest, write_ome_tiff
 from phenolens.datasets.phantom.geometry import survey
 from phenolens.datasets.phantom.layout import LEAST_REPLICATES, MOST_WELLS, Well, lay_out, treated_wells
 from phenolens.datasets.phantom.render import CELL_PAINTING, STAINS
@@ -39,7 +36,6 @@ _LEAST_LIBRARY = 6
 _EDGE_COUNT = math.log(0.93)
 _EDGE_GAIN = math.log(1.04)
 _FOCUS_JITTER = 0.05
-_CHUNK = 4
 
 Row = dict[str, str | int | float]
 
@@ -134,23 +130,17 @@ def simulate_cells(
     {'treatment': 16, 'negative_control': 8}
     """
     out = Path(out)
-    manifest = out / "manifest.csv"
     workers = available_cores() if workers is None else workers
     chosen = choose_preset(preset, levels or {})
-    _refuse(manifest, plates, wells, size, channels, seed, workers)
+    _refuse(out, plates, wells, size, channels, seed, workers)
     library = _library(preset, chosen, wells, perturbations, levels or {}, seed)
     plans = plan_screen(plates, wells, size, channels, seed, chosen, library)
     (out / "images").mkdir(parents=True, exist_ok=True)
-    rows, cells = zip(*_simulate_all(plans, out, workers), strict=True)
-    table = pd.DataFrame(rows)
+    rows, cells = zip(*write_all(_write_site, plans, out, workers), strict=True)
     pd.concat(cells, ignore_index=True).to_parquet(out / "cells.parquet", index=False)
     relations(library).to_csv(out / "relations.csv", index=False, lineterminator="\n")
     targets(library).to_csv(out / "targets.csv", index=False, lineterminator="\n")
-    # The manifest comes last and at once: where there is one, every image it names is complete.
-    unfinished = manifest.with_suffix(".part")
-    table.to_csv(unfinished, index=False, float_format="%.6g", lineterminator="\n")
-    unfinished.replace(manifest)
-    return manifest
+    return write_manifest(pd.DataFrame(rows), out)
 
 
 def _library(
@@ -252,37 +242,11 @@ def simulate_site(plan: SitePlan) -> tuple[NDArray[np.uint16], dict[str, float],
     return pixels, facts, cells
 
 
-def _simulate_all(plans: list[SitePlan], out: Path, workers: int) -> Iterator[tuple[Row, pd.DataFrame]]:
-    """Write every site and yield its row of the manifest and its cells, in the order of the plans."""
-    folders = [out] * len(plans)
-    if workers == 1:
-        yield from map(_write_site, plans, folders)
-    else:
-        with ProcessPoolExecutor(min(workers, len(plans))) as pool:
-            yield from pool.map(_write_site, plans, folders, chunksize=_CHUNK)
-
-
 def _write_site(plan: SitePlan, out: Path) -> tuple[Row, pd.DataFrame]:
     """Simulate a site, write its image and return its row of the manifest and its cells."""
     pixels, facts, cells = simulate_site(plan)
     image = f"images/{plan.site_id}.tif"
-    # By default the file holds the library's version, and a UUID of its own from clock and network card. Bytes must
-    # depend on neither: the UUID is a digest of the pixels.
-    tifffile.imwrite(
-        out / image,
-        pixels,
-        ome=True,
-        photometric="minisblack",
-        software="phenolens",
-        metadata={
-            "axes": "CYX",
-            "Creator": "phenolens",
-            "UUID": str(UUID(bytes=sha256(pixels.tobytes()).digest()[:16])),
-            "Channel": {"Name": list(plan.channels)},
-            "PhysicalSizeX": MICRONS_PER_PIXEL,
-            "PhysicalSizeY": MICRONS_PER_PIXEL,
-        },
-    )
+    write_ome_tiff(out / image, pixels, plan.channels, MICRONS_PER_PIXEL)
     given = plan.well.perturbation
     row: Row = {
         "site_id": plan.site_id,
@@ -302,18 +266,10 @@ def _write_site(plan: SitePlan, out: Path) -> tuple[Row, pd.DataFrame]:
     return row | facts, cell_table(cells, plan.site_id)
 
 
-def _refuse(
-    manifest: Path, plates: int, wells: int, size: int, channels: Sequence[str], seed: int, workers: int
-) -> None:
+def _refuse(out: Path, plates: int, wells: int, size: int, channels: Sequence[str], seed: int, workers: int) -> None:
     """Refuse what cannot be simulated, before anything is written."""
-    out = manifest.parent
-    if out.exists() and not out.is_dir():
-        raise ManifestError(f"{out} is a file, not a folder; name a folder to write the screen to")
-    if manifest.exists():
-        raise ManifestError(f"{out} already holds a manifest; name an empty folder, or delete {manifest} first")
-    for name, value, least in (("plates", plates, 1), ("seed", seed, 0), ("workers", workers, 1)):
-        if value < least:
-            raise ManifestError(f"{name} is {value}, but must be at least {least}; give a larger number")
+    refuse_folder(out)
+    refuse_small({"plates": (plates, 1), "seed": (seed, 0), "workers": (workers, 1)})
     if size < _LEAST_SIZE:
         raise ManifestError(f"size is {size} pixels, too small to hold cells; give at least {_LEAST_SIZE}")
     if wells > MOST_WELLS:
