@@ -265,7 +265,12 @@ def test_every_cell_and_every_relation_is_written_down(tmp_path):
     known = pd.read_csv(tmp_path / "relations.csv")
     assert set(known["entity1"]) | set(known["entity2"]) <= set(table["perturbation"])
     assert table.loc[table["role"] == "negative_control", "moa"].isna().all()
-    assert {"true_focus_mito", "true_gain_golgi"} <= set(table)
+    assert {"true_focus_mito", "true_gain_golgi", "true_unevenness_mito", "true_edge"} <= set(table)
+    genes = table[table["perturbation"].str.startswith("GENE")]
+    assert (genes.groupby("perturbation")["guide"].nunique() == 2).all()
+    shares = genes.groupby(["perturbation", "guide"])["true_penetrance"].first().unstack()
+    assert (shares[1] == 1).all()
+    assert shares[2].between(0.6, 1, inclusive="left").all()
 
 
 def test_a_fixed_layout_is_the_same_on_every_plate(tmp_path):

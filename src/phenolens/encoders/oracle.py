@@ -81,7 +81,11 @@ def _columns(what: str, manifest: Manifest, name: str) -> list[str]:
     chosen: list[str] = []
     for part in what.split("+"):
         if part == "acquisition":
-            own = [column for column in there if column.startswith(("gain_", "background_", "focus_"))]
+            own = [
+                column
+                for column in there
+                if column.startswith(("gain_", "background_", "focus_", "unevenness_", "edge"))
+            ]
         elif part in LEVELS:
             factors = _MEASURED.get(part) or [factor for factor, cause in FACTORS.items() if cause.level == part]
             own = [factor for factor in factors if factor in there]

@@ -16,6 +16,7 @@ DOSES = (0.3, 1.0, 10.0)
 _HALF_DOSE = 1.0
 _INDIVIDUAL = 0.25  # of an effect, by which genes of one complex differ
 _COMPLEX_SIZE = 4
+_WEAKEST_GUIDE = 0.6
 _LARGEST_DIRECTION = 3  # factors
 
 
@@ -37,6 +38,8 @@ class Perturbation:
         The complex or pathway whose direction of effect it shares; empty if it does nothing.
     dose
         In micromolar; NaN for genes.
+    guides
+        The share of `penetrance` that each guide RNA of a gene reaches; one for compounds.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Perturbation:
     penetrance: float = 1.0
     mechanism: str = ""
     dose: float = math.nan
+    guides: tuple[float, ...] = (1.0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,9 @@ def draw_library(n: int, preset: Preset, levels: Mapping[str, float], rng: np.ra
         own = {
             factor: log * (1.0 + _INDIVIDUAL * rng.standard_normal()) for factor, log in directions[mechanism].items()
         }
-        library.append(_perturbation(f"GENE{gene + 1}", "crispr", own, mechanism, preset))
+        knocked_out = _perturbation(f"GENE{gene + 1}", "crispr", own, mechanism, preset)
+        # Guides of one gene work more or less well.
+        library.append(replace(knocked_out, guides=(1.0, float(rng.uniform(_WEAKEST_GUIDE, 1.0)))))
     for compound in range(n_compounds):
         mechanism = compound % n_complexes
         for dose in DOSES:

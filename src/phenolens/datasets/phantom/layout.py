@@ -27,11 +27,20 @@ class Well:
         How much it is at the edge: 1 in the outermost ring, less further in.
     perturbation
         What was put in it; None for a negative control.
+    guide
+        Which of the perturbation's guides, counted from 0.
     """
 
     name: str
     edge: float
     perturbation: Perturbation | None
+    guide: int = 0
+
+    @property
+    def penetrance(self) -> float:
+        """The share of cells that respond."""
+        given = self.perturbation
+        return 1.0 if given is None else given.penetrance * given.guides[self.guide]
 
 
 def treated_wells(wells: int) -> int:
@@ -60,12 +69,14 @@ def lay_out(
     """
     rows, columns = next(shape for shape in _FORMATS if wells <= math.prod(shape))
     replicates = treated_wells(wells) // len(library)
-    contents: list[Perturbation | None] = [own for own in library for _ in range(replicates)]
-    contents += [None] * (wells - len(contents))
+    contents: list[tuple[Perturbation | None, int]] = [
+        (own, replicate % len(own.guides)) for own in library for replicate in range(replicates)
+    ]
+    contents += [(None, 0)] * (wells - len(contents))
     order = np.arange(wells) if fixed else rng.permutation(wells)
     plate = []
     for position, content in enumerate(order):
         row, column = divmod(position, columns)
         ring = min(row, column, rows - 1 - row, columns - 1 - column)
-        plate.append(Well(f"{ascii_uppercase[row]}{column + 1:02d}", math.exp(-1.5 * ring), contents[content]))
+        plate.append(Well(f"{ascii_uppercase[row]}{column + 1:02d}", math.exp(-1.5 * ring), *contents[content]))
     return plate

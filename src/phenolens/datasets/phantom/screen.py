@@ -28,6 +28,7 @@ from phenolens.datasets.phantom.geometry import survey
 from phenolens.datasets.phantom.layout import LEAST_REPLICATES, MOST_WELLS, Well, lay_out, treated_wells
 from phenolens.datasets.phantom.render import CELL_PAINTING, STAINS
 from phenolens.errors import ManifestError, did_you_mean
+from phenolens.randomness import spawn
 
 MICRONS_PER_PIXEL = 0.65
 _LEAST_SIZE = 64
@@ -109,10 +110,11 @@ def simulate_cells(
     Returns
     -------
     Path
-        The manifest, a table with one row per site. Besides the manifest's own columns it has ``moa`` (the mechanism);
-        the truth of each site, ``true_count`` and means over its cells (`truth` says of what); and of its acquisition
-        ``true_gain_<channel>``, ``true_background_<channel>`` and ``true_focus_<channel>``. Each cell has its row in
-        ``cells.parquet``.
+        The manifest, a table with one row per site. Besides the manifest's own columns it has ``moa`` (the mechanism)
+        and ``guide`` (which of a gene's guides); the truth of each site, ``true_count`` and means over its cells
+        (`truth` says of what), and ``true_penetrance``, the share of cells meant to respond; and of its acquisition
+        ``true_edge`` and, by channel, ``true_gain_*``, ``true_background_*``, ``true_focus_*`` and
+        ``true_unevenness_*``. Each cell has its row in ``cells.parquet``.
 
     Raises
     ------
@@ -156,7 +158,7 @@ def _library(
         n = max(_LEAST_LIBRARY, treated_wells(wells) // 4) if perturbations is None else perturbations
         if n < _LEAST_LIBRARY:
             raise ManifestError(f"perturbations is {n}, but must be at least {_LEAST_LIBRARY}")
-        library = draw_library(n, preset, levels, np.random.default_rng([seed, len(name)]))
+        library = draw_library(n, preset, levels, spawn(seed, "library", name))
     if len(library) > room:
         raise ManifestError(
             f"wells is {wells}, too few for controls and {LEAST_REPLICATES} replicates of {len(library)} "
@@ -224,13 +226,13 @@ def simulate_site(plan: SitePlan) -> tuple[NDArray[np.uint16], dict[str, float],
     edge = plan.well.edge * plan.acquisition
     factors = varied(scaled(untreated(), {"count": math.exp(_EDGE_COUNT * edge)}), rng)
     given = plan.well.perturbation
-    cells = draw_cells(factors, given.ratios if given else {}, given.penetrance if given else 1.0, plan.size, rng)
+    cells = draw_cells(factors, given.ratios if given else {}, plan.well.penetrance, plan.size, rng)
     # One focal plane for all channels of a site.
     defocus = math.exp(_FOCUS_JITTER * plan.acquisition * rng.standard_normal())
     territory = survey(cells, plan.size, MARGIN)
     seeds = dict(zip(STAINS, channel_seeds, strict=True))
     pixels = np.empty((len(plan.channels), plan.size, plan.size), dtype=np.uint16)
-    facts = truth(cells)
+    facts = truth(cells) | {"true_edge": edge, "true_penetrance": plan.well.penetrance if given else 0.0}
     for image, channel, plate in zip(pixels, plan.channels, plan.acquisitions, strict=True):
         acquired = replace(plate, gain=plate.gain * math.exp(_EDGE_GAIN * edge), focus=plate.focus * defocus)
         channel_rng = np.random.default_rng(seeds[channel])
@@ -239,6 +241,7 @@ def simulate_site(plan: SitePlan) -> tuple[NDArray[np.uint16], dict[str, float],
         facts[f"true_gain_{channel}"] = acquired.gain
         facts[f"true_background_{channel}"] = acquired.background
         facts[f"true_focus_{channel}"] = acquired.focus
+        facts[f"true_unevenness_{channel}"] = acquired.unevenness
     return pixels, facts, cells
 
 
@@ -260,6 +263,7 @@ def _write_site(plan: SitePlan, out: Path) -> tuple[Row, pd.DataFrame]:
         "dose": given.dose if given else math.nan,
         "dose_unit": "uM" if given and not math.isnan(given.dose) else "",
         "moa": given.mechanism if given else "",
+        "guide": plan.well.guide + 1 if given and len(given.guides) > 1 else "",
         "role": "treatment" if given else "negative_control",
         "mpp": MICRONS_PER_PIXEL,
     }
