@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from anndata import AnnData
 from scipy.stats import ttest_ind
 
 from phenolens.datasets import read_manifest
@@ -137,3 +138,22 @@ def test_slides_are_never_overwritten(tmp_path):
     simulate_tissue(tmp_path, **OPTIONS | {"size": 64, "patients": 1})
     with pytest.raises(ManifestError, match="already holds a manifest"):
         simulate_tissue(tmp_path, **OPTIONS)
+
+
+def test_no_average_tells_arrangements_apart(tmp_path):
+    """Counts, shares of types and moments of colour do not; how lymphocytes lie does, on patients not seen."""
+    path = simulate_tissue(
+        tmp_path, preset="arrangement", seed=5, **OPTIONS | {"patients": 6, "tiles": 3, "workers": 2}
+    )
+    manifest, table = read_manifest(path), pd.read_csv(path)
+    pixels = np.stack([read_image(manifest.images(row))[0] for row in range(len(table))]).astype(float)
+    centred = pixels - pixels.mean(axis=(2, 3), keepdims=True)
+    moments = [pixels.mean(axis=(2, 3)), centred.std(axis=(2, 3)), np.cbrt((centred**3).mean(axis=(2, 3)))]
+    shares = table[[name for name in table if name.startswith("true_share")] + ["true_count"]].to_numpy()
+    obs = table[["label", "patient"]].set_axis(table["site_id"])
+    probe = make_task("linear-probe", label="label", group="patient", folds=6)
+    rng = np.random.default_rng(0)
+    blind = probe.score(AnnData(np.hstack([*moments, shares]).astype("f4"), obs=obs), rng)
+    assert blind.interval(rng)[0] < 0.5
+    oracle = probe.score(AnnData(table[["true_clustering"]].to_numpy("f4"), obs=obs), rng)
+    assert oracle.interval(rng)[0] > 0.85
