@@ -14,14 +14,14 @@ from anndata import AnnData
 
 from phenolens.datasets import NEGATIVE_CONTROL, Manifest, condition_names, read_manifest, treated
 from phenolens.diagnosis import compare_families, judge, rank_families
-from phenolens.embedding import PROVENANCE, dataset_channels, embed_to_folder, read_embeddings
+from phenolens.embedding import PROVENANCE, dataset_channels, embed_oracle, embed_to_folder, read_embeddings
 from phenolens.encoders import (
     EncoderName,
     create_encoder,
     default_baselines,
     is_baseline,
 )
-from phenolens.encoders.oracle import is_oracle, oracle_vectors
+from phenolens.encoders.oracle import is_oracle
 from phenolens.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
 from phenolens.profiling import parse_profiling
 from phenolens.recipe import Recipe
@@ -149,7 +149,7 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
         **_describe_rows(manifest.table, recipe),
     }
     readable = ~manifest.table.index.isin(embedded.quarantine)
-    oracles = {name: oracle_vectors(manifest, name)[readable].copy() for name in names if is_oracle(name)}
+    oracles = {name: embed_oracle(manifest, name)[readable].copy() for name in names if is_oracle(name)}
     return _Material(
         {**oracles, **embedded.embeddings},
         description,

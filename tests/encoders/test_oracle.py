@@ -6,6 +6,7 @@ import pytest
 
 from phenolens.datasets import read_manifest
 from phenolens.datasets.phantom import simulate_cells
+from phenolens.embedding import embed_oracle
 from phenolens.encoders import create_encoder
 from phenolens.encoders.oracle import oracle_vectors
 from phenolens.errors import EncoderError
@@ -21,9 +22,7 @@ def manifest(tmp_path_factory):
 
 def found(manifest, name):
     """The perturbations that an oracle tells from controls."""
-    evaluation = evaluate(
-        {name: oracle_vectors(manifest, name)}, [make_task("replicate-retrieval", n_permutations=499)]
-    )
+    evaluation = evaluate({name: embed_oracle(manifest, name)}, [make_task("replicate-retrieval", n_permutations=499)])
     units = evaluation.answers[0].score.units
     return set(units.loc[units["p_adjusted"] <= 0.05, "unit"])
 
@@ -50,7 +49,7 @@ def test_noise_takes_knowledge_away(manifest):
 
 
 def test_vectors_depend_on_the_name_alone(manifest):
-    one, same, other = (oracle_vectors(manifest, f"oracle/shape@noise=0.1,seed={seed}").X for seed in (1, 1, 2))
+    one, same, other = (oracle_vectors(manifest, f"oracle/shape@noise=0.1,seed={seed}") for seed in (1, 1, 2))
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
     assert one.shape == (192, 128)

@@ -18,6 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from phenolens.datasets import Manifest
 from phenolens.embedding.loader import default_workers, load_batches
 from phenolens.encoders import Encoder, create_encoder
+from phenolens.encoders.base import hash_text
+from phenolens.encoders.oracle import oracle_vectors
 from phenolens.errors import EmbeddingError, ImageError
 from phenolens.images import Crop, read_site
 
@@ -156,6 +158,24 @@ def embedding_settings(manifest: Manifest, channels: Sequence[str], crop: Crop, 
         "crop": f"{crop.mode}:{crop.size}:{crop.count}:{crop.seed}",
         "precision": precision,
     }
+
+
+def embed_oracle(manifest: Manifest, name: str) -> AnnData:
+    """Return embeddings of a phantom's sites by an oracle, which reads their truth instead of their images.
+
+    Parameters
+    ----------
+    manifest, name
+        As in `oracle_vectors`.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such oracle, or the manifest is not that of a phantom.
+    """
+    vectors = AnnData(oracle_vectors(manifest, name), obs=storable(manifest.table))
+    vectors.uns[PROVENANCE] = {"encoder": name, "weights_hash": hash_text(name)}
+    return vectors
 
 
 def resolve_device(device: str) -> str:

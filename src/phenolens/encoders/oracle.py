@@ -5,12 +5,10 @@ from typing import NoReturn
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.datasets import Manifest
 from phenolens.datasets.phantom import FACTORS, LEVELS
-from phenolens.encoders.base import hash_text
 from phenolens.encoders.registry import EncoderName
 from phenolens.errors import EncoderError, did_you_mean
 from phenolens.randomness import spawn
@@ -34,7 +32,7 @@ def is_oracle(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
-def oracle_vectors(manifest: Manifest, name: str) -> AnnData:
+def oracle_vectors(manifest: Manifest, name: str) -> NDArray[np.float32]:
     """Return vectors (n, 128) of a phantom's sites that depend on chosen true factors alone.
 
     The factors are standardised over the sites, given noise, and spread by random Fourier features: the cosine of two
@@ -69,9 +67,7 @@ def oracle_vectors(manifest: Manifest, name: str) -> AnnData:
     known = known + noise * rng.standard_normal(known.shape)
     frequency, phase = rng.standard_normal((known.shape[1], _DIM)), rng.uniform(0.0, 2.0 * np.pi, _DIM)
     spread = np.cos(known @ frequency / np.sqrt(known.shape[1]) + phase) * np.sqrt(2.0 / _DIM)
-    vectors = AnnData(spread.astype(np.float32), obs=manifest.table.copy())
-    vectors.uns["phenolens"] = {"encoder": name, "weights_hash": hash_text("oracle", name), "device": "none"}
-    return vectors
+    return np.asarray(spread, dtype=np.float32)
 
 
 def _columns(what: str, manifest: Manifest, name: str) -> list[str]:
