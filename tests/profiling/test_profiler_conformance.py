@@ -41,19 +41,9 @@ def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
 
-def plates(rng, n_controls=60, n_treated=30, d=6):
-    """Two plates with an offset and a scale of their own, correlated features, and an effect."""
-    batch = np.repeat(["p1", "p2"], n_controls + n_treated)
-    controls = np.tile(np.arange(n_controls + n_treated) < n_controls, 2)
-    x = rng.normal(size=(len(batch), d)) @ rng.normal(size=(d, d))
-    x[~controls] += 3
-    x[batch == "p2"] = 2 * x[batch == "p2"] + 100
-    return x, controls, batch
-
-
 @pytest.fixture
-def screen():
-    return plates(np.random.default_rng(0))
+def screen(plates):
+    return plates(np.random.default_rng(0), 60, 30)
 
 
 @pytest.mark.parametrize("profiler", EVERY)
@@ -98,7 +88,7 @@ def test_constant_features_and_names_of_batches_do_no_harm(profiler, screen):
 
 @pytest.mark.filterwarnings("ignore:.*fewer than the dimensions")
 @pytest.mark.parametrize("profiler", EVERY)
-def test_more_dimensions_than_controls_are_handled(profiler):
+def test_more_dimensions_than_controls_are_handled(plates, profiler):
     x, controls, batch = plates(np.random.default_rng(2), 5, 20, 40)
     found = profiler.fit_transform(x, controls=controls, batch=batch)
     assert np.isfinite(found).all()

@@ -9,18 +9,8 @@ from phenolens.errors import PhenolensWarning, ProfilingError
 from phenolens.profiling import TVN, BatchCentre, Harmony, InverseNormal, PCACentreScale, RegressOut, RobustZ, Sphering
 
 
-def plates(rng, n_controls=200, n_treated=50, d=6):
-    """Two plates with an offset and a scale of their own, correlated features, and an effect."""
-    batch = np.repeat(["p1", "p2"], n_controls + n_treated)
-    controls = np.tile(np.arange(n_controls + n_treated) < n_controls, 2)
-    x = rng.normal(size=(len(batch), d)) @ rng.normal(size=(d, d))
-    x[~controls] += 3
-    x[batch == "p2"] = 2 * x[batch == "p2"] + 100
-    return x, controls, batch
-
-
 @pytest.mark.parametrize("profiler", [PCACentreScale(None), TVN(shrinkage=0.0), BatchCentre()])
-def test_controls_of_each_plate_end_at_mean_zero(profiler):
+def test_controls_of_each_plate_end_at_mean_zero(plates, profiler):
     x, controls, batch = plates(np.random.default_rng(0))
     y = profiler.fit_transform(x, controls=controls, batch=batch)
     for plate in ("p1", "p2"):
@@ -28,7 +18,7 @@ def test_controls_of_each_plate_end_at_mean_zero(profiler):
     assert np.abs(y[~controls].mean(axis=0)).max() > 0.5
 
 
-def test_pca_centre_scale_gives_controls_of_each_plate_unit_variance():
+def test_pca_centre_scale_gives_controls_of_each_plate_unit_variance(plates):
     x, controls, batch = plates(np.random.default_rng(1))
     y = PCACentreScale(None).fit_transform(x, controls=controls, batch=batch)
     for plate in ("p1", "p2"):
@@ -36,13 +26,13 @@ def test_pca_centre_scale_gives_controls_of_each_plate_unit_variance():
 
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
-def test_tvn_without_shrinkage_whitens_controls(offset):
+def test_tvn_without_shrinkage_whitens_controls(plates, offset):
     x, controls, batch = plates(np.random.default_rng(2))
     y = TVN(shrinkage=0.0).fit_transform(x + offset, controls=controls, batch=batch)[controls]
     assert_allclose(y.T @ y / (len(y) - 2), np.eye(6), atol=1e-8)
 
 
-def test_coral_gives_each_batch_the_covariance_of_all():
+def test_coral_gives_each_batch_the_covariance_of_all(plates):
     rng = np.random.default_rng(12)
     x, controls, batch = plates(rng)
     x[batch == "p2"] = x[batch == "p2"] @ rng.normal(size=(6, 6))
@@ -82,14 +72,14 @@ def test_tvn_refuses_a_coral_below_zero():
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
 @pytest.mark.parametrize("method", ["zca", "pca", "zca-cor", "pca-cor"])
-def test_sphering_whitens_controls(method, offset):
+def test_sphering_whitens_controls(plates, method, offset):
     x, controls, _ = plates(np.random.default_rng(5))
     y = Sphering(method, shrinkage=0.0).fit_transform(x + offset, controls=controls)[controls]
     assert_allclose(y.mean(axis=0), 0, atol=1e-8)
     assert_allclose(np.cov(y, rowvar=False), np.eye(6), atol=1e-7)
 
 
-def test_zca_cor_keeps_features_nearest_to_themselves():
+def test_zca_cor_keeps_features_nearest_to_themselves(plates):
     x, controls, _ = plates(np.random.default_rng(6))
     y = Sphering("zca-cor", shrinkage=0.0).fit_transform(x, controls=controls)
     own = np.corrcoef(x[controls], y[controls], rowvar=False)[:6, 6:]
