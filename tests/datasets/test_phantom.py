@@ -157,7 +157,7 @@ def test_a_screen_is_never_overwritten(tmp_path):
 
 
 def library(preset="strong", n=24, seed=0, **levels):
-    return draw_library(n, choose_preset(preset, levels), levels, np.random.default_rng(seed))
+    return draw_library(n, choose_preset(preset, levels), np.random.default_rng(seed))
 
 
 def test_genes_of_a_complex_share_a_direction_and_some_do_nothing():

@@ -120,7 +120,7 @@ def rank_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
         draws = mean + score.order * (drawn - mean)
         sign = 1 if score.higher_is_better else -1
         groups = tie_groups(sign * draws, sign * mean)
-        rows += [(task, how, name, *pair) for name, pair in zip(table, zip(mean, groups, strict=True), strict=True)]
+        rows += [(task, how, *ranked) for ranked in zip(table, mean, groups, strict=True)]
     ranked = pd.DataFrame(rows, columns=["task", "profiling", "family", "value", "rank_group"])
     return ranked.sort_values(["task", "profiling", "rank_group"], kind="stable", ignore_index=True)
 

@@ -26,14 +26,11 @@ class PairTails:
         a threshold through which a group of ties runs.
     percentile
         The share of all pairs that are less similar, ties and bins of 1/32768 counted half.
-    thresholds
-        The lower and the upper threshold; infinite where a tail is too short to hold one pair.
     """
 
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     percentile: NDArray[np.float64]
-    thresholds: tuple[float, float]
 
 
 class PairNull:
@@ -50,6 +47,11 @@ class PairNull:
         The share of all pairs in each tail.
     device
         Where to compute.
+
+    Attributes
+    ----------
+    thresholds
+        The lower and the upper threshold; infinite where a tail is too short to hold one pair.
 
     Raises
     ------
@@ -79,7 +81,7 @@ class PairNull:
                 tail[np.abs(similarity - threshold) <= TIE] = credit
         bins = _bin(torch.from_numpy(similarity)).numpy()
         percentile = (self._below[bins] + self._histogram[bins] / 2) / self._below[-1]
-        return PairTails(lower, upper, percentile, self.thresholds)
+        return PairTails(lower, upper, percentile)
 
     def _similarity(self, pairs: NDArray[np.intp]) -> NDArray[np.float32]:
         result = np.empty(len(pairs), np.float32)

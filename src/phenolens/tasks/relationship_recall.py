@@ -9,6 +9,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
 
+from phenolens.datasets import treated
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import PairNull, PairTails, permutation_p, replicate_ceiling, rewire
 from phenolens.profiling import Average
@@ -163,7 +164,5 @@ class RelationshipRecall(WellQuestion):
         return np.array([self._hits(placed).mean(), out.mean()])
 
     def _ceiling(self, profiles: AnnData, rng: np.random.Generator) -> float:
-        named = profiles.obs[self.entity].notna().to_numpy()
-        return replicate_ceiling(
-            np.asarray(profiles.X)[named], profiles.obs.loc[named, self.entity].astype(str), rng=rng
-        )
+        wells = profiles[treated(profiles.obs).to_numpy()]
+        return replicate_ceiling(np.asarray(wells.X), wells.obs[self.entity].astype(str), rng=rng)

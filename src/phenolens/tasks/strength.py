@@ -17,8 +17,8 @@ from phenolens.metrics import (
     gaussian_dissimilarities,
     ledoit_wolf,
     permutation_p,
+    set_consistency,
     two_sample_statistic,
-    unit_rows,
 )
 from phenolens.profiling import Sphering
 from phenolens.tasks.base import Contract, Score, WellQuestion, required_column, unit_table
@@ -148,14 +148,7 @@ class PerturbationStrength(WellQuestion):
     def _statistic(self, x: NDArray[np.float64]) -> Statistic:
         """Return the function from choices of rows of `x` (and a reference) to the measure."""
         if self.measure == "consistency":
-            unit = unit_rows(x)
-            squares = (unit**2).sum(axis=1)
-
-            def consistency(groups: NDArray[np.bool_], _: NDArray[np.bool_] | None) -> NDArray[np.float64]:
-                n = groups.sum(axis=1)
-                return (((groups @ unit) ** 2).sum(axis=1) - groups @ squares) / (n * (n - 1))
-
-            return consistency
+            return lambda groups, _: set_consistency(x, np.nonzero(groups)[1].reshape(len(groups), -1))
         if self.measure == "mahalanobis":
             # The covariance is that of all wells compared, so that no exchange of labels changes it.
             white = Sphering(shrinkage=ledoit_wolf(x - x.mean(axis=0))).fit_transform(x)

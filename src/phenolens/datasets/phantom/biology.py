@@ -69,6 +69,8 @@ class Preset:
         How much plates, batches and edges differ; 1 as they commonly do.
     fixed_layout
         Whether every plate has the same layout, perturbations of one mechanism side by side, instead of a random one.
+    levels
+        Level -> what its effects are multiplied by, where that is not 1.
     """
 
     summary: str
@@ -77,6 +79,7 @@ class Preset:
     penetrance: float = 1.0
     acquisition: float = 1.0
     fixed_layout: bool = False
+    levels: Mapping[str, float] = field(default_factory=dict)
 
 
 def _of(*levels: Level) -> tuple[str, ...]:
@@ -152,7 +155,8 @@ def choose_preset(name: str, levels: Mapping[str, float]) -> Preset:
     if preset.strength > 0 and preset.factors and not kept:
         acts = " and ".join(dict.fromkeys(FACTORS[factor].level for factor in preset.factors))
         raise ManifestError(f"preset '{name}' acts on {acts} alone, and all of that is switched off")
-    return replace(preset, factors=kept, acquisition=preset.acquisition * levels.get("acquisition", 1.0))
+    acquisition = preset.acquisition * levels.get("acquisition", 1.0)
+    return replace(preset, factors=kept, acquisition=acquisition, levels=levels)
 
 
 def one_factor() -> list[Perturbation]:
@@ -162,7 +166,7 @@ def one_factor() -> list[Perturbation]:
     ]
 
 
-def draw_library(n: int, preset: Preset, levels: Mapping[str, float], rng: np.random.Generator) -> list[Perturbation]:
+def draw_library(n: int, preset: Preset, rng: np.random.Generator) -> list[Perturbation]:
     """Draw `n` perturbations: a quarter do nothing, some are compounds at several doses, the others genes.
 
     Genes of one complex share a direction of effect, a few factors with a sign each, and differ a little. A compound
@@ -172,8 +176,8 @@ def draw_library(n: int, preset: Preset, levels: Mapping[str, float], rng: np.ra
     ----------
     n
         How many treatments, at least 6.
-    preset, levels
-        As in `choose_preset`.
+    preset
+        As from `choose_preset`.
     rng
         Source of randomness.
     """
@@ -182,7 +186,7 @@ def draw_library(n: int, preset: Preset, levels: Mapping[str, float], rng: np.ra
     n_genes = n - n_inactive - n_compounds * len(DOSES)
     size = min(_COMPLEX_SIZE, max(2, n_genes // 3))
     n_complexes = math.ceil(n_genes / size)
-    directions = [_direction(number, n_complexes, preset, levels, rng) for number in range(n_complexes)]
+    directions = [_direction(number, n_complexes, preset, rng) for number in range(n_complexes)]
     library = []
     for gene in range(n_genes):
         mechanism = gene % n_complexes
@@ -220,9 +224,7 @@ def targets(library: Sequence[Perturbation]) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["compound", "gene"])
 
 
-def _direction(
-    number: int, n_complexes: int, preset: Preset, levels: Mapping[str, float], rng: np.random.Generator
-) -> dict[str, float]:
+def _direction(number: int, n_complexes: int, preset: Preset, rng: np.random.Generator) -> dict[str, float]:
     """Draw the logarithms of the ratios that the members of a complex share."""
     if not preset.factors:
         return {}
@@ -235,7 +237,7 @@ def _direction(
         name = preset.factors[index]
         factor = FACTORS[name]
         sign = rng.choice([-1.0, 1.0]) if factor.both_ways else 1.0
-        logs[name] = sign * factor.effect * preset.strength * reach * levels.get(factor.level, 1.0)
+        logs[name] = sign * factor.effect * preset.strength * reach * preset.levels.get(factor.level, 1.0)
     return logs
 
 

@@ -135,7 +135,7 @@ def simulate_cells(
     workers = available_cores() if workers is None else workers
     chosen = choose_preset(preset, levels or {})
     _refuse(out, plates, wells, size, channels, seed, workers)
-    library = _library(preset, chosen, wells, perturbations, levels or {}, seed)
+    library = _library(preset, chosen, wells, perturbations, seed)
     plans = plan_screen(plates, wells, size, channels, seed, chosen, library)
     (out / "images").mkdir(parents=True, exist_ok=True)
     rows, cells = zip(*write_all(_write_site, plans, out, workers), strict=True)
@@ -145,9 +145,7 @@ def simulate_cells(
     return write_manifest(pd.DataFrame(rows), out)
 
 
-def _library(
-    name: str, preset: Preset, wells: int, perturbations: int | None, levels: Mapping[str, float], seed: int
-) -> list[Perturbation]:
+def _library(name: str, preset: Preset, wells: int, perturbations: int | None, seed: int) -> list[Perturbation]:
     """Return the perturbations of a screen, or refuse a number that does not fit its plates."""
     room = treated_wells(wells) // LEAST_REPLICATES
     if name == "one-factor":
@@ -158,7 +156,7 @@ def _library(
         n = max(_LEAST_LIBRARY, treated_wells(wells) // 4) if perturbations is None else perturbations
         if n < _LEAST_LIBRARY:
             raise ManifestError(f"perturbations is {n}, but must be at least {_LEAST_LIBRARY}")
-        library = draw_library(n, preset, levels, spawn(seed, "library", name))
+        library = draw_library(n, preset, spawn(seed, "library", name))
     if len(library) > room:
         raise ManifestError(
             f"wells is {wells}, too few for controls and {LEAST_REPLICATES} replicates of {len(library)} "
