@@ -129,7 +129,7 @@ def main() -> None:
         for design in ("equal", "unequal", "layout"):
             jobs[f"{task.id} | {design}"] = lambda task=task, design=design: per_perturbation(task, design, "raw", 50)
     for how in ("tvn", "pca-centre-scale", "sphering"):
-        for design in ("equal", "layout"):
+        for design in ("equal", "unequal", "layout"):
             jobs[f"{tasks[0].id} after {how} | {design}"] = lambda design=design, how=how: per_perturbation(
                 tasks[0], design, how, 50
             )
