@@ -75,3 +75,12 @@ def test_an_oracle_reads_no_images_and_no_real_manifest(tmp_path):
     pd.DataFrame({"site_id": ["a"], "image": ["a.png"]}).to_csv(tmp_path / "m.csv", index=False)
     with pytest.raises(EncoderError, match="is it a phantom's"):
         oracle_vectors(read_manifest(tmp_path / "m.csv"), "oracle/density")
+
+
+def test_only_an_oracle_of_arrangement_finds_a_change_of_arrangement(tmp_path):
+    """GENE3 alone has the whole effect; what can be averaged over cells or pixels does not know of it."""
+    options = {"plates": 2, "wells": 96, "perturbations": 6, "size": 224, "channels": ["dna"], "seed": 4}
+    manifest = read_manifest(simulate_cells(tmp_path, preset="arrangement-only", **options))
+    assert found(manifest, "oracle/segregation") == {"GENE3"}
+    assert found(manifest, "oracle/density+intensity+shape+texture") == set()
+    assert found(manifest, "oracle/acquisition") == set()
