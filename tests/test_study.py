@@ -6,15 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import timm
+import torch
 import yaml
+from safetensors.torch import save_file
 
 from phenolens.datasets.phantom import simulate_cells
+from phenolens.encoders import default_panel
 from phenolens.errors import EmbeddingError, ManifestError, RecipeError
 from phenolens.recipe import read_recipe
 from phenolens.report import Results
 from phenolens.study import run
 
-BASELINES = ["pixel-statistics", "cell-count", "untrained/resnet18"]
+RUN = ["metadata", "pixel-statistics", "random-convolutions"]
+LEFT_OUT = ["well-position", "file-size", "[ac]*", "power-spectrum", "untrained/*"]
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ def study(tmp_path):
     recipe = {
         "name": "small",
         "dataset": {"manifest": "manifest.csv", "names": ["dna", "er"]},
-        "baselines": BASELINES,
+        "leave_out": dict.fromkeys(LEFT_OUT, "a quick test"),
         "seeds": 2,
         "embedding": {"workers": 0},
         "profiling": ["raw", "pca-centre-scale"],
@@ -60,7 +65,7 @@ def test_results_are_tidy_and_true(study):
     results = run(read_recipe(study / "recipe.yaml"), study / "out")
     scores = pd.read_parquet(study / "out" / "scores.parquet")
     assert len(scores) == 4 * 2 * 2
-    assert set(scores["encoder"]) == {*BASELINES[:2], f"{BASELINES[2]}@seed=0", f"{BASELINES[2]}@seed=1"}
+    assert set(scores["encoder"]) == {*RUN[:2], f"{RUN[2]}@seed=0", f"{RUN[2]}@seed=1"}
     units = pd.read_parquet(study / "out" / "units.parquet")
     bright = units.query("unit == 'bright' and encoder == 'pixel-statistics' and profiling == 'pca-centre-scale'")
     nothing = units.query("unit == 'nothing' and encoder == 'pixel-statistics' and profiling == 'raw'")
@@ -69,7 +74,10 @@ def test_results_are_tidy_and_true(study):
     assert nothing["p"].item() > 0.05
     page = json.loads((study / "out" / "results.json").read_text())
     assert page["dataset"]["n_negative_controls"] == 32
-    assert "untrained/vit_small_patch16@mixing=joint" in page["panel_missing"]
+    left_out = {item["name"]: item for item in page["panel_missing"]}
+    assert left_out["untrained/vit_small_patch16@mixing=joint"]["reason"] == "a quick test"
+    assert all(item["by_recipe"] for item in left_out.values())
+    assert set(left_out) | set(RUN) == set(default_panel("cells", 2))
     assert (study / "out" / "report.html").stat().st_size > 1_000_000
     assert len(Results.load(study / "out").comparisons) == len(results.comparisons) == 3 * 2 * 2 * 2
 
@@ -86,7 +94,7 @@ def test_the_same_recipe_gives_the_same_numbers_and_embeds_once(study, monkeypat
 def test_the_order_of_encoders_changes_no_number(study):
     key = ["encoder", "profiling", "task"]
     forward = run(read_recipe(study / "recipe.yaml"), study / "one").scores.sort_values(key)
-    backward = run(rewrite(study, baselines=BASELINES[::-1]), study / "two").scores.sort_values(key)
+    backward = run(rewrite(study, baselines=RUN[::-1]), study / "two").scores.sort_values(key)
     pd.testing.assert_frame_equal(forward.reset_index(drop=True), backward.reset_index(drop=True))
 
 
@@ -117,17 +125,42 @@ def test_the_default_panel_runs_and_says_what_it_cannot(study):
     table = pd.read_csv(study / "manifest.csv")
     recipe = rewrite(
         study,
-        baselines=None,
+        leave_out={},
         seeds=1,
         profiling=["raw"],
         dataset={"manifest": "manifest.csv", "names": ["red", "green"]},
     )
     results = run(recipe, study / "out")
-    (skipped,) = results.skipped
-    assert skipped["encoder"] == "cell-count"
-    assert "which of the channels red, green shows nuclei" in skipped["reason"]
-    assert results.panel_missing == ["cell-count"]
+    assert results.skipped == []
+    missing = {item["name"]: item["reason"] for item in results.panel_missing}
+    assert missing.pop("well-position") == "well-position: wells are not all named like B03"
+    assert set(missing) == {"cell-count", "area-fraction", "classical-features", "cell-graph/positions"}
+    assert all("which of the channels red, green shows nuclei" in reason for reason in missing.values())
+    assert not any(item["by_recipe"] for item in results.panel_missing)
     assert len(table) == results.dataset["n_sites"]
+
+
+def test_a_recipe_cannot_leave_out_what_is_not_there_or_without_a_reason(study):
+    with pytest.raises(
+        RecipeError, match=r"no baseline 'pixel-statistic' in the panel; did you mean 'pixel-statistics'"
+    ):
+        run(rewrite(study, leave_out={"pixel-statistic": "why not"}), study / "out")
+    with pytest.raises(RecipeError, match=r"leave_out.cell-count: string should have at least 1 character"):
+        rewrite(study, leave_out={"cell-count": ""})
+
+
+def test_a_trained_network_brings_its_random_twin(study):
+    torch.manual_seed(7)
+    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), study / "w.safetensors")
+    trained = f"timm/test_resnet@weights={study / 'w.safetensors'}"
+    results = run(rewrite(study, encoders=[trained]), study / "out")
+    twins = [f"twin/timm/test_resnet@seed={seed}" for seed in (0, 1)]
+    assert set(twins) <= set(results.scores.query("baseline")["encoder"])
+    gained = results.comparisons.query("encoder == @trained")
+    assert "twin/timm/test_resnet" in set(gained["baseline"])
+    left_out = {**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "no time"}
+    without = run(rewrite(study, encoders=[trained], leave_out=left_out), study / "without")
+    assert {"name": "twin/timm/test_resnet", "reason": "no time", "by_recipe": True} in without.panel_missing
 
 
 def test_an_oracle_stands_among_the_encoders_of_a_study(tmp_path):
@@ -136,7 +169,7 @@ def test_an_oracle_stands_among_the_encoders_of_a_study(tmp_path):
         "name": "phantom",
         "dataset": {"manifest": "screen/manifest.csv"},
         "encoders": ["oracle/intensity"],
-        "baselines": ["pixel-statistics"],
+        "leave_out": dict.fromkeys(["[!p]*", "power-spectrum"], "a quick test"),
         "embedding": {"workers": 0},
         "tasks": [{"task": "replicate-retrieval", "n_permutations": 100}],
     }
@@ -144,7 +177,3 @@ def test_an_oracle_stands_among_the_encoders_of_a_study(tmp_path):
     results = run(read_recipe(tmp_path / "recipe.yaml"), tmp_path / "out")
     assert set(results.scores["encoder"]) == {"oracle/intensity", "pixel-statistics"}
     assert results.comparisons["encoder"].tolist() == ["oracle/intensity"]
-    alone = yaml.safe_dump({**recipe, "baselines": []})
-    (tmp_path / "recipe.yaml").write_text(alone)
-    with pytest.raises(RecipeError, match="no encoder that looks at the images"):
-        run(read_recipe(tmp_path / "recipe.yaml"), tmp_path / "out2")

@@ -9,7 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from phenolens.embedding import Missing
-from phenolens.encoders import EncoderName, find_encoder
+from phenolens.encoders import EncoderName, Kind, find_encoder
 from phenolens.errors import ProfilingError, RecipeError
 from phenolens.images import Crop
 from phenolens.profiling import parse_profiling
@@ -59,6 +59,22 @@ class TableSection(_Section):
     missing: Missing = "refuse"
 
 
+class CellsSection(_Section):
+    """A table of cells, from which cell graphs are made.
+
+    Attributes
+    ----------
+    file
+        .parquet or .csv; relative paths start at the recipe's folder.
+    columns, morphology
+        As in `read_cell_table`.
+    """
+
+    file: Path
+    columns: dict[str, str] = {}
+    morphology: tuple[str, ...] = ()
+
+
 class DatasetSection(_Section):
     """Images, by their manifest; or tables of ready-made vectors; and how to read either.
 
@@ -66,6 +82,11 @@ class DatasetSection(_Section):
     ----------
     manifest
         Path of the manifest; relative paths start at the recipe's folder.
+    cells
+        The cells of the manifest's sites, where a table of them exists; the manifest then need not name images.
+    kind
+        ``cells``: plates of cultured cells. ``tissue``: slides of patients. It decides the panel of baselines; told
+        from the manifest if None.
     tables
         Name of an encoder -> the table of its vectors. A table that is named like a baseline is one.
     columns, values, names
@@ -75,6 +96,8 @@ class DatasetSection(_Section):
     """
 
     manifest: Path | None = None
+    cells: CellsSection | None = None
+    kind: Kind | None = None
     tables: dict[str, TableSection] = {}
     columns: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
@@ -85,8 +108,8 @@ class DatasetSection(_Section):
     def _either(self) -> Self:
         if (self.manifest is None) == (not self.tables):
             raise ValueError("give either a manifest of images or tables of vectors")
-        if self.tables and (self.names or self.channels):
-            raise ValueError("tables of vectors have no channels")
+        if self.tables and (self.names or self.channels or self.cells):
+            raise ValueError("tables of vectors have no channels and no cells")
         return self
 
 
@@ -121,9 +144,11 @@ class Recipe(_Section):
     dataset
         The images.
     encoders
-        The encoders under test; none to compare baselines alone.
+        The encoders under test; none to compare baselines alone. Each trained network brings its random twin.
     baselines
-        What they are held against; the default panel if None. Leaving one of the panel out is reported.
+        Baselines besides those of the default panel, which is always there.
+    leave_out
+        Baseline of the panel, or a pattern such as ``untrained/*`` -> why it is left out. The report says so.
     seeds
         How many seeds each untrained network is drawn with, where its name does not fix one.
     embedding
@@ -141,7 +166,8 @@ class Recipe(_Section):
     name: str = Field(min_length=1)
     dataset: DatasetSection
     encoders: list[EncoderText] = []
-    baselines: list[EncoderText] | None = None
+    baselines: list[EncoderText] = []
+    leave_out: dict[str, Annotated[str, Field(min_length=1)]] = {}
     seeds: int = Field(3, ge=1)
     embedding: EmbeddingSection = EmbeddingSection()
     profiling: list[ProfilingText] = Field(["raw"], min_length=1)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,22 @@ from typing import Any
 import pandas as pd
 from anndata import AnnData
 
-from phenolens.datasets import NEGATIVE_CONTROL, Manifest, condition_names, read_manifest, treated
-from phenolens.diagnosis import compare_families, judge, rank_families
-from phenolens.embedding import PROVENANCE, dataset_channels, embed_oracle, embed_to_folder, read_embeddings
-from phenolens.encoders import (
-    EncoderName,
-    create_encoder,
-    default_baselines,
-    is_baseline,
+from phenolens.datasets import (
+    NEGATIVE_CONTROL,
+    Manifest,
+    condition_names,
+    read_cell_table,
+    read_manifest,
+    treated,
 )
-from phenolens.encoders.oracle import is_oracle
+from phenolens.diagnosis import compare_families, judge, rank_families
+from phenolens.embedding import PROVENANCE, dataset_channels, embed, embed_to_folder, read_embeddings
+from phenolens.encoders import EncoderName, create_encoder, default_panel, is_baseline, kind_of, twin_of
 from phenolens.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
 from phenolens.profiling import parse_profiling
 from phenolens.recipe import Recipe
 from phenolens.report import Results, write_examples, write_report
-from phenolens.tasks import Skipped, evaluate
+from phenolens.tasks import evaluate
 
 _VERSIONS = ("phenolens", "torch", "timm", "numpy", "scikit-learn", "scikit-image", "anndata")
 
@@ -39,8 +41,7 @@ class _Material:
 
     embeddings: Mapping[str, AnnData]
     dataset: dict[str, Any]
-    panel: Sequence[str]
-    skipped: list[Skipped] = field(default_factory=list)
+    panel_missing: list[dict[str, Any]]
     quarantine: Mapping[str, str] = field(default_factory=dict)
     examples: list[dict[str, str]] = field(default_factory=list)
     device: str = "none"
@@ -80,17 +81,16 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     if not evaluation.answers:
         raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
     comparisons = compare_families(evaluation, seed=recipe.seed)
-    present = {EncoderName.parse(name).family for name in material.embeddings}
     results = Results(
         name=recipe.name,
         dataset=material.dataset,
         encoders=_describe_encoders(material.embeddings),
-        panel_missing=[name for name in material.panel if name not in present],
+        panel_missing=material.panel_missing,
         scores=evaluation.scores(),
         units=evaluation.units(),
         comparisons=comparisons,
         verdicts=[asdict(verdict) for verdict in judge(evaluation, comparisons, seed=recipe.seed)],
-        skipped=[asdict(item) for item in (*material.skipped, *evaluation.skipped)],
+        skipped=[asdict(item) for item in evaluation.skipped],
         quarantine=[{"site_id": key, "reason": reason} for key, reason in material.quarantine.items()],
         examples=material.examples,
         provenance={
@@ -128,15 +128,12 @@ def check_dataset(recipe: Recipe) -> tuple[str, int]:
 def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
     manifest = _open_manifest(recipe)
     channels = dataset_channels(manifest, recipe.dataset.channels)
-    names, skipped = _choose_encoders(recipe, channels)
-    seeing = [name for name in names if not is_oracle(name)]
-    if not seeing:
-        raise RecipeError(
-            f"{recipe.name}: no encoder that looks at the images; an oracle alone is held against nothing"
-        )
+    kind = recipe.dataset.kind or kind_of(manifest, channels)
+    typed = manifest.cells is not None and bool(manifest.cells.type_names)
+    names, missing = _choose_encoders(recipe, default_panel(kind, len(channels), typed=typed), channels, manifest)
     embedded = embed_to_folder(
         manifest,
-        seeing,
+        names,
         out / "embeddings",
         channels=channels,
         progress=progress,
@@ -145,24 +142,23 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
     description = {
         "manifest": str(manifest.source),
         "manifest_hash": manifest.fingerprint,
+        "kind": kind,
         "channels": list(channels),
+        "n_cells": len(manifest.cells) if manifest.cells is not None else None,
         **_describe_rows(manifest.table, recipe),
     }
-    readable = ~manifest.table.index.isin(embedded.quarantine)
-    oracles = {name: embed_oracle(manifest, name)[readable].copy() for name in names if is_oracle(name)}
     return _Material(
-        {**oracles, **embedded.embeddings},
+        embedded.embeddings,
         description,
-        default_baselines(len(channels)),
-        skipped,
+        missing,
         embedded.quarantine,
-        write_examples(manifest, channels, out),
+        write_examples(manifest, channels, out) if channels else [],
         str(next(iter(embedded.embeddings.values())).uns[PROVENANCE]["device"]),
     )
 
 
 def _read_tables(recipe: Recipe) -> _Material:
-    """Read ready-made vectors; the panel's untrained networks cannot be run on them and stay missing."""
+    """Read ready-made vectors; of the panel, only what needs no images can be had besides tables named like it."""
     dataset = recipe.dataset
     asked = {column for task in recipe.tasks for column in task.columns} | set(recipe.batch_by or ())
     embeddings = {}
@@ -179,13 +175,21 @@ def _read_tables(recipe: Recipe) -> _Material:
         _check_questions(recipe, vectors.obs, str(table.file))
         embeddings[name] = vectors
     files = sorted({table.file for table in dataset.tables.values()})
+    largest = max(embeddings.values(), key=len)
+    manifest = Manifest(largest.obs, files[0].parent, files[0])
+    kind = dataset.kind or kind_of(manifest, ())
+    panel = [name for name in default_panel(kind, 1) if name not in embeddings]
+    names, missing = _choose_encoders(recipe, panel, (), manifest)
+    if names:
+        embeddings |= embed(manifest, names).embeddings
     description = {
         "manifest": ", ".join(map(str, files)),
         "manifest_hash": hashlib.sha256(b"".join(_digest(file) for file in files)).hexdigest()[:16],
+        "kind": kind,
         "channels": [],
-        **_describe_rows(next(iter(embeddings.values())).obs, recipe),
+        **_describe_rows(largest.obs, recipe),
     }
-    return _Material(embeddings, description, default_baselines(1))
+    return _Material(embeddings, description, missing)
 
 
 def _digest(file: Path) -> bytes:
@@ -197,7 +201,16 @@ def _open_manifest(recipe: Recipe) -> Manifest:
     dataset = recipe.dataset
     if dataset.manifest is None:
         raise RecipeError(f"{recipe.name}: has no manifest of images")
-    manifest = read_manifest(dataset.manifest, columns=dataset.columns, values=dataset.values, names=dataset.names)
+    cells = dataset.cells
+    manifest = read_manifest(
+        dataset.manifest,
+        columns=dataset.columns,
+        values=dataset.values,
+        names=dataset.names,
+        cells=None
+        if cells is None
+        else read_cell_table(cells.file, columns=cells.columns, morphology=cells.morphology),
+    )
     _check_questions(recipe, manifest.table, str(manifest.source))
     return manifest
 
@@ -220,20 +233,37 @@ def _check_questions(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
         )
 
 
-def _choose_encoders(recipe: Recipe, channels: Sequence[str]) -> tuple[list[str], list[Skipped]]:
-    """Return the encoders to run, seeds spelt out, and the default baselines that these channels rule out."""
-    asked = [*recipe.encoders, *(recipe.baselines or [])]
-    skipped = []
-    if recipe.baselines is None:
-        for name in default_baselines(len(channels)):
-            try:
-                create_encoder(name, channels)
-            except EncoderError as error:
-                skipped.append(Skipped("all tasks", "all", name, str(error)))
-            else:
-                asked.append(name)
+def _choose_encoders(
+    recipe: Recipe, panel: Sequence[str], channels: Sequence[str], manifest: Manifest
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the encoders to run, seeds spelt out, and which baselines of the panel are missing, and why.
+
+    Raises
+    ------
+    RecipeError
+        If a pattern of what to leave out fits nothing.
+    """
+    twins = [twin for name in recipe.encoders if (twin := twin_of(name)) is not None]
+    panel = list(dict.fromkeys([*panel, *twins]))
+    for pattern in recipe.leave_out:
+        if not any(fnmatchcase(name, pattern) for name in panel):
+            raise RecipeError(
+                f"{recipe.name}: leave_out: no baseline '{pattern}' in the panel{did_you_mean(pattern, panel)}"
+            )
+    asked = [*recipe.encoders, *recipe.baselines]
+    missing: list[dict[str, Any]] = []
+    for name in panel:
+        why = next((why for pattern, why in recipe.leave_out.items() if fnmatchcase(name, pattern)), None)
+        if why is not None:
+            missing.append({"name": name, "reason": why, "by_recipe": True})
+            continue
+        try:
+            create_encoder(name, channels, manifest=manifest)
+            asked.append(name)
+        except EncoderError as error:
+            missing.append({"name": name, "reason": str(error), "by_recipe": False})
     seeded = [str(one) for name in asked for one in EncoderName.parse(name).seeds(recipe.seeds)]
-    return list(dict.fromkeys(seeded)), skipped
+    return list(dict.fromkeys(seeded)), missing
 
 
 def _describe_rows(table: pd.DataFrame, recipe: Recipe) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def test_channels_are_chosen_by_name(manifest):
 def test_several_encoders_in_one_pass(manifest):
     embeddings = embed(manifest, [NAME, "cell-count"], workers=0).embeddings
     assert list(embeddings) == [NAME, "cell-count"]
-    assert embeddings["cell-count"].shape == (12, 2)
+    assert embeddings["cell-count"].shape == (12, 1)
 
 
 def test_provenance_says_where_vectors_come_from(manifest):

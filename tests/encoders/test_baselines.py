@@ -47,8 +47,9 @@ def test_cell_count_counts_discs():
         image[(y - cy) ** 2 + (x - cx) ** 2 < 144] += 500
     encoder = create_encoder("cell-count", ("gfp", "DAPI"))
     assert encoder.channels == ("DAPI",)
-    count, fraction = encoder.embed(np.stack([image * 0, image])[None].astype(np.float32), ("gfp", "DAPI"))[0]
-    assert count == 4
+    pixels = np.stack([image * 0, image])[None].astype(np.float32)
+    assert encoder.embed(pixels, ("gfp", "DAPI")).tolist() == [[4]]
+    fraction = create_encoder("area-fraction", ("gfp", "DAPI")).embed(pixels, ("gfp", "DAPI"))[0, 0]
     assert abs(fraction - 4 * np.pi * 144 / 128**2) < 0.03
 
 

@@ -6,9 +6,8 @@ import pytest
 
 from phenolens.datasets import read_manifest
 from phenolens.datasets.phantom import simulate_cells
-from phenolens.embedding import embed_oracle
+from phenolens.embedding import embed
 from phenolens.encoders import create_encoder
-from phenolens.encoders.oracle import oracle_vectors
 from phenolens.errors import EncoderError
 from phenolens.tasks import evaluate, make_task
 
@@ -22,7 +21,7 @@ def manifest(tmp_path_factory):
 
 def found(manifest, name):
     """The perturbations that an oracle tells from controls."""
-    evaluation = evaluate({name: embed_oracle(manifest, name)}, [make_task("replicate-retrieval", n_permutations=499)])
+    evaluation = evaluate(embed(manifest, [name]).embeddings, [make_task("replicate-retrieval", n_permutations=499)])
     units = evaluation.answers[0].score.units
     return set(units.loc[units["p_adjusted"] <= 0.05, "unit"])
 
@@ -49,7 +48,9 @@ def test_noise_takes_knowledge_away(manifest):
 
 
 def test_vectors_depend_on_the_name_alone(manifest):
-    one, same, other = (oracle_vectors(manifest, f"oracle/shape@noise=0.1,seed={seed}") for seed in (1, 1, 2))
+    one, same, other = (
+        create_encoder(f"oracle/shape@noise=0.1,seed={seed}", [], manifest=manifest).embed_rows() for seed in (1, 1, 2)
+    )
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
     assert one.shape == (192, 128)
@@ -61,20 +62,20 @@ def test_vectors_depend_on_the_name_alone(manifest):
         ("oracle/densty", "did you mean 'density'"),
         ("oracle/density+what", "no level or factor 'what'"),
         ("oracle/density@nose=1", "did you mean 'noise'"),
-        ("oracle/density@noise=much", "are numbers"),
+        ("oracle/density@noise=much", "option 'noise'.*number"),
     ],
 )
 def test_refusals(manifest, name, message):
     with pytest.raises(EncoderError, match=message):
-        oracle_vectors(manifest, name)
+        create_encoder(name, [], manifest=manifest)
 
 
 def test_an_oracle_reads_no_images_and_no_real_manifest(tmp_path):
-    with pytest.raises(EncoderError, match="reads a phantom's manifest"):
+    with pytest.raises(EncoderError, match="give the manifest"):
         create_encoder("oracle/density", ["dna"])
     pd.DataFrame({"site_id": ["a"], "image": ["a.png"]}).to_csv(tmp_path / "m.csv", index=False)
     with pytest.raises(EncoderError, match="is it a phantom's"):
-        oracle_vectors(read_manifest(tmp_path / "m.csv"), "oracle/density")
+        create_encoder("oracle/density", ["gray"], manifest=read_manifest(tmp_path / "m.csv"))
 
 
 def test_only_an_oracle_of_arrangement_finds_a_change_of_arrangement(tmp_path):

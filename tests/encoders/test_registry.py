@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from phenolens.encoders import EncoderName, create_encoder, default_baselines, is_baseline, list_encoders
+from phenolens.encoders import EncoderName, create_encoder, default_panel, is_baseline, list_encoders, twin_of
 from phenolens.encoders import registry as registry_module
 from phenolens.encoders.registry import EncoderEntry
 from phenolens.errors import EncoderError
@@ -34,8 +34,9 @@ def test_wrong_names_are_told_what_is_right(name, message):
 
 
 def test_cell_count_asks_which_channel_shows_nuclei():
-    with pytest.raises(EncoderError, match="cell-count@nucleus=red"):
-        create_encoder("cell-count", ("red", "green", "blue"))
+    with pytest.raises(EncoderError, match="cell-count@nucleus=gfp"):
+        create_encoder("cell-count", ("gfp", "rfp"))
+    assert create_encoder("cell-count", ("blue", "green", "red")).channels == ("red", "green", "blue")
 
 
 def test_a_name_taken_apart_and_put_together():
@@ -52,12 +53,20 @@ def test_a_name_taken_apart_and_put_together():
     assert EncoderName.parse("cell-count").seeds(3) == [EncoderName("cell-count")]
 
 
-def test_the_default_panel_exists_and_is_made_of_baselines():
-    panel = default_baselines(3)
+@pytest.mark.parametrize("kind", ["cells", "tissue"])
+def test_the_default_panel_exists_and_is_made_of_baselines(kind, manifest):
+    panel = default_panel(kind, 2)
     assert all(is_baseline(name) for name in panel)
-    assert len(default_baselines(1)) < len(panel)
+    assert len(default_panel(kind, 1)) < len(panel) < len(default_panel(kind, 2, typed=True))
     for name in panel:
-        create_encoder(name, ("dna", "er"))
+        create_encoder(name, ("dna", "er"), manifest=manifest)
+
+
+def test_a_trained_network_has_a_twin_of_the_same_input_path():
+    assert twin_of("timm/resnet18@mixing=joint,weights=a.safetensors") == "twin/timm/resnet18@mixing=joint"
+    assert twin_of("timm/resnet18@weights=a.safetensors") == "twin/timm/resnet18"
+    assert twin_of("untrained/resnet18") is None
+    assert is_baseline("twin/timm/resnet18@seed=1")
 
 
 def test_what_the_registry_does_not_know_is_no_baseline():

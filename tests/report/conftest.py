@@ -171,7 +171,10 @@ def make_results() -> Callable[..., Results]:
                 "groups": {"movies": 77},
             },
             "encoders": encoders,
-            "panel_missing": ["untrained/convnext_tiny@channels=concat"],
+            "panel_missing": [
+                {"name": "untrained/convnext_tiny@channels=concat", "reason": "too slow here", "by_recipe": True},
+                {"name": "well-position", "reason": "the manifest has no column 'well'", "by_recipe": False},
+            ],
             "scores": scores,
             "units": units,
             "comparisons": comparisons,

@@ -76,7 +76,7 @@ def test_hostile_names_stay_text(tmp_path, make_results):
         verdicts=verdicts,
         skipped=[{"task": HOSTILE, "profiling": HOSTILE, "encoder": HOSTILE, "reason": HOSTILE}],
         quarantine=[{"site_id": HOSTILE, "reason": HOSTILE}],
-        panel_missing=[HOSTILE],
+        panel_missing=[{"name": HOSTILE, "reason": HOSTILE, "by_recipe": True}],
     ).save(tmp_path)
     write_report(tmp_path)
     page = Page(text_of(tmp_path))
@@ -84,6 +84,13 @@ def test_hostile_names_stay_text(tmp_path, make_results):
     assert not [handler for handler in page.handlers if handler[1] == "onerror"]
     assert '<script>alert("x")' not in text_of(tmp_path)
     assert "&lt;script&gt;alert" in text_of(tmp_path)
+
+
+def test_a_shrunk_panel_is_shown_with_its_reasons(study):
+    text = text_of(study)
+    assert "The panel was shrunk: the recipe left out 1 default baseline" in text
+    assert "Left out by the recipe: too slow here" in text
+    assert "Not to be had: the manifest has no column" in text
 
 
 def test_the_same_results_give_the_same_bytes(study, tmp_path):

@@ -4,15 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenolens.tasks.layout import describe_layout, position
+from phenolens.datasets import well_positions
+from phenolens.tasks.layout import describe_layout
 
 WELLS = [f"{letter}{number:02d}" for letter in "ABCDEFGH" for number in range(1, 13)]
 
 
 def test_positions():
-    found = position(pd.Series(["A01", "h12", "AA3", "P024"]))
-    assert found.to_numpy().tolist() == [[0, 0], [7, 11], [26, 2], [15, 23]]
-    assert position(pd.Series(["A01", "well 7"])) is None
+    found = well_positions(pd.Series(["A01", "h12", "AA3", "P024"]))
+    assert found.to_numpy().tolist() == [[0, 0, 0], [7, 11, 7], [26, 2, 0], [15, 23, 0]]
+    assert well_positions(pd.Series(["A01", "well 7"])) is None
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_positions():
     ],
 )
 def test_controls_in_a_column_or_on_the_rim_stand_apart_and_scattered_ones_do_not(is_control, apart):
-    places = position(pd.Series(WELLS))
+    places = well_positions(pd.Series(WELLS))[["row", "column"]]
     control = np.array([is_control(row, column) for row, column in places.to_numpy()])
     obs = pd.DataFrame({"well": WELLS})
     found = describe_layout(obs, ~control, control)

@@ -1,5 +1,6 @@
-"""What was imaged: the manifest schema, and phantoms whose truth is known."""
+"""What was imaged: the manifest schema, tables of cells, and phantoms whose truth is known."""
 
+from phenolens.datasets.cell_table import Cells, CellTable, read_cell_table
 from phenolens.datasets.manifest import (
     NEGATIVE_CONTROL,
     Manifest,
@@ -9,5 +10,18 @@ from phenolens.datasets.manifest import (
     read_manifest,
     treated,
 )
+from phenolens.datasets.positions import well_positions
 
-__all__ = ["NEGATIVE_CONTROL", "Manifest", "ManifestRow", "condition_names", "map_columns", "read_manifest", "treated"]
+__all__ = [
+    "NEGATIVE_CONTROL",
+    "CellTable",
+    "Cells",
+    "Manifest",
+    "ManifestRow",
+    "condition_names",
+    "map_columns",
+    "read_cell_table",
+    "read_manifest",
+    "treated",
+    "well_positions",
+]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from phenolens.datasets.cell_table import CellTable
 from phenolens.errors import ManifestError, did_you_mean
 
 IMAGE_COLUMN = "image"
@@ -91,12 +92,15 @@ class Manifest:
         The file it was read from.
     names
         Names for the channels of multi-channel files that hold none themselves.
+    cells
+        The cells of the sites, where a table of them was given.
     """
 
     table: pd.DataFrame
     root: Path
     source: Path
     names: tuple[str, ...] | None = None
+    cells: CellTable | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -113,6 +117,21 @@ class Manifest:
             return files[IMAGE_COLUMN]
         return {column.removeprefix(IMAGE_PREFIX): path for column, path in files.items()}
 
+    def mask(self, row: int) -> Path | None:
+        """Return the file of instance labels of one row; None if the manifest names no masks.
+
+        Raises
+        ------
+        ManifestError
+            If it does, but not for this row.
+        """
+        if "mask" not in self.table:
+            return None
+        name = self.table["mask"].iat[row]
+        if name is None or pd.isna(name):
+            raise ManifestError(f"{self.table.index[row]}: has no mask, though the manifest has a column of them")
+        return self.root / str(name)
+
     @property
     def controls(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Mask (n,) of the negative controls; all False where the manifest has no roles."""
@@ -125,21 +144,29 @@ class Manifest:
         """A hash of the rows and of the size and time of every image file, to tell whether work is stale."""
         digest = hashlib.sha256(self.table.to_csv().encode())
         digest.update(repr(self.names).encode())
-        for column in self.image_columns:
-            for name in self.table[column]:
+        if self.cells is not None:
+            stat = self.cells.source.stat()
+            digest.update(f"{self.cells.source.name}:{stat.st_size}:{stat.st_mtime_ns}".encode())
+            digest.update(repr((self.cells.type_names, self.cells.morphology_names)).encode())
+        for column in self._file_columns:
+            for name in self.table[column].dropna():
                 path = self.root / name
                 if path.exists():
                     stat = path.stat()
                     digest.update(f"{stat.st_size}:{stat.st_mtime_ns}".encode())
         return digest.hexdigest()[:16]
 
+    @property
+    def _file_columns(self) -> tuple[str, ...]:
+        return (*self.image_columns, "mask") if "mask" in self.table else self.image_columns
+
     def missing_files(self) -> list[str]:
         """Return one line for each image file that is not there, naming row and column."""
         return [
             f"row {row + _FIRST_DATA_LINE}, column '{column}': no file {self.root / name}"
-            for column in self.image_columns
+            for column in self._file_columns
             for row, name in enumerate(self.table[column])
-            if not (self.root / name).exists()
+            if name is not None and not (self.root / name).exists()
         ]
 
     def check_files(self) -> None:
@@ -155,6 +182,7 @@ def read_manifest(
     columns: Mapping[str, str] | None = None,
     values: Mapping[str, Mapping[str, str]] | None = None,
     names: Sequence[str] | None = None,
+    cells: CellTable | None = None,
 ) -> Manifest:
     """Read and validate a manifest.
 
@@ -169,11 +197,14 @@ def read_manifest(
         Manifest column -> {value in the file: value in the manifest}, applied after `columns`.
     names
         Names for the channels of multi-channel files that hold none themselves.
+    cells
+        The cells of the sites; the manifest then need not name images.
 
     Raises
     ------
     ManifestError
-        If the file cannot be read or a row breaks the schema; the message names row and column.
+        If the file cannot be read or a row breaks the schema, or the table of cells is of other sites; the message
+        names row and column.
     """
     path = Path(path)
     table = map_columns(_read_table(path), columns or {}, path)
@@ -181,8 +212,13 @@ def read_manifest(
         if column not in table:
             raise ManifestError(f"{path}: values are given for column '{column}', which it does not have")
         table[column] = table[column].replace(dict(mapping))
-    table = _validated(table, path)
-    return Manifest(table, path.parent, path, tuple(names) if names else None)
+    table = _validated(table, path, needs_images=cells is None)
+    if cells is not None and not any(site in cells.rows for site in table.index):
+        raise ManifestError(
+            f"{cells.source}: has cells of none of the sites of {path}: its first site is '{next(iter(cells.rows))}', "
+            f"the manifest's is '{table.index[0]}'"
+        )
+    return Manifest(table, path.parent, path, tuple(names) if names else None, cells)
 
 
 def condition_names(table: pd.DataFrame) -> "pd.Series[str]":
@@ -255,7 +291,7 @@ def _fill(template: str, row: Mapping[Any, object]) -> str:
     return re.sub(r"{([^{}]+)}", lambda match: str(row[match[1]]), template)
 
 
-def _validated(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _validated(table: pd.DataFrame, path: Path, *, needs_images: bool) -> pd.DataFrame:
     """Return the table with typed columns, indexed by site_id, or name the rows and columns at fault."""
     if table.empty:
         raise ManifestError(f"{path}: has no rows")
@@ -265,8 +301,8 @@ def _validated(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             f"{{site_id: {table.columns[0]}}}{did_you_mean('site_id', table.columns)}"
         )
     images = _image_columns(table.columns)
-    if not images:
-        raise ManifestError(f"{path}: has no column 'image' nor any 'image_<channel>'")
+    if not images and needs_images:
+        raise ManifestError(f"{path}: has no column 'image' nor any 'image_<channel>', and no table of cells is given")
     known = [column for column in table.columns if column in ManifestRow.model_fields]
     try:
         rows = _ROWS.validate_python(table[known].to_dict("records"))

@@ -16,14 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phenolens.datasets import Manifest
-from phenolens.embedding.loader import default_workers, load_batches
-from phenolens.encoders import Encoder, create_encoder
-from phenolens.encoders.base import hash_text
-from phenolens.encoders.oracle import oracle_vectors
+from phenolens.embedding.loader import Measured, default_workers, load_batches
+from phenolens.encoders import Encoder, Measurement, RowEncoder, create_encoder
 from phenolens.errors import EmbeddingError, ImageError
 from phenolens.images import Crop, read_site
 
 PROVENANCE = "phenolens"
+NOTE = "note"  # of the provenance: what a reader must know of the vectors
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,15 @@ class Embedded:
 def dataset_channels(manifest: Manifest, channels: Sequence[str] | None = None) -> tuple[str, ...]:
     """Return the channels of the first site that can be read, or those asked for if it has them.
 
+    A manifest without images has none.
+
     Raises
     ------
     ImageError
         If no site can be read, or a channel asked for is not there.
     """
+    if not manifest.image_columns:
+        return ()
     reason = ""
     for row in range(len(manifest)):
         try:
@@ -64,7 +67,7 @@ def dataset_channels(manifest: Manifest, channels: Sequence[str] | None = None) 
 
 def embed(
     manifest: Manifest,
-    encoders: Sequence[str | Encoder],
+    encoders: Sequence[str | Encoder | RowEncoder],
     *,
     channels: Sequence[str] | None = None,
     crop: Crop | None = None,
@@ -75,6 +78,9 @@ def embed(
     progress: bool = False,
 ) -> Embedded:
     """Embed every site with every encoder, reading each image once.
+
+    Networks run in this process, on the device; what has no weights runs in the processes that read images; what reads
+    the manifest alone runs once at the end.
 
     Parameters
     ----------
@@ -90,7 +96,8 @@ def embed(
     batch_size
         Crops per forward pass.
     workers
-        Processes that read images; half of the cores if None, 0 to read in this one.
+        Processes that read and measure images, 0 to do so in this one; if None, half of the cores beside networks, else
+        all.
     device
         ``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` takes a GPU if there is one.
     precision
@@ -113,17 +120,50 @@ def embed(
     channels = dataset_channels(manifest, channels)
     device = resolve_device(device)
     made = [
-        create_encoder(encoder, channels, device=device, precision=precision) if isinstance(encoder, str) else encoder
+        create_encoder(encoder, channels, manifest=manifest, device=device, precision=precision)
+        if isinstance(encoder, str)
+        else encoder
         for encoder in encoders
     ]
-    sums = {encoder.name: _Sums(len(manifest), encoder) for encoder in made}
+    seeing = [encoder for encoder in made if not isinstance(encoder, RowEncoder)]
+    sums = {encoder.name: _Sums(len(manifest), encoder) for encoder in seeing}
+    failures = _see(manifest, seeing, sums, channels, crop, batch_size, workers, progress) if seeing else {}
+    if len(failures) == len(manifest):
+        raise ImageError(f"{manifest.source}: no site gave an embedding; the first: {failures[0]}")
+    settings = embedding_settings(manifest, channels, crop, precision) | {"device": device}
+    read = np.array([row not in failures for row in range(len(manifest))])
+    return Embedded(
+        {
+            encoder.name: _read_rows(encoder, manifest, read, settings)
+            if isinstance(encoder, RowEncoder)
+            else sums[encoder.name].to_anndata(manifest, settings)
+            for encoder in made
+        },
+        {str(manifest.table.index[row]): reason for row, reason in sorted(failures.items())},
+    )
+
+
+def _see(
+    manifest: Manifest,
+    encoders: Sequence[Encoder],
+    sums: Mapping[str, "_Sums"],
+    channels: Sequence[str],
+    crop: Crop,
+    batch_size: int,
+    workers: int | None,
+    progress: bool,
+) -> dict[int, str]:
+    """Run the encoders over all images; return manifest row -> why it could not be read."""
+    networks = [encoder for encoder in encoders if not isinstance(encoder, Measurement)]
     failures: dict[int, str] = {}
     batches = load_batches(
         manifest,
         channels,
         crop,
         sites_per_batch=batch_size,
-        workers=default_workers() if workers is None else workers,
+        workers=default_workers(networks=bool(networks)) if workers is None else workers,
+        measurements=[encoder for encoder in encoders if isinstance(encoder, Measurement)],
+        wants_pixels=bool(networks),
     )
     with Progress(
         TextColumn("embedding"),
@@ -136,18 +176,24 @@ def embed(
         task = bar.add_task("", total=len(manifest))
         for batch in batches:
             failures.update(batch.failures)
+            for row, measured in batch.measured.items():
+                for name, result in measured.items():
+                    sums[name].add_measured(row, result)
             for rows, pixels in batch.stacks:
                 for part_rows, part in zip(torch.split(rows, batch_size), torch.split(pixels, batch_size), strict=True):
-                    for encoder in made:
+                    for encoder in networks:
                         sums[encoder.name].add(part_rows.numpy(), part, channels)
             bar.advance(task, batch.n_sites)
-    if len(failures) == len(manifest):
-        raise ImageError(f"{manifest.source}: no site gave an embedding; the first: {failures[0]}")
-    settings = embedding_settings(manifest, channels, crop, precision) | {"device": device}
-    return Embedded(
-        {name: result.to_anndata(manifest, settings) for name, result in sums.items()},
-        {str(manifest.table.index[row]): reason for row, reason in sorted(failures.items())},
-    )
+    return failures
+
+
+def _read_rows(
+    encoder: RowEncoder, manifest: Manifest, read: NDArray[np.bool_], settings: Mapping[str, Any]
+) -> AnnData:
+    """Return what an encoder makes of the rows of the manifest whose images could be read."""
+    start = time.perf_counter()
+    x = encoder.embed_rows()[read]
+    return _to_anndata(x, manifest, read, encoder, settings, time.perf_counter() - start, encoder.note)
 
 
 def embedding_settings(manifest: Manifest, channels: Sequence[str], crop: Crop, precision: str) -> dict[str, Any]:
@@ -158,24 +204,6 @@ def embedding_settings(manifest: Manifest, channels: Sequence[str], crop: Crop, 
         "crop": f"{crop.mode}:{crop.size}:{crop.count}:{crop.seed}",
         "precision": precision,
     }
-
-
-def embed_oracle(manifest: Manifest, name: str) -> AnnData:
-    """Return embeddings of a phantom's sites by an oracle, which reads their truth instead of their images.
-
-    Parameters
-    ----------
-    manifest, name
-        As in `oracle_vectors`.
-
-    Raises
-    ------
-    EncoderError
-        If there is no such oracle, or the manifest is not that of a phantom.
-    """
-    vectors = AnnData(oracle_vectors(manifest, name), obs=storable(manifest.table))
-    vectors.uns[PROVENANCE] = {"encoder": name, "weights_hash": hash_text(name)}
-    return vectors
 
 
 def resolve_device(device: str) -> str:
@@ -205,6 +233,7 @@ class _Sums:
     seconds: float = 0.0
     total: NDArray[np.float64] = field(init=False)
     count: NDArray[np.int64] = field(init=False)
+    nuclei: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.total = np.zeros((self.n_sites, self.encoder.dim))
@@ -218,23 +247,50 @@ class _Sums:
         np.add.at(self.total, rows, vectors)
         np.add.at(self.count, rows, 1)
 
+    def add_measured(self, row: int, measured: Measured) -> None:
+        """Add what a measurement said of a site."""
+        self.seconds += measured.seconds
+        self.total[row] += measured.vectors.sum(axis=0)
+        self.count[row] += len(measured.vectors)
+        if measured.nuclei is not None:
+            self.nuclei[row] = measured.nuclei
+
     def to_anndata(self, manifest: Manifest, settings: Mapping[str, Any]) -> AnnData:
         """Return the mean vector of each site that was read."""
         read = self.count > 0
         x = (self.total[read] / self.count[read, None]).astype(np.float32)
-        provenance = {
-            **settings,
-            "encoder": self.encoder.name,
-            "weights_hash": self.encoder.weights_hash,
-            "sites_per_second": round(float(read.sum()) / max(self.seconds, 1e-9), 2),
-            "versions": {package: version(package) for package in ("phenolens", "torch", "timm")},
+        found, whole = np.array(list(self.nuclei.values()), dtype=int).reshape(-1, 2).T
+        few = {
+            "show no nuclei": found == 0,
+            "show a single nucleus": found == 1,
+            "show only nuclei that the border cuts": (found > 0) & (whole == 0),
         }
-        return AnnData(
-            x,
-            obs=storable(manifest.table[read]),
-            var=pd.DataFrame(index=list(self.encoder.feature_names)),
-            uns={PROVENANCE: provenance},
-        )
+        note = "; ".join(f"{such.sum()} of {len(found)} sites {what}" for what, such in few.items() if such.any())
+        return _to_anndata(x, manifest, read, self.encoder, settings, self.seconds, note)
+
+
+def _to_anndata(
+    x: NDArray[np.float32],
+    manifest: Manifest,
+    read: NDArray[np.bool_],
+    encoder: Encoder | RowEncoder,
+    settings: Mapping[str, Any],
+    seconds: float,
+    note: str,
+) -> AnnData:
+    provenance = {
+        **settings,
+        "encoder": encoder.name,
+        "weights_hash": encoder.weights_hash,
+        "sites_per_second": round(float(read.sum()) / max(seconds, 1e-9), 2),
+        "versions": {package: version(package) for package in ("phenolens", "torch", "timm")},
+    }
+    return AnnData(
+        x,
+        obs=storable(manifest.table[read]),
+        var=pd.DataFrame(index=list(encoder.feature_names)),
+        uns={PROVENANCE: provenance | ({NOTE: note} if note else {})},
+    )
 
 
 def storable(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 from phenolens.datasets import Manifest
 from phenolens.embedding.embed import Embedded, dataset_channels, embed, embedding_settings, resolve_device
 from phenolens.embedding.store import is_current, read_embeddings, write_embeddings
-from phenolens.encoders import EncoderName, create_encoder
+from phenolens.encoders import EncoderName, RowEncoder, create_encoder
 from phenolens.errors import EmbeddingError
 from phenolens.images import Crop
 
@@ -55,7 +55,7 @@ def embed_to_folder(
     channels = dataset_channels(manifest, channels)
     device = resolve_device(device)
     settings = embedding_settings(manifest, channels, crop, precision)
-    made = [create_encoder(name, channels, device=device, precision=precision) for name in encoders]
+    made = [create_encoder(name, channels, manifest=manifest, device=device, precision=precision) for name in encoders]
     paths = {encoder.name: folder / f"{EncoderName.parse(encoder.name).slug}.h5ad" for encoder in made}
     listing = folder / "quarantine.csv"
     wanted = [
@@ -79,12 +79,15 @@ def embed_to_folder(
             precision=precision,
             progress=progress,
         )
-        for name, vectors in new.embeddings.items():
-            write_embeddings(vectors, paths[name])
         quarantine = new.quarantine
+        # Where only the manifest was read, what an earlier run could not read of its images still stands.
+        if listing.is_file() and all(isinstance(encoder, RowEncoder) for encoder in wanted) and len(wanted) < len(made):
+            quarantine = _read_listing(listing)
+        for name, vectors in new.embeddings.items():
+            write_embeddings(vectors[~vectors.obs_names.isin(quarantine)], paths[name])
         pd.DataFrame(quarantine.items(), columns=["site_id", "reason"]).to_csv(listing, index=False)
     else:
-        quarantine = pd.read_csv(listing, dtype=str).set_index("site_id")["reason"].to_dict()
+        quarantine = _read_listing(listing)
     if len(quarantine) > max_failed * len(manifest):
         raise EmbeddingError(
             f"{len(quarantine)} of {len(manifest)} sites could not be read, more than the {max_failed:.1%} "
@@ -92,3 +95,9 @@ def embed_to_folder(
             "or raise max_failed to go on without them"
         )
     return Embedded({name: read_embeddings(path) for name, path in paths.items()}, quarantine)
+
+
+def _read_listing(listing: Path) -> dict[str, str]:
+    """Return site_id -> why it could not be read, as an earlier run left it."""
+    table = pd.read_csv(listing, dtype=str)
+    return dict(zip(table["site_id"], table["reason"], strict=True))

@@ -1,19 +1,42 @@
-"""Images read, checked and cropped by worker processes, in batches that do not depend on their number."""
+"""Images read, checked, cropped and measured by worker processes, in batches that do not depend on their number."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from phenolens.cores import available_cores
 from phenolens.datasets import Manifest
-from phenolens.errors import ImageError
-from phenolens.images import Crop, crops, read_site
+from phenolens.encoders import Measurement, NucleiMeasurement
+from phenolens.encoders.base import Segmentation
+from phenolens.errors import PhenolensError
+from phenolens.images import Crop, Site, corners, cut, on_border, read_mask, read_site
 
 _MOST_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a measurement says of one site.
+
+    Attributes
+    ----------
+    vectors
+        (T, D), one row per crop.
+    nuclei
+        How many nuclei it measured in them, and how many of these the border does not cut; None if it looks for none.
+    seconds
+        How long it took, the search for nuclei included where no other measurement shared it.
+    """
+
+    vectors: NDArray[np.float32]
+    nuclei: tuple[int, int] | None
+    seconds: float
 
 
 @dataclass
@@ -23,7 +46,9 @@ class Batch:
     Attributes
     ----------
     stacks
-        Pairs of rows (T,), the manifest row of each crop, and pixels (T, C, h, w).
+        Pairs of rows (T,), the manifest row of each crop, and pixels (T, C, h, w); none if nobody asked for pixels.
+    measured
+        Manifest row -> encoder name -> what it says of the site.
     failures
         Manifest row -> why it could not be read.
     n_sites
@@ -31,26 +56,71 @@ class Batch:
     """
 
     stacks: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    measured: dict[int, dict[str, Measured]] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     n_sites: int = 0
 
 
-class _SiteCrops(Dataset[Any]):
-    """The crops of each site, or the reason why there are none."""
+class _Sites(Dataset[Any]):
+    """The crops of each site and their measurements, or the reason why there are none."""
 
-    def __init__(self, manifest: Manifest, channels: Sequence[str], crop: Crop) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        channels: Sequence[str],
+        crop: Crop,
+        measurements: Sequence[Measurement],
+        wants_pixels: bool,
+    ) -> None:
         self.manifest = manifest
         self.channels = tuple(channels)
         self.crop = crop
+        self.measurements = measurements
+        self.wants_pixels = wants_pixels
 
     def __getitem__(self, row: int) -> tuple[int, Any]:
         try:
             site = read_site(
                 self.manifest.images(row), self.manifest.names, site_id=str(self.manifest.table.index[row])
-            )
-            return row, crops(site.select(self.channels), self.crop)
-        except ImageError as error:
+            ).select(self.channels)
+            at = corners(site, self.crop)
+            pixels = cut(site.pixels, at, self.crop)
+            return row, (pixels if self.wants_pixels else None, self._measure(row, site, at, pixels))
+        except PhenolensError as error:
             return row, str(error)
+
+    def _measure(self, row: int, site: Site, at: NDArray[np.intp], pixels: NDArray[Any]) -> dict[str, Measured]:
+        """Return what each measurement says of the crops; nuclei are looked for once, however many ask for them."""
+        found: dict[Segmentation | None, tuple[NDArray[np.int32], tuple[int, int]]] = {}
+        mask = None
+        if any(isinstance(each, NucleiMeasurement) for each in self.measurements):
+            mask = self.manifest.mask(row)
+        if mask is not None:
+            height, width = site.pixels.shape[1:]
+            labels = cut(read_mask(mask, (height, width)), at, self.crop)
+            found[None] = labels, _count(labels)
+        result = {}
+        for each in self.measurements:
+            start = time.perf_counter()
+            if not isinstance(each, NucleiMeasurement):
+                vectors = each.embed(pixels, self.channels)
+                result[each.name] = Measured(vectors, None, time.perf_counter() - start)
+                continue
+            source = None if mask is not None else each.segmentation
+            if source is not None and source not in found:
+                labels = source.find(pixels, self.channels)
+                found[source] = labels, _count(labels)
+            nuclei, counts = found[source]
+            vectors = each.embed(pixels, self.channels, nuclei)
+            result[each.name] = Measured(vectors, counts, time.perf_counter() - start)
+        return result
+
+
+def _count(crops: NDArray[np.int32]) -> tuple[int, int]:
+    """Return how many objects crops (T, H, W) of labels show, and how many of these the border does not cut."""
+    every = [np.unique(labels[labels > 0]) for labels in crops]
+    whole = [np.setdiff1d(own, on_border(labels)) for own, labels in zip(every, crops, strict=True)]
+    return sum(map(len, every)), sum(map(len, whole))
 
 
 def _collate(items: list[tuple[int, Any]]) -> Batch:
@@ -60,8 +130,10 @@ def _collate(items: list[tuple[int, Any]]) -> Batch:
     for row, result in items:
         if isinstance(result, str):
             batch.failures[row] = result
-        else:
-            alike.setdefault((result.dtype.str, *result.shape[1:]), []).append((row, result))
+            continue
+        pixels, batch.measured[row] = result
+        if pixels is not None:
+            alike.setdefault((pixels.dtype.str, *pixels.shape[1:]), []).append((row, pixels))
     for group in alike.values():
         rows = np.repeat([row for row, _ in group], [len(result) for _, result in group])
         pixels = np.concatenate([result for _, result in group])
@@ -69,15 +141,22 @@ def _collate(items: list[tuple[int, Any]]) -> Batch:
     return batch
 
 
-def default_workers() -> int:
-    """Return half of the cores that this process may use: the other half runs the encoders."""
-    return max(1, min(_MOST_WORKERS, available_cores() // 2))
+def default_workers(*, networks: bool = True) -> int:
+    """Return how many processes read and measure images: all cores, or half where the other half runs networks."""
+    return max(1, min(_MOST_WORKERS, available_cores() // 2)) if networks else available_cores()
 
 
 def load_batches(
-    manifest: Manifest, channels: Sequence[str], crop: Crop, *, sites_per_batch: int, workers: int
+    manifest: Manifest,
+    channels: Sequence[str],
+    crop: Crop,
+    *,
+    sites_per_batch: int,
+    workers: int,
+    measurements: Sequence[Measurement] = (),
+    wants_pixels: bool = True,
 ) -> Iterator[Batch]:
-    """Yield the crops of all sites, in the order of the manifest.
+    """Yield the crops of all sites, in the order of the manifest, and what measurements say of them.
 
     Parameters
     ----------
@@ -91,9 +170,13 @@ def load_batches(
         How many sites a batch holds.
     workers
         Worker processes; 0 reads in this process.
+    measurements
+        Encoders without weights, which run where images are read.
+    wants_pixels
+        Whether the crops themselves are wanted.
     """
     yield from DataLoader(
-        _SiteCrops(manifest, channels, crop),
+        _Sites(manifest, channels, crop, measurements, wants_pixels),
         sampler=range(len(manifest)),
         batch_size=sites_per_batch,
         collate_fn=_collate,

@@ -17,7 +17,7 @@ from pandas.api.types import is_numeric_dtype
 from scipy.sparse import issparse
 
 from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns
-from phenolens.embedding.embed import PROVENANCE, storable
+from phenolens.embedding.embed import NOTE, PROVENANCE, storable
 from phenolens.errors import EmbeddingError, PhenolensWarning, did_you_mean
 
 Missing = Literal["refuse", "rows", "features", "median"]
@@ -180,7 +180,7 @@ def _without_gaps(embeddings: AnnData, missing: Missing, path: Path) -> AnnData:
         kept, done = embeddings[:, ~features].copy(), "features left out"
     if 0 in kept.shape:
         raise EmbeddingError(f"{path}: {found}; nothing is left without them")
-    kept.uns.setdefault(PROVENANCE, {})["missing"] = f"{found}: {done}"
+    kept.uns.setdefault(PROVENANCE, {})[NOTE] = f"{found}: {done}"
     warnings.warn(f"{path}: {found}: {done}", PhenolensWarning, stacklevel=3)
     return kept
 

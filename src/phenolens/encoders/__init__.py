@@ -1,23 +1,34 @@
 """Images to vectors: the encoder contract, the registry, the baselines and the adapters."""
 
-from phenolens.encoders.base import Encoder
+from phenolens.encoders.base import Encoder, Measurement, NucleiMeasurement, RowEncoder
+from phenolens.encoders.panel import Kind, default_panel, kind_of
 from phenolens.encoders.registry import (
     EncoderEntry,
     EncoderName,
+    Form,
     create_encoder,
-    default_baselines,
     find_encoder,
+    form_of,
     is_baseline,
     list_encoders,
+    twin_of,
 )
 
 __all__ = [
     "Encoder",
     "EncoderEntry",
     "EncoderName",
+    "Form",
+    "Kind",
+    "Measurement",
+    "NucleiMeasurement",
+    "RowEncoder",
     "create_encoder",
-    "default_baselines",
+    "default_panel",
     "find_encoder",
+    "form_of",
     "is_baseline",
+    "kind_of",
     "list_encoders",
+    "twin_of",
 ]

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from phenolens.encoders.base import Pixels, take_channels
 from phenolens.errors import EncoderError, did_you_mean
 from phenolens.images import RGB, scale_to_unit, self_standardise, standardise
+from phenolens.nets import CHANNEL_VITS, ChannelViT, Initialisation, RandomConvolutions, initialise
 
 Precision = Literal["fp32", "bf16"]
 Mixing = Literal["joint", "concat"]
@@ -108,45 +109,61 @@ def untrained(
     channels: Sequence[str],
     *,
     mixing: Mixing = "joint",
+    init: Initialisation = "own",
     seed: int = 0,
     device: str = "cpu",
     precision: Precision = "fp32",
 ) -> NetworkEncoder:
-    """Return a network as its architecture initialises it, from a seed.
+    """Return a network with weights drawn from a seed.
 
     Parameters
     ----------
     architecture
         A timm architecture; `vit_small_patch16` is short for `vit_small_patch16_224`. Vision transformers
-        are built for 256-pixel images.
+        are built for 256-pixel images. Or a channel-agnostic one of `CHANNEL_VITS`, which reads each channel's patches
+        as tokens of their own.
+    init
+        As in `initialise`.
 
     Raises
     ------
     EncoderError
-        If timm has no such architecture.
+        If there is no such architecture.
     """
-    architecture = _known_architecture(architecture)
-    config = timm.get_pretrained_cfg(architecture)
-    fixed = config is not None and config.fixed_input_size
-    size: dict[str, Any] = {"img_size": _UNTRAINED_SIZE} if fixed else {}
+    size = None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = timm.create_model(
-            architecture, pretrained=False, num_classes=0, in_chans=_in_channels(mixing, channels), **size
-        )
-    for module in model.modules():
-        # timm zeroes the last norm of each residual branch, which would remove the branch for good here.
-        if isinstance(module, nn.BatchNorm2d) and not module.weight.any():
-            nn.init.ones_(module.weight)
-    return NetworkEncoder(
-        name,
-        model,
-        channels,
-        mixing=mixing,
-        input_size=_UNTRAINED_SIZE if fixed else None,
-        device=device,
-        precision=precision,
-    )
+        if architecture in CHANNEL_VITS:
+            if mixing == "concat":
+                raise EncoderError(f"'{name}': a channel-agnostic network reads all channels at once; leave out mixing")
+            model: nn.Module = ChannelViT(*CHANNEL_VITS[architecture])
+            size = _UNTRAINED_SIZE
+        else:
+            architecture = _known_architecture(architecture)
+            config = timm.get_pretrained_cfg(architecture)
+            size = _UNTRAINED_SIZE if config is not None and config.fixed_input_size else None
+            sized: dict[str, Any] = {} if size is None else {"img_size": size}
+            model = timm.create_model(
+                architecture, pretrained=False, num_classes=0, in_chans=_in_channels(mixing, channels), **sized
+            )
+        initialise(model, init)
+    return NetworkEncoder(name, model, channels, mixing=mixing, input_size=size, device=device, precision=precision)
+
+
+def random_convolutions(
+    name: str,
+    channels: Sequence[str],
+    *,
+    mixing: Mixing = "concat",
+    seed: int = 0,
+    device: str = "cpu",
+    precision: Precision = "fp32",
+) -> NetworkEncoder:
+    """Return a bank of random kernels; see `RandomConvolutions`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = RandomConvolutions(_in_channels(mixing, channels))
+    return NetworkEncoder(name, model, channels, mixing=mixing, input_size=None, device=device, precision=precision)
 
 
 def pretrained(
@@ -178,8 +195,7 @@ def pretrained(
         If there is no such model, or its weights cannot be had or do not fit.
     """
     architecture = _known_architecture(architecture)
-    is_rgb = tuple(channels) == RGB
-    mixing = mixing or ("joint" if is_rgb else "concat")
+    mixing = _mixing_of_trained(mixing, channels)
     state = None if weights is None else _read_weights(Path(weights))
     try:
         model = timm.create_model(
@@ -202,8 +218,57 @@ def pretrained(
             f"{weights}: holds no weights of timm's {architecture}: {len(lacking)} of "
             f"{len(model.state_dict())} tensors are not in it, e.g. '{min(lacking)}'"
         )
+    return _as_trained(name, model, channels, mixing, device, precision)
+
+
+def twin(
+    name: str,
+    architecture: str,
+    channels: Sequence[str],
+    *,
+    mixing: Mixing | None = None,
+    init: Initialisation = "own",
+    seed: int = 0,
+    device: str = "cpu",
+    precision: Precision = "fp32",
+) -> NetworkEncoder:
+    """Return the random twin of a trained timm network: the same architecture and input path, weights from a seed.
+
+    Parameters
+    ----------
+    architecture, mixing
+        As in `pretrained`.
+    init
+        As in `initialise`.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such model.
+    """
+    mixing = _mixing_of_trained(mixing, channels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = timm.create_model(
+            _known_architecture(architecture),
+            pretrained=False,
+            num_classes=0,
+            in_chans=_in_channels(mixing, channels),
+        )
+        initialise(model, init)
+    return _as_trained(name, model, channels, mixing, device, precision)
+
+
+def _mixing_of_trained(mixing: Mixing | None, channels: Sequence[str]) -> Mixing:
+    return mixing or ("joint" if tuple(channels) == RGB else "concat")
+
+
+def _as_trained(
+    name: str, model: nn.Module, channels: Sequence[str], mixing: Mixing, device: str, precision: Precision
+) -> NetworkEncoder:
+    """Return an encoder with the input size of a trained model and, where it reads colours jointly, its statistics."""
     config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
-    jointly_rgb = is_rgb and mixing == "joint"
+    jointly_rgb = tuple(channels) == RGB and mixing == "joint"
     return NetworkEncoder(
         name,
         model,
@@ -234,7 +299,8 @@ def _known_architecture(architecture: str) -> str:
     for candidate in (architecture, f"{architecture}_224"):
         if timm.is_model(candidate):
             return candidate
-    raise EncoderError(f"timm has no model '{architecture}'{did_you_mean(architecture, timm.list_models())}")
+    known = [*CHANNEL_VITS, *timm.list_models()]
+    raise EncoderError(f"timm has no model '{architecture}'{did_you_mean(architecture, known)}")
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -6,25 +6,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from phenolens.encoders.base import Pixels, hash_text, take_channels
+from phenolens.encoders.base import Measurement, Pixels, hash_text, take_channels
 
 _QUANTILES = (1, 5, 25, 50, 75, 95, 99)
 _STATISTICS = ("mean", "sd", "skewness", "kurtosis", *(f"p{q}" for q in _QUANTILES))
 
 
-class PixelStatistics:
+class PixelStatistics(Measurement):
     """Mean, standard deviation, skewness, excess kurtosis and quantiles of each channel's intensities.
 
     It sees no shape, no texture and no position: shuffling the pixels of a channel changes nothing.
     """
 
-    input_size = None
-
     def __init__(self, name: str, channels: Sequence[str]) -> None:
         self.name = name
         self.channels = tuple(channels)
         self.feature_names = tuple(f"{channel}_{s}" for channel in channels for s in _STATISTICS)
-        self.dim = len(self.feature_names)
         self.weights_hash = hash_text("pixel-statistics", self.feature_names)
 
     def embed(self, pixels: Pixels, channels: Sequence[str]) -> NDArray[np.float32]:

@@ -2,20 +2,23 @@
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from phenolens.encoders.base import Encoder
+from phenolens.datasets import Manifest
+from phenolens.encoders.base import Encoder, RowEncoder
 from phenolens.errors import EncoderError, did_you_mean
 
 ENTRY_POINT_GROUP = "phenolens.encoders"
 
-_RUNTIME = ("device", "precision")  # said once for a run, never as an option of one encoder
+_GIVEN = ("device", "precision", "manifest")  # said once for a run, never as an option of one encoder
+
+Form = Literal["vectors", "measurements", "quantities"]
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,23 @@ class EncoderEntry:
         options as keywords.
     baseline
         Whether models are held against it.
-    network
-        Whether it takes a device and a precision.
     seeded
         Whether it takes a seed, so that one of them is a single draw from a family.
+    twin
+        The prefix under which its random twin is found: the same architecture and input path without what was learned;
+        empty if it has none.
+    form
+        What its numbers are. ``vectors``: directions in one space, as networks give them. ``measurements``: numbers in
+        unlike units, which are standardised before anything is made of them. ``quantities``: so few of these that a
+        cosine would see but their signs, so that they are spread as well (`phenolens.profiling.spread`).
     """
 
     summary: str
     factory: str
     baseline: bool = False
-    network: bool = False
     seeded: bool = False
+    twin: str = ""
+    form: Form = "vectors"
 
 
 # A name that ends in a slash is a prefix: the rest of the encoder's name is the architecture.
@@ -50,25 +59,79 @@ _BUILT_IN = {
         "intensity moments and quantiles of each channel",
         "phenolens.encoders.pixel_statistics:PixelStatistics",
         baseline=True,
+        form="measurements",
+    ),
+    "power-spectrum": EncoderEntry(
+        "power of each channel in rings of spatial frequency",
+        "phenolens.encoders.power_spectrum:PowerSpectrum",
+        baseline=True,
+        form="measurements",
+    ),
+    "metadata": EncoderEntry(
+        "which batch, plate, slide and patient; @columns=a+b for others",
+        "phenolens.encoders.rows:Metadata",
+        baseline=True,
+    ),
+    "well-position": EncoderEntry(
+        "row, column and distance to the edge of the plate",
+        "phenolens.encoders.rows:WellPosition",
+        baseline=True,
+        form="quantities",
+    ),
+    "file-size": EncoderEntry(
+        "size and bit depth of the image files",
+        "phenolens.encoders.rows:FileSize",
+        baseline=True,
+        form="quantities",
     ),
     "cell-count": EncoderEntry(
-        "number of nuclei and the area they cover", "phenolens.encoders.cell_count:CellCount", baseline=True
+        "number of nuclei", "phenolens.encoders.density:CellCount", baseline=True, form="quantities"
+    ),
+    "area-fraction": EncoderEntry(
+        "share of the image that nuclei cover",
+        "phenolens.encoders.density:AreaFraction",
+        baseline=True,
+        form="quantities",
+    ),
+    "classical-features": EncoderEntry(
+        "CellProfiler's measurements of nuclei and cells, by cp_measure",
+        "phenolens.encoders.classical:ClassicalFeatures",
+        baseline=True,
+        form="measurements",
+    ),
+    "cell-graph/": EncoderEntry(
+        "how cells lie to each other, in nested steps: density, positions, morphology, composition, neighbourhoods",
+        "phenolens.encoders.cell_graph:cell_graph",
+        baseline=True,
+        form="measurements",
+    ),
+    "random-convolutions": EncoderEntry(
+        "a bank of random kernels of many scales; @mixing=joint|concat,seed=N",
+        "phenolens.encoders.network:random_convolutions",
+        baseline=True,
+        seeded=True,
     ),
     "untrained/": EncoderEntry(
-        "any timm architecture as initialised, e.g. vit_small_patch16, resnet18; @mixing=joint|concat,seed=N",
+        "any timm architecture, or channel_vit_small_patch16, untrained; "
+        "@mixing=joint|concat,init=own|orthogonal|scaled,seed=N",
         "phenolens.encoders.network:untrained",
         baseline=True,
-        network=True,
         seeded=True,
     ),
     "oracle/": EncoderEntry(
         "true factors of a phantom, to test the benchmark, e.g. oracle/density+texture@noise=0.3",
-        "phenolens.encoders.oracle:refuse",
+        "phenolens.encoders.oracle:Oracle",
     ),
     "timm/": EncoderEntry(
         "any trained timm model; @weights=FILE.safetensors for a local file, @mixing=joint|concat",
         "phenolens.encoders.network:pretrained",
-        network=True,
+        twin="twin/timm/",
+    ),
+    "twin/timm/": EncoderEntry(
+        "the random twin of a trained timm model: same architecture and input path, weights from a seed",
+        "phenolens.encoders.network:twin",
+        baseline=True,
+        seeded=True,
     ),
 }
 
@@ -141,6 +204,24 @@ def find_encoder(base: str) -> tuple[str, EncoderEntry]:
     raise EncoderError(f"no encoder '{base}'{did_you_mean(base, known)}")
 
 
+def twin_of(name: str) -> str | None:
+    """Return the name of an encoder's random twin, without a seed; None if it has none."""
+    parsed = EncoderName.parse(name)
+    key, entry = find_encoder(parsed.base)
+    if not entry.twin:
+        return None
+    options = tuple(option for option in parsed.options if option[0] != "weights")
+    return str(EncoderName(entry.twin + parsed.base.removeprefix(key), options))
+
+
+def form_of(name: str) -> Form:
+    """Return what an encoder's numbers are; vectors, where the registry does not know the name."""
+    try:
+        return find_encoder(EncoderName.parse(name).base)[1].form
+    except EncoderError:
+        return "vectors"
+
+
 def is_baseline(name: str) -> bool:
     """Whether a name is that of a baseline; names that the registry does not know are not."""
     try:
@@ -149,22 +230,31 @@ def is_baseline(name: str) -> bool:
         return False
 
 
-def create_encoder(name: str, channels: Sequence[str], *, device: str = "cpu", precision: str = "fp32") -> Encoder:
-    """Make an encoder for images of the given channels.
+def create_encoder(
+    name: str,
+    channels: Sequence[str],
+    *,
+    manifest: Manifest | None = None,
+    device: str = "cpu",
+    precision: str = "fp32",
+) -> Encoder | RowEncoder:
+    """Make an encoder for the images and the manifest of a data set.
 
     Parameters
     ----------
     name
         ``base@option=value,...``, e.g. ``untrained/resnet18@mixing=concat,seed=1``.
     channels
-        The channels of the images.
+        The channels of the images; none if there are no images.
+    manifest
+        The sites, for encoders that read what it says of them.
     device, precision
         Where networks run, and whether in fp32 or bf16.
 
     Raises
     ------
     EncoderError
-        If the name or an option is unknown, or the encoder cannot take these channels.
+        If the name or an option is unknown, or the encoder cannot be had for these data.
 
     Examples
     --------
@@ -176,17 +266,23 @@ def create_encoder(name: str, channels: Sequence[str], *, device: str = "cpu", p
     module, _, attribute = entry.factory.partition(":")
     factory: Any = getattr(import_module(module), attribute)
     architecture = [parsed.base.removeprefix(key)] if key.endswith("/") else []
-    runtime = dict(zip(_RUNTIME, (device, precision), strict=True)) if entry.network else {}
-    options = _typed_options(factory, parsed)
-    return cast("Encoder", factory(name, *architecture, tuple(channels), **options, **runtime))
+    keywords = inspect.signature(factory, eval_str=True).parameters
+    given = {key: value for key, value in zip(_GIVEN, (device, precision, manifest), strict=True) if key in keywords}
+    if "manifest" in keywords:
+        if manifest is None and keywords["manifest"].default is inspect.Parameter.empty:
+            raise EncoderError(f"'{name}' reads what a manifest says of sites, not their images; give the manifest")
+    elif not channels:
+        raise EncoderError(f"'{name}' reads images, and there are none")
+    options = _typed_options(keywords, parsed)
+    return cast("Encoder | RowEncoder", factory(name, *architecture, tuple(channels), **options, **given))
 
 
-def _typed_options(factory: Any, name: EncoderName) -> dict[str, Any]:
+def _typed_options(parameters: Mapping[str, inspect.Parameter], name: EncoderName) -> dict[str, Any]:
     """Return the options of a name as the types that the factory's keywords declare."""
     keywords = {
         key: parameter.annotation
-        for key, parameter in inspect.signature(factory, eval_str=True).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and key not in _RUNTIME
+        for key, parameter in parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and key not in _GIVEN
     }
     options = {}
     for key, text in name.options:
@@ -197,17 +293,3 @@ def _typed_options(factory: Any, name: EncoderName) -> dict[str, Any]:
         except ValidationError as error:
             raise EncoderError(f"'{name}': option '{key}': {error.errors()[0]['msg'].lower()}") from error
     return options
-
-
-def default_baselines(n_channels: int) -> list[str]:
-    """Return the baselines that every claim is held against, without their seeds.
-
-    With a single channel, mixing the channels and keeping them apart are the same, and stand once.
-    """
-    mixings = ["joint", "concat"] if n_channels > 1 else ["joint"]
-    networks = ("vit_small_patch16", "resnet18")
-    return [
-        "pixel-statistics",
-        "cell-count",
-        *(f"untrained/{network}@mixing={mixing}" for network in networks for mixing in mixings),
-    ]

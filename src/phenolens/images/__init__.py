@@ -1,22 +1,33 @@
-"""Pixels: read one site as a named-channel array, normalise, crop, segment."""
+"""Pixels: read one site as a named-channel array, normalise, crop, separate stains, segment."""
 
+from phenolens.images.bit_depth import bit_depth
 from phenolens.images.channels import RGB, nuclear_channel
-from phenolens.images.crop import Crop, crops
+from phenolens.images.crop import Crop, corners, crops, cut
+from phenolens.images.mask import on_border, read_mask
 from phenolens.images.normalise import scale_to_unit, self_standardise, standardise
 from phenolens.images.read import read_image, read_site
-from phenolens.images.segment import segment_nuclei
+from phenolens.images.segment import segment_cells, segment_nuclei
 from phenolens.images.site import Site
+from phenolens.images.stain import STAINS, separate_stains
 
 __all__ = [
     "RGB",
+    "STAINS",
     "Crop",
     "Site",
+    "bit_depth",
+    "corners",
     "crops",
+    "cut",
     "nuclear_channel",
+    "on_border",
     "read_image",
+    "read_mask",
     "read_site",
     "scale_to_unit",
+    "segment_cells",
     "segment_nuclei",
     "self_standardise",
+    "separate_stains",
     "standardise",
 ]

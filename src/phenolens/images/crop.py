@@ -66,6 +66,27 @@ def crops(site: Site, crop: Crop) -> NDArray[Any]:
 
     Parameters
     ----------
+    site, crop
+        As in `corners`.
+
+    Returns
+    -------
+    NDArray
+        Array of shape (T, C, h, w) in the dtype of the site; a copy, except that "whole" is a view.
+
+    Raises
+    ------
+    ImageError
+        If the site is smaller than the patch.
+    """
+    return cut(site.pixels, corners(site, crop), crop)
+
+
+def corners(site: Site, crop: Crop) -> NDArray[np.intp]:
+    """Return the top left corners of the patches that `crop` asks for.
+
+    Parameters
+    ----------
     site
         The site.
     crop
@@ -74,8 +95,8 @@ def crops(site: Site, crop: Crop) -> NDArray[Any]:
     Returns
     -------
     NDArray
-        Array of shape (T, C, h, w) in the dtype of the site; a copy, except that "whole" is a view. The
-        places of random patches depend on the seed and the site's identifier alone.
+        Array of shape (T, 2), row and column. The places of random patches depend on the seed and the site's
+        identifier alone.
 
     Raises
     ------
@@ -83,7 +104,7 @@ def crops(site: Site, crop: Crop) -> NDArray[Any]:
         If the site is smaller than the patch.
     """
     if crop.size is None:
-        return site.pixels[np.newaxis]
+        return np.zeros((1, 2), np.intp)
     height, width = site.pixels.shape[1:]
     size = crop.size
     if size > height or size > width:
@@ -92,12 +113,32 @@ def crops(site: Site, crop: Crop) -> NDArray[Any]:
             "use a smaller size"
         )
     if crop.mode == "centre":
-        origins = np.array([[(height - size) // 2, (width - size) // 2]])
-    elif crop.mode == "tiles":
-        origins = tile_origins(height, width, size)
-    else:
-        origins = _random_origins(site.site_id, height, width, crop)
-    return np.stack([site.pixels[:, y : y + size, x : x + size] for y, x in origins])
+        return np.array([[(height - size) // 2, (width - size) // 2]], np.intp)
+    if crop.mode == "tiles":
+        return tile_origins(height, width, size)
+    return _random_origins(site.site_id, height, width, crop)
+
+
+def cut(pixels: NDArray[Any], corners: NDArray[np.intp], crop: Crop) -> NDArray[Any]:
+    """Cut patches from an array whose last two axes are those of the image: its pixels, or a mask.
+
+    Parameters
+    ----------
+    pixels
+        Array of shape (..., H, W).
+    corners
+        What `corners` said of the site.
+    crop
+        What was asked of it.
+
+    Returns
+    -------
+    NDArray
+        Array of shape (T, ..., h, w); a copy, except that "whole" is a view.
+    """
+    if crop.size is None:
+        return pixels[np.newaxis]
+    return np.stack([pixels[..., y : y + crop.size, x : x + crop.size] for y, x in corners])
 
 
 def tile_origins(height: int, width: int, size: int) -> NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""Find nuclei in a fluorescence image by classical means, without weights."""
+"""Find nuclei and cells by classical means, without weights."""
 
 import math
 from typing import Any
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
-from skimage.segmentation import relabel_sequential, watershed
+from skimage.segmentation import expand_labels, relabel_sequential, watershed
 
 from phenolens.errors import ImageError
 
@@ -53,7 +53,7 @@ def segment_nuclei(image: NDArray[Any], diameter: float | None = None) -> NDArra
     if diameter is not None and not diameter > 0:
         raise ImageError(f"the diameter of a nucleus must be positive, found {diameter}")
     pixels = image.astype(np.float32)
-    smooth = ndimage.gaussian_filter(pixels, _SMOOTHING)
+    smooth = _smooth(pixels)
     above = np.maximum(smooth - _background(smooth), 0)
     mask = _foreground(above, _noise(pixels))
     if mask.any():
@@ -149,3 +149,35 @@ def _cut_apart(mask: NDArray[np.bool_], above: NDArray[np.float32], typical: flo
     small = area < _SPECK * math.pi * typical**2 / 4
     labels[small[labels]] = 0
     return relabel_sequential(labels)[0].astype(np.int32)
+
+
+def segment_cells(nuclei: NDArray[np.int32], others: NDArray[Any]) -> NDArray[np.int32]:
+    """Label the cells around nuclei: each pixel belongs to the nearest nucleus, where the other stains show a cell.
+
+    Parameters
+    ----------
+    nuclei
+        (H, W) labels of nuclei.
+    others
+        (C, H, W) intensities of stains of the cell's body; with none, a cell is a rim around its nucleus.
+
+    Returns
+    -------
+    (H, W) labels of the same numbers; every cell holds its nucleus and reaches at most a nucleus' diameter beyond it,
+    or half as far without stains.
+    """
+    if not nuclei.any():
+        return nuclei.copy()
+    _, counts = np.unique(nuclei[nuclei > 0], return_counts=True)
+    diameter = 2 * math.sqrt(float(np.median(counts)) / math.pi)
+    if len(others) == 0:
+        return expand_labels(nuclei, diameter / 2)
+    # Each stain counts the same, whatever its brightness.
+    smooth = [np.sqrt(np.maximum(s - s.min(), 0)) for s in map(_smooth, others)]
+    body = np.mean([s / s.max() if s.max() > 0 else s for s in smooth], axis=0)
+    shown = body > threshold_otsu(body) if np.ptp(body) > 0 else np.zeros(nuclei.shape, dtype=bool)
+    return np.where(shown | (nuclei > 0), expand_labels(nuclei, diameter), 0).astype(np.int32)
+
+
+def _smooth(image: NDArray[Any]) -> NDArray[np.float32]:
+    return ndimage.gaussian_filter(image.astype(np.float32), _SMOOTHING)

@@ -9,6 +9,7 @@ from phenolens.profiling.profile import FITTED_ON, Level, profile
 from phenolens.profiling.regress_out import RegressOut
 from phenolens.profiling.scaling import BatchCentre, RobustZ
 from phenolens.profiling.sphering import Sphering
+from phenolens.profiling.spread import Spread
 from phenolens.profiling.tvn import TVN
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "RegressOut",
     "RobustZ",
     "Sphering",
+    "Spread",
     "aggregate",
     "parse_profiling",
     "profile",

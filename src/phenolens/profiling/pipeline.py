@@ -15,6 +15,7 @@ from phenolens.profiling.pca_centre_scale import PCACentreScale
 from phenolens.profiling.regress_out import RegressOut
 from phenolens.profiling.scaling import BatchCentre, RobustZ
 from phenolens.profiling.sphering import Sphering
+from phenolens.profiling.spread import Spread
 from phenolens.profiling.tvn import TVN
 
 RAW = "raw"
@@ -27,6 +28,7 @@ PROFILERS: dict[str, type[ControlProfiler]] = {
     "inverse-normal": InverseNormal,
     "harmony": Harmony,
     "regress-out": RegressOut,
+    "spread": Spread,
 }
 
 

@@ -7,11 +7,14 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
 
 from phenolens.datasets import NEGATIVE_CONTROL
+from phenolens.encoders import Form
 from phenolens.errors import ProfilingError, did_you_mean
 from phenolens.profiling.aggregate import aggregate
 from phenolens.profiling.pipeline import parse_profiling
+from phenolens.profiling.spread import Spread
 from phenolens.randomness import spawn
 
 Level = Literal["well", "site"]
@@ -27,6 +30,7 @@ def profile(
     level: Level = "well",
     batch_by: Sequence[str] | None = None,
     hold_out: bool = False,
+    form: Form = "vectors",
     seed: int = 0,
 ) -> AnnData:
     """Average sites to wells, then post-process.
@@ -47,6 +51,10 @@ def profile(
         Fit on one half of each batch's controls only, and mark it in the column `FITTED_ON`. A profiler makes
         the controls that it saw look unlike any other well, inactive ones included: to compare treatments
         with controls, the controls must be ones that it did not see.
+    form
+        What the numbers are. ``vectors``: they are taken as they come. ``measurements``: numbers in unlike units, which
+        are standardised over all rows before anything else. ``quantities``: few of these; they are also put through
+        `Spread` after everything else.
     seed
         The seed of the halves.
 
@@ -58,7 +66,7 @@ def profile(
     steps = parse_profiling(how)
     has_wells = {"plate", "well"} <= set(embeddings.obs.columns)
     wells = aggregate(embeddings, ["plate", "well"]) if level == "well" and has_wells else embeddings
-    if not steps:
+    if not steps and form == "vectors":
         return wells
     obs = wells.obs
     controls = (obs["role"] == NEGATIVE_CONTROL).to_numpy() if "role" in obs else np.zeros(len(obs), dtype=bool)
@@ -72,9 +80,11 @@ def profile(
         if hold_out:
             controls = _half(controls, batch, seed)
             obs = obs.assign(**{FITTED_ON: controls})
-    x = wells.X
+    x = wells.X if form == "vectors" else StandardScaler().fit_transform(wells.X.astype(np.float64))
     for step in steps:
         x = step.apply(x, controls, batch, obs)
+    if form == "quantities":
+        x = Spread().fit_transform(x)
     names = wells.var_names if x.shape[1] == wells.n_vars else [f"pc_{index}" for index in range(x.shape[1])]
     return AnnData(
         np.ascontiguousarray(x, dtype=np.float32),

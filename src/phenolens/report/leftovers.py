@@ -28,6 +28,15 @@ class Quarantine:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """One reason, and the baselines of the panel that are not there for it."""
+
+    reason: str
+    by_recipe: bool
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where the numbers come from."""
 
@@ -56,6 +65,15 @@ def quarantine(entries: Sequence[Mapping[str, str]]) -> list[Quarantine]:
         Quarantine(reason, tuple(sites[:_SITES_SHOWN]), max(0, len(sites) - _SITES_SHOWN))
         for reason, sites in groups.items()
     ]
+
+
+def panel_missing(entries: Sequence[Mapping[str, Any]]) -> list[Missing]:
+    """Gather missing baselines by reason, those that the recipe left out first."""
+    groups: dict[tuple[bool, str], list[str]] = {}
+    for entry in sorted(entries, key=lambda entry: not entry.get("by_recipe")):
+        key = (bool(entry.get("by_recipe")), str(entry.get("reason", "")))
+        groups.setdefault(key, []).append(str(entry.get("name", "")))
+    return [Missing(reason, by_recipe, tuple(names)) for (by_recipe, reason), names in groups.items()]
 
 
 def provenance(origin: Mapping[str, Any], dataset: Mapping[str, Any]) -> Provenance:

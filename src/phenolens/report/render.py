@@ -91,6 +91,7 @@ def _render(results: Results, folder: Path) -> str:
             examples=[_example(folder, e) for e in results.examples],
             skipped=leftovers.skipped(results.skipped),
             quarantine=leftovers.quarantine(results.quarantine),
+            panel_missing=leftovers.panel_missing(results.panel_missing),
             provenance=leftovers.provenance(results.provenance, results.dataset),
             style=_asset("report.css"),
             scripts=scripts,

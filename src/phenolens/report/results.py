@@ -14,7 +14,7 @@ import pandas as pd
 from phenolens.errors import PhenolensError
 
 FORMAT = "phenolens-results"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 SCORE_COLUMNS = {
     "encoder": "str",
@@ -75,7 +75,8 @@ class Results:
         One dictionary per encoder: ``name``, ``family``, ``baseline``, ``dim``, ``weights_hash``,
         ``sites_per_second`` (may be None). A family gathers the seeds of one untrained network.
     panel_missing
-        Default baselines that the recipe left out.
+        Baselines of the default panel that are not there: ``name``, ``reason``, and ``by_recipe``, whether the recipe
+        left it out or the data cannot give it.
     scores
         One row per encoder, profiling, task and metric; ``low`` and ``high`` are 95 % limits from a cluster
         bootstrap, ``caveat`` is empty or says what is wrong with the score.
@@ -109,7 +110,7 @@ class Results:
     name: str
     dataset: dict[str, Any]
     encoders: list[dict[str, Any]]
-    panel_missing: list[str]
+    panel_missing: list[dict[str, Any]]
     scores: pd.DataFrame
     units: pd.DataFrame
     comparisons: pd.DataFrame

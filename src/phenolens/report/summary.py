@@ -133,9 +133,9 @@ def _reservations(results: Results, tasks: Sequence[TaskScores]) -> list[str]:
         said.append(f"{count(len(touched), 'question')} {verb} a caveat, marked wherever its scores appear.")
     if results.skipped:
         said.append(f"{count(len(results.skipped), 'answer')} could not be given; the reasons are listed below.")
-    if results.panel_missing:
-        left_out = count(len(results.panel_missing), "default baseline")
-        said.append(f"The panel was shrunk: {left_out} left out.")
+    left_out = sum(bool(item.get("by_recipe")) for item in results.panel_missing)
+    if left_out:
+        said.append(f"The panel was shrunk: the recipe left out {count(left_out, 'default baseline')}.")
     return said
 
 

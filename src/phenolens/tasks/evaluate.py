@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from phenolens.embedding import PROVENANCE
-from phenolens.encoders import EncoderName, is_baseline
+from phenolens.embedding import NOTE, PROVENANCE
+from phenolens.encoders import EncoderName, form_of, is_baseline
 from phenolens.errors import EmbeddingError, PhenolensWarning, ProfilingError, TaskNotApplicable
 from phenolens.metrics import minimum_detectable_effect, percentile_interval
 from phenolens.profiling import profile
@@ -185,7 +185,15 @@ def evaluate(
                 try:
                     with warnings.catch_warnings(record=True) as caught:
                         warnings.simplefilter("always", PhenolensWarning)
-                        profiles = profile(sites, how, level=level, batch_by=batch_by, hold_out=hold_out, seed=seed)
+                        profiles = profile(
+                            sites,
+                            how,
+                            level=level,
+                            batch_by=batch_by,
+                            hold_out=hold_out,
+                            form=form_of(encoder),
+                            seed=seed,
+                        )
                 except ProfilingError as error:
                     skipped += [Skipped(task.id, how, encoder, str(error)) for task in asked]
                     continue
@@ -208,7 +216,7 @@ def _check(encoder: str, vectors: AnnData) -> str:
             f"'{vectors.obs_names[bad][0]}'; leave them out first"
         )
     zero = int((~x.any(axis=1)).sum())
-    notes = [str(vectors.uns.get(PROVENANCE, {}).get("missing", ""))]
+    notes = [str(vectors.uns.get(PROVENANCE, {}).get(NOTE, ""))]
     notes.append(f"{zero} of {len(x)} rows are all zero and like nothing" if zero else "")
     return "; ".join(filter(None, notes))
 

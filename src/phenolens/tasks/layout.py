@@ -1,6 +1,5 @@
 """Where on the plate treatments and controls stand, and whether position could pass for an effect."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Exchange = Literal["auto", "controls", "treatments"]
+from phenolens.datasets import well_positions
 
-_WELL = re.compile(r"^([A-Za-z]{1,2})[-_ ]?0*([1-9]\d?)$")
+Exchange = Literal["auto", "controls", "treatments"]
 
 
 @dataclass(frozen=True)
@@ -66,20 +65,6 @@ def explain_exchange(asked: Exchange, chosen: Exchange) -> str:
     return "so p compares with other treatments; exchange_with=controls would assume that position has no effect"
 
 
-def position(wells: "pd.Series[str]") -> pd.DataFrame | None:
-    """Return row and column, counted from 0, of wells named like ``B03``; None if any is named otherwise."""
-    found = [_WELL.match(str(name).strip()) for name in wells]
-    if not all(found):
-        return None
-    rows, columns = [], []
-    for match in found:
-        assert match is not None  # noqa: S101 - all were found, which mypy cannot see
-        letters = match[1].upper()
-        rows.append(ord(letters[-1]) - ord("A") + 26 * (len(letters) == 2) * (ord(letters[0]) - ord("A") + 1))
-        columns.append(int(match[2]) - 1)
-    return pd.DataFrame({"row": rows, "column": columns}, index=wells.index)
-
-
 def describe_layout(obs: pd.DataFrame, treated: NDArray[np.bool_], control: NDArray[np.bool_]) -> Layout:
     """Return what the positions of treated wells and controls allow to conclude.
 
@@ -90,13 +75,9 @@ def describe_layout(obs: pd.DataFrame, treated: NDArray[np.bool_], control: NDAr
     treated, control
         (n,) masks.
     """
-    places = position(obs["well"]) if "well" in obs and obs["well"].notna().all() else None
+    places = well_positions(obs["well"]) if "well" in obs and obs["well"].notna().all() else None
     if places is None:
         return Layout(float("nan"), float("nan"))
-    last_row, last_column = places["row"].max(), places["column"].max()
-    places["edge"] = np.min(
-        [places["row"], places["column"], last_row - places["row"], last_column - places["column"]], axis=0
-    )
     covered = float("nan")
     if control.any() and treated.any():
         held = [places.loc[treated, name].isin(set(places.loc[control, name])) for name in places]

@@ -6,9 +6,9 @@ import numpy as np
 from anndata import AnnData
 from pydantic import Field
 
+from phenolens.datasets import well_positions
 from phenolens.errors import TaskNotApplicable
 from phenolens.tasks.base import Contract, Score, WellQuestion, required_column
-from phenolens.tasks.layout import position
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.wells import unseen_wells
 
@@ -63,15 +63,11 @@ class Leakage(WellQuestion):
         controls = wells.profiles[wells.control].copy()
         group = None
         if self.nuisance in _POSITIONS:
-            places = position(required_column(controls, "well", self.id))
+            places = well_positions(required_column(profiles, "well", self.id))
             if places is None:
                 raise TaskNotApplicable(f"{self.id}: wells are not all named like B03")
-            last = position(required_column(profiles, "well", self.id))
-            ends = (places if last is None else last).max()
-            places["edge"] = np.where(
-                places.isin({name: [0, ends[name]] for name in ("row", "column")}).any(axis=1), "edge", "inside"
-            )
-            controls.obs[self.nuisance] = places[self.nuisance].astype(str)
+            places["edge"] = np.where(places["edge"] == 0, "edge", "inside")
+            controls.obs[self.nuisance] = places.loc[controls.obs_names, self.nuisance].astype(str)
             required_column(controls, "plate", self.id)
             group = "plate"
         probe = Probe(

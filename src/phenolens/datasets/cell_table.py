@@ -1,0 +1,234 @@
+"""Tables of cells: where each one lies and what is known of it, by site."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phenolens.errors import ManifestError, did_you_mean
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The n cells of one site.
+
+    Attributes
+    ----------
+    positions
+        (n, 2) x and y, in pixels or any other unit of length.
+    extent
+        Width and height of the window that they were observed in; its lower corner is the origin.
+    morphology
+        (n, k) measurements of each cell; None if there are none.
+    types
+        (n,) index of each cell's type; None if types are not known.
+    """
+
+    positions: NDArray[np.float64]
+    extent: tuple[float, float]
+    morphology: NDArray[np.float64] | None = None
+    types: NDArray[np.intp] | None = None
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+@dataclass(frozen=True, eq=False)
+class CellTable:
+    """Cells of many sites, from a table as segmentation and cell typing leave it.
+
+    Attributes
+    ----------
+    source
+        The file.
+    positions
+        (n, 2) x and y of all cells, those of a site together.
+    rows
+        site_id -> first and last but one row of its cells.
+    types, type_names
+        (n,) index of each cell's type, and their names; None and empty if there are none.
+    morphology, morphology_names
+        (n, k) measurements, and their names; None and empty if there are none.
+    """
+
+    source: Path
+    positions: NDArray[np.float64]
+    rows: Mapping[str, tuple[int, int]]
+    types: NDArray[np.intp] | None
+    type_names: tuple[str, ...]
+    morphology: NDArray[np.float64] | None
+    morphology_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def of(self, site_id: str, extent: tuple[float, float] | None = None) -> Cells:
+        """Return the cells of a site; none if the table has none of it.
+
+        Parameters
+        ----------
+        site_id
+            The site.
+        extent
+            Width and height of the site, whose corner is the origin; if None, the cells' own bounding box, half a mean
+            spacing wider on each side.
+
+        Raises
+        ------
+        ManifestError
+            If a cell lies outside the extent.
+        """
+        first, end = self.rows.get(site_id, (0, 0))
+        positions = self.positions[first:end]
+        if extent is None:
+            low, size = _window(positions)
+            positions = positions - low
+            extent = (float(size[0]), float(size[1]))
+        else:
+            outside = ((positions < 0) | (positions > extent)).any(axis=1)
+            if outside.any():
+                x, y = positions[outside][0]
+                raise ManifestError(
+                    f"{self.source}: {outside.sum()} of {len(positions)} cells of site '{site_id}' lie outside its "
+                    f"{extent[0]:g} x {extent[1]:g}, the first at x {x:g}, y {y:g}; check units and origin"
+                )
+        return Cells(
+            positions,
+            extent,
+            None if self.morphology is None else self.morphology[first:end],
+            None if self.types is None else self.types[first:end],
+        )
+
+
+def _window(positions: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return corner and size of the box of cells, wider by half their mean spacing."""
+    if not len(positions):
+        return np.zeros(2), np.ones(2)
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    span = high - low
+    spacing = np.sqrt(np.prod(np.maximum(span, span.max() / len(positions))) / len(positions)) or 1.0
+    return low - spacing / 2, span + spacing
+
+
+def read_cell_table(
+    path: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    morphology: Sequence[str] = (),
+) -> CellTable:
+    """Read a table with one row per cell.
+
+    Parameters
+    ----------
+    path
+        A CSV or Parquet file with columns `site_id`, `x`, `y` and, where types are known, `type`.
+    columns
+        One of these -> what the file calls it.
+    morphology
+        Columns of numbers that describe a cell, also as patterns such as ``area_*``.
+
+    Raises
+    ------
+    ManifestError
+        If it cannot be read, lacks a column, or a cell has no position or no type; the message names the row.
+    """
+    path = Path(path)
+    columns = columns or {}
+    known = ("site_id", "x", "y", "type")
+    for column in columns:
+        if column not in known:
+            raise ManifestError(f"{path}: cells have no column '{column}'{did_you_mean(column, known)}")
+    table = _read(path)
+    names = {column: columns.get(column, column) for column in known}
+    for column, name in names.items():
+        if name not in table and (column != "type" or column in columns):
+            raise ManifestError(f"{path}: no column '{name}' for the {column} of cells{did_you_mean(name, table)}")
+    site = table[names["site_id"]]
+    if site.isna().any():
+        raise ManifestError(f"{path}: row {_first(site.isna())}: the cell has no {names['site_id']}")
+    # Cells of a site side by side, sites in order of appearance, cells in the order of the file.
+    code, sites = pd.factorize(site)
+    order = np.argsort(code, kind="stable")
+    ends = np.cumsum(np.bincount(code, minlength=len(sites)))
+    rows = {
+        str(name): (int(end - size), int(end))
+        for name, end, size in zip(sites, ends, np.diff(ends, prepend=0), strict=True)
+    }
+    positions = _numbers(table, [names["x"], names["y"]], path)
+    types, type_names = _types(table, names["type"], path)
+    chosen = _choose(table, morphology, path)
+    measured = _numbers(table, chosen, path) if chosen else None
+    return CellTable(
+        path,
+        positions[order],
+        rows,
+        None if types is None else types[order],
+        type_names,
+        None if measured is None else measured[order],
+        tuple(chosen),
+    )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise ManifestError(f"no table of cells at {path}")
+    try:
+        match path.suffix.lower():
+            case ".csv":
+                table = pd.read_csv(path)
+            case ".parquet":
+                table = pd.read_parquet(path)
+            case other:
+                raise ManifestError(f"{path}: a table of cells is .csv or .parquet, not '{other}'")
+    except (ValueError, OSError) as error:
+        raise ManifestError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from error
+    if table.empty:
+        raise ManifestError(f"{path}: has no rows")
+    return table
+
+
+def _numbers(table: pd.DataFrame, columns: Sequence[str], path: Path) -> NDArray[np.float64]:
+    try:
+        values = table[list(columns)].to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ManifestError(f"{path}: column {' or '.join(columns)} does not hold numbers alone") from error
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ManifestError(
+            f"{path}: {bad.any(axis=1).sum()} cells have no finite '{columns[column]}', the first in row {row + 2}; "
+            "leave them out"
+        )
+    return values
+
+
+def _types(table: pd.DataFrame, name: str, path: Path) -> tuple[NDArray[np.intp] | None, tuple[str, ...]]:
+    if name not in table:
+        return None, ()
+    missing = table[name].isna()
+    if missing.any():
+        raise ManifestError(
+            f"{path}: {missing.sum()} cells have no '{name}', the first in row {_first(missing)}; give them a type, "
+            "such as unknown"
+        )
+    code, names = pd.factorize(table[name].astype(str), sort=True)
+    return code.astype(np.intp), tuple(map(str, names))
+
+
+def _choose(table: pd.DataFrame, patterns: Sequence[str], path: Path) -> list[str]:
+    chosen: list[str] = []
+    for pattern in patterns:
+        matching = [str(name) for name in table if fnmatchcase(str(name), pattern)]
+        if not matching:
+            raise ManifestError(f"{path}: no column '{pattern}' of cells{did_you_mean(pattern, map(str, table))}")
+        chosen += matching
+    return list(dict.fromkeys(chosen))
+
+
+def _first(mask: Any) -> int:
+    return int(np.flatnonzero(mask)[0]) + 2  # the line of a spreadsheet whose first line is the header

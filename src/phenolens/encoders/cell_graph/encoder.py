@@ -1,0 +1,226 @@
+"""Cell graphs as encoders: of nuclei in images, or of a table of cells."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.measure import regionprops_table
+
+from phenolens.cores import available_cores
+from phenolens.datasets import Cells, Manifest
+from phenolens.encoders.base import NucleiMeasurement, Pixels, RowEncoder, Segmentation, hash_text
+from phenolens.encoders.cell_graph import marks, positions
+from phenolens.encoders.cell_graph.graph import Edges, build_graph
+from phenolens.encoders.cell_graph.pairs import close_pairs
+from phenolens.errors import EncoderError, did_you_mean
+
+STEPS = ("density", "positions", "morphology", "composition", "neighbourhoods")
+_NUCLEAR = ("area", "axis_major_length", "axis_minor_length", "perimeter", "solidity")
+_SHAPE = ("area", "length", "elongation", "roundness", "solidity")
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What is measured of the cells of a site.
+
+    Attributes
+    ----------
+    steps
+        Some of `STEPS`, in their order.
+    edges, cap, k, radius
+        As in `build_graph`.
+    morphology, types
+        The names of measurements of a cell, and of types.
+    """
+
+    steps: tuple[str, ...]
+    edges: Edges
+    cap: float
+    k: int
+    radius: float | None
+    morphology: tuple[str, ...]
+    types: tuple[str, ...]
+
+    def measure(self, cells: Cells) -> dict[str, float]:
+        """Return feature name -> value; always the same names, however few cells there are."""
+        features: dict[str, float] = {}
+        if self.steps == ("density",):
+            return positions.density(cells)
+        graph = build_graph(cells.positions, self.edges, cap=self.cap, k=self.k, radius=self.radius)
+        pairs = close_pairs(cells)
+        measures: dict[str, Callable[[], dict[str, float]]] = {
+            "density": lambda: positions.density(cells),
+            "positions": lambda: positions.arrangement(cells, graph, pairs),
+            "morphology": lambda: marks.morphology(cells, graph, self.morphology),
+            "composition": lambda: marks.composition(cells, self.types),
+            "neighbourhoods": lambda: marks.neighbourhoods(cells, graph, pairs, self.types),
+        }
+        for step in self.steps:
+            features |= measures[step]()
+        return features
+
+    def vector(self, cells: Cells) -> NDArray[np.float32]:
+        """Return the features (D,)."""
+        return np.fromiter(self.measure(cells).values(), dtype=np.float32)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the features."""
+        none = Cells(np.empty((0, 2)), (1.0, 1.0), np.empty((0, len(self.morphology))), np.empty(0, np.intp))
+        return tuple(self.measure(none))
+
+
+def cell_graph(
+    name: str,
+    step: str,
+    channels: Sequence[str],
+    *,
+    alone: bool = False,
+    edges: Edges = "delaunay",
+    cap: float = 4.0,
+    k: int = 6,
+    radius: float | None = None,
+    nucleus: str | None = None,
+    diameter: float | None = None,
+    manifest: Manifest | None = None,
+) -> "ImageCellGraph | TableCellGraph":
+    """Return an encoder of how cells lie to each other, up to one of nested steps.
+
+    Cells come from the manifest's table of cells; without one, they are the nuclei of masks or of the classical
+    segmentation.
+
+    Parameters
+    ----------
+    step
+        ``density``: number of cells, and per area. ``positions``: and how they lie to each other. ``morphology``: and
+        the shapes of their nuclei. ``composition``: and the shares of their types. ``neighbourhoods``: and which types
+        lie beside which. Each holds all before it that these data have.
+    alone
+        Only this step, without those before it.
+    edges, cap, k, radius
+        As in `build_graph`.
+    nucleus, diameter
+        How nuclei are found in images, as in `CellCount`.
+    manifest
+        The sites.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such step, these data lack what it needs, or the nuclear channel cannot be told.
+    """
+    if step not in STEPS:
+        raise EncoderError(f"'{name}': no step '{step}' of cell graphs{did_you_mean(step, STEPS)}")
+    if (edges == "radius") != (radius is not None) or (radius is not None and not radius > 0) or k < 1 or not cap > 0:
+        raise EncoderError(f"'{name}': edges=radius needs a positive radius=, and only then; k and cap are positive")
+    table = manifest.cells if manifest is not None else None
+    morphology = _SHAPE if table is None else table.morphology_names
+    types = () if table is None else table.type_names
+    lacking = {"composition", "neighbourhoods"} if not types else set()
+    lacking |= {"morphology"} if not morphology else set()
+    if step in lacking:
+        what = "measurements" if step == "morphology" else "types"
+        where = "these images come" if table is None else f"{table.source} comes"
+        raise EncoderError(f"'{name}': needs {what} of cells, and {where} without; give a table of cells that has them")
+    before = [each for each in STEPS[: STEPS.index(step)] if each not in lacking and not alone]
+    structure = Structure((*before, step), edges, cap, k, radius, morphology, types)
+    if table is not None and manifest is not None:
+        return TableCellGraph(name, structure, manifest)
+    return ImageCellGraph(name, structure, Segmentation.choose(name.partition("@")[0], channels, nucleus, diameter))
+
+
+class ImageCellGraph(NucleiMeasurement):
+    """A cell graph of the nuclei of images.
+
+    Parameters
+    ----------
+    structure
+        What is measured.
+    segmentation
+        How nuclei are found where no labels are given.
+    """
+
+    def __init__(self, name: str, structure: Structure, segmentation: Segmentation) -> None:
+        self.name = name
+        self.structure = structure
+        self.segmentation = segmentation
+        self.channels = segmentation.channels
+        self.feature_names = structure.feature_names
+        self.weights_hash = hash_text(structure, segmentation.diameter)
+
+    def embed(
+        self, pixels: Pixels, channels: Sequence[str], nuclei: NDArray[np.int32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the features (B, D); see `NucleiMeasurement.embed`."""
+        nuclei = self.segmentation.find(pixels, channels) if nuclei is None else nuclei
+        needs_shape = "morphology" in self.structure.steps
+        return np.stack([self.structure.vector(cells_of(labels, shape=needs_shape)) for labels in nuclei])
+
+
+def cells_of(labels: NDArray[np.int32], *, shape: bool) -> Cells:
+    """Return the labelled objects of an image (H, W) as cells; their shapes only if asked for."""
+    height, width = labels.shape
+    found = regionprops_table(labels, properties=("label", "centroid", *(_NUCLEAR if shape else ())))
+    place = np.stack([found["centroid-1"], found["centroid-0"]], axis=1) + 0.5
+    if not shape:
+        return Cells(place, (float(width), float(height)))
+    area, major, minor, perimeter, solidity = (found[what].astype(float) for what in _NUCLEAR)
+    # An object of a pixel or two has no axes and no outline to speak of: it is taken as round.
+    elongation = np.divide(major, minor, out=np.ones_like(major), where=minor > 0)
+    roundness = np.divide(4 * np.pi * area, perimeter**2, out=np.ones_like(area), where=perimeter > 0)
+    return Cells(
+        place, (float(width), float(height)), np.stack([area, major, elongation, np.minimum(roundness, 1), solidity], 1)
+    )
+
+
+class TableCellGraph(RowEncoder):
+    """A cell graph of the sites of a table of cells.
+
+    Parameters
+    ----------
+    structure
+        What is measured.
+    manifest
+        The sites, with their cells; its columns ``width`` and ``height``, where there, are the windows of sites.
+    """
+
+    def __init__(self, name: str, structure: Structure, manifest: Manifest) -> None:
+        self.name = name
+        self.structure = structure
+        self.feature_names = structure.feature_names
+        self.weights_hash = hash_text(structure)
+        self._manifest = manifest
+
+    def embed_rows(self) -> NDArray[np.float32]:
+        """Return the features (n, D).
+
+        Raises
+        ------
+        ManifestError
+            If cells lie outside their site.
+        """
+        cells = list(self._cells())
+        counts = np.array([len(each) for each in cells])
+        self.note = "; ".join(
+            f"{(counts == few).sum()} of {len(counts)} sites have {what}"
+            for few, what in ((0, "no cells"), (1, "a single cell"))
+            if (counts == few).any()
+        )
+        workers = min(available_cores(), len(cells))
+        # The largest first, so that no core is left with it at the end.
+        order = np.argsort(-counts, kind="stable")
+        vectors = np.empty((len(cells), self.dim), np.float32)
+        with ProcessPoolExecutor(workers) as pool:
+            vectors[order] = list(pool.map(self.structure.vector, [cells[row] for row in order]))
+        return vectors
+
+    def _cells(self) -> Iterator[Cells]:
+        table, sites = self._manifest.table, self._manifest.cells
+        assert sites is not None  # noqa: S101 - it is made for a manifest that has them
+        sized = {"width", "height"} <= set(table)
+        sizes = table[["width", "height"]].astype(float).to_numpy() if sized else None
+        for row, site_id in enumerate(table.index):
+            extent = None if sizes is None else (float(sizes[row, 0]), float(sizes[row, 1]))
+            yield sites.of(str(site_id), extent)

@@ -1,0 +1,51 @@
+"""The panel of baselines that every claim is held against, by what was imaged."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from phenolens.datasets import Manifest
+from phenolens.images import RGB
+
+Kind = Literal["cells", "tissue"]
+
+_LEAKS = ("metadata", "file-size")
+_CONTENT = ("cell-count", "area-fraction", "pixel-statistics", "power-spectrum", "classical-features")
+_NETWORKS = ("untrained/vit_small_patch16", "untrained/resnet18")
+
+
+def kind_of(manifest: Manifest, channels: Sequence[str]) -> Kind:
+    """Return what was imaged: tissue if rows have slides, patients or labelled cells, or if colours show no plate."""
+    table = manifest.table
+    if {"plate", "well"} & set(table):
+        return "cells"
+    is_tissue = {"slide", "patient"} & set(table) or manifest.cells is not None or set(RGB) <= set(channels)
+    return "tissue" if is_tissue else "cells"
+
+
+def default_panel(kind: Kind, n_channels: int, *, typed: bool = False) -> list[str]:
+    """Return the baselines of the default panel, without their seeds.
+
+    Parameters
+    ----------
+    kind
+        ``cells``: plates of cultured cells. ``tissue``: slides of patients.
+    n_channels
+        Channels of the images: with one, mixing channels and keeping them apart are the same, and stand once; with none
+        there are no images, and only what reads tables is left.
+    typed
+        Whether types of cells are known.
+    """
+    graphs = ["positions"] if kind == "cells" else ["positions", "morphology"]
+    graphs += ["composition", "neighbourhoods"] if typed else []
+    structure = [f"cell-graph/{step}" for step in graphs]
+    if n_channels == 0:
+        return ["metadata", "cell-graph/density", *structure]
+    mixings = ["joint", "concat"] if n_channels > 1 else ["joint"]
+    return [
+        *_LEAKS,
+        *(["well-position"] if kind == "cells" else []),
+        *_CONTENT,
+        *structure,
+        "random-convolutions",
+        *(f"{network}@mixing={mixing}" for network in _NETWORKS for mixing in mixings),
+    ]

@@ -1,0 +1,48 @@
+"""The spectral baseline: how much of each channel's variance lies at each scale."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from phenolens.encoders.base import Measurement, Pixels, hash_text, take_channels
+
+_EDGES = np.geomspace(1 / 256, 0.5, 15)  # cycles per pixel: half an octave per ring
+_LEAST_POWER = 1e-12  # stands for no variance at all
+
+
+class PowerSpectrum(Measurement):
+    """Logarithm of each channel's mean power in rings of spatial frequency.
+
+    It sees scales and contrast, but no phase: where anything lies, and whether edges are sharp or speckle, is lost.
+    Frequencies are in cycles per pixel, so that images of different sizes compare; a ring that holds no frequency of an
+    image, as the lowest of small ones, takes the power of the next that does.
+    """
+
+    def __init__(self, name: str, channels: Sequence[str]) -> None:
+        self.name = name
+        self.channels = tuple(channels)
+        rings = [f"power_{1 / high:.3g}_{1 / low:.3g}px" for low, high in pairwise(_EDGES)]
+        self.feature_names = tuple(f"{channel}_{ring}" for channel in channels for ring in rings)
+        self.weights_hash = hash_text("power-spectrum", self.feature_names)
+
+    def embed(self, pixels: Pixels, channels: Sequence[str]) -> NDArray[np.float32]:
+        """Return the spectra (B, D); see `Encoder.embed`."""
+        x = take_channels(pixels, channels, self.channels).to("cpu", torch.float64).numpy()
+        height, width = x.shape[-2:]
+        taper = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])  # or the borders would ring
+        spectrum = np.abs(np.fft.rfft2((x - x.mean(axis=(-2, -1), keepdims=True)) * taper)) ** 2 / (taper**2).sum()
+        frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+        ring = np.digitize(frequency.ravel(), _EDGES) - 1
+        own = (ring >= 0) & (ring < len(_EDGES) - 1)
+        size = np.bincount(ring[own], minlength=len(_EDGES) - 1)
+        flat = spectrum.reshape(*spectrum.shape[:2], -1)[..., own]
+        total = np.stack([np.bincount(ring[own], row, len(size)) for row in flat.reshape(-1, flat.shape[-1])])
+        filled = np.flatnonzero(size)
+        if not len(filled):  # an image of a single pixel
+            return np.full((len(x), self.dim), np.log10(_LEAST_POWER), np.float32)
+        nearest = filled[np.minimum(np.searchsorted(filled, np.arange(len(size))), len(filled) - 1)]
+        power = np.log10(np.maximum(total[:, nearest] / size[nearest], _LEAST_POWER))
+        return power.reshape(len(x), -1).astype(np.float32)

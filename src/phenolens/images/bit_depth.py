@@ -1,0 +1,31 @@
+"""How many bits a file keeps per sample, read from its header alone."""
+
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+from tifffile import TiffFile, TiffFileError
+
+from phenolens.errors import ImageError
+from phenolens.images.read import read_image
+
+_BITS = {"1": 1, "I": 32, "F": 32}  # of Pillow's modes; "I;16" says it, and all others have 8
+
+
+def bit_depth(path: Path) -> int:
+    """Return the bits per sample of an image file; OME-Zarr, which has no header of its own, is read.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read.
+    """
+    try:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            with TiffFile(path) as file:
+                return int(file.pages.first.bitspersample)
+        if path.is_dir():
+            return read_image(path)[0].dtype.itemsize * 8
+        with Image.open(path) as image:
+            return _BITS.get(image.mode, 16 if ";16" in image.mode else 8)
+    except (OSError, UnidentifiedImageError, TiffFileError) as error:
+        raise ImageError(f"{path}: its header cannot be read: {str(error).splitlines()[0]}") from error
