@@ -37,12 +37,18 @@ class PowerSpectrum(Measurement):
         frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
         ring = np.digitize(frequency.ravel(), _EDGES) - 1
         own = (ring >= 0) & (ring < len(_EDGES) - 1)
-        size = np.bincount(ring[own], minlength=len(_EDGES) - 1)
-        flat = spectrum.reshape(*spectrum.shape[:2], -1)[..., own]
-        total = np.stack([np.bincount(ring[own], row, len(size)) for row in flat.reshape(-1, flat.shape[-1])])
+        # A real image's spectrum is symmetric, and its one half holds each frequency once but for two columns.
+        twice = np.full(width // 2 + 1, 2.0)
+        twice[0] = 1.0
+        if width % 2 == 0:
+            twice[-1] = 1.0
+        weight = np.tile(twice, height)[own]
+        size = np.bincount(ring[own], weight, minlength=len(_EDGES) - 1)
         filled = np.flatnonzero(size)
         if not len(filled):  # an image of a single pixel
             return np.full((len(x), self.dim), np.log10(_LEAST_POWER), np.float32)
+        flat = spectrum.reshape(x.shape[0] * x.shape[1], -1)[:, own]
+        total = np.stack([np.bincount(ring[own], row * weight, len(size)) for row in flat])
         nearest = filled[np.minimum(np.searchsorted(filled, np.arange(len(size))), len(filled) - 1)]
         power = np.log10(np.maximum(total[:, nearest] / size[nearest], _LEAST_POWER))
         return power.reshape(len(x), -1).astype(np.float32)

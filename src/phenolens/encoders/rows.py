@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from phenolens.datasets import Manifest, well_positions
 from phenolens.encoders.base import RowEncoder, hash_text
-from phenolens.errors import EncoderError, ImageError
+from phenolens.errors import EncoderError, ImageError, did_you_mean
 from phenolens.images import bit_depth
 from phenolens.randomness import spawn
 
@@ -40,7 +40,7 @@ class Metadata(RowEncoder):
         chosen = columns.split("+") if columns else [column for column in _COLUMNS if column in table]
         for column in chosen:
             if column not in table:
-                raise EncoderError(f"{name}: the manifest has no column '{column}'")
+                raise EncoderError(f"{name}: the manifest has no column '{column}'{did_you_mean(column, table)}")
         chosen = [column for column in chosen if table[column].nunique(dropna=False) > 1]
         if not chosen:
             looked = columns or ", ".join(_COLUMNS)

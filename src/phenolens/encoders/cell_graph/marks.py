@@ -35,12 +35,16 @@ def _assortativity(values: NDArray[np.float64], graph: Graph) -> float:
 
 
 def composition(cells: Cells, names: tuple[str, ...]) -> Features:
-    """Return the share of each type, and their entropy."""
+    """Return the share of each type, and their entropy.
+
+    Shares are centred log-ratios, half a cell of each type added (Aitchison, J. R. Stat. Soc. B 44, 1982): plain shares
+    are dominated by the common types and bound to add up to 1.
+    """
     counts = np.bincount(cells.types if cells.types is not None else [], minlength=len(names)).astype(float)
-    shares = counts / max(1.0, counts.sum())
-    positive = shares[shares > 0]
+    logarithm = np.log(counts + 0.5)
+    positive = counts[counts > 0] / max(1.0, counts.sum())
     return {
-        **{f"share_{name}": float(share) for name, share in zip(names, shares, strict=True)},
+        **{f"log_share_{name}": float(one) for name, one in zip(names, logarithm - logarithm.mean(), strict=True)},
         "type_entropy": float(-(positive * np.log(positive)).sum()),
     }
 

@@ -1,0 +1,85 @@
+"""Torch modules alone: what their names promise."""
+
+import numpy as np
+import pytest
+import timm
+import torch
+from torch import nn
+
+from phenolens.nets import INITIALISATIONS, ChannelViT, RandomConvolutions, initialise, sincos_positions
+
+
+@pytest.fixture
+def vit():
+    torch.manual_seed(0)
+    return ChannelViT(48, 2, 3, 8).eval()
+
+
+@torch.inference_mode()
+def test_channels_of_any_number_and_order(vit):
+    x = torch.randn(2, 3, 32, 32)
+    assert vit(x).shape == (2, 48)
+    torch.testing.assert_close(vit(x[:, [2, 0, 1]]), vit(x), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(vit(x[:, :2]), vit(x), atol=1e-3)
+
+
+@torch.inference_mode()
+def test_where_a_patch_lies_matters(vit):
+    x = torch.randn(1, 1, 32, 32)
+    moved = torch.roll(x, (8, 8), dims=(2, 3))
+    assert not torch.allclose(vit(moved), vit(x), atol=1e-6)
+
+
+def test_positions_are_unique_and_near_for_neighbours():
+    found = sincos_positions(5, 7, 32)
+    assert found.shape == (35, 32)
+    assert len(torch.unique(found.round(decimals=5), dim=0)) == 35
+    grid = found.reshape(5, 7, 32)
+    assert (grid[2, 3] - grid[2, 4]).norm() < (grid[2, 3] - grid[4, 6]).norm()
+    y, x = np.mgrid[:5, :7]
+    frequency = 10_000.0 ** -(np.arange(8) / 8)
+    np.testing.assert_allclose(grid[..., :8], np.sin(y[..., None] * frequency), atol=1e-6)
+    np.testing.assert_allclose(grid[..., 24:], np.cos(x[..., None] * frequency), atol=1e-6)
+    with pytest.raises(ValueError, match="multiple of 4"):
+        sincos_positions(2, 2, 30)
+
+
+@pytest.mark.parametrize("how", INITIALISATIONS)
+def test_initialisations(how):
+    torch.manual_seed(0)
+    model = timm.create_model("resnet18", num_classes=0)
+    initialise(model, how)
+    weight = model.layer3[0].conv1.weight.detach().flatten(1)
+    if how == "orthogonal":
+        torch.testing.assert_close(weight @ weight.T, torch.eye(len(weight)), atol=1e-4, rtol=0)
+    if how == "scaled":
+        assert abs(weight.var().item() * weight.shape[1] - 2) < 0.1
+    assert all(module.weight.any() for module in model.modules() if isinstance(module, nn.BatchNorm2d))
+    assert model.eval()(torch.randn(1, 3, 64, 64)).std() > 0
+
+
+@torch.inference_mode()
+def test_random_kernels_are_blind_to_brightness_and_see_scale():
+    torch.manual_seed(0)
+    bank = RandomConvolutions(2, kernels=4).eval()
+    x = torch.randn(3, 2, 40, 40)
+    found = bank(x)
+    assert found.shape == (3, bank.num_features)
+    torch.testing.assert_close(bank(x + 5), found, rtol=1e-3, atol=1e-3)
+    smooth = torch.nn.functional.avg_pool2d(x, 5, stride=1, padding=2)
+    assert not torch.allclose(bank(smooth / smooth.std()), found, atol=0.05)
+    assert torch.isfinite(bank(torch.randn(1, 2, 5, 60))).all()
+
+
+@torch.inference_mode()
+def test_pooled_answers_equal_those_of_a_plain_loop():
+    torch.manual_seed(1)
+    bank = RandomConvolutions(1, kernels=2)
+    x = torch.randn(1, 1, 30, 30)
+    expected = []
+    for each in bank.banks:
+        maps = torch.nn.functional.conv2d(x, each.weight, each.bias, dilation=each.dilation)[0]
+        expected += [(one > 0).float().mean() for one in maps]
+        expected += [one.max() for one in maps]
+        expected += [one.std(unbiased=False) for one in maps]
+    torch.testing.assert_close(bank(x)[0], torch.stack(expected), rtol=1e-5, atol=1e-5)
