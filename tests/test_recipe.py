@@ -24,7 +24,8 @@ def write(tmp_path, **changes):
 def test_defaults_and_paths_that_start_at_the_recipe(tmp_path):
     recipe = read_recipe(write(tmp_path))
     assert recipe.dataset.manifest == tmp_path / "m.csv"
-    assert recipe.baselines is None
+    assert recipe.baselines == []
+    assert recipe.leave_out == {}
     assert recipe.seeds == 3
     assert [task.task for task in recipe.tasks] == ["replicate-retrieval", "linear-probe"]
     assert recipe.embedding.crop.mode == "whole"

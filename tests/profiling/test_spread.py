@@ -10,28 +10,34 @@ from phenolens.profiling import Spread, profile
 from phenolens.tasks import evaluate, make_task
 
 
-def test_cosines_are_the_gaussian_of_the_distance():
+def test_the_waves_are_the_gaussian_of_the_distance_and_the_numbers_stand_beside_them():
     rng = np.random.default_rng(0)
     for d in (1, 2, 3):
         x = rng.normal(5, 3, (200, d))
         spread = Spread().fit_transform(x)
         z = (x - x.mean(0)) / x.std(0, ddof=1)
+        assert_allclose(spread[:, :d], z / np.sqrt(d))
+        waves = spread[:, d:]
+        assert_allclose(np.linalg.norm(waves, axis=1), 1)
         expected = np.exp(-((z[:, None] - z[None]) ** 2).sum(-1) / (2 * d))
-        assert_allclose(np.linalg.norm(spread, axis=1), 1)
-        error = np.abs(spread @ spread.T - expected)
+        error = np.abs(waves @ waves.T - expected)
         assert error[expected > 0.8].max() < 0.03
         assert error.max() < 0.2
 
 
-def test_near_ones_rank_by_distance():
-    x = np.linspace(-2, 2, 101)[:, None]
+def test_on_either_side_the_nearest_are_most_alike():
+    x = np.linspace(-3, 3, 121)[:, None]
     cosine = cosine_similarity(Spread().fit_transform(x))
-    assert (np.diff(cosine[50, 50:75]) < 0).all()
+    for middle in (20, 60, 100):
+        assert cosine[middle].argsort()[-3:].tolist()[-1] == middle
+        assert (np.diff(cosine[middle, middle : middle + 20]) < 0).all()
+        assert (np.diff(cosine[middle, middle - 20 : middle + 1]) > 0).all()
+    assert cosine[0, 20] > cosine[0, 60] > cosine[0, 100]
 
 
 def test_a_constant_stays_finite_and_alike():
     spread = Spread().fit_transform(np.full((5, 2), 3.0))
-    assert_allclose(spread @ spread.T, 1)
+    assert_allclose(cosine_similarity(spread), 1)
 
 
 def counts(seed=0):
@@ -64,4 +70,4 @@ def test_measurements_in_unlike_units_are_put_on_one_scale():
     assert_allclose(found.mean(axis=0), 0, atol=1e-5)
     assert_allclose(found.std(axis=0), 1, rtol=1e-5)
     assert profile(plain, level="site") is plain
-    assert profile(plain, form="quantities", level="site").shape == (30, 256)
+    assert profile(plain, form="quantities", level="site").shape == (30, 258)

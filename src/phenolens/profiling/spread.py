@@ -13,12 +13,13 @@ _WAVES = 128
 
 
 class Spread(ControlProfiler):
-    """Map numbers to waves of many frequencies, so that the cosine of two rows falls with the distance between them.
+    """Add to a few numbers waves of them, so that a cosine sees how far apart rows are, not their direction alone.
 
     A cosine of one number is its sign, and of two an angle: a cell count could then hardly find its own replicates.
-    Each number is standardised over all rows, and the rows are mapped to the cosines and sines of fixed normal
-    frequencies (Rahimi and Recht, NeurIPS 2007; quasi-random, so that nothing is drawn): the cosine of two rows is then
-    nearly ``exp(-distance^2 / (2 d))``, with the distance in standard deviations and d numbers.
+    Each number is standardised over all rows, and beside it stand cosines and sines of it at fixed normal frequencies
+    (Rahimi and Recht, NeurIPS 2007; quasi-random, so that nothing is drawn), whose inner product is nearly
+    ``exp(-distance^2 / (2 d))``, with the distance in standard deviations and d numbers. Rows that deviate in one
+    direction stay alike, and among them those that deviate as much are most alike.
     """
 
     uses_controls: ClassVar[bool] = False
@@ -30,5 +31,7 @@ class Spread(ControlProfiler):
         self.frequencies_ = norm.ppf(np.clip(uniform, 1e-6, 1 - 1e-6)).T / np.sqrt(x.shape[1])
 
     def _transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
-        angle = (x - self.mean_) / self.sd_ @ self.frequencies_
-        return (np.concatenate([np.cos(angle), np.sin(angle)], axis=1) / np.sqrt(_WAVES)).astype(x.dtype)
+        z = (x - self.mean_) / self.sd_
+        angle = z @ self.frequencies_
+        waves = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) / np.sqrt(_WAVES)
+        return np.concatenate([z / np.sqrt(x.shape[1]), waves], axis=1).astype(x.dtype)
