@@ -117,3 +117,24 @@ def test_what_the_table_lacks_is_said(cells, sites):
         read(cells, sites, columns={"label": "kind"})
     with pytest.raises(ManifestError, match=r"no column 'size_\*' of cells"):
         read(cells, sites, morphology=["size_*"])
+
+
+@pytest.mark.parametrize("training", ["none", "masked"])
+def test_a_graph_network_embeds_cells_the_same_way_twice(cells, sites, training):
+    manifest = read(cells, sites, morphology=["area_um"])
+    one, same, other = (
+        create_encoder(f"cell-graph-network@training={training},seed={seed}", [], manifest=manifest).embed_rows()
+        for seed in (0, 0, 1)
+    )
+    assert np.array_equal(one, same)
+    assert not np.allclose(one, other)
+    assert np.isfinite(one).all()
+    assert not one[3].any()
+    with pytest.raises(EncoderError, match="reads a table of cells"):
+        create_encoder("cell-graph-network", [], manifest=read_manifest_of_images(sites))
+
+
+def read_manifest_of_images(sites):
+    table = pd.read_csv(sites).assign(image="none.png")
+    table.to_csv(sites.with_name("images.csv"), index=False)
+    return read_manifest(sites.with_name("images.csv"))

@@ -6,7 +6,7 @@ import timm
 import torch
 from torch import nn
 
-from phenolens.nets import INITIALISATIONS, ChannelViT, RandomConvolutions, initialise, sincos_positions
+from phenolens.nets import INITIALISATIONS, ChannelViT, GraphNetwork, RandomConvolutions, initialise, sincos_positions
 
 
 @pytest.fixture
@@ -78,8 +78,40 @@ def test_pooled_answers_equal_those_of_a_plain_loop():
     x = torch.randn(1, 1, 30, 30)
     expected = []
     for each in bank.banks:
-        maps = torch.nn.functional.conv2d(x, each.weight, each.bias, dilation=each.dilation)[0]
+        maps = torch.nn.functional.conv2d(x, each.weight, each.bias, each.stride, dilation=each.dilation)[0]
         expected += [(one > 0).float().mean() for one in maps]
         expected += [one.max() for one in maps]
         expected += [one.std(unbiased=False) for one in maps]
     torch.testing.assert_close(bank(x)[0], torch.stack(expected), rtol=1e-5, atol=1e-5)
+
+
+def ring(n):
+    """Nodes on a ring, each linked with the next and the one before."""
+    node = torch.arange(n)
+    return torch.stack([node.repeat(2), torch.cat([(node + 1) % n, (node - 1) % n])])
+
+
+@torch.inference_mode()
+def test_a_graph_network_sees_neighbours_and_not_the_order_of_nodes():
+    torch.manual_seed(0)
+    model = GraphNetwork(3, 8, 2)
+    x = torch.randn(12, 3)
+    moved = torch.roll(x, 4, dims=0)
+    torch.testing.assert_close(model.pool(x, ring(12)), model.pool(moved, ring(12)), rtol=1e-4, atol=1e-5)
+    shuffled = x[torch.randperm(12)]
+    assert not torch.allclose(model.pool(x, ring(12)), model.pool(shuffled, ring(12)), atol=1e-3)
+
+
+def test_a_graph_network_learns_to_guess_what_its_neighbours_tell():
+    torch.manual_seed(0)
+    x = torch.sin(torch.arange(64) / 64 * 2 * torch.pi * 3)[:, None]
+    model = GraphNetwork(1, 16, 2)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
+    losses = []
+    for _ in range(150):
+        loss = model.masked_loss(x, ring(64), torch.rand(64) < 0.2)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-20:]) < 0.2 * np.mean(losses[:5])

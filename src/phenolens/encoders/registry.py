@@ -105,6 +105,12 @@ _BUILT_IN = {
         baseline=True,
         form="measurements",
     ),
+    "cell-graph-network": EncoderEntry(
+        "a small graph network over a table of cells; @training=none|masked,seed=N",
+        "phenolens.encoders.cell_graph.network:GraphNetworkEncoder",
+        baseline=True,
+        seeded=True,
+    ),
     "random-convolutions": EncoderEntry(
         "a bank of random kernels of many scales; @mixing=joint|concat,seed=N",
         "phenolens.encoders.network:random_convolutions",

@@ -21,11 +21,12 @@ class RandomConvolutions(nn.Module):
         Kernels of each shape.
     """
 
-    def __init__(self, channels: int, kernels: int = 16) -> None:
+    def __init__(self, channels: int, kernels: int = 8) -> None:
         super().__init__()
         self.banks = nn.ModuleList()
         for side, dilation in _SHAPES:
-            bank = nn.Conv2d(channels, kernels, side, dilation=dilation)
+            # Kernels of coarse scales see as much at every other pixel.
+            bank = nn.Conv2d(channels, kernels, side, stride=1 if dilation == 1 else 2, dilation=dilation)
             weight = torch.randn_like(bank.weight)
             weight -= weight.mean(dim=(2, 3), keepdim=True)  # blind to brightness, channel by channel
             bank.weight.data = weight / weight.flatten(1).norm(dim=1)[:, None, None, None]
