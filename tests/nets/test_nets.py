@@ -6,13 +6,23 @@ import timm
 import torch
 from torch import nn
 
-from phenolens.nets import INITIALISATIONS, ChannelViT, GraphNetwork, RandomConvolutions, initialise, sincos_positions
+from phenolens.nets import (
+    INITIALISATIONS,
+    GraphNetwork,
+    MicroscopyViT,
+    RandomConvolutions,
+    Size,
+    initialise,
+    sincos_positions,
+)
 
 
 @pytest.fixture
 def vit():
     torch.manual_seed(0)
-    return ChannelViT(48, 2, 3, 8).eval()
+    model = MicroscopyViT(Size(48, 2, 3, 8), None).eval()
+    initialise(model, "scaled")
+    return model
 
 
 @torch.inference_mode()

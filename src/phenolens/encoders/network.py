@@ -17,12 +17,13 @@ from torch.nn import functional as F
 from phenolens.encoders.base import Pixels, take_channels
 from phenolens.errors import EncoderError, did_you_mean
 from phenolens.images import RGB, scale_to_unit, self_standardise, standardise
-from phenolens.nets import CHANNEL_VITS, ChannelViT, Initialisation, RandomConvolutions, initialise
+from phenolens.nets import SIZES, Initialisation, MicroscopyViT, RandomConvolutions, initialise
 
 Precision = Literal["fp32", "bf16"]
 Mixing = Literal["joint", "concat"]
 
 _UNTRAINED_SIZE = 256
+_CHANNEL_VITS = {f"channel_vit_{name}": size for name, size in SIZES.items()}
 
 
 class NetworkEncoder:
@@ -120,8 +121,8 @@ def untrained(
     ----------
     architecture
         A timm architecture; `vit_small_patch16` is short for `vit_small_patch16_224`. Vision transformers
-        are built for 256-pixel images. Or a channel-agnostic one of `CHANNEL_VITS`, which reads each channel's patches
-        as tokens of their own.
+        are built for 256-pixel images. Or a channel-agnostic one such as `channel_vit_small_patch16`, whose tokens are
+        the patches of each channel by itself.
     init
         As in `initialise`.
 
@@ -133,10 +134,10 @@ def untrained(
     size = None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if architecture in CHANNEL_VITS:
+        if architecture in _CHANNEL_VITS:
             if mixing == "concat":
                 raise EncoderError(f"'{name}': a channel-agnostic network reads all channels at once; leave out mixing")
-            model: nn.Module = ChannelViT(*CHANNEL_VITS[architecture])
+            model: nn.Module = MicroscopyViT(_CHANNEL_VITS[architecture], None)
             size = _UNTRAINED_SIZE
         else:
             architecture = _known_architecture(architecture)
@@ -299,7 +300,7 @@ def _known_architecture(architecture: str) -> str:
     for candidate in (architecture, f"{architecture}_224"):
         if timm.is_model(candidate):
             return candidate
-    known = [*CHANNEL_VITS, *timm.list_models()]
+    known = [*_CHANNEL_VITS, *timm.list_models()]
     raise EncoderError(f"timm has no model '{architecture}'{did_you_mean(architecture, known)}")
 
 

@@ -101,5 +101,5 @@ def _train(model: GraphNetwork, graphs: Sequence[tuple[torch.Tensor, torch.Tenso
             if not masked.any():
                 continue
             optimiser.zero_grad()
-            model.masked_loss(x, links, masked).backward()  # type: ignore[no-untyped-call]
+            model.masked_loss(x, links, masked).backward()
             optimiser.step()

@@ -1,0 +1,117 @@
+"""The vision transformer of masked autoencoders for microscopy, of all channels jointly or of any channels."""
+
+from dataclasses import dataclass
+
+import torch
+from timm.models.vision_transformer import ParallelScalingBlock, VisionTransformer
+from torch import nn
+
+from phenolens.nets.positions import sincos_positions
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a vision transformer.
+
+    Attributes
+    ----------
+    width, depth, heads
+        Of its blocks.
+    patch
+        The side of a patch in pixels.
+    drop_path
+        How often a whole branch is left out in training, at the last block; less before it.
+    """
+
+    width: int
+    depth: int
+    heads: int
+    patch: int
+    drop_path: float = 0.0
+
+
+SIZES = {
+    "micro_patch8": Size(96, 4, 3, 8),
+    "tiny_patch16": Size(192, 12, 3, 16),
+    "small_patch16": Size(384, 12, 6, 16, 0.1),
+    "base_patch16": Size(768, 12, 12, 16, 0.1),
+    "base_patch8": Size(768, 12, 12, 8, 0.1),
+    "large_patch16": Size(1024, 24, 16, 16, 0.3),
+    "large_patch8": Size(1024, 24, 16, 8, 0.3),
+}
+
+
+class MicroscopyViT(nn.Module):
+    """A vision transformer with parallel blocks, normalised queries and keys, LayerScale, and fixed positions.
+
+    The recipe of Kraus et al. (CVPR 2024), out of timm's parts. Jointly, one projection takes the patches of all
+    channels at a place. Channel-agnostic, one projection serves the patches of each channel by itself, which have the
+    same position in each, so that number and order of channels are free.
+
+    Parameters
+    ----------
+    size
+        One of `SIZES`, or any other.
+    channels
+        How many channels are read jointly; None to be channel-agnostic.
+    """
+
+    def __init__(self, size: Size, channels: int | None) -> None:
+        super().__init__()
+        self.size = size
+        self.agnostic = channels is None
+        self.num_features = size.width
+        self.backbone = VisionTransformer(
+            patch_size=size.patch,
+            in_chans=channels or 1,
+            num_classes=0,
+            global_pool="avg",
+            embed_dim=size.width,
+            depth=size.depth,
+            num_heads=size.heads,
+            qkv_bias=False,
+            qk_norm=True,
+            init_values=1e-4,
+            pos_embed="none",
+            drop_path_rate=size.drop_path,
+            block_fn=ParallelScalingBlock,
+            dynamic_img_size=True,
+        )
+        self._positions: dict[tuple[int, int, torch.device], torch.Tensor] = {}
+
+    def positions(self, height: int, width: int, device: torch.device) -> torch.Tensor:
+        """Return the positions (N, width) of the patches of an image."""
+        key = (height // self.size.patch, width // self.size.patch, device)
+        if key not in self._positions:
+            self._positions[key] = sincos_positions(key[0], key[1], self.size.width).to(device)
+        return self._positions[key]
+
+    def tokens(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the patches (B, G, N, width) of images (B, C, H, W), G groups of them: C channels, or one jointly."""
+        b, c, h, w = x.shape
+        if h % self.size.patch or w % self.size.patch:
+            raise ValueError(f"patches of {self.size.patch} pixels do not divide an image of {h} x {w}")
+        folded = x.reshape(b * c, 1, h, w) if self.agnostic else x
+        patches = self.backbone.patch_embed.proj(folded).flatten(2).transpose(1, 2)
+        patches = patches + self.positions(h, w, x.device).to(patches.dtype)
+        return patches.unflatten(0, (b, -1)) if self.agnostic else patches[:, None]
+
+    def encode(self, x: torch.Tensor, visible: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the class token and the patches (B, 1 + M, width) after the last block.
+
+        Parameters
+        ----------
+        x
+            (B, C, H, W) images.
+        visible
+            (B, M) indices into the G N patches, group by group; all of them if None.
+        """
+        tokens = self.tokens(x).flatten(1, 2)
+        if visible is not None:
+            tokens = tokens.gather(1, visible[..., None].expand(-1, -1, tokens.shape[-1]))
+        first: torch.Tensor = self.backbone.cls_token  # type: ignore[assignment]
+        return self.backbone.blocks(torch.cat([first.to(tokens.dtype).expand(len(tokens), -1, -1), tokens], dim=1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the normalised mean (B, width) of the patches of images (B, C, H, W)."""
+        return self.backbone.fc_norm(self.encode(x)[:, 1:].mean(dim=1))
