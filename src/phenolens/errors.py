@@ -28,6 +28,10 @@ class ProfilingError(PhenolensError):
     """Profiles cannot be computed from the embeddings at hand."""
 
 
+class TrainingError(PhenolensError):
+    """A network cannot be trained, or its training cannot go on."""
+
+
 class RecipeError(PhenolensError):
     """A recipe breaks its schema."""
 

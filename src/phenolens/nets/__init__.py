@@ -1,10 +1,14 @@
 """Torch modules alone: nothing of ours is imported, so that they run wherever torch and timm do."""
 
+from phenolens.nets.build import build, embedder, is_agnostic
+from phenolens.nets.checkpoint import Card, load_weights, read_card, save_checkpoint
 from phenolens.nets.classifier import Classifier, adapt_batch_norm
+from phenolens.nets.contrastive import Contrastive
 from phenolens.nets.graph_network import GraphNetwork
 from phenolens.nets.initialise import INITIALISATIONS, Initialisation, initialise
 from phenolens.nets.mae import MaskedAutoencoder, Reconstruction
 from phenolens.nets.munet import MaskedUNet
+from phenolens.nets.patches import patchify, random_mask, unpatchify
 from phenolens.nets.positions import sincos_positions
 from phenolens.nets.random_convolutions import RandomConvolutions
 from phenolens.nets.vit import SIZES, MicroscopyViT, Size
@@ -12,7 +16,9 @@ from phenolens.nets.vit import SIZES, MicroscopyViT, Size
 __all__ = [
     "INITIALISATIONS",
     "SIZES",
+    "Card",
     "Classifier",
+    "Contrastive",
     "GraphNetwork",
     "Initialisation",
     "MaskedAutoencoder",
@@ -22,6 +28,15 @@ __all__ = [
     "Reconstruction",
     "Size",
     "adapt_batch_norm",
+    "build",
+    "embedder",
     "initialise",
+    "is_agnostic",
+    "load_weights",
+    "patchify",
+    "random_mask",
+    "read_card",
+    "save_checkpoint",
     "sincos_positions",
+    "unpatchify",
 ]

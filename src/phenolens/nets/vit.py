@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from timm.models import checkpoint_seq
 from timm.models.vision_transformer import ParallelScalingBlock, VisionTransformer
 from torch import nn
 
@@ -110,7 +111,10 @@ class MicroscopyViT(nn.Module):
         if visible is not None:
             tokens = tokens.gather(1, visible[..., None].expand(-1, -1, tokens.shape[-1]))
         first: torch.Tensor = self.backbone.cls_token  # type: ignore[assignment]
-        return self.backbone.blocks(torch.cat([first.to(tokens.dtype).expand(len(tokens), -1, -1), tokens], dim=1))
+        tokens = torch.cat([first.to(tokens.dtype).expand(len(tokens), -1, -1), tokens], dim=1)
+        if self.backbone.grad_checkpointing and self.training:
+            return checkpoint_seq(self.backbone.blocks, tokens)
+        return self.backbone.blocks(tokens)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the normalised mean (B, width) of the patches of images (B, C, H, W)."""

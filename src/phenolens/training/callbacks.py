@@ -1,0 +1,145 @@
+"""What happens beside the steps: states to go on from, checkpoints, and pictures of what is guessed."""
+
+import json
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from PIL import Image
+
+from phenolens.images import self_standardise
+from phenolens.nets import Card, save_checkpoint, unpatchify
+from phenolens.training.data import CropStream
+from phenolens.training.masked import MaskedImages
+from phenolens.training.objective import NotFiniteError
+
+_log = logging.getLogger(__name__)
+
+STATE = "state.ckpt"
+MODEL = "model.safetensors"
+
+
+class Save(Callback):
+    """Keep the state of training and the network, each whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    card
+        What is said of the network, but for the number of steps.
+    every
+        In steps.
+    """
+
+    def __init__(self, folder: Path, card: Card, every: int) -> None:
+        self.folder = folder
+        self.card = card
+        self.every = every
+        self._saved = -1
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save every so many steps."""
+        step = trainer.global_step
+        if step != self._saved and (step % self.every == 0 or step == trainer.max_steps):
+            self._saved = step
+            self.save(trainer, module)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Save the network once more: a running mean of its weights has taken their place by now."""
+        self._save_network(trainer, module)
+
+    def save(self, trainer: Trainer, module: LightningModule) -> None:
+        """Save both now; what lay there before stays if this fails, as on a full disk."""
+        part = self.folder / f"{STATE}.part"
+        try:
+            trainer.save_checkpoint(part)
+            if trainer.is_global_zero:
+                os.replace(part, self.folder / STATE)
+            self._save_network(trainer, module)
+        except OSError as error:
+            _log.warning("step %d could not be saved (%s); the last state stays", trainer.global_step, error)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _save_network(self, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            card = replace(self.card, steps=trainer.global_step)
+            save_checkpoint(module.model, card, self.folder / MODEL)  # type: ignore[arg-type]
+
+
+class NameBadBatch(Callback):
+    """Where the loss is not finite, write down which sites were in the batch, and the state that led to it.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    stream
+        The crops, which know the names of sites.
+    """
+
+    def __init__(self, folder: Path, stream: CropStream) -> None:
+        self.folder = folder
+        self.stream = stream
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """Write ``bad_batch.json`` and ``bad_state.safetensors``."""
+        if isinstance(exception, NotFiniteError):
+            sites = self.stream.site_ids(exception.rows)
+            text = json.dumps({"step": exception.step, "sites": sites}, indent=1)
+            (self.folder / "bad_batch.json").write_text(text + "\n")
+            card = Card("state at a loss that is not finite", {}, (), exception.step, self.stream.crop)
+            save_checkpoint(module.model, card, self.folder / "bad_state.safetensors")  # type: ignore[arg-type]
+            exception.args = (
+                f"the loss is not finite at step {exception.step}; the batch's sites ({', '.join(sites[:3])}, ...) are "
+                f"in {self.folder / 'bad_batch.json'}; lower the learning rate, or look at these images",
+            )
+
+
+class Pictures(Callback):
+    """Draw what a masked network guesses of the first images: seen, guessed, true.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    stream
+        The crops.
+    every
+        In steps.
+    """
+
+    def __init__(self, folder: Path, stream: CropStream, every: int) -> None:
+        self.folder = folder
+        self.every = every
+        self.images = torch.stack([stream[index]["pixels"] for index in range(4)])
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Draw every so many steps."""
+        step = trainer.global_step
+        if not isinstance(module, MaskedImages) or step % self.every or not trainer.is_global_zero:
+            return
+        x = self_standardise(self.images.to(module.device))
+        module.eval()
+        found = module.reconstruct(x, torch.Generator(module.device).manual_seed(0))
+        module.train()
+        shape = (found.target.shape[1] if found.target.shape[1] > 1 else x.shape[1], *x.shape[2:])
+        hidden = found.hidden[..., None]
+        seen = found.target.masked_fill(hidden, float(x.min()))
+        guessed = torch.where(hidden, found.predicted.to(found.target.dtype), found.target)
+        rows = [unpatchify(each, found.patch, shape)[:, 0] for each in (seen, guessed, found.target)]
+        sheet = torch.cat([torch.cat(list(row), dim=1) for row in rows], dim=0).float().cpu().numpy()
+        low, high = np.percentile(x[:, 0].float().cpu().numpy(), [0.5, 99.5])
+        gray = np.clip((sheet - low) / max(high - low, 1e-6), 0, 1) * 255
+        Image.fromarray(gray.astype(np.uint8)).save(self.folder / f"reconstruction_{step:07d}.png")

@@ -1,0 +1,248 @@
+"""Train a network from options to checkpoint, going on where an earlier run stopped."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+
+from phenolens.datasets import Manifest
+from phenolens.errors import TrainingError, did_you_mean
+from phenolens.nets import Card, MaskedAutoencoder, MaskedUNet, build
+from phenolens.training.callbacks import MODEL, STATE, NameBadBatch, Pictures, Save
+from phenolens.training.classification import Classification
+from phenolens.training.contrast import ContrastOfViews
+from phenolens.training.data import CropStream, stream_loader
+from phenolens.training.masked import MaskedImages
+from phenolens.training.objective import Objective
+from phenolens.training.options import (
+    ClassifierOptions,
+    ContrastiveOptions,
+    DataOptions,
+    MaskedAutoencoderOptions,
+    ModelOptions,
+    OptimiserOptions,
+    RunOptions,
+)
+
+_log = logging.getLogger(__name__)
+
+# What of the options the objective takes, and not the network.
+_OF_OBJECTIVE = {"objective", "fourier_weight", "channels_per_step", "label", "views"}
+
+
+def make_network(options: ModelOptions, n_channels: int, n_classes: int = 0) -> tuple[nn.Module, dict[str, Any]]:
+    """Return an untrained network, and the options that a card needs to make it again.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be made.
+    """
+    own = {key: value for key, value in options.model_dump().items() if key not in _OF_OBJECTIVE}
+    if isinstance(options, ClassifierOptions):
+        own["n_classes"] = n_classes
+    try:
+        return build(options.objective, own, n_channels), own
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+
+
+def train(
+    manifest: Manifest,
+    channels: Sequence[str],
+    model: ModelOptions,
+    out: Path,
+    *,
+    data: DataOptions | None = None,
+    optimiser: OptimiserOptions | None = None,
+    run: RunOptions | None = None,
+    seed: int = 0,
+    recipe: str = "",
+    callbacks: Sequence[Callback] = (),
+    progress: bool = False,
+) -> Path:
+    """Train a network, and keep it as a checkpoint that is an encoder at once.
+
+    Parameters
+    ----------
+    manifest
+        The sites.
+    channels
+        The channels to read, in order.
+    model
+        What to train, and on what objective.
+    out
+        The folder for ``model.safetensors``, ``state.ckpt``, logs and pictures. If it holds a state, training goes on
+        from there.
+    data, optimiser, run
+        What the network sees, how its weights change, and how long and where it is trained.
+    seed
+        Of weights, order, crops and masks.
+    recipe
+        The recipe as text, for the card.
+    callbacks
+        Further callbacks of Lightning, such as one that diagnoses the encoder meanwhile.
+    progress
+        Whether to draw a progress bar.
+
+    Returns
+    -------
+    The checkpoint.
+
+    Raises
+    ------
+    TrainingError
+        If options do not fit each other or the images, or the loss is not finite.
+    """
+    data, optimiser, run = data or DataOptions(), optimiser or OptimiserOptions(), run or RunOptions()
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    labels, n_classes = _labels(model, manifest)
+    torch.manual_seed(seed)
+    network, options = make_network(model, len(channels), n_classes)
+    check_fit(network, len(channels), data.crop)
+    stream = CropStream(
+        manifest,
+        channels,
+        data.crop,
+        labels=labels,
+        groups=_groups(model, manifest),
+        flip=data.flip,
+        keep_gib=data.keep_gib,
+        seed=seed,
+    )
+    objective = _objective(model, network, optimiser, run.steps, seed)
+    if run.gradient_checkpointing:
+        _checkpoint_gradients(network)
+    if run.compile:
+        network.compile()
+    card = Card(model.objective, options, tuple(channels), 0, data.crop, recipe=recipe, data_hash=manifest.fingerprint)
+    every: list[Callback] = [Save(out, card, run.save_every), NameBadBatch(out, stream), *callbacks]
+    if run.ema is not None:
+        every.insert(0, EMAWeightAveraging(decay=run.ema))
+    if run.picture_every is not None and isinstance(objective, MaskedImages):
+        every.append(Pictures(out, stream, run.picture_every))
+    trainer = pl.Trainer(
+        default_root_dir=out,
+        max_steps=run.steps,
+        precision=run.precision,
+        devices=run.devices,
+        strategy=run.strategy,
+        accumulate_grad_batches=run.accumulate,
+        gradient_clip_val=optimiser.clip,
+        logger=[CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="tensorboard")],
+        callbacks=every,
+        log_every_n_steps=run.log_every,
+        enable_checkpointing=False,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    per_device = _batch_of_device(data.batch_size, run.accumulate, trainer.world_size)
+    state = out / STATE
+    start = _steps_done(state) * data.batch_size
+    loader = stream_loader(
+        stream,
+        start=start,
+        batch=per_device,
+        workers=data.workers,
+        rank=trainer.global_rank,
+        world=trainer.world_size,
+    )
+    if start:
+        _log.info("going on from step %d of %d", start // data.batch_size, run.steps)
+    trainer.fit(objective, loader, ckpt_path=state if state.is_file() else None, weights_only=True)
+    return out / MODEL
+
+
+def check_fit(network: nn.Module, n_channels: int, crop: int) -> None:
+    """Refuse a crop that the network cannot cut into patches, before any image is read.
+
+    Raises
+    ------
+    TrainingError
+        If the patch, or the number of halvings, does not divide it.
+    """
+    side = 0
+    if isinstance(network, MaskedAutoencoder):
+        side = network.encoder.size.patch
+    elif isinstance(network, MaskedUNet):
+        side = max(network.patch, 2**network.depth)
+    if side and crop % side:
+        raise TrainingError(
+            f"the crop of {crop} pixels is no multiple of {side}; choose {crop - crop % side or side} or "
+            f"{crop + side - crop % side}"
+        )
+
+
+def _objective(
+    options: ModelOptions, network: nn.Module, optimiser: OptimiserOptions, steps: int, seed: int
+) -> Objective:
+    if isinstance(options, ClassifierOptions):
+        return Classification(network, optimiser, steps=steps, seed=seed)
+    if isinstance(options, ContrastiveOptions):
+        return ContrastOfViews(network, optimiser, steps=steps, seed=seed)
+    drawn = options.channels_per_step if isinstance(options, MaskedAutoencoderOptions) else None
+    if drawn is not None and isinstance(options, MaskedAutoencoderOptions) and options.decoding == "joint":
+        raise TrainingError("channels_per_step is for channel-agnostic networks: decoding per-channel or shared")
+    return MaskedImages(
+        network,  # type: ignore[arg-type]
+        optimiser,
+        steps=steps,
+        seed=seed,
+        fourier_weight=options.fourier_weight,
+        channels_per_step=drawn,
+    )
+
+
+def _labels(options: ModelOptions, manifest: Manifest) -> tuple[np.ndarray[Any, np.dtype[np.intp]] | None, int]:
+    """Return the class of each row, -1 without one, and how many there are."""
+    if not isinstance(options, ClassifierOptions):
+        return None, 0
+    table = manifest.table
+    if options.label not in table:
+        raise TrainingError(f"{manifest.source}: no column '{options.label}'{did_you_mean(options.label, table)}")
+    code, names = pd.factorize(table[options.label].astype(object), sort=True)  # -1 where there is none
+    if len(names) < 2:
+        raise TrainingError(f"{manifest.source}: '{options.label}' has {len(names)} values; a classifier needs two")
+    return code.astype(np.intp), len(names)
+
+
+def _groups(options: ModelOptions, manifest: Manifest) -> np.ndarray[Any, Any] | None:
+    if not isinstance(options, ContrastiveOptions):
+        return None
+    table = manifest.table
+    columns = [column for column in options.views if column in table]
+    if len(columns) < len(options.views):
+        return np.asarray(table.index.astype(str))
+    return np.asarray(table[columns].astype(str).agg("\0".join, axis=1))
+
+
+def _batch_of_device(batch: int, accumulate: int, world: int) -> int:
+    if batch % (accumulate * world):
+        raise TrainingError(
+            f"a batch of {batch} cannot be shared by {world} devices in {accumulate} parts; make it a multiple of "
+            f"{accumulate * world}"
+        )
+    return batch // (accumulate * world)
+
+
+def _steps_done(state: Path) -> int:
+    if not state.is_file():
+        return 0
+    return int(torch.load(state, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+
+def _checkpoint_gradients(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, VisionTransformer):
+            module.set_grad_checkpointing()
