@@ -14,7 +14,7 @@ def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> di
     """Return name -> one line on what it is."""
     if what == "encoders":
         return {
-            f"{name}..." if name.endswith("/") else name: entry.summary + " (baseline)" * entry.baseline
+            f"{name}..." if name.endswith(("/", ":")) else name: entry.summary + " (baseline)" * entry.baseline
             for name, entry in list_encoders().items()
         }
     if what == "tasks":

@@ -17,7 +17,16 @@ from torch.nn import functional as F
 from phenolens.encoders.base import Pixels, take_channels
 from phenolens.errors import EncoderError, did_you_mean
 from phenolens.images import RGB, scale_to_unit, self_standardise, standardise
-from phenolens.nets import SIZES, Initialisation, MicroscopyViT, RandomConvolutions, initialise
+from phenolens.nets import (
+    SIZES,
+    Initialisation,
+    LayerVectors,
+    MicroscopyViT,
+    Pool,
+    RandomConvolutions,
+    initialise,
+    n_layers,
+)
 
 Precision = Literal["fp32", "bf16"]
 Mixing = Literal["joint", "concat"]
@@ -45,8 +54,17 @@ class NetworkEncoder:
     mean, sd
         The model's own statistics on [0, 1] pixels, per channel; if None, every image and channel is
         standardised by itself.
+    layer
+        The layer whose output is pooled, counted from 1; None for the network's own vectors.
+    pool
+        How: `mean` of patches or places, `class` token, or the mean of each channel's patches, in a row (`channels`).
     device, precision
         Where and how precisely it runs; bf16 means autocast, with vectors returned in float32.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such layer, or nothing to pool so.
     """
 
     def __init__(
@@ -59,6 +77,8 @@ class NetworkEncoder:
         input_size: int | None,
         mean: Sequence[float] | None = None,
         sd: Sequence[float] | None = None,
+        layer: int | None = None,
+        pool: Pool = "mean",
         device: str = "cpu",
         precision: Precision = "fp32",
     ) -> None:
@@ -67,6 +87,14 @@ class NetworkEncoder:
         self.mixing = mixing
         self.input_size = input_size
         self.weights_hash = hash_weights(model)
+        self.layers = tuple(range(1, n_layers(model) + 1))
+        if layer is not None:
+            try:
+                model = LayerVectors(model, layer, pool, _in_channels(mixing, channels))
+            except ValueError as error:
+                raise EncoderError(f"'{name}': {error}") from error
+        elif pool != "mean":
+            raise EncoderError(f"'{name}': pool is of a layer; name one: layer={len(self.layers) or 1}")
         self.device = torch.device(device)
         self.precision = precision
         self.model = model.eval().requires_grad_(requires_grad=False).to(self.device)
@@ -83,8 +111,11 @@ class NetworkEncoder:
         batch = len(x)
         if self.mixing == "concat":
             x = x.flatten(0, 1)[:, None]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            features = self.model(x)
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                features = self.model(x)
+        except ValueError as error:  # what a network says of a size that it cannot take
+            raise EncoderError(f"{self.name}: {error}; set a crop") from error
         return features.float().reshape(batch, self.dim).cpu().numpy()
 
     def _prepare(self, x: torch.Tensor) -> torch.Tensor:
@@ -112,6 +143,8 @@ def untrained(
     mixing: Mixing = "joint",
     init: Initialisation = "own",
     seed: int = 0,
+    layer: int | None = None,
+    pool: Pool = "mean",
     device: str = "cpu",
     precision: Precision = "fp32",
 ) -> NetworkEncoder:
@@ -125,11 +158,13 @@ def untrained(
         the patches of each channel by itself.
     init
         As in `initialise`.
+    layer, pool
+        As in `NetworkEncoder`.
 
     Raises
     ------
     EncoderError
-        If there is no such architecture.
+        If there is no such architecture or layer.
     """
     size = None
     with torch.random.fork_rng(devices=[]):
@@ -148,7 +183,17 @@ def untrained(
                 architecture, pretrained=False, num_classes=0, in_chans=_in_channels(mixing, channels), **sized
             )
         initialise(model, init)
-    return NetworkEncoder(name, model, channels, mixing=mixing, input_size=size, device=device, precision=precision)
+    return NetworkEncoder(
+        name,
+        model,
+        channels,
+        mixing=mixing,
+        input_size=size,
+        layer=layer,
+        pool=pool,
+        device=device,
+        precision=precision,
+    )
 
 
 def random_convolutions(
@@ -174,6 +219,8 @@ def pretrained(
     *,
     mixing: Mixing | None = None,
     weights: str | None = None,
+    layer: int | None = None,
+    pool: Pool = "mean",
     device: str = "cpu",
     precision: Precision = "fp32",
 ) -> NetworkEncoder:
@@ -189,11 +236,13 @@ def pretrained(
         A timm model name, with or without a tag.
     weights
         A .safetensors file; the hub's weights if None.
+    layer, pool
+        As in `NetworkEncoder`.
 
     Raises
     ------
     EncoderError
-        If there is no such model, or its weights cannot be had or do not fit.
+        If there is no such model or layer, or its weights cannot be had or do not fit.
     """
     architecture = _known_architecture(architecture)
     mixing = _mixing_of_trained(mixing, channels)
@@ -219,7 +268,7 @@ def pretrained(
             f"{weights}: holds no weights of timm's {architecture}: {len(lacking)} of "
             f"{len(model.state_dict())} tensors are not in it, e.g. '{min(lacking)}'"
         )
-    return _as_trained(name, model, channels, mixing, device, precision)
+    return _as_trained(name, model, channels, mixing, layer, pool, device, precision)
 
 
 def twin(
@@ -230,6 +279,8 @@ def twin(
     mixing: Mixing | None = None,
     init: Initialisation = "own",
     seed: int = 0,
+    layer: int | None = None,
+    pool: Pool = "mean",
     device: str = "cpu",
     precision: Precision = "fp32",
 ) -> NetworkEncoder:
@@ -241,11 +292,13 @@ def twin(
         As in `pretrained`.
     init
         As in `initialise`.
+    layer, pool
+        As in `NetworkEncoder`.
 
     Raises
     ------
     EncoderError
-        If there is no such model.
+        If there is no such model or layer.
     """
     mixing = _mixing_of_trained(mixing, channels)
     with torch.random.fork_rng(devices=[]):
@@ -257,7 +310,7 @@ def twin(
             in_chans=_in_channels(mixing, channels),
         )
         initialise(model, init)
-    return _as_trained(name, model, channels, mixing, device, precision)
+    return _as_trained(name, model, channels, mixing, layer, pool, device, precision)
 
 
 def _mixing_of_trained(mixing: Mixing | None, channels: Sequence[str]) -> Mixing:
@@ -265,7 +318,14 @@ def _mixing_of_trained(mixing: Mixing | None, channels: Sequence[str]) -> Mixing
 
 
 def _as_trained(
-    name: str, model: nn.Module, channels: Sequence[str], mixing: Mixing, device: str, precision: Precision
+    name: str,
+    model: nn.Module,
+    channels: Sequence[str],
+    mixing: Mixing,
+    layer: int | None,
+    pool: Pool,
+    device: str,
+    precision: Precision,
 ) -> NetworkEncoder:
     """Return an encoder with the input size of a trained model and, where it reads colours jointly, its statistics."""
     config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
@@ -278,6 +338,8 @@ def _as_trained(
         input_size=config["input_size"][-1],
         mean=config["mean"] if jointly_rgb else None,
         sd=config["std"] if jointly_rgb else None,
+        layer=layer,
+        pool=pool,
         device=device,
         precision=precision,
     )

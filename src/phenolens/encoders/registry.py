@@ -16,6 +16,8 @@ from phenolens.errors import EncoderError, did_you_mean
 
 ENTRY_POINT_GROUP = "phenolens.encoders"
 
+_PREFIX_ENDS = ("/", ":")
+
 _GIVEN = ("device", "precision", "manifest")  # said once for a run, never as an option of one encoder
 
 Form = Literal["vectors", "measurements", "quantities"]
@@ -53,7 +55,7 @@ class EncoderEntry:
     form: Form = "vectors"
 
 
-# A name that ends in a slash is a prefix: the rest of the encoder's name is the architecture.
+# A name that ends in a slash or a colon is a prefix: the rest of the encoder's name says which.
 _BUILT_IN = {
     "pixel-statistics": EncoderEntry(
         "intensity moments and quantiles of each channel",
@@ -133,6 +135,17 @@ _BUILT_IN = {
         "phenolens.encoders.network:pretrained",
         twin="twin/timm/",
     ),
+    "checkpoint:": EncoderEntry(
+        "a network that `phenolens train` has kept, by its file or folder; @layer=N,pool=mean|class|channels",
+        "phenolens.encoders.checkpoint:checkpoint",
+        twin="twin/checkpoint:",
+    ),
+    "twin/checkpoint:": EncoderEntry(
+        "the random twin of a checkpoint: what its training started from, but for the seed",
+        "phenolens.encoders.checkpoint:twin",
+        baseline=True,
+        seeded=True,
+    ),
     "twin/timm/": EncoderEntry(
         "the random twin of a trained timm model: same architecture and input path, weights from a seed",
         "phenolens.encoders.network:twin",
@@ -204,7 +217,7 @@ def find_encoder(base: str) -> tuple[str, EncoderEntry]:
     """
     known = list_encoders()
     for key, entry in known.items():
-        is_prefix = key.endswith("/")
+        is_prefix = key.endswith(_PREFIX_ENDS)
         if (is_prefix and base.startswith(key) and base != key) or (base == key and not is_prefix):
             return key, entry
     raise EncoderError(f"no encoder '{base}'{did_you_mean(base, known)}")
@@ -271,7 +284,7 @@ def create_encoder(
     key, entry = find_encoder(parsed.base)
     module, _, attribute = entry.factory.partition(":")
     factory: Any = getattr(import_module(module), attribute)
-    architecture = [parsed.base.removeprefix(key)] if key.endswith("/") else []
+    architecture = [parsed.base.removeprefix(key)] if key.endswith(_PREFIX_ENDS) else []
     keywords = inspect.signature(factory, eval_str=True).parameters
     given = {key: value for key, value in zip(_GIVEN, (device, precision, manifest), strict=True) if key in keywords}
     if "manifest" in keywords:

@@ -6,6 +6,7 @@ from phenolens.nets.classifier import Classifier, adapt_batch_norm
 from phenolens.nets.contrastive import Contrastive
 from phenolens.nets.graph_network import GraphNetwork
 from phenolens.nets.initialise import INITIALISATIONS, Initialisation, initialise
+from phenolens.nets.layers import LayerVectors, Pool, layer_outputs, n_layers
 from phenolens.nets.mae import MaskedAutoencoder, Reconstruction
 from phenolens.nets.munet import MaskedUNet
 from phenolens.nets.patches import patchify, random_mask, unpatchify
@@ -21,9 +22,11 @@ __all__ = [
     "Contrastive",
     "GraphNetwork",
     "Initialisation",
+    "LayerVectors",
     "MaskedAutoencoder",
     "MaskedUNet",
     "MicroscopyViT",
+    "Pool",
     "RandomConvolutions",
     "Reconstruction",
     "Size",
@@ -32,7 +35,9 @@ __all__ = [
     "embedder",
     "initialise",
     "is_agnostic",
+    "layer_outputs",
     "load_weights",
+    "n_layers",
     "patchify",
     "random_mask",
     "read_card",

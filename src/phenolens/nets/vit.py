@@ -97,6 +97,17 @@ class MicroscopyViT(nn.Module):
         patches = patches + self.positions(h, w, x.device).to(patches.dtype)
         return patches.unflatten(0, (b, -1)) if self.agnostic else patches[:, None]
 
+    def blocks(self, x: torch.Tensor, layers: list[int]) -> list[torch.Tensor]:
+        """Return the class token and all patches (B, 1 + G N, width) behind chosen blocks, counted from 1."""
+        tokens = self._with_class_token(self.tokens(x).flatten(1, 2))
+        found = {}
+        for number, block in enumerate(self.backbone.blocks, start=1):
+            tokens = block(tokens)
+            found[number] = tokens
+            if number == max(layers):
+                break
+        return [found[layer] for layer in layers]
+
     def encode(self, x: torch.Tensor, visible: torch.Tensor | None = None) -> torch.Tensor:
         """Return the class token and the patches (B, 1 + M, width) after the last block.
 
@@ -110,11 +121,14 @@ class MicroscopyViT(nn.Module):
         tokens = self.tokens(x).flatten(1, 2)
         if visible is not None:
             tokens = tokens.gather(1, visible[..., None].expand(-1, -1, tokens.shape[-1]))
-        first: torch.Tensor = self.backbone.cls_token  # type: ignore[assignment]
-        tokens = torch.cat([first.to(tokens.dtype).expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = self._with_class_token(tokens)
         if self.backbone.grad_checkpointing and self.training:
             return checkpoint_seq(self.backbone.blocks, tokens)
         return self.backbone.blocks(tokens)
+
+    def _with_class_token(self, tokens: torch.Tensor) -> torch.Tensor:
+        first: torch.Tensor = self.backbone.cls_token  # type: ignore[assignment]
+        return torch.cat([first.to(tokens.dtype).expand(len(tokens), -1, -1), tokens], dim=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the normalised mean (B, width) of the patches of images (B, C, H, W)."""
