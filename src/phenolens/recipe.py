@@ -1,23 +1,19 @@
 """The recipe of a study: YAML, validated before any work starts."""
 
-import os
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from phenolens.datasets import CellTable, Manifest, read_manifest
 from phenolens.embedding import Missing
 from phenolens.encoders import EncoderName, Kind, find_encoder
 from phenolens.errors import ProfilingError, RecipeError
 from phenolens.images import Crop
 from phenolens.profiling import parse_profiling
+from phenolens.recipe_file import Section, read_recipe_file
 from phenolens.tasks import AnyTask
-
-# A stranger's recipe must not be able to read secrets from the environment.
-_VARIABLE = re.compile(r"\$\{(PHENOLENS_\w+)(?::-([^}]*))?\}")
-_MOST_ERRORS = 5
 
 
 def _is_encoder(name: str) -> str:
@@ -37,11 +33,7 @@ EncoderText = Annotated[str, AfterValidator(_is_encoder)]
 ProfilingText = Annotated[str, AfterValidator(_is_profiling)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TableSection(_Section):
+class TableSection(Section):
     """A table of ready-made vectors, taken as one encoder's.
 
     Attributes
@@ -59,7 +51,63 @@ class TableSection(_Section):
     missing: Missing = "refuse"
 
 
-class CellsSection(_Section):
+class RowsSection(Section):
+    """Which rows of a manifest are used: those of groups that were dealt into one part.
+
+    Attributes
+    ----------
+    group
+        The metadata column whose values must not straddle the parts: movie, source image, patient.
+    part
+        ``train`` or ``test``: what is trained on one is asked on the other.
+    test_share, seed
+        As in `Manifest.part`.
+    """
+
+    group: str
+    part: Literal["train", "test"]
+    test_share: float = Field(0.5, gt=0, lt=1)
+    seed: int = 0
+
+
+class ImagesSection(Section):
+    """Images, by their manifest, and how to read them.
+
+    Attributes
+    ----------
+    manifest
+        Path of the manifest; relative paths start at the recipe's folder.
+    columns, values, names
+        As in `read_manifest`.
+    channels
+        The channels to use, in this order; all if None.
+    rows
+        Which rows are used; all if None.
+    """
+
+    manifest: Path | None = None
+    columns: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = {}
+    names: tuple[str, ...] | None = None
+    channels: tuple[str, ...] | None = None
+    rows: RowsSection | None = None
+
+    def open(self, cells: CellTable | None = None) -> Manifest:
+        """Read the manifest, and the rows of it that are used.
+
+        Raises
+        ------
+        ManifestError
+            If it cannot be read, or has no such rows.
+        """
+        if self.manifest is None:
+            raise RecipeError("the recipe has no manifest of images")
+        manifest = read_manifest(self.manifest, columns=self.columns, values=self.values, names=self.names, cells=cells)
+        rows = self.rows
+        return manifest if rows is None else manifest.part(rows.group, rows.part, rows.test_share, rows.seed)
+
+
+class CellsSection(Section):
     """A table of cells, from which cell graphs are made.
 
     Attributes
@@ -75,13 +123,11 @@ class CellsSection(_Section):
     morphology: tuple[str, ...] = ()
 
 
-class DatasetSection(_Section):
+class DatasetSection(ImagesSection):
     """Images, by their manifest; or tables of ready-made vectors; and how to read either.
 
     Attributes
     ----------
-    manifest
-        Path of the manifest; relative paths start at the recipe's folder.
     cells
         The cells of the manifest's sites, where a table of them exists; the manifest then need not name images.
     kind
@@ -89,31 +135,22 @@ class DatasetSection(_Section):
         from the manifest if None.
     tables
         Name of an encoder -> the table of its vectors. A table that is named like a baseline is one.
-    columns, values, names
-        As in `read_manifest`.
-    channels
-        The channels to use, in this order; all if None.
     """
 
-    manifest: Path | None = None
     cells: CellsSection | None = None
     kind: Kind | None = None
     tables: dict[str, TableSection] = {}
-    columns: dict[str, str] = {}
-    values: dict[str, dict[str, str]] = {}
-    names: tuple[str, ...] | None = None
-    channels: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _either(self) -> Self:
         if (self.manifest is None) == (not self.tables):
             raise ValueError("give either a manifest of images or tables of vectors")
-        if self.tables and (self.names or self.channels or self.cells):
-            raise ValueError("tables of vectors have no channels and no cells")
+        if self.tables and (self.names or self.channels or self.cells or self.rows):
+            raise ValueError("tables of vectors have no channels, no cells, and no parts")
         return self
 
 
-class EmbeddingSection(_Section):
+class EmbeddingSection(Section):
     """How images are embedded.
 
     Attributes
@@ -134,7 +171,7 @@ class EmbeddingSection(_Section):
     max_failed: float = Field(0.01, ge=0, le=1)
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A study: a data set, encoders, the baselines they are held against, and the questions.
 
     Attributes
@@ -187,9 +224,7 @@ class Recipe(_Section):
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """Read and validate a recipe.
-
-    ``${PHENOLENS_NAME:-default}`` in any text stands for an environment variable, or its default.
+    """Read and validate the recipe of a study; see `read_recipe_file`.
 
     Parameters
     ----------
@@ -201,61 +236,4 @@ def read_recipe(path: str | Path) -> Recipe:
     RecipeError
         If it cannot be read or breaks the schema; the message names the entry.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise RecipeError(f"no recipe at {path}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"{path}: is not valid YAML: {reason}") from error
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping with name, dataset and tasks")
-    try:
-        recipe = Recipe.model_validate(_fill_in(content, path))
-    except ValidationError as error:
-        raise RecipeError(f"{path}: {_describe(error)}") from error
-    return _located(recipe, path.parent)
-
-
-def _located(section: Any, folder: Path) -> Any:
-    """Return a recipe or a part of it with relative paths starting at the recipe's folder."""
-    if isinstance(section, Path):
-        return folder / section
-    if isinstance(section, BaseModel):
-        # What a recipe does not set stays unset: model_copy validates nothing again.
-        return section.model_copy(update={name: _located(value, folder) for name, value in section})
-    if isinstance(section, dict):
-        return {key: _located(value, folder) for key, value in section.items()}
-    if isinstance(section, list | tuple):
-        return type(section)(_located(item, folder) for item in section)
-    return section
-
-
-def _fill_in(value: Any, path: Path) -> Any:
-    """Replace environment variables in every text of a nested value."""
-    if isinstance(value, dict):
-        return {key: _fill_in(item, path) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_fill_in(item, path) for item in value]
-    if not isinstance(value, str):
-        return value
-
-    def look_up(match: re.Match[str]) -> str:
-        found = os.environ.get(match[1], match[2])
-        if found is None:
-            raise RecipeError(f"{path}: set the environment variable {match[1]}, which it names")
-        return found
-
-    return _VARIABLE.sub(look_up, value)
-
-
-def _describe(error: ValidationError) -> str:
-    """Put the first errors of pydantic on one line, with the entry and what was found."""
-    parts = []
-    for item in error.errors()[:_MOST_ERRORS]:
-        entry = ".".join(str(part) for part in item["loc"]) or "recipe"
-        found = "" if item["type"] in ("missing", "extra_forbidden") else f", found {item['input']!r:.60}"
-        parts.append(f"{entry}: {item['msg'][0].lower()}{item['msg'][1:]}{found}")
-    more = error.error_count() - len(parts)
-    return "; ".join(parts) + (f"; and {more} more" if more else "")
+    return read_recipe_file(path, Recipe)

@@ -18,7 +18,6 @@ from phenolens.datasets import (
     Manifest,
     condition_names,
     read_cell_table,
-    read_manifest,
     treated,
 )
 from phenolens.diagnosis import compare_families, judge, rank_families
@@ -199,18 +198,11 @@ def _digest(file: Path) -> bytes:
 
 def _open_manifest(recipe: Recipe) -> Manifest:
     dataset = recipe.dataset
-    if dataset.manifest is None:
-        raise RecipeError(f"{recipe.name}: has no manifest of images")
-    cells = dataset.cells
-    manifest = read_manifest(
-        dataset.manifest,
-        columns=dataset.columns,
-        values=dataset.values,
-        names=dataset.names,
-        cells=None
-        if cells is None
-        else read_cell_table(cells.file, columns=cells.columns, morphology=cells.morphology),
-    )
+    section = dataset.cells
+    cells = None
+    if section is not None:
+        cells = read_cell_table(section.file, columns=section.columns, morphology=section.morphology)
+    manifest = dataset.open(cells)
     _check_questions(recipe, manifest.table, str(manifest.source))
     return manifest
 

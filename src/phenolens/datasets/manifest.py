@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from phenolens.datasets.cell_table import CellTable
 from phenolens.errors import ManifestError, did_you_mean
+from phenolens.randomness import spawn
 
 IMAGE_COLUMN = "image"
 IMAGE_PREFIX = "image_"
@@ -116,6 +117,38 @@ class Manifest:
         if IMAGE_COLUMN in files:
             return files[IMAGE_COLUMN]
         return {column.removeprefix(IMAGE_PREFIX): path for column, path in files.items()}
+
+    def part(self, group: str, part: Literal["train", "test"], test_share: float = 0.5, seed: int = 0) -> "Manifest":
+        """Return the rows of the groups that were dealt into one part.
+
+        A group's part depends on its name, the seed and nothing else, so that it stays when rows are added.
+
+        Parameters
+        ----------
+        group
+            The column whose values must not straddle the parts.
+        part
+            ``train`` or ``test``.
+        test_share
+            The share of groups that is dealt to the test, about.
+        seed
+            Of the dealing.
+
+        Raises
+        ------
+        ManifestError
+            If there is no such column, it has gaps, or no group was dealt into the part.
+        """
+        if group not in self.table:
+            raise ManifestError(f"{self.source}: no column '{group}' to deal rows by{did_you_mean(group, self.table)}")
+        names = self.table[group]
+        if names.isna().any():
+            raise ManifestError(f"{self.source}: row {_first(names.isna())} has no '{group}' to deal it by")
+        is_test = {name: spawn(seed, "part", str(name)).random() < test_share for name in names.unique()}
+        chosen = names.map(is_test) == (part == "test")
+        if not chosen.any():
+            raise ManifestError(f"{self.source}: none of {len(is_test)} values of '{group}' was dealt to {part}")
+        return replace(self, table=self.table[chosen])
 
     def mask(self, row: int) -> Path | None:
         """Return the file of instance labels of one row; None if the manifest names no masks.

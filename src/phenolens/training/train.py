@@ -67,6 +67,7 @@ def train(
     run: RunOptions | None = None,
     seed: int = 0,
     recipe: str = "",
+    licence: str = "",
     callbacks: Sequence[Callback] = (),
     progress: bool = False,
 ) -> Path:
@@ -87,8 +88,8 @@ def train(
         What the network sees, how its weights change, and how long and where it is trained.
     seed
         Of weights, order, crops and masks.
-    recipe
-        The recipe as text, for the card.
+    recipe, licence
+        The recipe as text, and under which licence the network may be used, for the card.
     callbacks
         Further callbacks of Lightning, such as one that diagnoses the encoder meanwhile.
     progress
@@ -125,7 +126,16 @@ def train(
         _checkpoint_gradients(network)
     if run.compile:
         network.compile()
-    card = Card(model.objective, options, tuple(channels), 0, data.crop, recipe=recipe, data_hash=manifest.fingerprint)
+    card = Card(
+        model.objective,
+        options,
+        tuple(channels),
+        steps=0,
+        crop=data.crop,
+        recipe=recipe,
+        data_hash=manifest.fingerprint,
+        licence=licence,
+    )
     every: list[Callback] = [Save(out, card, run.save_every), NameBadBatch(out, stream), *callbacks]
     if run.ema is not None:
         every.insert(0, EMAWeightAveraging(decay=run.ema))
