@@ -279,6 +279,67 @@ def _parse_number(name: str, text: str) -> float:
 
 
 @app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="The training recipe (YAML).")],
+    out: Out = Path("out/train"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, and do nothing.")] = False,
+    channels: Annotated[int, typer.Option(min=1, help="Channels, for a dry run without images.")] = 6,
+    devices: Annotated[int, typer.Option(min=1, help="Devices, for a dry run.")] = 1,
+    teraflops: Annotated[float, typer.Option(help="Peak of a device, for a dry run; an H100's in bf16.")] = 989.0,
+    utilisation: Annotated[float, typer.Option(help="Share of the peak that is reached, for a dry run.")] = 0.4,
+    as_json: Json = False,
+) -> None:
+    """Train an encoder; goes on where it stopped. The checkpoint is an encoder at once: checkpoint:DIR."""
+    from phenolens.diagnosis.while_training import DiagnoseWhileTraining  # noqa: PLC0415
+    from phenolens.embedding import dataset_channels  # noqa: PLC0415
+    from phenolens.training import estimate  # noqa: PLC0415
+    from phenolens.training import train as train_network  # noqa: PLC0415
+    from phenolens.training_recipe import read_training_recipe  # noqa: PLC0415
+
+    own = read_training_recipe(recipe)
+    options: dict[str, Any] = {"data": own.data, "optimiser": own.optimiser, "run": own.run}
+    if dry_run:
+        known = len(own.dataset.channels) if own.dataset.channels else channels
+        found = asdict(
+            estimate(own.model, known, **options, devices=devices, teraflops=teraflops, utilisation=utilisation)
+        )
+        if as_json:
+            _print_json(found)
+            return
+        table = Table("what", f"{own.name}, {known} channels, {devices} devices")
+        for name, value in found.items():
+            table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.3g}")
+        _stdout.print(table)
+        return
+    manifest = own.dataset.open()
+    used = dataset_channels(manifest, own.dataset.channels)
+    callbacks = []
+    if own.diagnose is not None:
+        asked = own.diagnose
+        callbacks.append(
+            DiagnoseWhileTraining(
+                out, asked.dataset.open(), used, asked.tasks, asked.every, crop=asked.crop, profilings=asked.profiling
+            )
+        )
+    path = train_network(
+        manifest,
+        used,
+        own.model,
+        out,
+        **options,
+        callbacks=callbacks,
+        seed=own.seed,
+        recipe=own.as_yaml(),
+        licence=own.licence,
+        progress=True,
+    )
+    if as_json:
+        _print_json({"checkpoint": str(path), "encoder": f"checkpoint:{path}"})
+        return
+    typer.echo(f"encoder: checkpoint:{path}")
+
+
+@app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A folder that run has written.")]) -> None:
     """Write the HTML report of a study again."""
     from phenolens.report import write_report  # noqa: PLC0415

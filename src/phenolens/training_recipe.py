@@ -5,9 +5,31 @@ from pathlib import Path
 import yaml
 from pydantic import Field
 
-from phenolens.recipe import ImagesSection
+from phenolens.images import Crop
+from phenolens.recipe import ImagesSection, ProfilingText
 from phenolens.recipe_file import Section, read_recipe_file
+from phenolens.tasks import AnyTask
 from phenolens.training import DataOptions, ModelOptions, OptimiserOptions, RunOptions
+
+
+class DiagnosisSection(Section):
+    """What the encoder is asked while it trains, beside its own twin at step 0.
+
+    Attributes
+    ----------
+    dataset
+        The images that are asked about; not those that are trained on.
+    tasks, profiling, crop
+        As in the recipe of a study.
+    every
+        In steps.
+    """
+
+    dataset: ImagesSection
+    tasks: list[AnyTask] = Field(min_length=1)
+    profiling: list[ProfilingText] = Field(["raw"], min_length=1)
+    crop: Crop = Crop()
+    every: int = Field(500, ge=1)
 
 
 class TrainingRecipe(Section):
@@ -21,6 +43,8 @@ class TrainingRecipe(Section):
         The images.
     model, data, optimiser, run
         As in `phenolens.training.train`.
+    diagnose
+        What the encoder is asked meanwhile; nothing if None.
     licence
         Under which the checkpoint may be used.
     seed
@@ -33,6 +57,7 @@ class TrainingRecipe(Section):
     data: DataOptions = DataOptions()
     optimiser: OptimiserOptions = OptimiserOptions()
     run: RunOptions = RunOptions()
+    diagnose: DiagnosisSection | None = None
     licence: str = ""
     seed: int = Field(0, ge=0)
 

@@ -215,7 +215,8 @@ def _check(encoder: str, vectors: AnnData) -> str:
             f"{encoder}: {bad.sum()} of {len(bad)} rows hold NaN or infinite values, the first is row "
             f"'{vectors.obs_names[bad][0]}'; leave them out first"
         )
-    zero = int((~x.any(axis=1)).sum())
+    # Measurements are standardised first: of them, a row of zeros is a row like any other.
+    zero = int((~x.any(axis=1)).sum()) if form_of(encoder) == "vectors" else 0
     notes = [str(vectors.uns.get(PROVENANCE, {}).get(NOTE, ""))]
     notes.append(f"{zero} of {len(x)} rows are all zero and like nothing" if zero else "")
     return "; ".join(filter(None, notes))

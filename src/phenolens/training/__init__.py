@@ -1,6 +1,7 @@
 """Train encoders: objectives, data and checkpoints. It knows nothing of tasks."""
 
 from phenolens.training.data import CropStream, stream_loader
+from phenolens.training.estimate import Estimate, estimate
 from phenolens.training.objective import NotFiniteError, Objective
 from phenolens.training.options import DataOptions, ModelOptions, OptimiserOptions, RunOptions
 from phenolens.training.train import train
@@ -8,11 +9,13 @@ from phenolens.training.train import train
 __all__ = [
     "CropStream",
     "DataOptions",
+    "Estimate",
     "ModelOptions",
     "NotFiniteError",
     "Objective",
     "OptimiserOptions",
     "RunOptions",
+    "estimate",
     "stream_loader",
     "train",
 ]
