@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from skimage.measure import regionprops_table
 
@@ -118,16 +120,16 @@ def cell_graph(
     table = manifest.cells if manifest is not None else None
     morphology = _SHAPE if table is None else table.morphology_names
     types = () if table is None else table.type_names
-    lacking = {"composition", "neighbourhoods"} if not types else set()
-    lacking |= {"morphology"} if not morphology else set()
-    if step in lacking:
+    needs = {"morphology": morphology, "composition": types, "neighbourhoods": types}
+    possible = tuple(each for each in STEPS if needs.get(each, True))
+    if step not in possible:
         what = "measurements" if step == "morphology" else "types"
         where = "these images come" if table is None else f"{table.source} comes"
         raise EncoderError(f"'{name}': needs {what} of cells, and {where} without; give a table of cells that has them")
-    before = [each for each in STEPS[: STEPS.index(step)] if each not in lacking and not alone]
+    before = [] if alone else [each for each in possible if STEPS.index(each) < STEPS.index(step)]
     structure = Structure((*before, step), edges, cap, k, radius, morphology, types)
     if table is not None and manifest is not None:
-        return TableCellGraph(name, structure, manifest)
+        return TableCellGraph(name, structure, replace(structure, steps=possible), manifest)
     return ImageCellGraph(name, structure, Segmentation.choose(name.partition("@")[0], channels, nucleus, diameter))
 
 
@@ -182,13 +184,15 @@ class TableCellGraph(RowEncoder):
     ----------
     structure
         What is measured.
+    every
+        All that could be measured of these cells, of which this is a part.
     manifest
         The sites, with their cells; its columns ``width`` and ``height``, where there, are the windows of sites.
     """
 
-    def __init__(self, name: str, structure: Structure, manifest: Manifest) -> None:
+    def __init__(self, name: str, structure: Structure, every: Structure, manifest: Manifest) -> None:
         self.name = name
-        self.structure = structure
+        self._every = every
         self.feature_names = structure.feature_names
         self.weights_hash = hash_text(structure)
         self._manifest = manifest
@@ -201,26 +205,32 @@ class TableCellGraph(RowEncoder):
         ManifestError
             If cells lie outside their site.
         """
-        cells = list(self._cells())
-        counts = np.array([len(each) for each in cells])
+        counts, every = _measure_sites(self._manifest, self._every)
         self.note = "; ".join(
             f"{(counts == few).sum()} of {len(counts)} sites have {what}"
             for few, what in ((0, "no cells"), (1, "a single cell"))
             if (counts == few).any()
         )
-        workers = min(available_cores(), len(cells))
-        # The largest first, so that no core is left with it at the end.
-        order = np.argsort(-counts, kind="stable")
-        vectors = np.empty((len(cells), self.dim), np.float32)
-        with ProcessPoolExecutor(workers) as pool:
-            vectors[order] = list(pool.map(self.structure.vector, [cells[row] for row in order]))
-        return vectors
+        return every[list(self.feature_names)].to_numpy(np.float32)
 
-    def _cells(self) -> Iterator[Cells]:
-        table, sites = self._manifest.table, self._manifest.cells
-        assert sites is not None  # noqa: S101 - it is made for a manifest that has them
-        sized = {"width", "height"} <= set(table)
-        sizes = table[["width", "height"]].astype(float).to_numpy() if sized else None
-        for row, site_id in enumerate(table.index):
-            extent = None if sizes is None else (float(sizes[row, 0]), float(sizes[row, 1]))
-            yield sites.of(str(site_id), extent)
+
+@lru_cache(maxsize=1)
+def _measure_sites(manifest: Manifest, structure: Structure) -> tuple[NDArray[np.intp], pd.DataFrame]:
+    """Return the number of cells of each site, and all features; kept, because every step asks for the same graphs."""
+    cells = list(_cells(manifest))
+    counts = np.array([len(each) for each in cells])
+    # The largest first, so that no core is left with it at the end.
+    order = np.argsort(-counts, kind="stable")
+    vectors = np.empty((len(cells), len(structure.feature_names)), np.float32)
+    with ProcessPoolExecutor(min(available_cores(), len(cells))) as pool:
+        vectors[order] = list(pool.map(structure.vector, [cells[row] for row in order]))
+    return counts, pd.DataFrame(vectors, columns=list(structure.feature_names))
+
+
+def _cells(manifest: Manifest) -> Iterator[Cells]:
+    table, sites = manifest.table, manifest.cells
+    assert sites is not None  # noqa: S101 - asked of manifests that have them
+    sized = {"width", "height"} <= set(table)
+    sizes = table[["width", "height"]].astype(float).to_numpy() if sized else None
+    for row, site_id in enumerate(table.index):
+        yield sites.of(str(site_id), None if sizes is None else (float(sizes[row, 0]), float(sizes[row, 1])))
