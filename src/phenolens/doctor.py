@@ -10,7 +10,6 @@ from phenolens.embedding import default_workers
 _EXTRAS = {
     "ray": "embedding on a cluster",
     "tiffslide": "whole-slide images",
-    "huggingface-hub": "weights from the hub",
 }
 
 

@@ -246,7 +246,7 @@ def pretrained(
     """
     architecture = _known_architecture(architecture)
     mixing = _mixing_of_trained(mixing, channels)
-    state = None if weights is None else _read_weights(Path(weights))
+    state = None if weights is None else read_weights(Path(weights))
     try:
         model = timm.create_model(
             architecture,
@@ -366,7 +366,14 @@ def _known_architecture(architecture: str) -> str:
     raise EncoderError(f"timm has no model '{architecture}'{did_you_mean(architecture, known)}")
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a .safetensors file.
+
+    Raises
+    ------
+    EncoderError
+        If it is a file of another kind, is not there, or is damaged.
+    """
     if path.suffix != ".safetensors":
         raise EncoderError(
             f"{path}: weights are read from .safetensors alone, since pickles can run code; convert the file"

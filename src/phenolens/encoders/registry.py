@@ -135,6 +135,17 @@ _BUILT_IN = {
         "phenolens.encoders.network:pretrained",
         twin="twin/timm/",
     ),
+    "hf/": EncoderEntry(
+        "OpenPhenom's published layout, e.g. hf/recursionpharma/OpenPhenom; @weights=FILE.safetensors for a local file",
+        "phenolens.encoders.published:openphenom",
+        twin="twin/hf/",
+    ),
+    "twin/hf/": EncoderEntry(
+        "the random twin of a network of OpenPhenom's layout",
+        "phenolens.encoders.published:twin",
+        baseline=True,
+        seeded=True,
+    ),
     "checkpoint:": EncoderEntry(
         "a network that `phenolens train` has kept, by its file or folder; @layer=N,pool=mean|class|channels",
         "phenolens.encoders.checkpoint:checkpoint",
