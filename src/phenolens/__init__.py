@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from phenolens.datasets import Manifest, read_manifest
+    from phenolens.datasets import Manifest, read_cell_table, read_manifest
     from phenolens.datasets.phantom import simulate_cells, simulate_tissue
     from phenolens.diagnosis import Verdict, compare_families, judge, rank_families
     from phenolens.embedding import Embedded, embed, read_embeddings, write_embeddings
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from phenolens.report import Results, write_report
     from phenolens.study import run
     from phenolens.tasks import Score, evaluate, make_task
+    from phenolens.training import train
 
 _HOMES = {
-    "datasets": ("Manifest", "read_manifest"),
+    "datasets": ("Manifest", "read_cell_table", "read_manifest"),
     "datasets.phantom": ("simulate_cells", "simulate_tissue"),
     "diagnosis": ("Verdict", "compare_families", "judge", "rank_families"),
     "embedding": ("Embedded", "embed", "read_embeddings", "write_embeddings"),
@@ -42,6 +43,7 @@ _HOMES = {
     "report": ("Results", "write_report"),
     "study": ("run",),
     "tasks": ("Score", "evaluate", "make_task"),
+    "training": ("train",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -70,6 +72,7 @@ __all__ = [
     "parse_profiling",
     "profile",
     "rank_families",
+    "read_cell_table",
     "read_embeddings",
     "read_manifest",
     "read_recipe",
@@ -77,6 +80,7 @@ __all__ = [
     "run",
     "simulate_cells",
     "simulate_tissue",
+    "train",
     "write_embeddings",
     "write_report",
 ]
