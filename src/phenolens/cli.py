@@ -1,8 +1,6 @@
 """The command line: thin commands, one call each; results to stdout, everything else to stderr."""
 
-import json
 import logging
-import math
 import sys
 import warnings
 from dataclasses import asdict
@@ -14,6 +12,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
+from phenolens.cli_options import Device, Json, Out, PrecisionOption, parse_options, print_json
+from phenolens.cli_simulate import simulate_app
 from phenolens.errors import PhenolensError, TaskNotApplicable
 
 app = typer.Typer(
@@ -23,16 +23,10 @@ app = typer.Typer(
     add_completion=False,
 )
 
-simulate_app = typer.Typer(help="Simulate images whose truth is known.", no_args_is_help=True)
 app.add_typer(simulate_app, name="simulate")
 
 _stderr = Console(stderr=True)
 _stdout = Console(width=None if sys.stdout.isatty() else 160)  # files and pipes have no width
-
-Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")]
-PrecisionOption = Annotated[Literal["fp32", "bf16"], typer.Option(help="Number format of networks.")]
 
 
 @app.callback()
@@ -56,7 +50,7 @@ def run(
 
     results = run_study(read_recipe(recipe), out, progress=True)
     if as_json:
-        _print_json({"report": str(out / "report.html"), "verdicts": results.verdicts})
+        print_json({"report": str(out / "report.html"), "verdicts": results.verdicts})
         return
     _print_verdicts(results.verdicts)
     typer.echo(f"report: {out / 'report.html'}")
@@ -97,7 +91,7 @@ def embed(
     )
     shapes = {name: list(vectors.shape) for name, vectors in embedded.embeddings.items()}
     if as_json:
-        _print_json({"out": str(out), "embeddings": shapes, "quarantine": embedded.quarantine})
+        print_json({"out": str(out), "embeddings": shapes, "quarantine": embedded.quarantine})
         return
     for name, (rows, dim) in shapes.items():
         typer.echo(f"{name}: {rows} sites x {dim}")
@@ -155,7 +149,7 @@ def evaluate(
         "targets": target,
     }
     options: dict[str, object] = {key: value for key, value in named.items() if value is not None}
-    question = make_task(task, **options, **_parse_options(option or []))
+    question = make_task(task, **options, **parse_options(option or []))
     columns = {
         "perturbation": perturbation,
         "perturbation_type": perturbation_type,
@@ -185,7 +179,7 @@ def evaluate(
     comparisons = compare_families(evaluation, seed=seed)
     verdicts = [asdict(verdict) for verdict in judge(evaluation, comparisons, seed=seed)]
     if as_json:
-        _print_json(
+        print_json(
             {
                 "scores": evaluation.summaries(),
                 "ranks": rank_families(evaluation, seed=seed).to_dict("records"),
@@ -210,74 +204,6 @@ def evaluate(
         typer.echo(f"skipped: {item.encoder}, {item.profiling}: {item.reason}", err=True)
 
 
-def _parse_options(texts: list[str], what: str = "--option") -> dict[str, str]:
-    options = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise PhenolensError(f"{what} takes name=value, not '{text}'")
-        options[name.replace("-", "_")] = value
-    return options
-
-
-@simulate_app.command("cells")
-def simulate_cells_command(
-    out: Out,
-    preset: Annotated[str, typer.Option(help="Kind of screen; see: phenolens ls datasets.")] = "one-factor",
-    plates: Annotated[int, typer.Option(min=1)] = 2,
-    wells: Annotated[int, typer.Option(min=1, help="Wells per plate.")] = 48,
-    perturbations: Annotated[int | None, typer.Option(help="Number of treatments.")] = None,
-    size: Annotated[int, typer.Option(min=1, help="Side of a site, in pixels.")] = 256,
-    channel: Annotated[list[str] | None, typer.Option(help="Channel to image; repeat, in order.")] = None,
-    level: Annotated[list[str] | None, typer.Option(help="Strength of a level, e.g. intensity=0; repeat.")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-) -> None:
-    """Simulate a fluorescence screen: images, manifest, cells and relations."""
-    from phenolens.datasets.phantom import CELL_PAINTING, simulate_cells  # noqa: PLC0415
-
-    manifest = simulate_cells(
-        out,
-        preset=preset,
-        plates=plates,
-        wells=wells,
-        perturbations=perturbations,
-        size=size,
-        channels=channel or CELL_PAINTING,
-        levels={name: _parse_number(name, value) for name, value in _parse_options(level or [], "--level").items()},
-        seed=seed,
-    )
-    typer.echo(f"manifest: {manifest}")
-
-
-@simulate_app.command("tissue")
-def simulate_tissue_command(
-    out: Out,
-    preset: Annotated[
-        str, typer.Option(help="What the classes differ in: composition, arrangement, stain, morphology.")
-    ] = "composition",
-    variant: Annotated[Literal["he", "multiplex"], typer.Option(help="How the tissue is stained.")] = "he",
-    patients: Annotated[int, typer.Option(min=1)] = 6,
-    slides: Annotated[int, typer.Option(min=1, help="Slides per patient.")] = 2,
-    tiles: Annotated[int, typer.Option(min=1, help="Tiles along the side of a slide.")] = 4,
-    size: Annotated[int, typer.Option(min=1, help="Side of a tile, in pixels.")] = 256,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-) -> None:
-    """Simulate slides of tissue, cut into tiles: images, masks, manifest and cells."""
-    from phenolens.datasets.phantom import simulate_tissue  # noqa: PLC0415
-
-    manifest = simulate_tissue(
-        out, preset=preset, variant=variant, patients=patients, slides=slides, tiles=tiles, size=size, seed=seed
-    )
-    typer.echo(f"manifest: {manifest}")
-
-
-def _parse_number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise PhenolensError(f"{name} is a number, not '{text}'") from error
-
-
 @app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="The training recipe (YAML).")],
@@ -290,51 +216,23 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an encoder; goes on where it stopped. The checkpoint is an encoder at once: checkpoint:DIR."""
-    from phenolens.diagnosis.while_training import DiagnoseWhileTraining  # noqa: PLC0415
-    from phenolens.embedding import dataset_channels  # noqa: PLC0415
-    from phenolens.training import estimate  # noqa: PLC0415
-    from phenolens.training import train as train_network  # noqa: PLC0415
     from phenolens.training_recipe import read_training_recipe  # noqa: PLC0415
+    from phenolens.training_run import estimate_run, run_training  # noqa: PLC0415
 
     own = read_training_recipe(recipe)
-    options: dict[str, Any] = {"data": own.data, "optimiser": own.optimiser, "run": own.run}
     if dry_run:
-        known = len(own.dataset.channels) if own.dataset.channels else channels
-        found = asdict(
-            estimate(own.model, known, **options, devices=devices, teraflops=teraflops, utilisation=utilisation)
-        )
+        found = asdict(estimate_run(own, channels, devices=devices, teraflops=teraflops, utilisation=utilisation))
         if as_json:
-            _print_json(found)
+            print_json(found)
             return
-        table = Table("what", f"{own.name}, {known} channels, {devices} devices")
+        table = Table("what", own.name)
         for name, value in found.items():
             table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.3g}")
         _stdout.print(table)
         return
-    manifest = own.dataset.open()
-    used = dataset_channels(manifest, own.dataset.channels)
-    callbacks = []
-    if own.diagnose is not None:
-        asked = own.diagnose
-        callbacks.append(
-            DiagnoseWhileTraining(
-                out, asked.dataset.open(), used, asked.tasks, asked.every, crop=asked.crop, profilings=asked.profiling
-            )
-        )
-    path = train_network(
-        manifest,
-        used,
-        own.model,
-        out,
-        **options,
-        callbacks=callbacks,
-        seed=own.seed,
-        recipe=own.as_yaml(),
-        licence=own.licence,
-        progress=True,
-    )
+    path = run_training(own, out, progress=True)
     if as_json:
-        _print_json({"checkpoint": str(path), "encoder": f"checkpoint:{path}"})
+        print_json({"checkpoint": str(path), "encoder": f"checkpoint:{path}"})
         return
     typer.echo(f"encoder: checkpoint:{path}")
 
@@ -357,7 +255,7 @@ def list_(
 
     entries = catalogue(what)
     if as_json:
-        _print_json(entries)
+        print_json(entries)
         return
     table = Table("name", "what it is")
     for name, summary in entries.items():
@@ -382,7 +280,7 @@ def validate(
         manifest.check_files()
         source, n_sites = str(manifest.source), len(manifest)
     if as_json:
-        _print_json({"valid": True, "manifest": source, "n_sites": n_sites})
+        print_json({"valid": True, "manifest": source, "n_sites": n_sites})
         return
     typer.echo(f"valid: {file}; {n_sites} sites in {source}")
 
@@ -394,7 +292,7 @@ def doctor(as_json: Json = False) -> None:
 
     findings = examine()
     if as_json:
-        _print_json(findings)
+        print_json(findings)
         return
     table = Table("what", "found")
     for name, finding in findings.items():
@@ -405,19 +303,6 @@ def doctor(as_json: Json = False) -> None:
 def _print_verdicts(verdicts: list[dict[str, Any]]) -> None:
     for verdict in verdicts:
         typer.echo(f"{verdict['task']}, {verdict['profiling']}: {verdict['claim']}")
-
-
-def _print_json(content: Any) -> None:
-    """Print strict JSON: NaN, which JSON has not, becomes null."""
-    sys.stdout.write(json.dumps(_finite(content), indent=1, default=str, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def main(arguments: list[str] | None = None) -> None:

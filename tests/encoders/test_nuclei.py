@@ -53,7 +53,7 @@ def test_a_missing_or_ill_fitting_mask_is_quarantined(manifest):
 def test_without_masks_nuclei_are_found_once_for_all(manifest, monkeypatch):
     calls = []
     find = type(create_encoder("cell-count", ("dna",)).segmentation).find
-    monkeypatch.setattr("phenolens.encoders.base.Segmentation.find", lambda *args: calls.append(1) or find(*args))
+    monkeypatch.setattr("phenolens.encoders.nuclei.Segmentation.find", lambda *args: calls.append(1) or find(*args))
     manifest.table.drop(columns="mask", inplace=True)
     embedded = embed(manifest, MEASURES, workers=0).embeddings
     assert len(calls) == 8

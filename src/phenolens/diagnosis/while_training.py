@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from phenolens.datasets import Manifest
 from phenolens.diagnosis.comparison import compare_families
 from phenolens.embedding import embed
-from phenolens.encoders.network import NetworkEncoder
+from phenolens.encoders.network import Network, NetworkEncoder
 from phenolens.images import Crop
 from phenolens.nets import embedder
 from phenolens.tasks import Task, evaluate
@@ -91,7 +91,7 @@ class DiagnoseWhileTraining(Callback):
         """Return one row per question: task, profiling, value, twin's value, gain, its limits, and units."""
         assert self._twin is not None  # noqa: S101 - set up before any step
         encoders = [
-            NetworkEncoder(name, model, self.channels, mixing="joint", input_size=None, device=device)
+            NetworkEncoder(name, Network(model, self.channels), device=device)
             for name, model in ((_NAME, network), (_TWIN, copy.deepcopy(self._twin)))
         ]
         embedded = embed(self.manifest, encoders, channels=self.channels, crop=self.crop, workers=0, device=device)

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from phenolens.cores import available_cores
 from phenolens.datasets import Manifest
 from phenolens.encoders import Measurement, NucleiMeasurement
-from phenolens.encoders.base import Segmentation
+from phenolens.encoders.nuclei import Segmentation
 from phenolens.errors import PhenolensError
 from phenolens.images import Crop, Site, corners, cut, on_border, read_mask, read_site
 

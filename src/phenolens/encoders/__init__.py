@@ -1,6 +1,7 @@
 """Images to vectors: the encoder contract, the registry, the baselines and the adapters."""
 
-from phenolens.encoders.base import Encoder, Measurement, NucleiMeasurement, RowEncoder
+from phenolens.encoders.base import Encoder, Measurement, RowEncoder
+from phenolens.encoders.nuclei import NucleiMeasurement
 from phenolens.encoders.panel import Kind, default_panel, kind_of
 from phenolens.encoders.registry import (
     EncoderEntry,

@@ -1,17 +1,15 @@
-"""The contract of an encoder: images in, vectors out; and of what measures nuclei, or reads the manifest instead."""
+"""The contracts of encoders: images in, vectors out; or rows of the manifest in."""
 
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from phenolens.errors import EncoderError, did_you_mean
-from phenolens.images import RGB, nuclear_channel, segment_nuclei, separate_stains
 
 Pixels = torch.Tensor | NDArray[Any]
 
@@ -75,32 +73,6 @@ class Measurement(ABC):
         """Return the vectors (B, D); see `Encoder.embed`."""
 
 
-class NucleiMeasurement(Measurement):
-    """A measurement of nuclei, which are given with the images or found in them.
-
-    Attributes
-    ----------
-    segmentation
-        How nuclei are found in images that come without labels.
-    """
-
-    segmentation: "Segmentation"
-
-    @abstractmethod
-    def embed(
-        self, pixels: Pixels, channels: Sequence[str], nuclei: NDArray[np.int32] | None = None
-    ) -> NDArray[np.float32]:
-        """Return the vectors (B, D); see `Encoder.embed`.
-
-        Parameters
-        ----------
-        pixels, channels
-            As in `Encoder.embed`.
-        nuclei
-            Labels (B, H, W), 0 for background, gaps allowed; found by `segmentation` if None.
-        """
-
-
 class RowEncoder(ABC):
     """A baseline that reads what the manifest says of a site, and not its image.
 
@@ -123,65 +95,6 @@ class RowEncoder(ABC):
     @abstractmethod
     def embed_rows(self) -> NDArray[np.float32]:
         """Return the vectors (n, D) of the rows of the manifest that it was made for."""
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """How nuclei are found in images that come without labels.
-
-    Attributes
-    ----------
-    channels
-        The nuclear channel; or red, green and blue of a section stained with haematoxylin and eosin.
-    diameter
-        The diameter of a nucleus in pixels; estimated from each image if None.
-    """
-
-    channels: tuple[str, ...]
-    diameter: float | None = None
-
-    @classmethod
-    def choose(cls, encoder: str, channels: Sequence[str], nucleus: str | None, diameter: float | None) -> Self:
-        """Return how nuclei are found in images of these channels.
-
-        Parameters
-        ----------
-        encoder
-            The encoder's name, for messages.
-        channels
-            The channels of the images.
-        nucleus
-            The nuclear channel; if None, the only channel, the one with a usual name such as dna or hoechst, or the
-            haematoxylin of a colour image.
-        diameter
-            As in the attributes.
-
-        Raises
-        ------
-        EncoderError
-            If the nuclear channel cannot be told.
-        """
-        if nucleus is not None and nucleus not in channels:
-            raise EncoderError(f"{encoder}: no nuclear channel '{nucleus}'{did_you_mean(nucleus, channels)}")
-        if diameter is not None and not diameter > 0:
-            raise EncoderError(f"{encoder}: the diameter of a nucleus must be positive, found {diameter}")
-        if not channels:
-            raise EncoderError(f"{encoder}: finds nuclei in images, and there are none")
-        if nucleus is None and set(RGB) <= set(channels):
-            return cls(RGB, diameter)
-        chosen = nucleus or nuclear_channel(channels)
-        if chosen is None:
-            raise EncoderError(
-                f"{encoder}: which of the channels {', '.join(channels)} shows nuclei? "
-                f"Name it: {encoder}@nucleus={channels[0]}"
-            )
-        return cls((chosen,), diameter)
-
-    def find(self, pixels: Pixels, channels: Sequence[str]) -> NDArray[np.int32]:
-        """Return labels (B, H, W) of the nuclei of images (B, C, H, W)."""
-        images = take_channels(pixels, channels, self.channels).cpu().numpy()
-        single = [separate_stains(image)[0] if self.channels == RGB else image[0] for image in images]
-        return np.stack([segment_nuclei(image, self.diameter) for image in single])
 
 
 def take_channels(pixels: Pixels, channels: Sequence[str], wanted: Sequence[str]) -> torch.Tensor:

@@ -3,23 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+from torch import nn
 
-from phenolens.encoders.network import NetworkEncoder, Precision
+from phenolens.encoders.network import Network
 from phenolens.errors import EncoderError, did_you_mean
-from phenolens.nets import Card, Initialisation, Pool, build, embedder, initialise, is_agnostic, load_weights, read_card
+from phenolens.nets import Card, Initialisation, build, draw, embedder, is_agnostic, load_weights, read_card
 
 
-def checkpoint(
-    name: str,
-    path: str,
-    channels: Sequence[str],
-    *,
-    layer: int | None = None,
-    pool: Pool = "mean",
-    device: str = "cpu",
-    precision: Precision = "fp32",
-) -> NetworkEncoder:
+def checkpoint(name: str, path: str, channels: Sequence[str]) -> Network:
     """Return a network that `train` has kept.
 
     A channel-agnostic network reads all channels of the images; any other those that it was trained on, by name.
@@ -28,41 +19,27 @@ def checkpoint(
     ----------
     path
         The .safetensors file, or the folder that holds ``model.safetensors``.
-    layer, pool
-        As in `NetworkEncoder`.
 
     Raises
     ------
     EncoderError
-        If there is no checkpoint, it is damaged or of another kind, or there is no such layer.
+        If there is no checkpoint, it is damaged or of another kind, or the images lack a channel.
     """
-    file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
     try:
-        card = read_card(file)
+        card = read_card(_file(path))
         model = build(card.architecture, card.options, len(card.channels))
-        load_weights(model, file)
+        load_weights(model, _file(path))
     except ValueError as error:
         raise EncoderError(str(error)) from error
-    return _encoder(name, model, card, channels, layer, pool, device, precision)
+    return _network(name, model, card, channels)
 
 
-def twin(
-    name: str,
-    path: str,
-    channels: Sequence[str],
-    *,
-    init: Initialisation = "own",
-    seed: int = 0,
-    layer: int | None = None,
-    pool: Pool = "mean",
-    device: str = "cpu",
-    precision: Precision = "fp32",
-) -> NetworkEncoder:
+def twin(name: str, path: str, channels: Sequence[str], *, init: Initialisation = "own", seed: int = 0) -> Network:
     """Return the random twin of a checkpoint: what its training started from, but for the seed.
 
     Parameters
     ----------
-    path, layer, pool
+    path
         As in `checkpoint`.
     init
         As in `initialise`.
@@ -70,42 +47,24 @@ def twin(
     Raises
     ------
     EncoderError
-        If there is no checkpoint.
+        If there is no checkpoint, or the images lack a channel.
     """
-    file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            card = read_card(file)
-            model = build(card.architecture, card.options, len(card.channels))
-        except ValueError as error:
-            raise EncoderError(str(error)) from error
-        initialise(model, init)
-    return _encoder(name, model, card, channels, layer, pool, device, precision)
+    try:
+        card = read_card(_file(path))
+        model = draw(lambda: build(card.architecture, card.options, len(card.channels)), seed, init)
+    except ValueError as error:
+        raise EncoderError(str(error)) from error
+    return _network(name, model, card, channels)
 
 
-def _encoder(
-    name: str,
-    model: torch.nn.Module,
-    card: Card,
-    channels: Sequence[str],
-    layer: int | None,
-    pool: Pool,
-    device: str,
-    precision: Precision,
-) -> NetworkEncoder:
-    agnostic = is_agnostic(model)
-    for channel in () if agnostic else card.channels:
+def _file(path: str) -> Path:
+    return Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+
+
+def _network(name: str, model: nn.Module, card: Card, channels: Sequence[str]) -> Network:
+    if is_agnostic(model):
+        return Network(embedder(model), channels)
+    for channel in card.channels:
         if channel not in channels:
             raise EncoderError(f"'{name}' was trained on a channel '{channel}'{did_you_mean(channel, channels)}")
-    return NetworkEncoder(
-        name,
-        embedder(model),
-        channels if agnostic else card.channels,
-        mixing="joint",
-        input_size=None,
-        layer=layer,
-        pool=pool,
-        device=device,
-        precision=precision,
-    )
+    return Network(embedder(model), card.channels)

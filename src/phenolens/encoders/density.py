@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.encoders.base import NucleiMeasurement, Pixels, Segmentation, hash_text
+from phenolens.encoders.base import Pixels, hash_text
+from phenolens.encoders.nuclei import NucleiMeasurement, Segmentation
 
 
 class CellCount(NucleiMeasurement):

@@ -3,30 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from phenolens.encoders.network import NetworkEncoder, Precision, read_weights
+from phenolens.encoders.network import Network
+from phenolens.encoders.weights import read_weights
 from phenolens.errors import EncoderError
-from phenolens.nets import SIZES, Initialisation, MicroscopyViT, Pool, initialise
+from phenolens.nets import SIZES, Initialisation, MicroscopyViT, draw
 
 _FILE = "model.safetensors"
 _ENCODER = "encoder.vit_backbone."
 _POSITIONS = "pos_embed"
 
 
-def openphenom(
-    name: str,
-    repository: str,
-    channels: Sequence[str],
-    *,
-    weights: str | None = None,
-    layer: int | None = None,
-    pool: Pool = "mean",
-    device: str = "cpu",
-    precision: Precision = "fp32",
-) -> NetworkEncoder:
+def openphenom(name: str, repository: str, channels: Sequence[str], *, weights: str | None = None) -> Network:
     """Return a network of OpenPhenom's published layout (Kraus et al., CVPR 2024; ViT-S/16, 384 numbers).
 
     It reads any channels. Of the file only the encoder is read; its fixed positions are made anew, for images of any
@@ -38,8 +28,6 @@ def openphenom(
         Of the hub, such as ``recursionpharma/OpenPhenom``.
     weights
         A local .safetensors file of that layout; the hub's if None.
-    layer, pool
-        As in `NetworkEncoder`.
 
     Raises
     ------
@@ -69,46 +57,11 @@ def openphenom(
                 "another shape"
             )
     model.backbone.load_state_dict(state)
-    return _encoder(name, model, channels, layer, pool, device, precision)
+    return Network(model, channels)
 
 
 def twin(
-    name: str,
-    repository: str,
-    channels: Sequence[str],
-    *,
-    init: Initialisation = "own",
-    seed: int = 0,
-    layer: int | None = None,
-    pool: Pool = "mean",
-    device: str = "cpu",
-    precision: Precision = "fp32",
-) -> NetworkEncoder:
+    name: str, repository: str, channels: Sequence[str], *, init: Initialisation = "own", seed: int = 0
+) -> Network:
     """Return the random twin of `openphenom`, with weights from a seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = MicroscopyViT(SIZES["small_patch16"], None)
-        initialise(model, init)
-    return _encoder(name, model, channels, layer, pool, device, precision)
-
-
-def _encoder(
-    name: str,
-    model: MicroscopyViT,
-    channels: Sequence[str],
-    layer: int | None,
-    pool: Pool,
-    device: str,
-    precision: Precision,
-) -> NetworkEncoder:
-    return NetworkEncoder(
-        name,
-        model,
-        channels,
-        mixing="joint",
-        input_size=None,
-        layer=layer,
-        pool=pool,
-        device=device,
-        precision=precision,
-    )
+    return Network(draw(lambda: MicroscopyViT(SIZES["small_patch16"], None), seed, init), channels)

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -19,6 +19,7 @@ ENTRY_POINT_GROUP = "phenolens.encoders"
 _PREFIX_ENDS = ("/", ":")
 
 _GIVEN = ("device", "precision", "manifest")  # said once for a run, never as an option of one encoder
+_NETWORK_ENCODER = "phenolens.encoders.network:NetworkEncoder"
 
 Form = Literal["vectors", "measurements", "quantities"]
 
@@ -38,6 +39,8 @@ class EncoderEntry:
         Whether models are held against it.
     seeded
         Whether it takes a seed, so that one of them is a single draw from a family.
+    network
+        Whether the factory gives a `Network`, of which a layer may be chosen, instead of an encoder.
     twin
         The prefix under which its random twin is found: the same architecture and input path without what was learned;
         empty if it has none.
@@ -51,6 +54,7 @@ class EncoderEntry:
     factory: str
     baseline: bool = False
     seeded: bool = False
+    network: bool = False
     twin: str = ""
     form: Form = "vectors"
 
@@ -115,14 +119,16 @@ _BUILT_IN = {
     ),
     "random-convolutions": EncoderEntry(
         "a bank of random kernels of many scales; @mixing=joint|concat,seed=N",
-        "phenolens.encoders.network:random_convolutions",
+        "phenolens.encoders.timm_networks:random_convolutions",
+        network=True,
         baseline=True,
         seeded=True,
     ),
     "untrained/": EncoderEntry(
         "any timm architecture, or channel_vit_small_patch16, untrained; "
         "@mixing=joint|concat,init=own|orthogonal|scaled,seed=N",
-        "phenolens.encoders.network:untrained",
+        "phenolens.encoders.timm_networks:untrained",
+        network=True,
         baseline=True,
         seeded=True,
     ),
@@ -132,34 +138,40 @@ _BUILT_IN = {
     ),
     "timm/": EncoderEntry(
         "any trained timm model; @weights=FILE.safetensors for a local file, @mixing=joint|concat",
-        "phenolens.encoders.network:pretrained",
+        "phenolens.encoders.timm_networks:pretrained",
+        network=True,
         twin="twin/timm/",
     ),
     "hf/": EncoderEntry(
         "OpenPhenom's published layout, e.g. hf/recursionpharma/OpenPhenom; @weights=FILE.safetensors for a local file",
         "phenolens.encoders.published:openphenom",
+        network=True,
         twin="twin/hf/",
     ),
     "twin/hf/": EncoderEntry(
         "the random twin of a network of OpenPhenom's layout",
         "phenolens.encoders.published:twin",
+        network=True,
         baseline=True,
         seeded=True,
     ),
     "checkpoint:": EncoderEntry(
         "a network that `phenolens train` has kept, by its file or folder; @layer=N,pool=mean|class|channels",
         "phenolens.encoders.checkpoint:checkpoint",
+        network=True,
         twin="twin/checkpoint:",
     ),
     "twin/checkpoint:": EncoderEntry(
         "the random twin of a checkpoint: what its training started from, but for the seed",
         "phenolens.encoders.checkpoint:twin",
+        network=True,
         baseline=True,
         seeded=True,
     ),
     "twin/timm/": EncoderEntry(
         "the random twin of a trained timm model: same architecture and input path, weights from a seed",
-        "phenolens.encoders.network:twin",
+        "phenolens.encoders.timm_networks:twin",
+        network=True,
         baseline=True,
         seeded=True,
     ),
@@ -293,27 +305,38 @@ def create_encoder(
     """
     parsed = EncoderName.parse(name)
     key, entry = find_encoder(parsed.base)
-    module, _, attribute = entry.factory.partition(":")
-    factory: Any = getattr(import_module(module), attribute)
-    architecture = [parsed.base.removeprefix(key)] if key.endswith(_PREFIX_ENDS) else []
-    keywords = inspect.signature(factory, eval_str=True).parameters
-    given = {key: value for key, value in zip(_GIVEN, (device, precision, manifest), strict=True) if key in keywords}
-    if "manifest" in keywords:
-        if manifest is None and keywords["manifest"].default is inspect.Parameter.empty:
+    factory = _import(entry.factory)
+    encode = _import(_NETWORK_ENCODER) if entry.network else None
+    own, of_encoder = _keywords(factory), _keywords(encode) if encode else {}
+    options = _typed_options({**of_encoder, **own}, parsed)
+    if "manifest" in own:
+        if manifest is None and own["manifest"].default is inspect.Parameter.empty:
             raise EncoderError(f"'{name}' reads what a manifest says of sites, not their images; give the manifest")
     elif not channels:
         raise EncoderError(f"'{name}' reads images, and there are none")
-    options = _typed_options(keywords, parsed)
-    return cast("Encoder | RowEncoder", factory(name, *architecture, tuple(channels), **options, **given))
+    options |= zip(_GIVEN, (device, precision, manifest), strict=True)
+    rest = [parsed.base.removeprefix(key)] if key.endswith(_PREFIX_ENDS) else []
+    made = factory(name, *rest, tuple(channels), **_among(options, own))
+    return cast("Encoder | RowEncoder", encode(name, made, **_among(options, of_encoder)) if encode else made)
+
+
+def _among(options: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key in known}
+
+
+def _import(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _keywords(factory: Any) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(factory, eval_str=True).parameters
+    return {key: value for key, value in parameters.items() if value.kind is value.KEYWORD_ONLY}
 
 
 def _typed_options(parameters: Mapping[str, inspect.Parameter], name: EncoderName) -> dict[str, Any]:
-    """Return the options of a name as the types that the factory's keywords declare."""
-    keywords = {
-        key: parameter.annotation
-        for key, parameter in parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and key not in _GIVEN
-    }
+    """Return the options of a name as the types that keywords declare."""
+    keywords = {key: parameter.annotation for key, parameter in parameters.items() if key not in _GIVEN}
     options = {}
     for key, text in name.options:
         if key not in keywords:

@@ -2,7 +2,7 @@
 
 from phenolens.images.bit_depth import bit_depth
 from phenolens.images.channels import RGB, nuclear_channel
-from phenolens.images.crop import Crop, corners, crops, cut
+from phenolens.images.crop import Crop, corners, cut
 from phenolens.images.mask import on_border, read_mask
 from phenolens.images.normalise import scale_to_unit, self_standardise, standardise
 from phenolens.images.read import read_image, read_site
@@ -17,7 +17,6 @@ __all__ = [
     "Site",
     "bit_depth",
     "corners",
-    "crops",
     "cut",
     "nuclear_channel",
     "on_border",

@@ -61,27 +61,6 @@ class Crop:
             raise ImageError(f"crop: seed must not be negative, found {self.seed}")
 
 
-def crops(site: Site, crop: Crop) -> NDArray[Any]:
-    """Cut the patches that `crop` asks for.
-
-    Parameters
-    ----------
-    site, crop
-        As in `corners`.
-
-    Returns
-    -------
-    NDArray
-        Array of shape (T, C, h, w) in the dtype of the site; a copy, except that "whole" is a view.
-
-    Raises
-    ------
-    ImageError
-        If the site is smaller than the patch.
-    """
-    return cut(site.pixels, corners(site, crop), crop)
-
-
 def corners(site: Site, crop: Crop) -> NDArray[np.intp]:
     """Return the top left corners of the patches that `crop` asks for.
 

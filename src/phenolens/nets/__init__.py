@@ -5,7 +5,7 @@ from phenolens.nets.checkpoint import Card, load_weights, read_card, save_checkp
 from phenolens.nets.classifier import Classifier, adapt_batch_norm
 from phenolens.nets.contrastive import Contrastive
 from phenolens.nets.graph_network import GraphNetwork
-from phenolens.nets.initialise import INITIALISATIONS, Initialisation, initialise
+from phenolens.nets.initialise import INITIALISATIONS, Initialisation, draw, initialise
 from phenolens.nets.layers import LayerVectors, Pool, layer_outputs, n_layers
 from phenolens.nets.mae import MaskedAutoencoder, Reconstruction
 from phenolens.nets.munet import MaskedUNet
@@ -32,6 +32,7 @@ __all__ = [
     "Size",
     "adapt_batch_norm",
     "build",
+    "draw",
     "embedder",
     "initialise",
     "is_agnostic",

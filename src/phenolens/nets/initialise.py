@@ -1,11 +1,32 @@
 """Ways to draw the weights of an untrained network."""
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
+import torch
 from torch import nn
 
 Initialisation = Literal["own", "orthogonal", "scaled"]
 INITIALISATIONS: tuple[Initialisation, ...] = get_args(Initialisation)
+
+
+def draw(make: Callable[[], nn.Module], seed: int, how: Initialisation = "own") -> nn.Module:
+    """Make a network with weights drawn from a seed; what is drawn elsewhere does not change.
+
+    Parameters
+    ----------
+    make
+        Makes the network as its architecture initialises it.
+    seed
+        Of the weights.
+    how
+        As in `initialise`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = make()
+        initialise(model, how)
+    return model
 
 
 def initialise(model: nn.Module, how: Initialisation) -> None:

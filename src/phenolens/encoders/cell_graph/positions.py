@@ -19,9 +19,10 @@ def density(cells: Cells) -> Features:
 
 
 def arrangement(cells: Cells, graph: Graph, pairs: Pairs) -> Features:
-    """Return how cells lie to each other: edges, degrees, triangles, nearest neighbours, Ripley's functions, Voronoi
-    areas, spectrum and persistence. A feature that so few cells do not have is 0.
-    """  # noqa: D205
+    """Return how cells lie to each other; a feature that so few cells do not have is 0.
+
+    Edges, degrees and triangles, nearest neighbours, Ripley's functions, Voronoi areas, spectrum, and persistence.
+    """
     return {
         **_edges(graph),
         **_nearest(cells),

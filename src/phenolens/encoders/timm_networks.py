@@ -1,0 +1,165 @@
+"""Networks of timm: untrained, trained, and random twins of trained ones; and a bank of random kernels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+from torch import nn
+
+from phenolens.encoders.network import Mixing, Network, in_channels
+from phenolens.encoders.weights import read_weights
+from phenolens.errors import EncoderError, did_you_mean
+from phenolens.images import RGB
+from phenolens.nets import SIZES, Initialisation, MicroscopyViT, RandomConvolutions, draw
+
+_UNTRAINED_SIZE = 256
+_CHANNEL_VITS = {f"channel_vit_{name}": size for name, size in SIZES.items()}
+
+
+def untrained(
+    name: str,
+    architecture: str,
+    channels: Sequence[str],
+    *,
+    mixing: Mixing = "joint",
+    init: Initialisation = "own",
+    seed: int = 0,
+) -> Network:
+    """Return a network with weights drawn from a seed.
+
+    Parameters
+    ----------
+    architecture
+        A timm architecture; `vit_small_patch16` is short for `vit_small_patch16_224`. Vision transformers
+        are built for 256-pixel images. Or a channel-agnostic one such as `channel_vit_small_patch16`, whose tokens are
+        the patches of each channel by itself.
+    init
+        As in `initialise`.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such architecture.
+    """
+    if architecture in _CHANNEL_VITS:
+        if mixing == "concat":
+            raise EncoderError(f"'{name}': a channel-agnostic network reads all channels at once; leave out mixing")
+        model = draw(lambda: MicroscopyViT(_CHANNEL_VITS[architecture], None), seed, init)
+        return Network(model, channels, input_size=_UNTRAINED_SIZE)
+    known = _known_architecture(architecture)
+    config = timm.get_pretrained_cfg(known)
+    size = _UNTRAINED_SIZE if config is not None and config.fixed_input_size else None
+    sized: dict[str, Any] = {} if size is None else {"img_size": size}
+    return Network(draw(lambda: _create(known, mixing, channels, **sized), seed, init), channels, mixing, size)
+
+
+def random_convolutions(
+    name: str,
+    channels: Sequence[str],
+    *,
+    mixing: Mixing = "concat",
+    seed: int = 0,
+) -> Network:
+    """Return a bank of random kernels; see `RandomConvolutions`."""
+    return Network(draw(lambda: RandomConvolutions(in_channels(mixing, channels)), seed), channels, mixing)
+
+
+def pretrained(
+    name: str,
+    architecture: str,
+    channels: Sequence[str],
+    *,
+    mixing: Mixing | None = None,
+    weights: str | None = None,
+) -> Network:
+    """Return a trained timm network, with weights from the hub or from a local file.
+
+    Images whose channels are red, green and blue are normalised with the model's own statistics and read
+    jointly. Any other images are standardised by themselves, and read one channel at a time unless `mixing`
+    says otherwise: there is no right place for a fourth channel in weights trained on colour.
+
+    Parameters
+    ----------
+    architecture
+        A timm model name, with or without a tag.
+    weights
+        A .safetensors file; the hub's weights if None.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such model, or its weights cannot be had or do not fit.
+    """
+    architecture = _known_architecture(architecture)
+    mixing = _mixing_of_trained(mixing, channels)
+    state = None if weights is None else read_weights(Path(weights))
+    try:
+        overlay = None if state is None else {"state_dict": dict(state)}
+        model = _create(architecture, mixing, channels, pretrained=True, pretrained_cfg_overlay=overlay)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise EncoderError(
+            f"{name}: the weights cannot be had ({reason}); check the network, or give a local file: "
+            f"timm/{architecture}@weights=FILE.safetensors"
+        ) from error
+    # With a head of another size timm loads what fits and leaves the rest as it was, without a word.
+    lacking = set() if state is None else set(model.state_dict()) - set(state)
+    if lacking:
+        raise EncoderError(
+            f"{weights}: holds no weights of timm's {architecture}: {len(lacking)} of "
+            f"{len(model.state_dict())} tensors are not in it, e.g. '{min(lacking)}'"
+        )
+    return _as_trained(model, channels, mixing)
+
+
+def twin(
+    name: str,
+    architecture: str,
+    channels: Sequence[str],
+    *,
+    mixing: Mixing | None = None,
+    init: Initialisation = "own",
+    seed: int = 0,
+) -> Network:
+    """Return the random twin of a trained timm network: the same architecture and input path, weights from a seed.
+
+    Parameters
+    ----------
+    architecture, mixing
+        As in `pretrained`.
+    init
+        As in `initialise`.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such model.
+    """
+    mixing = _mixing_of_trained(mixing, channels)
+    known = _known_architecture(architecture)
+    return _as_trained(draw(lambda: _create(known, mixing, channels), seed, init), channels, mixing)
+
+
+def _mixing_of_trained(mixing: Mixing | None, channels: Sequence[str]) -> Mixing:
+    return mixing or ("joint" if tuple(channels) == RGB else "concat")
+
+
+def _as_trained(model: nn.Module, channels: Sequence[str], mixing: Mixing) -> Network:
+    """Return a network with the input size of a trained model and, where it reads colours jointly, its statistics."""
+    config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
+    jointly_rgb = tuple(channels) == RGB and mixing == "joint"
+    mean, sd = (config["mean"], config["std"]) if jointly_rgb else (None, None)
+    return Network(model, channels, mixing, config["input_size"][-1], mean, sd)
+
+
+def _create(architecture: str, mixing: Mixing, channels: Sequence[str], **options: Any) -> nn.Module:
+    return timm.create_model(architecture, num_classes=0, in_chans=in_channels(mixing, channels), **options)
+
+
+def _known_architecture(architecture: str) -> str:
+    for candidate in (architecture, f"{architecture}_224"):
+        if timm.is_model(candidate):
+            return candidate
+    known = [*_CHANNEL_VITS, *timm.list_models()]
+    raise EncoderError(f"timm has no model '{architecture}'{did_you_mean(architecture, known)}")
