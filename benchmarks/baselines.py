@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-SITES = 96
+SITES = 192
 
 
 def classical(folder: Path) -> dict[str, Any]:

@@ -160,7 +160,8 @@ def _see(
         manifest,
         channels,
         crop,
-        sites_per_batch=batch_size,
+        # Measurements gain nothing from batches, and the last batches would leave processes idle.
+        sites_per_batch=batch_size if networks else 1,
         workers=default_workers(networks=bool(networks)) if workers is None else workers,
         measurements=[encoder for encoder in encoders if isinstance(encoder, Measurement)],
         wants_pixels=bool(networks),

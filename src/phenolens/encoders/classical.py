@@ -14,7 +14,8 @@ from cp_measure.core.measureobjectsizeshape import get_sizeshape
 from cp_measure.core.measuretexture import get_texture
 from numpy.typing import NDArray
 
-from phenolens.encoders.base import NucleiMeasurement, Pixels, Segmentation, hash_text, take_channels
+from phenolens.encoders.base import Pixels, hash_text, take_channels
+from phenolens.encoders.nuclei import NucleiMeasurement, Segmentation
 from phenolens.images import RGB, STAINS, on_border, segment_cells, separate_stains
 
 Measured = dict[str, NDArray[np.float64]]
@@ -30,11 +31,11 @@ _DARK, _BRIGHT = 0.1, 99.9  # percentiles that become 0 and 1 where only contras
 class ClassicalFeatures(NucleiMeasurement):
     """CellProfiler's measurements (by cp_measure), as the median over the nuclei and over the cells of an image.
 
-    Nuclei: size and shape; intensity and texture of each channel. Cells: size and shape; intensity and granularity of
-    each channel, radial distribution of those that stain the cell's body, correlation of each pair. Texture, radial
-    distribution, granularity and correlation are of the image stretched to its own dark and bright ends. The number of
-    cells is none of the features, nor is where they lie; nuclei that the border cuts are left out where there are
-    others. An image without nuclei, and a feature that its objects are too small for, has 0. A section stained with
+    Nuclei: size and shape; intensity and texture of each channel. Cells: size and shape; intensity, granularity and
+    radial distribution of each channel that stains the cell's body (of all where none does); correlation of each pair.
+    Texture, radial distribution, granularity and correlation are of the image stretched to its own dark and bright
+    ends. The number of cells is none of the features, nor is where they lie; nuclei that the border cuts are left out
+    where there are others. An image without nuclei, and a feature that its objects are too small for, has 0. A section stained with
     haematoxylin and eosin is measured in its stains.
 
     Parameters
@@ -77,10 +78,10 @@ class ClassicalFeatures(NucleiMeasurement):
         """Return the median over objects of each feature; 0 where no object has it."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # small objects lack some features, which become 0
-            return {
-                name: float(np.nan_to_num(np.nanmedian(np.where(np.isfinite(values), values, np.nan))))
-                for name, values in self._features(nuclei, image)
-            }
+            names, values = zip(*self._features(nuclei, image), strict=True)  # nuclei and cells are as many
+            table = np.array(values)
+            medians = np.nan_to_num(np.nanmedian(np.where(np.isfinite(table), table, np.nan), axis=1))
+        return dict(zip(names, medians.tolist(), strict=True))
 
     def _features(
         self, nuclei: NDArray[np.int32], image: NDArray[np.float64]
@@ -88,15 +89,16 @@ class ClassicalFeatures(NucleiMeasurement):
         is_body = [name not in (*self.segmentation.channels, STAINS[0]) for name in self._measured]
         nuclei, cells = _whole(nuclei, segment_cells(nuclei, image[is_body]))
         stretched = [_stretch(plane) for plane in image]
-        for what, labels in (("nuclei", nuclei), ("cells", cells)):
-            yield from _named(what, get_sizeshape(labels, None))
-            for channel, plane in zip(self._measured, image, strict=True):
-                yield from _named(what, get_intensity(labels, plane), channel)
-        for channel, plane, body in zip(self._measured, stretched, is_body, strict=True):
-            yield from _named("nuclei", _over_angles(get_texture(nuclei, plane, gray_levels=_GRAYS)), channel)
-            if body or not any(is_body):  # where a nuclear stain lies in a cell says little, and this is the slowest
-                yield from _named("cells", get_radial_distribution(cells, plane), channel)
-            yield from _named("cells", get_granularity(cells, plane, granular_spectrum_length=_GRANULES), channel)
+        yield from _named("nuclei", get_sizeshape(nuclei, None, new_features=False))
+        yield from _named("cells", get_sizeshape(cells, None, new_features=False))
+        for channel, plane, contrast, body in zip(self._measured, image, stretched, is_body, strict=True):
+            yield from _named("nuclei", get_intensity(nuclei, plane), channel)
+            yield from _named("nuclei", _over_angles(get_texture(nuclei, contrast, gray_levels=_GRAYS)), channel)
+            if body or not any(is_body):  # what a nuclear stain shows of a cell is its nucleus
+                yield from _named("cells", get_intensity(cells, plane), channel)
+                yield from _named("cells", get_radial_distribution(cells, contrast), channel)
+                granularity = get_granularity(cells, contrast, granular_spectrum_length=_GRANULES)
+                yield from _named("cells", granularity, channel)
         for (one, first), (other, second) in combinations(zip(self._measured, stretched, strict=True), 2):
             for correlate in (get_correlation_pearson, get_correlation_manders_fold):
                 yield from _named("cells", correlate(first, second, cells), f"{one}_{other}")
