@@ -99,6 +99,27 @@ def embed(
 
 
 @app.command()
+def pack(
+    manifest: Annotated[Path, typer.Argument(help="The manifest (CSV, TSV, Parquet).")],
+    out: Out = Path("out/packed"),
+    channel: Annotated[list[str] | None, typer.Option(help="Channel to keep; repeat, in order.")] = None,
+    shard_mib: Annotated[int, typer.Option(min=1, help="About how large a shard becomes, in MiB.")] = 256,
+    as_json: Json = False,
+) -> None:
+    """Pack loose images into shards, and write their manifest; goes on where it stopped."""
+    from phenolens.datasets import pack as pack_images  # noqa: PLC0415
+    from phenolens.datasets import read_manifest  # noqa: PLC0415
+
+    packed = pack_images(read_manifest(manifest), out, channels=channel, shard_mib=shard_mib)
+    if as_json:
+        print_json(asdict(packed))
+        return
+    for site, reason in packed.quarantine.items():
+        typer.echo(f"left out: {site}: {reason}", err=True)
+    typer.echo(f"{packed.n_sites} sites in {packed.n_shards} shards; manifest: {packed.manifest}")
+
+
+@app.command()
 def evaluate(
     embeddings: Annotated[list[Path], typer.Argument(help=".h5ad, .parquet, .csv or .npz files.")],
     task: Annotated[str, typer.Option(help="The question; see: phenolens ls tasks.")],

@@ -21,6 +21,8 @@ def results(data_dir, tmp_path_factory):
         patch.setenv("PHENOLENS_DATA", str(data_dir))
         recipe = read_recipe(RECIPE)
     tasks = [task.model_copy(update={"n_permutations": PERMUTATIONS}) for task in recipe.tasks]
+    counts = {"features": ["feat_4x.count", "feat_4x.countpH3"]}
+    recipe.dataset.tables["two-counts"] = recipe.dataset.tables["cell-count"].model_copy(update=counts)
     with pytest.warns(UserWarning, match="17 of 31032 rows, 1 of 21 features have NaN"):
         return run(recipe.model_copy(update={"tasks": tasks}), tmp_path_factory.mktemp("dmelsgi"))
 
@@ -45,6 +47,12 @@ def test_counts_alone_recall_little(results):
         assert recall(results, "cell-count", profiling).max() < 0.2
 
 
+def test_counts_of_all_and_of_mitotic_nuclei_give_the_reference_value(results):
+    counted = recall(results, "two-counts", "robust-z@on=all")
+    assert counted["CORUM"] == pytest.approx(0.134, abs=0.01)
+    assert counted.max() < 0.2
+
+
 def test_batches_alone_recall_nothing(results):
     """Every gene stands in every batch, so that the median over replicates makes all genes alike."""
     assert recall(results, "metadata", "robust-z@on=all").to_numpy() == pytest.approx(0.1)
@@ -54,8 +62,9 @@ def test_every_source_has_its_size_and_interval(results):
     assert set(results.units["stratum"]) == {
         *("CORUM", "HuMAP", "Reactome", "SIGNOR", "StringDB", "dpim_complexes", "dpim_interactions")
     }
-    assert (results.scores["low"] < results.scores["value"]).all()
-    assert (results.scores["value"] < results.scores["high"]).all()
+    scores = results.scores.query("encoder != 'metadata'")  # which has one value for all genes
+    assert (scores["low"] < scores["value"]).all()
+    assert (scores["value"] < scores["high"]).all()
 
 
 def scaled_median(data_dir, floor):

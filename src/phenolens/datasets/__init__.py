@@ -10,6 +10,7 @@ from phenolens.datasets.manifest import (
     read_manifest,
     treated,
 )
+from phenolens.datasets.pack import Packed, pack
 from phenolens.datasets.positions import well_positions
 
 __all__ = [
@@ -18,8 +19,10 @@ __all__ = [
     "Cells",
     "Manifest",
     "ManifestRow",
+    "Packed",
     "condition_names",
     "map_columns",
+    "pack",
     "read_cell_table",
     "read_manifest",
     "treated",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from phenolens.datasets.cell_table import CellTable
 from phenolens.errors import ManifestError, did_you_mean
+from phenolens.images import file_of
 from phenolens.randomness import spawn
 
 IMAGE_COLUMN = "image"
@@ -183,7 +184,7 @@ class Manifest:
             digest.update(repr((self.cells.type_names, self.cells.morphology_names)).encode())
         for column in self._file_columns:
             for name in self.table[column].dropna():
-                path = self.root / name
+                path = file_of(self.root / name)
                 if path.exists():
                     stat = path.stat()
                     digest.update(f"{stat.st_size}:{stat.st_mtime_ns}".encode())
@@ -199,7 +200,7 @@ class Manifest:
             f"row {row + _FIRST_DATA_LINE}, column '{column}': no file {self.root / name}"
             for column in self._file_columns
             for row, name in enumerate(self.table[column])
-            if name is not None and not (self.root / name).exists()
+            if name is not None and not file_of(self.root / name).exists()
         ]
 
     def check_files(self) -> None:

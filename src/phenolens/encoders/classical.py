@@ -35,8 +35,8 @@ class ClassicalFeatures(NucleiMeasurement):
     radial distribution of each channel that stains the cell's body (of all where none does); correlation of each pair.
     Texture, radial distribution, granularity and correlation are of the image stretched to its own dark and bright
     ends. The number of cells is none of the features, nor is where they lie; nuclei that the border cuts are left out
-    where there are others. An image without nuclei, and a feature that its objects are too small for, has 0. A section stained with
-    haematoxylin and eosin is measured in its stains.
+    where there are others. An image without nuclei, and a feature that its objects are too small for, has 0. A section
+    stained with haematoxylin and eosin is measured in its stains.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from phenolens.datasets import Manifest, well_positions
 from phenolens.encoders.base import RowEncoder, hash_text
 from phenolens.errors import EncoderError, ImageError, did_you_mean
-from phenolens.images import bit_depth
+from phenolens.images import bit_depth, file_of
 from phenolens.randomness import spawn
 
 _COLUMNS = ("batch", "plate", "slide", "patient")
@@ -101,6 +101,9 @@ class FileSize(RowEncoder):
         self._manifest = manifest
         if not manifest.image_columns:
             raise EncoderError(f"{name}: the manifest names no images")
+        first = manifest.images(0)
+        if any(file_of(path) != path for path in (first.values() if isinstance(first, dict) else [first])):
+            raise EncoderError(f"{name}: the images are packed in shards, which keep no file of their own")
         self.feature_names = tuple(
             f"{column}_{what}" for column in manifest.image_columns for what in ("log2_bytes", "bits")
         )

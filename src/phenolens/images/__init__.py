@@ -1,4 +1,4 @@
-"""Pixels: read one site as a named-channel array, normalise, crop, separate stains, segment."""
+"""Pixels: read one site as a named-channel array, normalise, crop, separate stains, segment, pack."""
 
 from phenolens.images.bit_depth import bit_depth
 from phenolens.images.channels import RGB, nuclear_channel
@@ -7,6 +7,7 @@ from phenolens.images.mask import on_border, read_mask
 from phenolens.images.normalise import scale_to_unit, self_standardise, standardise
 from phenolens.images.read import read_image, read_site
 from phenolens.images.segment import segment_cells, segment_nuclei
+from phenolens.images.shard import file_of, place_in_shard, shard_content, write_shard
 from phenolens.images.site import Site
 from phenolens.images.stain import STAINS, separate_stains
 
@@ -18,8 +19,10 @@ __all__ = [
     "bit_depth",
     "corners",
     "cut",
+    "file_of",
     "nuclear_channel",
     "on_border",
+    "place_in_shard",
     "read_image",
     "read_mask",
     "read_site",
@@ -28,5 +31,7 @@ __all__ = [
     "segment_nuclei",
     "self_standardise",
     "separate_stains",
+    "shard_content",
     "standardise",
+    "write_shard",
 ]

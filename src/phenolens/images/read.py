@@ -13,6 +13,7 @@ from phenolens.images._decoded import Decoded
 from phenolens.images._ome_zarr import decode_ome_zarr
 from phenolens.images._raster import decode_jp2, decode_jpeg, decode_png
 from phenolens.images._tiff import decode_tiff
+from phenolens.images.shard import SUFFIX, decode_place, file_of
 from phenolens.images.site import Site
 
 _DECODERS: dict[str, tuple[str, Callable[[Path], Decoded]]] = {
@@ -25,6 +26,7 @@ _DECODERS: dict[str, tuple[str, Callable[[Path], Decoded]]] = {
     ".j2k": ("JPEG 2000", decode_jp2),
     ".jpx": ("JPEG 2000", decode_jp2),
     ".zarr": ("OME-Zarr", decode_ome_zarr),
+    SUFFIX: ("shard", decode_place),
 }
 _FORMATS = "PNG, JPEG, TIFF, OME-TIFF, JPEG 2000 (.jp2, .j2k, .jpx) and OME-Zarr"
 _NATIVE = frozenset(np.dtype(t) for t in (np.uint8, np.uint16, np.float32, np.float64))
@@ -55,7 +57,8 @@ def read_image(path: str | Path, names: Sequence[str] | None = None) -> tuple[ND
     Parameters
     ----------
     path
-        A PNG, JPEG, TIFF, OME-TIFF or JPEG 2000 file, or an OME-Zarr folder (its highest resolution is read).
+        A PNG, JPEG, TIFF, OME-TIFF or JPEG 2000 file, an OME-Zarr folder (its highest resolution is read), or a place
+        in a shard, ``shard-00000.safetensors#17``.
     names
         The channel names. They win over those in the file. Without either, three colour samples are called
         red, green and blue, a single channel gray, and others channel_0, channel_1, ...
@@ -149,7 +152,7 @@ def read_site(
 
 def _decode(path: Path) -> Decoded:
     """Decode by suffix; whatever a library raises on a bad file becomes one line."""
-    kind, decoder = _DECODERS.get(path.suffix.lower(), ("", None))
+    kind, decoder = _DECODERS.get(file_of(path).suffix.lower(), ("", None))
     if path.is_dir():
         kind, decoder = "OME-Zarr", decode_ome_zarr
     if decoder is None:

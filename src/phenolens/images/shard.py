@@ -1,0 +1,85 @@
+"""Packed images: many sites in one safetensors file, uncompressed, so that reading one is a copy.
+
+A place in a shard is a path with the number of the image behind it: ``shard-00000.safetensors#17``.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from phenolens.errors import ImageError
+from phenolens.images._decoded import Decoded
+from phenolens.images.site import Site
+
+SUFFIX = ".safetensors"
+_SEPARATOR = "#"
+
+
+def write_shard(sites: Sequence[Site], path: Path, source: str) -> None:
+    """Write sites of the same channels to one shard, whole or not at all; image i has the place ``path#i``.
+
+    Parameters
+    ----------
+    sites
+        Their sizes and types may differ.
+    path
+        A .safetensors file.
+    source
+        What they were read from, to tell whether the shard is stale.
+    """
+    part = path.with_suffix(".part")
+    metadata = {
+        "channels": json.dumps(sites[0].channels),
+        "sites": json.dumps([site.site_id for site in sites]),
+        "source": source,
+    }
+    try:
+        save_file({str(number): site.pixels for number, site in enumerate(sites)}, part, metadata)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def shard_content(path: Path) -> tuple[list[str], tuple[str, ...], str]:
+    """Return the names of the sites and of the channels of a shard, and what it was made from."""
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    return json.loads(metadata["sites"]), tuple(json.loads(metadata["channels"])), metadata["source"]
+
+
+def place_in_shard(name: str, number: int) -> str:
+    """Return what a manifest calls image `number` of a shard."""
+    return f"{name}{_SEPARATOR}{number}"
+
+
+def file_of(path: Path) -> Path:
+    """Return the file that holds an image: the path itself, or the shard of a place in a shard."""
+    name, separator, number = path.name.rpartition(_SEPARATOR)
+    return path.with_name(name) if separator and number.isdigit() and name.endswith(SUFFIX) else path
+
+
+def decode_place(path: Path) -> Decoded:
+    """Read one image of a shard."""
+    shard = file_of(path)
+    if shard == path:
+        raise ImageError(f"{path}: is a shard of many images; name one of them, as in {path.name}{_SEPARATOR}0")
+    if not shard.is_file():
+        raise FileNotFoundError(shard)
+    file, channels = _open(shard, shard.stat().st_mtime_ns)
+    number = path.name.rpartition(_SEPARATOR)[2]
+    if number not in file.keys():  # noqa: SIM118 - the file is no mapping
+        raise ImageError(f"{shard}: holds {len(file.keys())} images, and no number {number}; pack the manifest again")
+    return Decoded(file.get_tensor(number), channels)
+
+
+@lru_cache(maxsize=256)
+def _open(path: Path, modified: int) -> tuple[Any, tuple[str, ...]]:
+    """Keep shards open: their headers are long."""
+    file: Any = safe_open(path, "numpy")
+    return file, tuple(json.loads(file.metadata()["channels"]))
