@@ -259,6 +259,19 @@ def train(
 
 
 @app.command()
+def push(
+    checkpoint: Annotated[Path, typer.Argument(help="The checkpoint, or the folder that train has written.")],
+    repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face hub.")],
+    licence: Annotated[str, typer.Option(help="Licence of the weights, if the recipe has not said it.")] = "",
+    public: Annotated[bool, typer.Option("--public", help="Whether all may see a new repository.")] = False,
+) -> None:
+    """Publish a checkpoint on the Hugging Face hub."""
+    from phenolens.training import push as push_checkpoint  # noqa: PLC0415
+
+    typer.echo(f"encoder: {push_checkpoint(checkpoint, repository, licence=licence, private=not public)}")
+
+
+@app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A folder that run has written.")]) -> None:
     """Write the HTML report of a study again."""
     from phenolens.report import write_report  # noqa: PLC0415

@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
 from phenolens.encoders.network import Network
-from phenolens.encoders.weights import read_weights
+from phenolens.encoders.weights import download_weights, read_weights
 from phenolens.errors import EncoderError
 from phenolens.nets import SIZES, Initialisation, MicroscopyViT, draw
 
-_FILE = "model.safetensors"
 _ENCODER = "encoder.vit_backbone."
 _POSITIONS = "pos_embed"
 
@@ -34,18 +30,10 @@ def openphenom(name: str, repository: str, channels: Sequence[str], *, weights: 
     EncoderError
         If the weights cannot be had, or are of another layout.
     """
-    if weights is None:
-        try:
-            weights = hf_hub_download(repository, _FILE)
-        except (OSError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-            reason = str(error).splitlines()[0]
-            raise EncoderError(
-                f"'{name}': the weights cannot be had ({reason}); check the network, or give a local file: "
-                f"hf/{repository}@weights=FILE.safetensors"
-            ) from error
+    file = download_weights(name, repository) if weights is None else Path(weights)
     state = {
         key.removeprefix(_ENCODER): value
-        for key, value in read_weights(Path(weights)).items()
+        for key, value in read_weights(file).items()
         if key.startswith(_ENCODER) and key != _ENCODER + _POSITIONS
     }
     model = MicroscopyViT(SIZES["small_patch16"], None)
@@ -53,7 +41,7 @@ def openphenom(name: str, repository: str, channels: Sequence[str], *, weights: 
     for key in sorted({*expected, *state}):
         if key not in state or key not in expected or state[key].shape != expected[key].shape:
             raise EncoderError(
-                f"{weights}: is no ViT-S/16 of OpenPhenom's layout: tensor '{_ENCODER}{key}' is missing, unknown or of "
+                f"{file}: is no ViT-S/16 of OpenPhenom's layout: tensor '{_ENCODER}{key}' is missing, unknown or of "
                 "another shape"
             )
     model.backbone.load_state_dict(state)

@@ -1,12 +1,16 @@
-"""Weights from files of strangers."""
+"""Weights from files of strangers, and from the Hugging Face hub."""
 
 from pathlib import Path
 
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from phenolens.errors import EncoderError
+
+_FILE = "model.safetensors"
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -27,3 +31,29 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise EncoderError(f"{path}: is not a safetensors file: {error}") from error
+
+
+def download_weights(name: str, repository: str, revision: str | None = None) -> Path:
+    """Return the local copy of ``model.safetensors`` of a repository of the hub, downloaded once.
+
+    Parameters
+    ----------
+    name
+        The encoder's name, for messages.
+    repository
+        Such as ``recursionpharma/OpenPhenom``.
+    revision
+        A branch, tag or commit; the newest if None.
+
+    Raises
+    ------
+    EncoderError
+        If it cannot be had.
+    """
+    try:
+        return Path(hf_hub_download(repository, _FILE, revision=revision))
+    except (OSError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+        reason = str(error).splitlines()[0]
+        raise EncoderError(
+            f"'{name}': the weights cannot be had ({reason}); check the name and the network, or give a local file"
+        ) from error

@@ -4,6 +4,7 @@ from phenolens.training.data import CropStream, stream_loader
 from phenolens.training.estimate import Estimate, estimate
 from phenolens.training.objective import NotFiniteError, Objective
 from phenolens.training.options import DataOptions, ModelOptions, OptimiserOptions, RunOptions
+from phenolens.training.push import push
 from phenolens.training.train import train
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "OptimiserOptions",
     "RunOptions",
     "estimate",
+    "push",
     "stream_loader",
     "train",
 ]
