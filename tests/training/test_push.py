@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from httpx import Request, Response
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from phenolens.encoders import create_encoder, twin_of, weights
 from phenolens.errors import EncoderError, TrainingError
@@ -96,7 +95,7 @@ def test_what_goes_wrong_is_one_line(checkpoint, hub, monkeypatch):
         create_encoder("checkpoint:hf/me/other", CHANNELS)
 
     def refuse(self, *arguments, **options):
-        raise HfHubHTTPError("401 unauthorised\nlong text", response=Response(401, request=Request("POST", "hub")))
+        raise HFValidationError("401 unauthorised\nlong text")
 
     monkeypatch.setattr(HfApi, "create_repo", refuse)
     with pytest.raises(TrainingError, match=r"the hub refuses me/mine \(401 unauthorised\); .* hf auth login"):
