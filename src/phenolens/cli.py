@@ -259,6 +259,28 @@ def train(
 
 
 @app.command()
+def scale(
+    recipe: Annotated[Path, typer.Argument(help="The scaling recipe (YAML).")],
+    out: Out = Path("out/scale"),
+    as_json: Json = False,
+) -> None:
+    """Train what a recipe varies, and fit scores against operations; goes on where it stopped."""
+    from phenolens.scaling_recipe import read_scaling_recipe  # noqa: PLC0415
+    from phenolens.scaling_run import run_scaling  # noqa: PLC0415
+
+    scores, fits = run_scaling(read_scaling_recipe(recipe), out, progress=True)
+    if as_json:
+        print_json({"scores": scores.to_dict("records"), "fits": fits.to_dict("records")})
+        return
+    for row in fits.itertuples():
+        typer.echo(
+            f"{row.task}, {row.profiling}: {row.slope:+.3f} [{row.low:+.3f}, {row.high:+.3f}] for ten times the "
+            f"operations, over {row.n_points} runs"
+        )
+    typer.echo(f"figure: {out / 'scaling.html'}")
+
+
+@app.command()
 def push(
     checkpoint: Annotated[Path, typer.Argument(help="The checkpoint, or the folder that train has written.")],
     repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face hub.")],

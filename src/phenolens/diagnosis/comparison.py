@@ -1,6 +1,6 @@
 """Paired comparisons: the same units scored by two encoder families, resampled together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
     difference that so many units find four times in five.
     """
     rows: list[tuple[object, ...]] = []
-    for (task, how), answers in _by_question(evaluation.answers).items():
+    for (task, how), answers in by_question(evaluation.answers).items():
         values = family_values(answers)
         families = list(dict.fromkeys(answer.family for answer in answers))
         for baseline in (family for family in families if is_baseline(family)):
@@ -83,19 +83,41 @@ def paired_difference(
     -------
     Difference, limits, number of units, and the smallest difference that they find four times in five.
     """
-    both = one.join(other, how="inner", lsuffix="_one", rsuffix="_other")
-    values: NDArray[np.float64] = both[["value_one", "value_other"]].to_numpy()
-    units, strata = (both.index.get_level_values(level).to_numpy() for level in _KEY)
-    n_units = len(np.unique(units))
+    mean, draws, n_units = joint_draws({"one": one, "other": other}, rng, order=order)
     if n_units < 2:
         return float("nan"), float("nan"), float("nan"), n_units, float("nan")
-    weights = both["weight_one"].to_numpy()
-    mean = stratified_mean(values, weights, strata)
-    drawn = cluster_bootstrap(values, units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
-    difference = float(mean[0] - mean[1])
-    draws = difference + order * (drawn[:, 0] - drawn[:, 1] - difference)
-    low, high = percentile_interval(draws)
-    return difference, low, high, n_units, minimum_detectable_effect(float(draws.std()))
+    differences = draws[:, 0] - draws[:, 1]
+    low, high = percentile_interval(differences)
+    return float(mean[0] - mean[1]), low, high, n_units, minimum_detectable_effect(float(differences.std()))
+
+
+def joint_draws(
+    values: Mapping[str, pd.DataFrame], rng: np.random.Generator, *, order: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Return the scores (m,) of m encoders or families over the units that all have, and draws (b, m) of them together.
+
+    Parameters
+    ----------
+    values
+        Name -> values and weights by (unit, stratum), as `family_values` gives them.
+    rng
+        The source of randomness.
+    order
+        How many units each value involves; see `Score`.
+
+    Returns
+    -------
+    The scores; cluster-bootstrap draws of them, none with fewer than two units; the number of units.
+    """
+    table = pd.concat({name: own["value"] for name, own in values.items()}, axis=1, join="inner")
+    units, strata = (table.index.get_level_values(level).to_numpy() for level in _KEY)
+    n_units = len(np.unique(units))
+    if n_units < 2:
+        return np.full(len(values), np.nan), np.empty((0, len(values))), n_units
+    weights = next(iter(values.values()))["weight"].reindex(table.index).to_numpy()
+    mean = stratified_mean(table.to_numpy(), weights, strata)
+    drawn = cluster_bootstrap(table.to_numpy(), units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
+    return mean, mean + order * (drawn - mean), n_units
 
 
 def rank_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
@@ -106,26 +128,22 @@ def rank_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
     One row per task, profiling and family: its value over the units that all families have, and its rank group.
     """
     rows: list[tuple[object, ...]] = []
-    for (task, how), answers in _by_question(evaluation.answers).items():
+    for (task, how), answers in by_question(evaluation.answers).items():
         families = family_values(answers)
-        table = pd.concat({name: own["value"] for name, own in families.items()}, axis=1, join="inner")
-        if table.empty:
-            continue
-        weights = next(iter(families.values()))["weight"].reindex(table.index).to_numpy()
-        units, strata = (table.index.get_level_values(level).to_numpy() for level in _KEY)
         score = answers[0].score
-        mean = stratified_mean(table.to_numpy(), weights, strata)
-        rng = spawn(seed, "ranks", task, how)
-        drawn = cluster_bootstrap(table.to_numpy(), units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
-        draws = mean + score.order * (drawn - mean)
+        mean, draws, n_units = joint_draws(families, spawn(seed, "ranks", task, how), order=score.order)
+        if n_units < 2:
+            continue
         sign = 1 if score.higher_is_better else -1
-        groups = tie_groups(sign * draws, sign * mean)
-        rows += [(task, how, *ranked) for ranked in zip(table, mean, groups, strict=True)]
+        rows += [
+            (task, how, *ranked) for ranked in zip(families, mean, tie_groups(sign * draws, sign * mean), strict=True)
+        ]
     ranked = pd.DataFrame(rows, columns=["task", "profiling", "family", "value", "rank_group"])
     return ranked.sort_values(["task", "profiling", "rank_group"], kind="stable", ignore_index=True)
 
 
-def _by_question(answers: Sequence[Answer]) -> dict[tuple[str, str], list[Answer]]:
+def by_question(answers: Sequence[Answer]) -> dict[tuple[str, str], list[Answer]]:
+    """Return the answers to each question: task and profiling."""
     questions: dict[tuple[str, str], list[Answer]] = {}
     for answer in answers:
         questions.setdefault((answer.task.id, answer.profiling), []).append(answer)

@@ -3,5 +3,6 @@
 from phenolens.report.examples import write_examples
 from phenolens.report.render import write_report
 from phenolens.report.results import Results
+from phenolens.report.scaling import write_scaling
 
-__all__ = ["Results", "write_examples", "write_report"]
+__all__ = ["Results", "write_examples", "write_report", "write_scaling"]

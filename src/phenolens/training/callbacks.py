@@ -60,7 +60,7 @@ class Save(Callback):
         """Save both now; what lay there before stays if this fails, as on a full disk."""
         part = self.folder / f"{STATE}.part"
         try:
-            trainer.save_checkpoint(part)
+            trainer.save_checkpoint(part, weights_only=False)  # optimiser and loops too
             if trainer.is_global_zero:
                 os.replace(part, self.folder / STATE)
             self._save_network(trainer, module)
