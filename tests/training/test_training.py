@@ -20,6 +20,7 @@ from phenolens.errors import ImageError, TrainingError
 from phenolens.nets import build, load_weights, read_card
 from phenolens.training import CropStream, DataOptions, ModelOptions, OptimiserOptions, RunOptions, stream_loader, train
 from phenolens.training import callbacks as callbacks_module
+from phenolens.training.classification import Classification
 
 TINY = {"width": 48, "depth": 2, "heads": 3, "patch": 8}
 MASKED = {"objective": "masked-autoencoder", "size": TINY, "decoder": [32, 1, 4], "decoding": "shared"}
@@ -81,6 +82,21 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(manifest, tmp
     paths = [start(manifest, tmp_path / str(index), MODELS[2], seed=seed) for index, seed in enumerate((1, 1, 2))]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert paths[0].read_bytes() != paths[2].read_bytes()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 20, 200])
+def test_the_rate_rises_to_its_peak_and_falls_in_any_number_of_steps(steps):
+    peak = OptimiserOptions(name="adamw", learning_rate=3e-3)
+    objective = Classification(torch.nn.Linear(2, 2), peak, steps=steps)
+    schedule = objective.configure_optimizers()["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in range(steps):
+        rates.append(schedule.get_last_lr()[0])
+        schedule.optimizer.step()
+        schedule.step()
+    assert max(rates) == pytest.approx(3e-3 if steps > 1 else 3e-3 / 25)
+    assert np.argmax(rates) <= max(1, 0.1 * steps)
+    assert (np.diff(rates[int(np.argmax(rates)) :]) < 0).all()
 
 
 def test_accumulated_batches_are_one_large_batch(manifest, tmp_path):

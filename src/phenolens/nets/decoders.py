@@ -7,6 +7,7 @@ from timm.models.vision_transformer import Block
 from torch import nn
 from torch.nn import functional as F
 
+from phenolens.nets.attention import SelfAttention, attend
 from phenolens.nets.patches import Mask
 
 
@@ -43,7 +44,8 @@ class JointDecoder(_Restore):
 
     def __init__(self, width_in: int, values: int, *, width: int = 512, depth: int = 8, heads: int = 16) -> None:
         super().__init__(width_in, width)
-        self.blocks = nn.Sequential(*(Block(width, heads, qkv_bias=True) for _ in range(depth)))
+        blocks = (Block(width, heads, qkv_bias=True, attn_layer=SelfAttention) for _ in range(depth))
+        self.blocks = nn.Sequential(*blocks)
         self.norm = nn.LayerNorm(width)
         self.predict = nn.Linear(width, values)
 
@@ -139,7 +141,7 @@ class ChannelDecoder(_Restore):
     def _look_around(self, x: torch.Tensor) -> torch.Tensor:
         q = self.query(self.query_norm(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.context(self.context_norm(x)).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.attended(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.attended(attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 class StackedLinear(nn.Module):
@@ -174,6 +176,6 @@ class StackedBlock(nn.Module):
         b, c = x.shape[:2]
         qkv = self.qkv(self.first_norm(x), channels).flatten(0, 1).unflatten(-1, (3, self.heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2).unflatten(0, (b, c))
+        attended = attend(q, k, v).transpose(1, 2).flatten(2).unflatten(0, (b, c))
         x = x + self.out(attended, channels)
         return x + self.narrow(F.gelu(self.wide(self.second_norm(x), channels)), channels)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import torch
 from timm.models import checkpoint_seq
-from timm.models.vision_transformer import ParallelScalingBlock, VisionTransformer
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from phenolens.nets.attention import ParallelBlock
 from phenolens.nets.positions import sincos_positions
 
 
@@ -75,7 +76,7 @@ class MicroscopyViT(nn.Module):
             init_values=1e-4,
             pos_embed="none",
             drop_path_rate=size.drop_path,
-            block_fn=ParallelScalingBlock,
+            block_fn=ParallelBlock,
             dynamic_img_size=True,
         )
         self._positions: dict[tuple[int, int, torch.device], torch.Tensor] = {}

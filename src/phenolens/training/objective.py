@@ -69,10 +69,18 @@ class Objective(LightningModule):
         decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": own.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        make: Any = Lion if own.name == "lion" else torch.optim.AdamW
-        optimiser = make(groups, lr=own.learning_rate, betas=own.betas)
+        optimiser: torch.optim.Optimizer = (
+            Lion(groups, lr=own.learning_rate, betas=own.betas)
+            if own.name == "lion"
+            else torch.optim.AdamW(groups, lr=own.learning_rate, betas=own.betas, fused=True)
+        )
+        steps = max(3, self.steps)  # its shortest; its peak lies at the second step at the earliest
         schedule = OneCycleLR(
-            optimiser, own.learning_rate, total_steps=self.steps, pct_start=own.warm_up, cycle_momentum=False
+            optimiser,
+            own.learning_rate,
+            total_steps=steps,
+            pct_start=max(own.warm_up, 2 / steps),
+            cycle_momentum=False,
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -162,7 +162,7 @@ class RunOptions(_Options):
     """
 
     steps: int = Field(1000, ge=1)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     devices: int | Literal["auto"] = "auto"
     strategy: str = "auto"
     accumulate: int = Field(1, ge=1)
