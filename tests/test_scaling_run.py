@@ -1,5 +1,7 @@
 """A scaling study from recipe to figure."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import yaml
@@ -78,3 +80,8 @@ def test_runs_of_one_cost_are_refused_before_any_work(manifest, tmp_path):
     with pytest.raises(RecipeError, match="same number of operations"):
         run_scaling(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "recipes" / "scale").glob("*.yaml")), ids=str)
+def test_every_scaling_recipe_is_valid(path):
+    assert len(read_scaling_recipe(path).runs()) > 1
