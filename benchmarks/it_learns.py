@@ -63,9 +63,8 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         run_training(recipe.model_copy(update={"seed": seed, "run": run}), folder / f"camae-{seed}")
         minutes.append(round((time.perf_counter() - start) / 60, 2))
 
-    rows = recipe.dataset.rows
-    assert rows is not None
-    manifest = read_manifest(screen / "manifest.csv").part(rows.group, "test", rows.test_share, rows.seed)
+    plates = read_manifest(screen / "manifest.csv")
+    manifest = plates.part("plate", "test")  # the recipe trains on the other part
     tasks = [make_task("replicate-retrieval", against="others")]
     for level in LEVELS:
         factors = [f"true_{name}" for name, factor in FACTORS.items() if factor.level == level]
