@@ -95,7 +95,13 @@ def test_a_missing_recipe(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml")), ids=lambda path: path.stem
+    "path",
+    [
+        path
+        for folder in ("", "trained")
+        for path in sorted((Path(__file__).parents[1] / "recipes" / folder).glob("*.yaml"))
+    ],
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
 )
 def test_committed_recipes_are_valid(path):
     assert read_recipe(path).tasks

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from numpy.testing import assert_allclose
 
+from phenolens.datasets import read_manifest
 from phenolens.encoders import EncoderName, create_encoder, is_baseline, twin_of
 from phenolens.errors import EncoderError
-from phenolens.nets import Card, build, save_checkpoint
+from phenolens.images import self_standardise
+from phenolens.nets import Card, adapt_batch_norm, build, load_weights, save_checkpoint
 
 TINY = {"width": 48, "depth": 3, "heads": 3, "patch": 8}
 OPTIONS = {
@@ -119,3 +122,37 @@ def test_the_channels_of_an_agnostic_network_can_be_kept_apart():
 def test_a_network_without_a_class_token_says_so():
     with pytest.raises(EncoderError, match="has no class token"):
         create_encoder("untrained/resnet18@layer=3,pool=class", ("dna",))
+
+
+def test_statistics_of_normalisation_adapt_to_the_manifest(tmp_path):
+    folder = save(tmp_path / "run", "classifier")
+    x = images(n=6)
+    x[:, 1] += np.add.outer(np.arange(32), np.arange(32)).astype(np.uint16) * 9
+    for row, image in enumerate(x):
+        tifffile.imwrite(tmp_path / f"{row}.tif", image, photometric="minisblack")
+    (tmp_path / "broken.tif").write_bytes(b"II*")
+    names = [*map(str, range(6)), "broken"]
+    table = "site_id,image\n" + "".join(f"s{name},{name}.tif\n" for name in names)
+    (tmp_path / "manifest.csv").write_text(table)
+    manifest = read_manifest(tmp_path / "manifest.csv", names=["dna", "er"])
+    base = f"checkpoint:{folder}"
+    adapted = create_encoder(f"{base}@adapt=true", ("dna", "er"), manifest=manifest)
+
+    model = build("classifier", OPTIONS["classifier"], 2)
+    load_weights(model, folder / "model.safetensors")
+    standard = self_standardise(torch.from_numpy(x))
+    adapt_batch_norm(model, [standard])
+    with torch.no_grad():
+        assert_allclose(adapted.embed(x, ("dna", "er")), model.backbone(standard).numpy(), rtol=1e-4, atol=1e-5)
+    as_it_was = create_encoder(base, ("dna", "er"))
+    assert not np.allclose(adapted.embed(x, ("dna", "er")), as_it_was.embed(x, ("dna", "er")), rtol=0.01)
+    assert adapted.weights_hash != as_it_was.weights_hash
+    twin = create_encoder(f"{twin_of(f'{base}@adapt=true')},seed=0", ("dna", "er"), manifest=manifest)
+    assert twin.weights_hash != create_encoder(f"{twin_of(base)}@seed=0", ("dna", "er")).weights_hash
+    with pytest.raises(EncoderError, match="give the manifest"):
+        create_encoder(f"{base}@adapt=true", ("dna", "er"))
+    plain = save(tmp_path / "plain", "masked-autoencoder")
+    with pytest.raises(EncoderError, match="no batch normalisation to adapt"):
+        create_encoder(f"checkpoint:{plain}@adapt=true", ("dna", "er"), manifest=manifest)
+    with pytest.raises(EncoderError, match="reads images, and there are none"):
+        create_encoder(base, (), manifest=manifest)

@@ -309,10 +309,9 @@ def create_encoder(
     encode = _import(_NETWORK_ENCODER) if entry.network else None
     own, of_encoder = _keywords(factory), _keywords(encode) if encode else {}
     options = _typed_options({**of_encoder, **own}, parsed)
-    if "manifest" in own:
-        if manifest is None and own["manifest"].default is inspect.Parameter.empty:
-            raise EncoderError(f"'{name}' reads what a manifest says of sites, not their images; give the manifest")
-    elif not channels:
+    if "manifest" in own and own["manifest"].default is inspect.Parameter.empty and manifest is None:
+        raise EncoderError(f"'{name}' reads what a manifest says of sites, not their images; give the manifest")
+    if not channels and (entry.network or "manifest" not in own):
         raise EncoderError(f"'{name}' reads images, and there are none")
     options |= zip(_GIVEN, (device, precision, manifest), strict=True)
     rest = [parsed.base.removeprefix(key)] if key.endswith(_PREFIX_ENDS) else []
