@@ -28,7 +28,7 @@ def save(folder, architecture, options=None, channels=("dna", "er")):
     model = build(architecture, options, len(channels))
     for parameter in model.parameters():
         parameter.data += 0.01 * torch.randn_like(parameter)
-    save_checkpoint(model, Card(architecture, options, channels, 10, 32), folder / "model.safetensors")
+    save_checkpoint(model.state_dict(), Card(architecture, options, channels, 10, 32), folder / "model.safetensors")
     return folder
 
 
@@ -80,7 +80,7 @@ def test_bad_checkpoints_are_refused_in_one_line(tmp_path):
             create_encoder(name, ("dna",))
     folder = save(tmp_path / "run", "masked-unet")
     wrong = Card("masked-unet", {"width": 8, "depth": 3, "patch": 8}, ("dna", "er"), 1, 32)
-    save_checkpoint(build("masked-unet", OPTIONS["masked-unet"], 2), wrong, folder / "model.safetensors")
+    save_checkpoint(build("masked-unet", OPTIONS["masked-unet"], 2).state_dict(), wrong, folder / "model.safetensors")
     with pytest.raises(EncoderError, match="another"):
         create_encoder(f"checkpoint:{folder}", ("dna", "er"))
 

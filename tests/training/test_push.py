@@ -23,7 +23,7 @@ CHANNELS = ("dna", "er")
 def checkpoint(tmp_path):
     torch.manual_seed(0)
     card = Card("classifier", OPTIONS, CHANNELS, 12, 32, recipe="name: mine", licence="cc-by-4.0")
-    save_checkpoint(build("classifier", OPTIONS, 2), card, tmp_path / "model.safetensors")
+    save_checkpoint(build("classifier", OPTIONS, 2).state_dict(), card, tmp_path / "model.safetensors")
     return tmp_path
 
 
@@ -80,7 +80,7 @@ def test_card_and_page_say_what_it_is(checkpoint, hub):
 def test_nothing_is_published_without_a_licence(checkpoint, hub):
     card = read_card(checkpoint / "model.safetensors")
     silent = Card(card.architecture, card.options, card.channels, card.steps, card.crop)
-    save_checkpoint(build("classifier", OPTIONS, 2), silent, checkpoint / "model.safetensors")
+    save_checkpoint(build("classifier", OPTIONS, 2).state_dict(), silent, checkpoint / "model.safetensors")
     with pytest.raises(TrainingError, match="under which licence"):
         push(checkpoint, "me/mine")
     assert not hub.exists()

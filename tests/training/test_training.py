@@ -21,6 +21,7 @@ from phenolens.nets import build, load_weights, read_card
 from phenolens.training import CropStream, DataOptions, ModelOptions, OptimiserOptions, RunOptions, stream_loader, train
 from phenolens.training import callbacks as callbacks_module
 from phenolens.training.classification import Classification
+from phenolens.training.train import make_network, make_objective
 
 TINY = {"width": 48, "depth": 2, "heads": 3, "patch": 8}
 MASKED = {"objective": "masked-autoencoder", "size": TINY, "decoder": [32, 1, 4], "decoding": "shared"}
@@ -47,7 +48,7 @@ def start(manifest, out, model, *, steps=6, batch=8, seed=0, **run):
         out,
         data=DataOptions(crop=32, batch_size=batch),
         optimiser=OptimiserOptions(name="adamw", learning_rate=2e-3),
-        run=RunOptions(steps=steps, log_every=1, devices=1, **run),
+        run=RunOptions(steps=steps, log_every=1, **{"devices": 1, **run}),
         seed=seed,
     )
 
@@ -146,6 +147,45 @@ def test_killed_and_resumed_training_has_the_losses_of_one_that_was_not(folder, 
     assert len(after) == 40 - before
     np.testing.assert_array_equal(after, whole[after.index])
     assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_every_weight_that_is_trained_gets_a_gradient(model):
+    """Several devices wait for the gradient of every weight."""
+    made, _ = make_network(options(model), 2, n_classes=3)
+    objective = make_objective(options(model), made, OptimiserOptions(), 10, 0)
+    x = torch.randn(4, 2, 32, 32) if model["objective"] != "contrastive" else torch.randn(4, 2, 2, 32, 32)
+    objective.train()
+    objective.log = lambda *_, **__: None
+    objective.loss(x, {"label": torch.tensor([0, 1, 2, 0])}, torch.Generator().manual_seed(0)).backward()
+    silent = [name for name, weight in made.named_parameters() if weight.requires_grad and weight.grad is None]
+    assert silent == []
+
+
+TWO_PROCESSES = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_training import start
+from phenolens.datasets import read_manifest
+model = {{"objective": "classifier", "backbone": "microscopy_vit_micro_patch8"}}
+manifest = read_manifest({manifest!r}, names=["dna", "er"])
+start(manifest, Path({out!r}), model, steps=4, save_every=2, devices=2, strategy="ddp")
+"""
+
+
+def test_two_processes_take_the_steps_of_one(folder, manifest, tmp_path):
+    model = {"objective": "classifier", "backbone": "microscopy_vit_micro_patch8"}
+    whole = start(manifest, tmp_path / "whole", model, steps=4)
+    out, script = tmp_path / "both", tmp_path / "script.py"
+    names = {"tests": str(Path(__file__).parent), "manifest": str(folder / "manifest.csv"), "out": str(out)}
+    script.write_text(TWO_PROCESSES.format(**names))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "could not be saved" not in done.stderr
+    one, other = _weights(whole), _weights(out / "model.safetensors")
+    for name, value in one.items():
+        torch.testing.assert_close(other[name], value, rtol=1e-3, atol=1e-5)
 
 
 def test_a_running_mean_is_kept_and_differs_from_the_last_weights(manifest, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,10 @@ class Card:
     version: int = field(default=FORMAT_VERSION)
 
 
-def save_checkpoint(model: nn.Module, card: Card, path: Path) -> None:
+def save_checkpoint(weights: Mapping[str, torch.Tensor], card: Card, path: Path) -> None:
     """Write weights and card to one .safetensors file, whole or not at all: a full disk leaves what was there."""
     part = path.with_suffix(".part")
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    weights = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     try:
         save_file(weights, part, metadata={_CARD: json.dumps(asdict(card))})
         with part.open("rb") as file:

@@ -84,6 +84,8 @@ class MaskedAutoencoder(nn.Module):
             own = channels if decoding == "per-channel" else None
             self.decoder = ChannelDecoder(size.width, area, own, width=width, depth=depth, heads=heads)
         self.apply(_initialise)
+        # The norm of the pooled vector is no part of the guess; several devices wait for every gradient there is.
+        self.encoder.backbone.fc_norm.requires_grad_(requires_grad=False)
 
     def forward(
         self,

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 STATE = "state.ckpt"
 MODEL = "model.safetensors"
+_PREFIX = "model."  # of the network's weights in an objective
 
 
 class Save(Callback):
@@ -54,7 +55,7 @@ class Save(Callback):
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Save the network once more: a running mean of its weights has taken their place by now."""
-        self._save_network(trainer, module)
+        self._save_network(trainer)
 
     def save(self, trainer: Trainer, module: LightningModule) -> None:
         """Save both now; what lay there before stays if this fails, as on a full disk."""
@@ -63,16 +64,18 @@ class Save(Callback):
             trainer.save_checkpoint(part, weights_only=False)  # optimiser and loops too
             if trainer.is_global_zero:
                 os.replace(part, self.folder / STATE)
-            self._save_network(trainer, module)
+            self._save_network(trainer)
         except OSError as error:
             _log.warning("step %d could not be saved (%s); the last state stays", trainer.global_step, error)
         finally:
-            part.unlink(missing_ok=True)
+            if trainer.is_global_zero:
+                part.unlink(missing_ok=True)
 
-    def _save_network(self, trainer: Trainer, module: LightningModule) -> None:
+    def _save_network(self, trainer: Trainer) -> None:
+        every = trainer.strategy.lightning_module_state_dict()  # gathered from all devices where they share the weights
         if trainer.is_global_zero:
-            card = replace(self.card, steps=trainer.global_step)
-            save_checkpoint(module.model, card, self.folder / MODEL)  # type: ignore[arg-type]
+            weights = {name.removeprefix(_PREFIX): value for name, value in every.items() if name.startswith(_PREFIX)}
+            save_checkpoint(weights, replace(self.card, steps=trainer.global_step), self.folder / MODEL)
 
 
 class NameBadBatch(Callback):
@@ -97,7 +100,8 @@ class NameBadBatch(Callback):
             text = json.dumps({"step": exception.step, "sites": sites}, indent=1)
             (self.folder / "bad_batch.json").write_text(text + "\n")
             card = Card("state at a loss that is not finite", {}, (), exception.step, self.stream.crop)
-            save_checkpoint(module.model, card, self.folder / "bad_state.safetensors")  # type: ignore[arg-type]
+            weights = module.model.state_dict()  # type: ignore[union-attr]
+            save_checkpoint(weights, card, self.folder / "bad_state.safetensors")
             exception.args = (
                 f"the loss is not finite at step {exception.step}; the batch's sites ({', '.join(sites[:3])}, ...) are "
                 f"in {self.folder / 'bad_batch.json'}; lower the learning rate, or look at these images",

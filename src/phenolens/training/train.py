@@ -121,7 +121,7 @@ def train(
         keep_gib=data.keep_gib,
         seed=seed,
     )
-    objective = _objective(model, network, optimiser, run.steps, seed)
+    objective = make_objective(model, network, optimiser, run.steps, seed)
     if run.gradient_checkpointing:
         _checkpoint_gradients(network)
     if run.compile:
@@ -194,9 +194,16 @@ def check_fit(network: nn.Module, n_channels: int, crop: int) -> None:
         )
 
 
-def _objective(
+def make_objective(
     options: ModelOptions, network: nn.Module, optimiser: OptimiserOptions, steps: int, seed: int
 ) -> Objective:
+    """Return what a network minimises.
+
+    Raises
+    ------
+    TrainingError
+        If options do not fit each other.
+    """
     if isinstance(options, ClassifierOptions):
         return Classification(network, optimiser, steps=steps, seed=seed)
     if isinstance(options, ContrastiveOptions):
