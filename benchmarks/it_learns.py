@@ -25,8 +25,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
     parser.add_argument("--screen", type=int, default=1, help="seed of the screen")
-    parser.add_argument("--plates", type=int, default=12)
-    parser.add_argument("--wells", type=int, default=48)
+    parser.add_argument("--plates", type=int, default=8)
+    parser.add_argument("--wells", type=int, default=96)
+    parser.add_argument("--perturbations", type=int, default=24)
     parser.add_argument("--folder", type=Path, help="keep screen and checkpoints here")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -52,7 +53,14 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
     screen = folder / "screen"
     if not (screen / "manifest.csv").is_file():
-        simulate_cells(screen, preset="subtle", plates=arguments.plates, wells=arguments.wells, seed=arguments.screen)
+        simulate_cells(
+            screen,
+            preset="subtle",
+            plates=arguments.plates,
+            wells=arguments.wells,
+            perturbations=arguments.perturbations,
+            seed=arguments.screen,
+        )
     os.environ["PHENOLENS_SCREEN"] = str((screen / "manifest.csv").absolute())
     recipe = read_training_recipe(RECIPE)
     steps = arguments.steps or recipe.run.steps
@@ -70,10 +78,8 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         factors = [f"true_{name}" for name, factor in FACTORS.items() if factor.level == level]
         tasks.append(make_task("regression-probe", targets=factors, group="plate"))
     result: dict[str, Any] = {
-        "case": {key: value for key, value in vars(arguments).items() if key not in ("out", "folder")}
-        | {"steps": steps},
-        "plates_trained_on": int(read_manifest(screen / "manifest.csv").table["plate"].nunique())
-        - int(manifest.table["plate"].nunique()),
+        "case": {key: value for key, value in vars(arguments).items() if isinstance(value, int)} | {"steps": steps},
+        "plates_asked": int(manifest.table["plate"].nunique()),
         "minutes": minutes,
     }
     for what, channels in (("five channels", tuple(CELL_PAINTING)), ("three others in order", TRANSFER)):
@@ -87,6 +93,10 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         rows_of_gain = []
         for task in tasks:
             evaluation = evaluate(vectors, [task], profilings=("raw", "tvn"))
+            if evaluation.skipped:
+                rows_of_gain.append({"question": task.id, "skipped": evaluation.skipped[0].reason})
+                print(what, rows_of_gain[-1], flush=True)
+                continue
             scores = evaluation.scores().groupby(["family", "profiling"])["value"].mean()
             targets = ",".join(getattr(task, "targets", ())) or task.id
             for gain in compare_families(evaluation).itertuples():
@@ -94,8 +104,8 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                     {
                         "question": targets,
                         "profiling": gain.profiling,
-                        "trained": round(scores["checkpoint:camae", gain.profiling], 3),
-                        "twin": round(scores["twin/checkpoint:camae", gain.profiling], 3),
+                        "trained": round(float(scores["checkpoint:camae", gain.profiling]), 3),
+                        "twin": round(float(scores["twin/checkpoint:camae", gain.profiling]), 3),
                         "gain": [round(number, 3) for number in (gain.difference, gain.low, gain.high)],
                         "units": gain.n_units,
                     }
