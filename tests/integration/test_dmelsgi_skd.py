@@ -21,7 +21,7 @@ def results(data_dir, tmp_path_factory):
         patch.setenv("PHENOLENS_DATA", str(data_dir))
         recipe = read_recipe(RECIPE)
     tasks = [task.model_copy(update={"n_permutations": PERMUTATIONS}) for task in recipe.tasks]
-    counts = {"features": ["feat_4x.count", "feat_4x.countpH3"]}
+    counts = {"features": ("feat_4x.count", "feat_4x.countpH3")}
     recipe.dataset.tables["two-counts"] = recipe.dataset.tables["cell-count"].model_copy(update=counts)
     with pytest.warns(UserWarning, match="17 of 31032 rows, 1 of 21 features have NaN"):
         return run(recipe.model_copy(update={"tasks": tasks}), tmp_path_factory.mktemp("dmelsgi"))
