@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "train" / "phantom_camae.yaml"
-LEVELS = ("texture", "arrangement")
+# What was drawn of the texture, and what came out of the arrangement.
+TRUTH = {
+    "texture": ("texture", "nucleoli", "mito_spacing", "fibres", "golgi_spread"),
+    "arrangement": ("neighbour_distance", "alignment", "segregation"),
+}
 TRANSFER = ("mito", "dna", "er")
 
 
@@ -43,7 +47,7 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import os
 
     from phenolens.datasets import read_manifest
-    from phenolens.datasets.phantom import CELL_PAINTING, FACTORS, simulate_cells
+    from phenolens.datasets.phantom import CELL_PAINTING, simulate_cells
     from phenolens.diagnosis import compare_families
     from phenolens.embedding import embed
     from phenolens.images import Crop
@@ -72,11 +76,12 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         minutes.append(round((time.perf_counter() - start) / 60, 2))
 
     plates = read_manifest(screen / "manifest.csv")
-    manifest = plates.part("plate", "test")  # the recipe trains on the other part
+    rows = recipe.dataset.rows
+    manifest = plates.part("plate", "test", rows.test_share, rows.seed) if rows else plates
     tasks = [make_task("replicate-retrieval", against="others")]
-    for level in LEVELS:
-        factors = [f"true_{name}" for name, factor in FACTORS.items() if factor.level == level]
-        tasks.append(make_task("regression-probe", targets=factors, group="plate"))
+    questions = ["replicates", *TRUTH]
+    for factors in TRUTH.values():
+        tasks.append(make_task("regression-probe", targets=[f"true_{name}" for name in factors], group="plate"))
     result: dict[str, Any] = {
         "case": {key: value for key, value in vars(arguments).items() if isinstance(value, int)} | {"steps": steps},
         "plates_asked": int(manifest.table["plate"].nunique()),
@@ -91,18 +96,17 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         found = embed(manifest, list(names), channels=channels, crop=crop, precision="bf16").embeddings
         vectors = {names[name]: own for name, own in found.items()}
         rows_of_gain = []
-        for task in tasks:
+        for question, task in zip(questions, tasks, strict=True):
             evaluation = evaluate(vectors, [task], profilings=("raw", "tvn"))
             if evaluation.skipped:
-                rows_of_gain.append({"question": task.id, "skipped": evaluation.skipped[0].reason})
+                rows_of_gain.append({"question": question, "skipped": evaluation.skipped[0].reason})
                 print(what, rows_of_gain[-1], flush=True)
                 continue
             scores = evaluation.scores().groupby(["family", "profiling"])["value"].mean()
-            targets = ",".join(getattr(task, "targets", ())) or task.id
             for gain in compare_families(evaluation).itertuples():
                 rows_of_gain.append(
                     {
-                        "question": targets,
+                        "question": question,
                         "profiling": gain.profiling,
                         "trained": round(float(scores["checkpoint:camae", gain.profiling]), 3),
                         "twin": round(float(scores["twin/checkpoint:camae", gain.profiling]), 3),
