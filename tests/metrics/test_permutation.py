@@ -1,6 +1,6 @@
 """Permutation p values: exactness, calibration on noise, and Benjamini-Hochberg against scipy."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from phenolens.metrics import (
     permutation_p,
     replicate_retrieval_p,
     set_average_precision,
+    sign_flip_p,
+    stratified_mean,
 )
 
 
@@ -100,3 +102,38 @@ def test_benjamini_hochberg_equals_scipy_and_skips_nan():
     with_nan = np.concatenate([p, [np.nan]])
     assert_allclose(benjamini_hochberg(with_nan)[:-1], false_discovery_control(p))
     assert np.isnan(benjamini_hochberg(with_nan)[-1])
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_sign_flips_equal_a_count_over_all_signs(order):
+    rng = np.random.default_rng(4)
+    units, strata = np.repeat(np.arange(7), 3), np.tile([0, 1, 1], 7)
+    differences, weights = rng.normal(0.3, 1, 21), rng.random(21) + 0.5
+    observed = abs(stratified_mean(differences, weights, strata)[0])
+    null = [
+        order * abs(stratified_mean(differences * np.array(signs)[units], weights, strata)[0])
+        for signs in product([1, -1], repeat=7)
+    ]
+    found = sign_flip_p(differences, units, weights=weights, strata=strata, order=order, rng=rng)
+    assert_allclose(found, np.mean(np.array(null) >= observed - 1e-9))
+
+
+def test_sign_flips_that_are_drawn_agree_with_those_that_are_counted():
+    differences = np.random.default_rng(5).normal(0.4, 1, 13)
+    exact = sign_flip_p(differences, np.arange(13), rng=np.random.default_rng(0))
+    drawn = sign_flip_p(differences, np.arange(13), n_draws=8000, rng=np.random.default_rng(0))
+    assert exact != drawn
+    assert_allclose(drawn, exact, atol=0.02)
+
+
+def test_sign_flips_are_calibrated_for_models_that_are_alike():
+    rng = np.random.default_rng(6)
+    shared = rng.exponential(size=(400, 20))  # what a unit does to both, of any shape
+    one, other = (shared + rng.exponential(size=shared.shape) for _ in range(2))
+    p = [sign_flip_p(row, np.arange(20), n_draws=999, rng=rng) for row in one - other]
+    assert kstest(p, "uniform").pvalue > 0.01
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.025)
+
+
+def test_few_units_cannot_be_told_apart_however_large_the_difference():
+    assert sign_flip_p(np.full(4, 9.0), np.arange(4), rng=np.random.default_rng(0)) == 2 / 16

@@ -4,12 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
-from numpy.testing import assert_allclose
-from sklearn.linear_model import Ridge
 
 from phenolens.errors import TaskNotApplicable
 from phenolens.tasks import make_task
-from phenolens.tasks.ridge import ridge_path
 
 
 def spots(rng, noise=0.5, d=20, n=300):
@@ -48,18 +45,6 @@ def test_tuning_helps_a_small_training_set_of_many_dimensions():
         for form in ("tuned", "hest")
     }
     assert values["tuned"] > values["hest"]
-
-
-def test_the_path_equals_scikit_learn():
-    rng = np.random.default_rng(2)
-    x, y, new = rng.normal(size=(40, 6)), rng.normal(size=(40, 2)), rng.normal(size=(5, 6))
-    penalties, weights = (10.0, 0.1, 1e-4), rng.random(40) + 0.5
-    found = ridge_path(x, y, new, penalties, weights)
-    centred = np.sqrt(weights)[:, None] * (x - np.average(x, axis=0, weights=weights))
-    scale = np.mean(np.linalg.svd(centred, compute_uv=False) ** 2)
-    for number, penalty in enumerate(penalties):
-        expected = Ridge(penalty * scale).fit(x, y, sample_weight=weights).predict(new)
-        assert_allclose(found[number], expected, atol=1e-8)
 
 
 def test_refusals_and_gaps():

@@ -34,10 +34,12 @@ from phenolens.metrics.permutation import (
     mean_defined,
     permutation_p,
     replicate_retrieval_p,
+    sign_flip_p,
 )
 from phenolens.metrics.power import minimum_detectable_effect, replicate_ceiling, tie_groups
 from phenolens.metrics.relation_recall import PairNull, PairTails, distinct_pairs, rewire
 from phenolens.metrics.retrieval import average_precision, chance_average_precision
+from phenolens.metrics.ridge import ridge_by_target, ridge_path
 from phenolens.metrics.set_retrieval import control_average_precision, rows_by_label, set_average_precision
 from phenolens.metrics.shrinkage import ledoit_wolf
 from phenolens.metrics.similarity import cosine_similarity, unit_rows
@@ -78,11 +80,14 @@ __all__ = [
     "replicate_ceiling",
     "replicate_retrieval_p",
     "rewire",
+    "ridge_by_target",
+    "ridge_path",
     "robustness_index",
     "rows_by_label",
     "separation",
     "set_average_precision",
     "set_consistency",
+    "sign_flip_p",
     "similarity_rank_correlation",
     "stratified_mean",
     "tie_groups",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from phenolens.metrics.set_retrieval import set_average_precision
 
+_BLOCK_CELLS = 2**22
 _TOLERANCE = 1e-9  # a permuted statistic that equals the observed one must count as reaching it
 
 
@@ -125,6 +126,63 @@ def replicate_retrieval_p(
     sets, exact = draw_sets(pools, taken, n_permutations, rng)
     null = mean_defined(set_average_precision(x, sets, plates=plates))
     return float(value), permutation_p(value, null, exact=exact)
+
+
+def sign_flip_p(
+    differences: NDArray[Any],
+    units: NDArray[Any],
+    *,
+    weights: NDArray[Any] | None = None,
+    strata: NDArray[Any] | None = None,
+    order: int = 1,
+    n_draws: int = 10_000,
+    rng: np.random.Generator,
+) -> float:
+    """Return the two-sided p value that two models are alike, from paired differences: which model is which is exchanged.
+
+    If nothing tells two models apart, the differences of a unit could as well have the opposite sign. The statistic is
+    `stratified_mean` of them.
+
+    Parameters
+    ----------
+    differences
+        (n,) differences, one model less the other.
+    units
+        (n,) unit of each row; a unit's rows change sign together.
+    weights, strata
+        (n,), as in `stratified_mean`.
+    order
+        How many units each value involves; where it is 2, half of a value stands with each of them, and both vary.
+    n_draws
+        How many choices of signs are drawn, unless there are no more than that, which are then all taken.
+    rng
+        The source of randomness; unused when all are taken.
+
+    Returns
+    -------
+    p in (0, 1].
+
+    Source: Fisher, The Design of Experiments (1935).
+    """
+    differences = np.asarray(differences, dtype=np.float64)
+    weights = np.ones(len(differences)) if weights is None else np.asarray(weights, dtype=np.float64)
+    codes = np.zeros(len(differences), np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
+    share = weights / np.bincount(codes, weights=weights)[codes] / (codes.max() + 1)
+    unit_codes = np.unique(units, return_inverse=True)[1]
+    parts = np.bincount(unit_codes, weights=share * differences)
+    exact = 2 ** len(parts) <= n_draws
+    if exact:
+        flipped = (np.arange(2 ** len(parts))[:, None] >> np.arange(len(parts)) & 1) @ parts
+    else:
+        per_block = max(1, _BLOCK_CELLS // len(parts))
+        flipped = np.concatenate(
+            [
+                rng.integers(2, size=(min(per_block, n_draws - start), len(parts))) @ parts
+                for start in range(0, n_draws, per_block)
+            ]
+        )
+    total = float(parts.sum())
+    return permutation_p(abs(total), order * np.abs(total - 2 * flipped), exact=exact)
 
 
 def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,8 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from phenolens.metrics import cosine_similarity
-from phenolens.tasks.ridge import ridge_path
+from phenolens.metrics import cosine_similarity, ridge_path
 
 _ITERATIONS = 300
 

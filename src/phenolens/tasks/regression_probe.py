@@ -12,8 +12,8 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.preprocessing import StandardScaler
 
 from phenolens.errors import TaskNotApplicable
+from phenolens.metrics import ridge_path
 from phenolens.tasks.base import Contract, Question, Score, required_column, unit_table, usable_rows
-from phenolens.tasks.ridge import ridge_path
 
 _HEST_COMPONENTS = 256
 _FEWEST_ROWS = 10  # of a group, for a correlation within it

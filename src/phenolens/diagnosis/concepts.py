@@ -1,0 +1,271 @@
+"""What does it know? Which levels of what makes an image can be read off its vectors, beyond all other levels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+from sklearn.model_selection import KFold
+
+from phenolens.datasets import condition_names
+from phenolens.errors import TaskNotApplicable
+from phenolens.metrics import percentile_interval, permutation_p, ridge_by_target
+from phenolens.randomness import spawn
+
+_PENALTIES = tuple(10.0**power for power in range(3, -5, -1))
+_FOLDS = 5
+_MOST_ROWS = 2000
+_POWERS = 3  # of other levels' factors: what follows from them by a curve is theirs
+_FEWEST_LEFT = 20  # rows, beyond what plates, treatments and other levels take up
+_N_DRAWS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Concepts:
+    """What can be read off each encoder's vectors.
+
+    Attributes
+    ----------
+    factors
+        One row per encoder and factor: encoder, level, factor, r.
+    levels
+        One row per encoder and level: encoder, level, best (its factor that is read best), r (of that factor), p (that
+        r is so high), mean (over the level's factors), low, high (95 % interval of the mean), rows.
+    draws
+        (encoder, level) -> bootstrap draws of the mean; those of all encoders belong together.
+    missing
+        Level -> why it could not be asked.
+    """
+
+    factors: pd.DataFrame
+    levels: pd.DataFrame
+    draws: Mapping[tuple[str, str], NDArray[np.float64]]
+    missing: Mapping[str, str]
+
+
+def probe_concepts(
+    embeddings: Mapping[str, AnnData],
+    factors: Mapping[str, pd.DataFrame],
+    *,
+    n_permutations: int = 500,
+    seed: int = 0,
+) -> Concepts:
+    """Ask which levels an encoder knows: what is left of a factor once everything else about a well is known.
+
+    From each factor is taken what follows, by regression, from the plate, the treatment, and the first three powers of
+    all factors of other levels. What is left varies between wells that are treated alike. Ridge regression on the
+    vectors predicts it out of fold; r is Pearson's correlation of the two. An encoder that counts cells thus does not
+    "know" their distances, which follow from the count, and one that recognises a treatment does not "know" everything
+    that it does.
+
+    Its p value is that of the level's best factor, when what is left is permuted within plates and regressed on the
+    same again (Freedman & Lane, J. Bus. Econ. Stat. 1, 1983); intervals resample wells.
+
+    Parameters
+    ----------
+    embeddings
+        Encoder -> vectors of the same rows.
+    factors
+        Level -> its factors, a column each, for the same rows.
+    n_permutations
+        How many.
+    seed
+        Of folds, permutations and bootstrap. With more than 2,000 rows, it also chooses so many.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If no level can be asked.
+    """
+    obs = next(iter(embeddings.values())).obs
+    rows = np.arange(len(obs))
+    if len(rows) > _MOST_ROWS:
+        rows = np.sort(spawn(seed, "concepts", "rows").choice(len(rows), _MOST_ROWS, replace=False))
+    obs = obs.iloc[rows]
+    plate = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")
+    design = _design(obs, plate)
+    targets, missing = _targets({level: table.iloc[rows] for level, table in factors.items()}, design)
+    if not targets:
+        raise TaskNotApplicable("; ".join(f"{level}: {why}" for level, why in missing.items()))
+    n = len(obs)
+    times = spawn(seed, "concepts", "bootstrap").multinomial(n, np.full(n, 1 / n), _N_DRAWS).astype(np.float64)
+    folds = [*KFold(_FOLDS, shuffle=True, random_state=seed).split(obs)]
+    basis = _orthonormal(design)
+    x = {name: _scaled(_without(np.asarray(own.X, dtype=np.float64)[rows], basis)) for name, own in embeddings.items()}
+    per_factor: list[tuple[Any, ...]] = []
+    per_level: list[tuple[Any, ...]] = []
+    draws = {}
+    for level, target in targets.items():
+        y = target.permuted(plate, n_permutations, spawn(seed, "concepts", level))
+        for encoder, own in x.items():
+            predicted = np.empty_like(y)
+            for train, test in folds:
+                guess = ridge_by_target(own[train], y[train].reshape(len(train), -1), own[test], _PENALTIES)
+                predicted[test] = guess.reshape(len(test), *y.shape[1:])
+            r = _correlations(y, predicted)  # (1 + permutations, factors), the first not permuted
+            per_factor += [(encoder, level, name, value) for name, value in zip(target.names, r[0], strict=True)]
+            draws[encoder, level] = _bootstrap(y[:, 0], predicted[:, 0], times).mean(axis=1)
+            best = int(r[0].argmax())
+            p = permutation_p(float(r[0, best]), r[1:].max(axis=1))
+            low, high = percentile_interval(draws[encoder, level])
+            per_level.append((encoder, level, target.names[best], r[0, best], p, r[0].mean(), low, high, n))
+    return Concepts(
+        pd.DataFrame(per_factor, columns=["encoder", "level", "factor", "r"]),
+        pd.DataFrame(per_level, columns=["encoder", "level", "best", "r", "p", "mean", "low", "high", "rows"]),
+        draws,
+        missing,
+    )
+
+
+def explained_variance(embeddings: Mapping[str, AnnData], factors: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return how much of an embedding's variance each level explains: what is large in it, not what can be found in it.
+
+    Returns
+    -------
+    One row per encoder and block: the plate, the treatment, and each level. ``alone``: the adjusted share of the
+    variance of all dimensions that a linear regression on the block explains. ``beyond``: what it adds to all others.
+
+    Parameters
+    ----------
+    embeddings, factors
+        As in `probe_concepts`.
+    """
+    obs = next(iter(embeddings.values())).obs
+    blocks: dict[str, NDArray[np.float64]] = {}
+    if "plate" in obs and obs["plate"].nunique() > 1:
+        blocks["plate"] = _dummies(obs["plate"].astype(str))
+    if "perturbation" in obs and condition_names(obs).nunique() > 1:
+        blocks["treatment"] = _dummies(condition_names(obs))
+    blocks |= {level: _filled(table) for level, table in factors.items() if table.shape[1]}
+    whole = _orthonormal(np.concatenate([np.ones((len(obs), 1)), *blocks.values()], axis=1))
+    rows: list[tuple[Any, ...]] = []
+    for encoder, vectors in embeddings.items():
+        x = np.asarray(vectors.X, dtype=np.float64)
+        x = x - x.mean(axis=0)
+        total = float((x**2).sum())
+        everything = _adjusted_share(x, whole, total)
+        for name, block in blocks.items():
+            others = [own for other, own in blocks.items() if other != name]
+            rest = _orthonormal(np.concatenate([np.ones((len(obs), 1)), *others], axis=1))
+            alone = _adjusted_share(x, _orthonormal(np.column_stack([np.ones(len(obs)), block])), total)
+            rows.append((encoder, name, alone, everything - _adjusted_share(x, rest, total)))
+    return pd.DataFrame(rows, columns=["encoder", "block", "alone", "beyond"])
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """What is left of the factors of a level, and the space of all that was taken from them."""
+
+    names: Sequence[str]
+    left: NDArray[np.float64]
+    basis: NDArray[np.float64]
+
+    def permuted(self, plate: NDArray[Any], times: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return (n, times + 1, factors): what is left, then permuted within plates and regressed again."""
+        n, k = self.left.shape
+        order = np.empty((times, n), np.intp)
+        for name in np.unique(plate):
+            own = np.flatnonzero(plate == name)
+            order[:, own] = own[rng.random((times, len(own))).argsort(axis=1)]
+        shuffled = self.left[order].transpose(1, 0, 2).reshape(n, -1)
+        return np.concatenate([self.left[:, None], _without(shuffled, self.basis).reshape(n, times, k)], axis=1)
+
+
+def _targets(
+    factors: Mapping[str, pd.DataFrame], design: NDArray[np.float64]
+) -> tuple[dict[str, _Target], dict[str, str]]:
+    """Return what is left of each level's factors, and why a level has nothing."""
+    values = {level: _filled(table) for level, table in factors.items()}
+    targets, missing = {}, {}
+    for level, table in factors.items():
+        others = [own**power for other, own in values.items() if other != level for power in range(1, _POWERS + 1)]
+        basis = _orthonormal(np.concatenate([design, *others], axis=1))
+        if len(design) - basis.shape[1] < _FEWEST_LEFT:
+            missing[level] = (
+                f"{len(design)} rows, of which plates, treatments and other levels take up {basis.shape[1]}; "
+                f"{_FEWEST_LEFT} must be left"
+            )
+            continue
+        left = _without(values[level], basis)
+        # What follows from everything else, but for rounding and the ends of a curve, cannot be asked by itself.
+        varying = left.var(axis=0) > _LEAST_LEFT * np.maximum(values[level].var(axis=0), np.finfo(float).tiny)
+        if not varying.any():
+            missing[level] = "nothing is left of it once plates, treatments and other levels are known"
+            continue
+        names = [str(name) for name, kept in zip(table.columns, varying, strict=True) if kept]
+        targets[level] = _Target(names, _scaled(left[:, varying]), basis)
+    return targets, missing
+
+
+_LEAST_LEFT = 1e-6
+
+
+def _design(obs: pd.DataFrame, plate: NDArray[Any]) -> NDArray[np.float64]:
+    """Return an intercept, and which plate and which treatment each row is of."""
+    parts = [np.ones((len(obs), 1)), _dummies(pd.Series(plate))]
+    if "perturbation" in obs:
+        parts.append(_dummies(condition_names(obs)))
+    return np.concatenate(parts, axis=1)
+
+
+def _dummies(labels: "pd.Series[Any]") -> NDArray[np.float64]:
+    return pd.get_dummies(labels.astype(str).to_numpy()).to_numpy(dtype=np.float64)
+
+
+def _filled(table: pd.DataFrame) -> NDArray[np.float64]:
+    """Return standardised columns (n, k); what is not known of a row is put at the mean.
+
+    Of numbers that are all positive, logarithms are taken: amounts, sizes and shares multiply each other.
+    """
+    values = table.to_numpy(dtype=np.float64)
+    known = np.isfinite(values)
+    positive = (np.where(known, values, 1) > 0).all(axis=0)
+    values = np.where(positive, np.log(np.where(known & positive, values, 1)), values)
+    count = np.maximum(known.sum(axis=0), 1)
+    middle = np.where(known, values, 0).sum(axis=0) / count
+    return _scaled(np.where(known, values - middle, 0))
+
+
+def _scaled(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    scale = x.std(axis=0)
+    return x / np.where(scale > 0, scale, 1.0)
+
+
+def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return an orthonormal basis (n, rank) of columns (n, k)."""
+    left, values, _ = np.linalg.svd(columns, full_matrices=False)
+    return left[:, values > values[0] * max(columns.shape) * np.finfo(float).eps]
+
+
+def _without(values: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values - basis @ (basis.T @ values)
+
+
+def _correlations(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Pearson's correlations over the first axis; 0 where a prediction does not vary."""
+    y, predicted = y - y.mean(axis=0), predicted - predicted.mean(axis=0)
+    scale = np.sqrt((y**2).sum(axis=0) * (predicted**2).sum(axis=0))
+    return np.divide((y * predicted).sum(axis=0), scale, out=np.zeros(y.shape[1:]), where=scale > 0)
+
+
+def _bootstrap(
+    y: NDArray[np.float64], predicted: NDArray[np.float64], times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return correlations (draws, k) of columns (n, k) in rows drawn so many times (draws, n)."""
+    n = times.sum(axis=1, keepdims=True)
+    one, other = times @ y / n, times @ predicted / n
+    covariance = times @ (y * predicted) / n - one * other
+    scale = np.sqrt(np.clip((times @ y**2 / n - one**2) * (times @ predicted**2 / n - other**2), 0, None))
+    return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
+
+
+def _adjusted_share(x: NDArray[np.float64], basis: NDArray[np.float64], total: float) -> float:
+    """Return the adjusted share of the variance of centred `x` that lies in a space that holds the intercept."""
+    n, k = basis.shape
+    if total == 0 or n <= k:
+        return float("nan")
+    share = float(((basis.T @ x) ** 2).sum()) / total
+    return 1 - (1 - share) * (n - 1) / (n - k)
