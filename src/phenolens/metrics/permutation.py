@@ -138,10 +138,10 @@ def sign_flip_p(
     n_draws: int = 10_000,
     rng: np.random.Generator,
 ) -> float:
-    """Return the two-sided p value that two models are alike, from paired differences: which model is which is exchanged.
+    """Return the two-sided p value that two models are alike, from paired differences.
 
     If nothing tells two models apart, the differences of a unit could as well have the opposite sign. The statistic is
-    `stratified_mean` of them.
+    their `stratified_mean`.
 
     Parameters
     ----------
