@@ -96,10 +96,8 @@ def describe_degeneracy(vectors: AnnData | NDArray[Any], *, seed: int = 0) -> De
     n, d = x.shape
     if n < 2:
         nan = float("nan")
-        found = f"{n} of {len(whole)} rows are finite"
-        return Degeneracy(
-            len(whole), d, int((~finite).sum()), 0, 0, 0, 0, nan, nan, nan, nan, nan, nan, nan, nan, found
-        )
+        bad, why = len(whole) - n, f"{n} of {len(whole)} rows are finite"
+        return Degeneracy(len(whole), d, bad, 0, 0, 0, 0, nan, nan, nan, nan, nan, nan, nan, nan, why)
     length = np.linalg.norm(x, axis=1)
     variances = x.var(axis=0)
     spectrum = variance_spectrum(x)
