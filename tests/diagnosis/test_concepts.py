@@ -72,7 +72,7 @@ def test_recognising_a_treatment_is_not_knowing_what_it_does():
     assert (levels["r"] < 0.2).all()
     variance = explained_variance({"names": knows_names}, factors).set_index("block")["beyond"]
     assert variance["treatment"] > 0.3
-    assert variance["plate"] > 0.1
+    assert variance["batch"] > 0.1
     assert variance[list(factors)].abs().max() < 0.02
 
 
@@ -113,14 +113,14 @@ def test_what_cannot_be_asked_is_said():
     obs, factors = screen()
     few = obs.iloc[:30]
     with pytest.raises(
-        TaskNotApplicable, match="density: 30 rows, of which plates, treatments and other levels take up"
+        TaskNotApplicable, match="density: 30 rows, of which batches, treatments and other levels take up"
     ):
         probe_concepts({"x": reader(few)}, {level: table.iloc[:30] for level, table in factors.items()})
     follows = {**factors, "arrangement": factors["density"].rename(columns={"count": "spacing"}) ** -0.5}
     found = probe_concepts({"x": reader(obs)}, follows, n_permutations=20)
     assert found.missing == {
-        "density": "nothing is left of it once plates, treatments and other levels are known",
-        "arrangement": "nothing is left of it once plates, treatments and other levels are known",
+        "density": "nothing is left of it once batches, treatments and other levels are known",
+        "arrangement": "nothing is left of it once batches, treatments and other levels are known",
     }
     assert set(found.levels["level"]) == {"shape", "texture"}
 

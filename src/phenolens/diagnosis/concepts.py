@@ -19,8 +19,12 @@ _PENALTIES = tuple(10.0**power for power in range(3, -5, -1))
 _FOLDS = 5
 _MOST_ROWS = 2000
 _POWERS = 3  # of other levels' factors: what follows from them by a curve is theirs
-_FEWEST_LEFT = 20  # rows, beyond what plates, treatments and other levels take up
+_FEWEST_LEFT = 20  # rows, beyond what batches, treatments and other levels take up
 _N_DRAWS = 1000
+_LEAST_LEFT = 1e-6  # of a factor's variance
+# Where a row was acquired, and what it is: the first of these columns that there is.
+_BATCHES = ("plate", "slide", "patient")
+_TREATMENTS = ("perturbation", "label")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +59,13 @@ def probe_concepts(
 ) -> Concepts:
     """Ask which levels an encoder knows: what is left of a factor once everything else about a well is known.
 
-    From each factor is taken what follows, by regression, from the plate, the treatment, and the first three powers of
+    From each factor is taken what follows, by regression, from the batch, the treatment, and the first three powers of
     all factors of other levels. What is left varies between wells that are treated alike. Ridge regression on the
     vectors predicts it out of fold; r is Pearson's correlation of the two. An encoder that counts cells thus does not
     "know" their distances, which follow from the count, and one that recognises a treatment does not "know" everything
     that it does.
 
-    Its p value is that of the level's best factor, when what is left is permuted within plates and regressed on the
+    Its p value is that of the level's best factor, when what is left is permuted within batches and regressed on the
     same again (Freedman & Lane, J. Bus. Econ. Stat. 1, 1983); intervals resample wells.
 
     Parameters
@@ -85,8 +89,8 @@ def probe_concepts(
     if len(rows) > _MOST_ROWS:
         rows = np.sort(spawn(seed, "concepts", "rows").choice(len(rows), _MOST_ROWS, replace=False))
     obs = obs.iloc[rows]
-    plate = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")
-    design = _design(obs, plate)
+    batch, treatment = _labels(obs, _BATCHES), _labels(obs, _TREATMENTS)
+    design = np.concatenate([np.ones((len(obs), 1)), _dummies(batch), _dummies(treatment)], axis=1)
     targets, missing = _targets({level: table.iloc[rows] for level, table in factors.items()}, design)
     if not targets:
         raise TaskNotApplicable("; ".join(f"{level}: {why}" for level, why in missing.items()))
@@ -95,23 +99,26 @@ def probe_concepts(
     folds = [*KFold(_FOLDS, shuffle=True, random_state=seed).split(obs)]
     basis = _orthonormal(design)
     x = {name: _scaled(_without(np.asarray(own.X, dtype=np.float64)[rows], basis)) for name, own in embeddings.items()}
+    y = {level: own.permuted(batch, n_permutations, spawn(seed, "concepts", level)) for level, own in targets.items()}
+    ends = np.cumsum([own[0].size for own in y.values()])
+    every = np.concatenate([own.reshape(n, -1) for own in y.values()], axis=1)  # one decomposition serves all of them
     per_factor: list[tuple[Any, ...]] = []
     per_level: list[tuple[Any, ...]] = []
     draws = {}
-    for level, target in targets.items():
-        y = target.permuted(plate, n_permutations, spawn(seed, "concepts", level))
-        for encoder, own in x.items():
-            predicted = np.empty_like(y)
-            for train, test in folds:
-                guess = ridge_by_target(own[train], y[train].reshape(len(train), -1), own[test], _PENALTIES)
-                predicted[test] = guess.reshape(len(test), *y.shape[1:])
-            r = _correlations(y, predicted)  # (1 + permutations, factors), the first not permuted
-            per_factor += [(encoder, level, name, value) for name, value in zip(target.names, r[0], strict=True)]
-            draws[encoder, level] = _bootstrap(y[:, 0], predicted[:, 0], times).mean(axis=1)
+    for encoder, own in x.items():
+        predicted = np.empty_like(every)
+        for train, test in folds:
+            predicted[test] = ridge_by_target(own[train], every[train], own[test], _PENALTIES)
+        for level, columns in zip(targets, np.split(predicted, ends[:-1], axis=1), strict=True):
+            names, truth = targets[level].names, y[level]
+            guess = columns.reshape(truth.shape)
+            r = _correlations(truth, guess)  # (1 + permutations, factors), the first not permuted
+            per_factor += [(encoder, level, name, value) for name, value in zip(names, r[0], strict=True)]
+            draws[encoder, level] = _bootstrap(truth[:, 0], guess[:, 0], times).mean(axis=1)
             best = int(r[0].argmax())
             p = permutation_p(float(r[0, best]), r[1:].max(axis=1))
             low, high = percentile_interval(draws[encoder, level])
-            per_level.append((encoder, level, target.names[best], r[0, best], p, r[0].mean(), low, high, n))
+            per_level.append((encoder, level, names[best], r[0, best], p, r[0].mean(), low, high, n))
     return Concepts(
         pd.DataFrame(per_factor, columns=["encoder", "level", "factor", "r"]),
         pd.DataFrame(per_level, columns=["encoder", "level", "best", "r", "p", "mean", "low", "high", "rows"]),
@@ -125,7 +132,7 @@ def explained_variance(embeddings: Mapping[str, AnnData], factors: Mapping[str, 
 
     Returns
     -------
-    One row per encoder and block: the plate, the treatment, and each level. ``alone``: the adjusted share of the
+    One row per encoder and block: the batch (plate, slide), the treatment (or label), and each level. ``alone``: the adjusted share of the
     variance of all dimensions that a linear regression on the block explains. ``beyond``: what it adds to all others.
 
     Parameters
@@ -134,11 +141,8 @@ def explained_variance(embeddings: Mapping[str, AnnData], factors: Mapping[str, 
         As in `probe_concepts`.
     """
     obs = next(iter(embeddings.values())).obs
-    blocks: dict[str, NDArray[np.float64]] = {}
-    if "plate" in obs and obs["plate"].nunique() > 1:
-        blocks["plate"] = _dummies(obs["plate"].astype(str))
-    if "perturbation" in obs and condition_names(obs).nunique() > 1:
-        blocks["treatment"] = _dummies(condition_names(obs))
+    labels = {"batch": _labels(obs, _BATCHES), "treatment": _labels(obs, _TREATMENTS)}
+    blocks = {name: _dummies(own) for name, own in labels.items() if len(set(own)) > 1}
     blocks |= {level: _filled(table) for level, table in factors.items() if table.shape[1]}
     whole = _orthonormal(np.concatenate([np.ones((len(obs), 1)), *blocks.values()], axis=1))
     rows: list[tuple[Any, ...]] = []
@@ -163,12 +167,12 @@ class _Target:
     left: NDArray[np.float64]
     basis: NDArray[np.float64]
 
-    def permuted(self, plate: NDArray[Any], times: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Return (n, times + 1, factors): what is left, then permuted within plates and regressed again."""
+    def permuted(self, batch: NDArray[Any], times: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return (n, times + 1, factors): what is left, then permuted within batches and regressed again."""
         n, k = self.left.shape
         order = np.empty((times, n), np.intp)
-        for name in np.unique(plate):
-            own = np.flatnonzero(plate == name)
+        for name in np.unique(batch):
+            own = np.flatnonzero(batch == name)
             order[:, own] = own[rng.random((times, len(own))).argsort(axis=1)]
         shuffled = self.left[order].transpose(1, 0, 2).reshape(n, -1)
         return np.concatenate([self.left[:, None], _without(shuffled, self.basis).reshape(n, times, k)], axis=1)
@@ -185,7 +189,7 @@ def _targets(
         basis = _orthonormal(np.concatenate([design, *others], axis=1))
         if len(design) - basis.shape[1] < _FEWEST_LEFT:
             missing[level] = (
-                f"{len(design)} rows, of which plates, treatments and other levels take up {basis.shape[1]}; "
+                f"{len(design)} rows, of which batches, treatments and other levels take up {basis.shape[1]}; "
                 f"{_FEWEST_LEFT} must be left"
             )
             continue
@@ -193,26 +197,23 @@ def _targets(
         # What follows from everything else, but for rounding and the ends of a curve, cannot be asked by itself.
         varying = left.var(axis=0) > _LEAST_LEFT * np.maximum(values[level].var(axis=0), np.finfo(float).tiny)
         if not varying.any():
-            missing[level] = "nothing is left of it once plates, treatments and other levels are known"
+            missing[level] = "nothing is left of it once batches, treatments and other levels are known"
             continue
         names = [str(name) for name, kept in zip(table.columns, varying, strict=True) if kept]
         targets[level] = _Target(names, _scaled(left[:, varying]), basis)
     return targets, missing
 
 
-_LEAST_LEFT = 1e-6
+def _labels(obs: pd.DataFrame, columns: Sequence[str]) -> NDArray[Any]:
+    """Return what each row has in the first of these columns that there is; nothing if there is none."""
+    column = next((column for column in columns if column in obs), None)
+    if column is None:
+        return np.full(len(obs), "")
+    return (condition_names(obs) if column == "perturbation" else obs[column]).astype(str).to_numpy()
 
 
-def _design(obs: pd.DataFrame, plate: NDArray[Any]) -> NDArray[np.float64]:
-    """Return an intercept, and which plate and which treatment each row is of."""
-    parts = [np.ones((len(obs), 1)), _dummies(pd.Series(plate))]
-    if "perturbation" in obs:
-        parts.append(_dummies(condition_names(obs)))
-    return np.concatenate(parts, axis=1)
-
-
-def _dummies(labels: "pd.Series[Any]") -> NDArray[np.float64]:
-    return pd.get_dummies(labels.astype(str).to_numpy()).to_numpy(dtype=np.float64)
+def _dummies(labels: NDArray[Any]) -> NDArray[np.float64]:
+    return pd.get_dummies(labels).to_numpy(dtype=np.float64)
 
 
 def _filled(table: pd.DataFrame) -> NDArray[np.float64]:

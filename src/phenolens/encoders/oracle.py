@@ -7,15 +7,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.datasets import Manifest
-from phenolens.datasets.phantom import FACTORS, LEVELS
+from phenolens.datasets.phantom import LEVELS, TRUTH, truth_columns
 from phenolens.encoders.base import RowEncoder, hash_text
 from phenolens.errors import EncoderError, did_you_mean
 from phenolens.randomness import spawn
 
-_TRUTH = "true_"
 _DIM = 128
-# What the truth of a site says of levels whose factors are not measured cell by cell.
-_MEASURED = {"arrangement": ("neighbour_distance", "alignment", "segregation")}
 
 
 class Oracle(RowEncoder):
@@ -71,26 +68,17 @@ class Oracle(RowEncoder):
 
 
 def _columns(what: str, manifest: Manifest, name: str) -> list[str]:
-    there = [column.removeprefix(_TRUTH) for column in manifest.table if column.startswith(_TRUTH)]
+    there = [column.removeprefix(TRUTH) for column in manifest.table if column.startswith(TRUTH)]
     if not there:
-        raise EncoderError(f"{manifest.source}: has no columns {_TRUTH}*, which '{name}' reads; is it a phantom's?")
+        raise EncoderError(f"{manifest.source}: has no columns {TRUTH}*, which '{name}' reads; is it a phantom's?")
     chosen: list[str] = []
     for part in what.split("+"):
-        if part == "acquisition":
-            own = [
-                column
-                for column in there
-                if column.startswith(("gain_", "background_", "focus_", "unevenness_", "edge"))
-            ]
-        elif part in LEVELS:
-            factors = _MEASURED.get(part) or [factor for factor, cause in FACTORS.items() if cause.level == part]
-            own = [factor for factor in factors if factor in there]
-        else:
-            own = [part] if part in there else []
+        of_level = [truth_columns(level, manifest.table) for level in LEVELS if level == part]
+        own = of_level[0] if of_level else [TRUTH + part] if part in there else []
         if not own:
             raise EncoderError(f"'{name}': no level or factor '{part}'{did_you_mean(part, [*LEVELS, *there])}")
         chosen += own
-    return [_TRUTH + column for column in dict.fromkeys(chosen)]
+    return list(dict.fromkeys(chosen))
 
 
 def _standardise(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """The named causes of a simulated image, each on one of six levels."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -85,6 +85,21 @@ FACTORS: Mapping[str, Factor] = {
 """Every factor of cells. Those of the acquisition are drawn per plate and channel; see `Acquisition`."""
 
 Factors = Mapping[str, float]
+
+TRUTH = "true_"
+"""What the names of a manifest's columns of truth begin with."""
+# What the truth of a site says of levels whose factors are not measured cell by cell.
+_ARRANGEMENT = ("neighbour_distance", "alignment", "segregation")
+_ACQUISITION = ("gain_", "background_", "focus_", "unevenness_", "edge")
+
+
+def truth_columns(level: Level, columns: Iterable[str]) -> list[str]:
+    """Return those columns of a phantom's manifest that hold the truth of a level."""
+    names = [column for column in map(str, columns) if column.startswith(TRUTH)]
+    if level == "acquisition":
+        return [column for column in names if column.removeprefix(TRUTH).startswith(_ACQUISITION)]
+    own = _ARRANGEMENT if level == "arrangement" else [name for name, cause in FACTORS.items() if cause.level == level]
+    return [TRUTH + factor for factor in own if TRUTH + factor in names]
 
 
 def untreated() -> dict[str, float]:
