@@ -7,8 +7,7 @@ The public API in a handful of calls::
     manifest = pl.read_manifest("manifest.csv")
     embedded = pl.embed(manifest, ["cell-count", "untrained/resnet18"])
     evaluation = pl.evaluate(embedded.embeddings, [pl.make_task("replicate-retrieval")])
-    comparisons = pl.compare_families(evaluation)
-    for verdict in pl.judge(evaluation, comparisons):
+    for verdict in pl.diagnose(embedded.embeddings, evaluation).verdicts:
         print(verdict.claim)
 """
 
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from phenolens.datasets import Manifest, read_cell_table, read_manifest
     from phenolens.datasets.phantom import simulate_cells, simulate_tissue
-    from phenolens.diagnosis import Verdict, compare_families, judge, rank_families
+    from phenolens.diagnosis import Card, Verdict, diagnose
     from phenolens.embedding import Embedded, embed, read_embeddings, write_embeddings
     from phenolens.encoders import Encoder, create_encoder, list_encoders
     from phenolens.errors import PhenolensError
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "datasets": ("Manifest", "read_cell_table", "read_manifest"),
     "datasets.phantom": ("simulate_cells", "simulate_tissue"),
-    "diagnosis": ("Verdict", "compare_families", "judge", "rank_families"),
+    "diagnosis": ("Card", "Verdict", "diagnose"),
     "embedding": ("Embedded", "embed", "read_embeddings", "write_embeddings"),
     "encoders": ("Encoder", "create_encoder", "list_encoders"),
     "errors": ("PhenolensError",),
@@ -49,6 +48,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "TVN",
+    "Card",
     "Crop",
     "Embedded",
     "Encoder",
@@ -62,16 +62,14 @@ __all__ = [
     "Sphering",
     "Verdict",
     "aggregate",
-    "compare_families",
     "create_encoder",
+    "diagnose",
     "embed",
     "evaluate",
-    "judge",
     "list_encoders",
     "make_task",
     "parse_profiling",
     "profile",
-    "rank_families",
     "read_cell_table",
     "read_embeddings",
     "read_manifest",

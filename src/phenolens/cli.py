@@ -155,7 +155,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Ask one question of embeddings, also of your own; several files are compared."""
-    from phenolens.diagnosis import compare_families, judge, rank_families  # noqa: PLC0415
+    from phenolens.diagnosis import diagnose  # noqa: PLC0415
     from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings  # noqa: PLC0415
     from phenolens.tasks import evaluate as evaluate_tasks  # noqa: PLC0415
     from phenolens.tasks import make_task  # noqa: PLC0415
@@ -197,14 +197,15 @@ def evaluate(
     evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], batch_by=batch_by, seed=seed)
     if not evaluation.answers:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
-    comparisons = compare_families(evaluation, seed=seed)
-    verdicts = [asdict(verdict) for verdict in judge(evaluation, comparisons, seed=seed)]
+    card = diagnose(read, evaluation, seed=seed)
+    verdicts = [asdict(verdict) for verdict in card.verdicts]
     if as_json:
         print_json(
             {
                 "scores": evaluation.summaries(),
-                "ranks": rank_families(evaluation, seed=seed).to_dict("records"),
-                "comparisons": comparisons.to_dict("records"),
+                "ranks": card.ranks.to_dict("records"),
+                "comparisons": card.comparisons.to_dict("records"),
+                "knowledge": card.knowledge(),
                 "verdicts": verdicts,
                 "skipped": [asdict(item) for item in evaluation.skipped],
             }
@@ -358,7 +359,8 @@ def doctor(as_json: Json = False) -> None:
 
 def _print_verdicts(verdicts: list[dict[str, Any]]) -> None:
     for verdict in verdicts:
-        typer.echo(f"{verdict['task']}, {verdict['profiling']}: {verdict['claim']}")
+        question = f"{verdict['task']}, {verdict['profiling']}: " if verdict["task"] else ""
+        typer.echo(question + verdict["claim"])
 
 
 def main(arguments: list[str] | None = None) -> None:

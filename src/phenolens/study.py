@@ -20,7 +20,7 @@ from phenolens.datasets import (
     read_cell_table,
     treated,
 )
-from phenolens.diagnosis import compare_families, judge, rank_families
+from phenolens.diagnosis import diagnose
 from phenolens.embedding import PROVENANCE, dataset_channels, embed, embed_to_folder, read_embeddings
 from phenolens.encoders import EncoderName, create_encoder, default_panel, is_baseline, kind_of, twin_of
 from phenolens.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
@@ -79,7 +79,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     )
     if not evaluation.answers:
         raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
-    comparisons = compare_families(evaluation, seed=recipe.seed)
+    card = diagnose(material.embeddings, evaluation, seed=recipe.seed)
     results = Results(
         name=recipe.name,
         dataset=material.dataset,
@@ -87,8 +87,8 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         panel_missing=material.panel_missing,
         scores=evaluation.scores(),
         units=evaluation.units(),
-        comparisons=comparisons,
-        verdicts=[asdict(verdict) for verdict in judge(evaluation, comparisons, seed=recipe.seed)],
+        comparisons=card.comparisons,
+        verdicts=[asdict(verdict) for verdict in card.verdicts],
         skipped=[asdict(item) for item in evaluation.skipped],
         quarantine=[{"site_id": key, "reason": reason} for key, reason in material.quarantine.items()],
         examples=material.examples,
@@ -101,7 +101,8 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
         parts=evaluation.parts(),
-        ranks=rank_families(evaluation, seed=recipe.seed).to_dict("records"),
+        ranks=card.ranks.to_dict("records"),
+        knowledge=card.knowledge(),
     )
     results.save(out)
     write_report(out)

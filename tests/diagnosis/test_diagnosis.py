@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from phenolens.diagnosis import compare_families, judge
+from phenolens.diagnosis import compare_families
+from phenolens.diagnosis.claims import control_claims
+from phenolens.diagnosis.verdicts import judge
 from phenolens.tasks import Answer, Evaluation, Score, make_task
 
 RETRIEVAL = make_task("replicate-retrieval")
@@ -21,9 +23,14 @@ def answer(encoder, values, task=RETRIEVAL, caveat="", p=0.5):
     return Answer(encoder, "raw", task, score, low, high)
 
 
-def verdicts(*answers):
+NO_LEVELS = pd.DataFrame(columns=["family", "level", "r", "p"])
+SOUND = pd.DataFrame(columns=["encoder", "finding"])
+
+
+def verdicts(*answers, levels=NO_LEVELS, degeneracy=SOUND):
     evaluation = Evaluation(list(answers), [])
-    return judge(evaluation, compare_families(evaluation))
+    comparisons, levels = control_claims(evaluation, compare_families(evaluation), levels)
+    return judge(evaluation, comparisons, levels, degeneracy)
 
 
 @pytest.fixture
@@ -78,9 +85,9 @@ def test_two_equal_encoders_are_rarely_called_different():
     for _ in range(200):
         truth = rng.uniform(0.3, 0.7, 40)
         one, other = (truth + rng.normal(0, 0.1, 40) for _ in range(2))
-        row = compare_families(Evaluation([answer("mine", one), answer("cell-count", other)], [])).iloc[0]
-        called += not row["low"] <= 0 <= row["high"]
-    assert called / 200 <= 0.09
+        (gain,) = [v for v in verdicts(answer("mine", one), answer("cell-count", other)) if v.kind == "gain"]
+        called += "cannot be told" not in gain.claim
+    assert called / 200 <= 0.08
 
 
 def test_a_score_without_baselines_is_no_finding(values):
@@ -123,3 +130,57 @@ def test_activity_counts_discoveries(values):
     p = np.where(np.arange(60) < 13, 0.01, 0.6)
     (activity,) = [v for v in verdicts(answer("cell-count", values, p=p)) if v.kind == "activity"]
     assert "tells 13 of 60 perturbations from controls" in activity.claim
+
+
+def test_false_claims_are_controlled_over_the_whole_card():
+    rng = np.random.default_rng(5)
+    truth = rng.uniform(0.3, 0.7, 40)
+    questions = [make_task("linear-probe", label=f"kind{number}", group="movie") for number in range(20)]
+    called = 0
+    for _ in range(5):
+        answers = [
+            answer(name, truth + rng.normal(0, 0.1, 40), task) for task in questions for name in ("mine", "cell-count")
+        ]
+        called += any("cannot be told" not in verdict.claim for verdict in verdicts(*answers) if verdict.kind == "gain")
+    assert called <= 1  # 20 questions each: without the adjustment nearly every card would claim something
+
+
+def test_few_units_support_no_claim():
+    found = verdicts(answer("mine", np.full(5, 0.9)), answer("cell-count", np.full(5, 0.1)))
+    (gain,) = [verdict for verdict in found if verdict.kind == "gain"]
+    assert "cannot be told from" in gain.claim
+    assert gain.p_adjusted == pytest.approx(2 / 32)
+
+
+def levels_of(**known):
+    row = {"family": "mine", "best": "mesh", "r": 0.5, "p": 0.001, "mean_r": 0.4, "low": 0.3, "high": 0.5}
+    nothing = dict.fromkeys(("twin", "gain", "gain_low", "gain_high"), np.nan)
+    return pd.DataFrame([row | nothing | {"level": level} | own for level, own in known.items()])
+
+
+def test_levels_are_known_by_effect_and_adjusted_p(values):
+    levels = levels_of(
+        texture={"twin": 0.1, "gain": 0.3, "gain_low": 0.2, "gain_high": 0.4},
+        shape={"p": 0.2},
+        density={"r": 0.15},
+        intensity={"twin": 0.39, "gain": 0.01, "gain_low": -0.02, "gain_high": 0.04},
+    )
+    found = {v.claim for v in verdicts(answer("mine", values), answer("cell-count", values), levels=levels)}
+    assert (
+        "mine knows texture, beyond all other levels: best mesh, r 0.50; better than its untrained twin: "
+        "+0.30 [0.20, 0.40] on average; adjusted p 0.002." in found
+    )
+    assert any("intensity" in claim and "no better than its untrained twin" in claim for claim in found)
+    assert "mine knows nothing measurable about shape, density." in found
+
+
+def test_a_baseline_is_not_judged_by_levels(values):
+    levels = levels_of(texture={"family": "cell-count"})
+    assert not [v for v in verdicts(answer("cell-count", values), levels=levels) if v.kind in ("level", "unknown")]
+
+
+def test_a_collapsed_embedding_comes_first(values):
+    degeneracy = pd.DataFrame({"encoder": ["mine", "cell-count"], "finding": ["collapsed: all rows are alike", ""]})
+    found = verdicts(answer("mine", values), answer("cell-count", values), degeneracy=degeneracy)
+    assert found[0].claim == "mine is no embedding to be scored: collapsed: all rows are alike."
+    assert [v.kind for v in found].count("degenerate") == 1

@@ -114,8 +114,35 @@ def tables(n_units: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
                         "high": d.mean() + half,
                         "n_units": n,
                         "detectable": half,
+                        "p": 0.01,
+                        "p_adjusted": 0.02 if baseline == BASELINES[0] else np.nan,
                     }
     return pd.DataFrame(scores), pd.DataFrame(units), pd.DataFrame(pairs)
+
+
+def knowledge() -> dict[str, object]:
+    """What a card knows of two families, one of which has a twin."""
+    levels, factors = ["density", "texture"], ["count", "mesh"]
+    known = [
+        {"family": family, "level": level, "best": factor, "r": skill, "p": 0.01, "p_adjusted": 0.02, "rows": 384}
+        | {"known": skill > 0.3, "mean_r": skill, "low": skill - 0.1, "high": skill + 0.1}
+        | dict.fromkeys(("twin", "gain", "gain_low", "gain_high"), 0.2 if family == TESTED[1] else np.nan)
+        for family, skill in ((BASELINES[0], 0.2), (TESTED[1], 0.4))
+        for level, factor in zip(levels, factors, strict=True)
+    ]
+    shape = {"n_features": 384, "effective_dimensions": 12.3, "top_share": 0.4, "mean_cosine": 0.9, "hubness": 1.2}
+    shape |= {"ties": 0.0, "zero": 0, "dead": 3, "not_finite": 0}
+    return {
+        "degeneracy": [
+            {"encoder": TESTED[1], "duplicates": 0, "finding": "", **shape},
+            {"encoder": TESTED[0], "duplicates": 200, "finding": "collapsed: 200 of 300 rows repeat", **shape},
+        ],
+        "levels": known,
+        "factors": [],
+        "variance": [{"family": TESTED[1], "block": "treatment", "alone": 0.123, "beyond": 0.1}],
+        "truth": True,
+        "not_asked": {"shape": "nothing is left of it"},
+    }
 
 
 def write_embeddings(folder: Path, n: int, families: list[str]) -> None:
@@ -231,6 +258,7 @@ def make_results() -> Callable[..., Results]:
                 "device": "cpu",
                 "created": "2026-10-01T09:00:00Z",
             },
+            "knowledge": knowledge(),
         }
         return Results(**(fields | changes))  # type: ignore[arg-type]
 

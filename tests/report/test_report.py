@@ -43,7 +43,15 @@ def test_every_section_is_there(study, make_results):
     text = text_of(study)
     page = Page(text)
     assert page.headings[0] == make_results().name
-    for section in ("Findings", "Scores", "Gains over baselines", "Unit by unit", "Embedding map", "Example images"):
+    for section in (
+        "Findings",
+        "Scores",
+        "Gains over baselines",
+        "What it knows",
+        "Unit by unit",
+        "Embedding map",
+        "Example images",
+    ):
         assert section in page.headings
     for verdict in make_results().verdicts:
         assert verdict["claim"].split(".")[0] in text
@@ -101,6 +109,16 @@ def test_the_same_results_give_the_same_bytes(study, tmp_path):
     assert (copy / "report.html").read_bytes() == before
 
 
+def test_what_is_known_is_shown_beside_what_is_large_and_odd(study):
+    text = text_of(study)
+    section = text[text.index('id="knowledge"') : text.index('id="units"')]
+    assert section.index("checkpoint") < section.index("untrained")  # what is under test comes first
+    for said in ("0.40", "+0.20 over its twin", "12%", "12.3 of 384", "3 dead features", "200 repeated rows"):
+        assert said in section
+    assert "collapsed: 200 of 300 rows repeat" in section
+    assert "Not asked about shape: nothing is left of it." in section
+
+
 @pytest.mark.parametrize("changes", ["no comparisons", "no extras", "nan", "many units"])
 def test_little_or_odd_results_still_make_a_page(tmp_path, make_results, changes):
     results = make_results()
@@ -112,6 +130,7 @@ def test_little_or_odd_results_still_make_a_page(tmp_path, make_results, changes
             "quarantine": [],
             "examples": [],
             "panel_missing": [],
+            "knowledge": {},
         },
         "nan": {"scores": results.scores.assign(low=float("nan"), high=float("nan"))},
         "many units": {"n_units": 90},

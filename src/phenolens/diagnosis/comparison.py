@@ -11,13 +11,14 @@ from phenolens.metrics import (
     cluster_bootstrap,
     minimum_detectable_effect,
     percentile_interval,
+    sign_flip_p,
     stratified_mean,
     tie_groups,
 )
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation
 
-COLUMNS = ("task", "profiling", "encoder", "baseline", "difference", "low", "high", "n_units", "detectable")
+COLUMNS = ("task", "profiling", "encoder", "baseline", "difference", "low", "high", "n_units", "detectable", "p")
 _KEY = ["unit", "stratum"]
 _N_DRAWS = 2000
 
@@ -38,8 +39,9 @@ def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
     Returns
     -------
     One row per task, profiling, encoder family and baseline family: the paired difference (encoder minus
-    baseline), its 95 % cluster-bootstrap interval over the units that both have, their number, and the smallest
-    difference that so many units find four times in five.
+    baseline), its 95 % cluster-bootstrap interval over the units that both have, their number, the smallest
+    difference that so many units find four times in five, and, for an encoder that is no baseline, the p value that
+    the two are alike (`sign_flip_p`).
     """
     rows: list[tuple[object, ...]] = []
     for (task, how), answers in by_question(evaluation.answers).items():
@@ -50,7 +52,11 @@ def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
                 if family != baseline:
                     rng = spawn(seed, "comparison", task, how)
                     difference = paired_difference(values[family], values[baseline], rng, order=answers[0].score.order)
-                    rows.append((task, how, family, baseline, *difference))
+                    p = float("nan")
+                    if not is_baseline(family):
+                        rng = spawn(seed, "exchange", task, how)
+                        p = paired_p(values[family], values[baseline], rng, order=answers[0].score.order)
+                    rows.append((task, how, family, baseline, *difference, p))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -89,6 +95,16 @@ def paired_difference(
     differences = draws[:, 0] - draws[:, 1]
     low, high = percentile_interval(differences)
     return float(mean[0] - mean[1]), low, high, n_units, minimum_detectable_effect(float(differences.std()))
+
+
+def paired_p(one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator, *, order: int = 1) -> float:
+    """Return the p value that two are alike, over the units that both have; arguments as for `paired_difference`."""
+    table = one.join(other, how="inner", rsuffix="_other")
+    if table.empty:
+        return float("nan")
+    units, strata = (table.index.get_level_values(level).to_numpy() for level in _KEY)
+    difference, weights = (table["value"] - table["value_other"]).to_numpy(), table["weight"].to_numpy()
+    return sign_flip_p(difference, units, weights=weights, strata=strata, order=order, rng=rng)
 
 
 def joint_draws(

@@ -132,8 +132,9 @@ def explained_variance(embeddings: Mapping[str, AnnData], factors: Mapping[str, 
 
     Returns
     -------
-    One row per encoder and block: the batch (plate, slide), the treatment (or label), and each level. ``alone``: the adjusted share of the
-    variance of all dimensions that a linear regression on the block explains. ``beyond``: what it adds to all others.
+    One row per encoder and block: the batch (plate, slide), the treatment (or label), and each level. ``alone``: the
+    adjusted share of the variance of all dimensions that a linear regression on the block explains. ``beyond``: what it
+    adds to all others.
 
     Parameters
     ----------

@@ -7,12 +7,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from phenolens.diagnosis.comparison import family_values, paired_difference
+from phenolens.diagnosis.claims import LEVEL, is_leaking, means_by_family, supports_gains
+from phenolens.diagnosis.comparison import by_question, family_values, paired_difference
 from phenolens.encoders import is_baseline
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval
-
-_ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -24,61 +23,79 @@ class Verdict:
     kind
         ``leak``: a split lets groups straddle. ``gain``: an encoder against the best baseline.
         ``baselines``: which baselines are best. ``activity``: how many perturbations can be told from
-        controls. ``nuisance``: how well batch, plate or position can be read off.
+        controls. ``nuisance``: how well batch, plate or position can be read off. ``degenerate``: vectors that say
+        nothing. ``level``: a level that an encoder knows. ``unknown``: levels of which it knows nothing measurable.
     claim
         The sentence.
     effect, low, high
         The effect and its 95 % interval; NaN where there is none.
+    p_adjusted
+        The p value, adjusted over all claims of the card; NaN where the verdict makes no claim.
     encoder, baseline
         The families compared; empty where there is none.
     task, profiling
         The question.
     """
 
-    kind: Literal["leak", "gain", "baselines", "activity", "nuisance"]
+    kind: Literal["degenerate", "leak", "gain", "baselines", "activity", "nuisance", "level", "unknown"]
     claim: str
-    effect: float
-    low: float
-    high: float
     encoder: str
-    baseline: str
-    task: str
-    profiling: str
+    baseline: str = ""
+    task: str = ""
+    profiling: str = ""
+    effect: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    p_adjusted: float = float("nan")
 
 
-def judge(evaluation: Evaluation, comparisons: pd.DataFrame, *, seed: int = 0) -> list[Verdict]:
-    """Turn answers and comparisons into verdicts.
+def judge(
+    evaluation: Evaluation,
+    comparisons: pd.DataFrame,
+    levels: pd.DataFrame,
+    degeneracy: pd.DataFrame,
+    *,
+    seed: int = 0,
+) -> list[Verdict]:
+    """Turn evidence into verdicts, what calls scores into question first.
 
     Parameters
     ----------
     evaluation
         The answers.
-    comparisons
-        What `compare_families` says of them.
+    comparisons, levels
+        What encoders are held against and what they may know, as `control_claims` returns them.
+    degeneracy
+        One row per encoder: ``encoder``, and ``finding``.
     seed
         The seed of the bootstrap.
     """
-    questions = list(dict.fromkeys((answer.task.id, answer.profiling) for answer in evaluation.answers))
-    verdicts: list[Verdict] = []
-    for task_id, how in questions:
-        answers = [a for a in evaluation.answers if (a.task.id, a.profiling) == (task_id, how)]
-        task = answers[0].task
-        if isinstance(task, Probe) and any(answer.score.caveat.startswith("leaking") for answer in answers):
-            verdicts.append(_judge_leak(task, answers, evaluation.answers, seed))
-            continue  # a leaking score supports no claim about encoders
-        if not answers[0].score.higher_is_better:
+    verdicts = [
+        Verdict("degenerate", f"{row.encoder} is no embedding to be scored: {row.finding}.", str(row.encoder))
+        for row in degeneracy.itertuples()
+        if row.finding
+    ]
+    questions = by_question(evaluation.answers).values()
+    verdicts += [_judge_leak(answers, evaluation.answers, seed) for answers in questions if is_leaking(answers)]
+    for answers in questions:
+        if supports_gains(answers):
+            verdicts += _judge_gain(answers, comparisons)
+            task = answers[0].task
+            if isinstance(task, ReplicateRetrieval) and task.against == "controls":
+                verdicts.append(_judge_activity(answers))
+        elif not is_leaking(answers):
             verdicts.append(_judge_nuisance(answers))
-            continue
-        verdicts += _judge_gain(answers, comparisons)
-        if isinstance(task, ReplicateRetrieval) and task.against == "controls":
-            verdicts.append(_judge_activity(answers))
-    return sorted(verdicts, key=lambda verdict: verdict.kind != "leak")
+    for family, own in levels.groupby("family", sort=False):
+        if not is_baseline(str(family)):
+            verdicts += _judge_levels(str(family), own)
+    return verdicts
 
 
-def _judge_leak(task: Probe, answers: Sequence[Answer], every: Sequence[Answer], seed: int) -> Verdict:
+def _judge_leak(answers: Sequence[Answer], every: Sequence[Answer], seed: int) -> Verdict:
     """Say how much better the best family looks on the leaking split than on groups it has not seen."""
-    how = answers[0].profiling
-    best, value = _means(answers).head(1).squeeze(axis=0).loc[["family", "value"]]
+    task, how = answers[0].task, answers[0].profiling
+    assert isinstance(task, Probe)  # noqa: S101 - only probes have splits
+    best, value = means_by_family(answers).head(1).squeeze(axis=0).loc[["family", "value"]]
     leaked = answers[0].score.caveat.split(";")[0].removeprefix("leaking: ")
     opening = f"the random split leaks: {leaked}"
     honest = [
@@ -91,39 +108,39 @@ def _judge_leak(task: Probe, answers: Sequence[Answer], every: Sequence[Answer],
     ]
     if not honest:
         claim = f"{opening}; its scores ({best}: {value:.2f}) say nothing about new groups. Split by group."
-        return Verdict("leak", claim, np.nan, np.nan, np.nan, best, "", task.id, how)
+        return Verdict("leak", claim, best, task=task.id, profiling=how)
     rng = spawn(seed, "leak", task.id, how)
     leaking, unseen = family_values(answers)[best], family_values(honest)[best]
     difference, low, high, *_ = paired_difference(leaking, unseen, rng)
-    grouped = _means(honest).set_index("family").loc[best, "value"]
+    grouped = means_by_family(honest).set_index("family").loc[best, "value"]
     claim = (
         f"{opening}. {best} scores {value:.2f} on it and {grouped:.2f} on unseen groups: "
         f"{_effect(difference, low, high)}" + ("." if low > 0 else ", an interval that holds zero.")
     )
-    return Verdict("leak", claim, difference, low, high, best, "", task.id, how)
+    return Verdict("leak", claim, best, task=task.id, profiling=how, effect=difference, low=low, high=high)
 
 
 def _judge_gain(answers: Sequence[Answer], comparisons: pd.DataFrame) -> list[Verdict]:
     """Hold every encoder under test against the best baseline; with none under test, rank the baselines."""
     task, how = answers[0].task.id, answers[0].profiling
-    means = _means(answers)
+    means = means_by_family(answers)
     pairs = comparisons[(comparisons["task"] == task) & (comparisons["profiling"] == how)]
     baselines = means[means["family"].map(is_baseline)]
     tested = means[~means["family"].map(is_baseline)]
     if baselines.empty:
         names = ", ".join(tested["family"])
         claim = f"no baseline was scored beside {names}; a score without its baselines is no finding."
-        return [Verdict("gain", claim, np.nan, np.nan, np.nan, names, "", task, how)]
+        return [Verdict("gain", claim, names, task=task, profiling=how)]
     best = str(baselines["family"].iloc[0])
     if tested.empty:
         return [_judge_baselines(best, baselines, pairs, answers)]
     verdicts = []
     for family in tested["family"]:
         pair = pairs[(pairs["encoder"] == family) & (pairs["baseline"] == best)].iloc[0]
-        difference, low, high = pair["difference"], pair["low"], pair["high"]
-        relation = "beats" if low > 0 else "falls short of" if high < 0 else "cannot be told from"
-        claim = f"{family} {relation} the best baseline, {best}: {_effect(difference, low, high)}."
-        verdicts.append(Verdict("gain", claim, difference, low, high, family, best, task, how))
+        difference, low, high, p = pair["difference"], pair["low"], pair["high"], pair["p_adjusted"]
+        relation = "cannot be told from" if not p <= LEVEL else "beats" if difference > 0 else "falls short of"
+        claim = f"{family} {relation} the best baseline, {best}: {_effect(difference, low, high)}, adjusted p {_p(p)}."
+        verdicts.append(Verdict("gain", claim, family, best, task, how, difference, low, high, p))
     return verdicts
 
 
@@ -138,37 +155,51 @@ def _judge_baselines(best: str, baselines: pd.DataFrame, pairs: pd.DataFrame, an
         if tied
         else "; its difference to every other has an interval above zero."
     )
-    return Verdict("baselines", claim, value - chance, np.nan, np.nan, best, "", task, how)
+    return Verdict("baselines", claim, best, task=task, profiling=how, effect=value - chance)
 
 
 def _judge_activity(answers: Sequence[Answer]) -> Verdict:
     """Count the perturbations that the best family tells from controls, in the median over its seeds."""
-    best = str(_means(answers)["family"].iloc[0])
+    best = str(means_by_family(answers)["family"].iloc[0])
     own = [answer.score.units for answer in answers if answer.family == best]
-    found = int(np.median([(units["p_adjusted"] <= _ALPHA).sum() for units in own]))
+    found = int(np.median([(units["p_adjusted"] <= LEVEL).sum() for units in own]))
     total = len(own[0])
-    claim = f"{best} tells {found} of {total} perturbations from controls (false discovery rate {_ALPHA:.0%})."
+    claim = f"{best} tells {found} of {total} perturbations from controls (false discovery rate {LEVEL:.0%})."
     task, how = answers[0].task.id, answers[0].profiling
-    return Verdict("activity", claim, found / total, np.nan, np.nan, best, "", task, how)
+    return Verdict("activity", claim, best, task=task, profiling=how, effect=found / total)
 
 
 def _judge_nuisance(answers: Sequence[Answer]) -> Verdict:
     """Say which family reveals most of a nuisance, and whether that is more than chance."""
-    family, value, chance = _means(answers).iloc[0][["family", "value", "chance"]]
+    family, value, chance = means_by_family(answers).iloc[0][["family", "value", "chance"]]
     low, high = np.mean([(answer.low, answer.high) for answer in answers if answer.family == family], axis=0)
     task, how = answers[0].task.id, answers[0].profiling
     relation = "reveals it" if low > chance else "does not reveal it beyond chance"
     claim = f"{family} {relation}: {answers[0].score.metric} {value:.2f} [{low:.2f}, {high:.2f}], chance {chance:.2f}."
-    return Verdict("nuisance", claim, value - chance, low - chance, high - chance, family, "", task, how)
+    limits = {"effect": value - chance, "low": low - chance, "high": high - chance}
+    return Verdict("nuisance", claim, family, task=task, profiling=how, **limits)
 
 
-def _means(answers: Sequence[Answer]) -> pd.DataFrame:
-    """Return family, value and chance, averaged over seeds, the best first."""
-    table = pd.DataFrame(
-        [(answer.family, answer.score.value, answer.score.chance) for answer in answers],
-        columns=["family", "value", "chance"],
-    )
-    return table.groupby("family", sort=False).mean().reset_index().sort_values("value", ascending=False)
+def _judge_levels(family: str, levels: pd.DataFrame) -> list[Verdict]:
+    """Name the levels that a family knows, each by the factor that it reads best, and those that it does not."""
+    verdicts = []
+    for row in levels[levels["known"]].itertuples():
+        claim = f"{family} knows {row.level}, beyond all other levels: best {row.best}, r {row.r:.2f}"
+        if not np.isnan(row.twin):
+            said = _effect(row.gain, row.gain_low, row.gain_high)
+            better = row.gain_low > 0
+            claim += f"; {'better than' if better else 'no better than'} its untrained twin: {said} on average"
+        claim += f"; adjusted p {_p(row.p_adjusted)}."
+        effects = {"effect": row.mean_r, "low": row.low, "high": row.high, "p_adjusted": row.p_adjusted}
+        verdicts.append(Verdict("level", claim, family, **effects))
+    unknown = [str(level) for level in levels.loc[~levels["known"], "level"]]
+    if unknown:
+        verdicts.append(Verdict("unknown", f"{family} knows nothing measurable about {', '.join(unknown)}.", family))
+    return verdicts
+
+
+def _p(p: float) -> str:
+    return "below 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _effect(difference: float, low: float, high: float) -> str:

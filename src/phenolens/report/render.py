@@ -17,6 +17,7 @@ from phenolens.report import leftovers, text
 from phenolens.report.comparisons import matrices
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
 from phenolens.report.figures import script_json
+from phenolens.report.knowledge import SHAPE_COLUMNS, knowledge
 from phenolens.report.results import Results, write_whole
 from phenolens.report.scores import caveats_by_task, mark_title, parts_by_task, task_scores
 from phenolens.report.summary import facts, findings, paragraph
@@ -83,6 +84,8 @@ def _render(results: Results, folder: Path) -> str:
             parts=parts_by_task(results.parts),
             caveats=caveats_by_task(tasks),
             matrices=matrices(results.comparisons, {t.task: t.higher_is_better for t in tasks}),
+            knowledge=knowledge(results.knowledge, results.encoders),
+            shape_columns=SHAPE_COLUMNS,
             units=units,
             max_rows=MAX_ROWS,
             maps=maps,

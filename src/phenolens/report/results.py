@@ -14,7 +14,7 @@ import pandas as pd
 from phenolens.errors import PhenolensError
 
 FORMAT = "phenolens-results"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 SCORE_COLUMNS = {
     "encoder": "str",
@@ -56,6 +56,8 @@ COMPARISON_COLUMNS = {
     "high": "float64",
     "n_units": "Int64",
     "detectable": "float64",
+    "p": "float64",
+    "p_adjusted": "float64",
 }
 _TABLES = {"scores": SCORE_COLUMNS, "units": UNIT_COLUMNS, "comparisons": COMPARISON_COLUMNS}
 
@@ -83,9 +85,10 @@ class Results:
     units
         One row per unit of replication behind each score; ``p`` and ``p_adjusted`` may be NaN.
     comparisons
-        Paired differences, encoder family minus baseline family, with their 95 % limits.
+        Paired differences, encoder family minus baseline family, with their 95 % limits; ``p`` of encoders under test,
+        ``p_adjusted`` where a claim is made of it.
     verdicts
-        Sentences with their evidence: ``kind``, ``claim``, ``effect``, ``low``, ``high``, ``baseline``,
+        Sentences with their evidence: ``kind``, ``claim``, ``effect``, ``low``, ``high``, ``p_adjusted``, ``baseline``,
         ``task``, ``profiling``, ``encoder``.
     skipped
         What was not answered: ``task``, ``profiling``, ``encoder``, ``reason``.
@@ -100,6 +103,8 @@ class Results:
         ``task``, ``part``, ``value``, ``chance``, ``interval``, ``n_units`` and further numbers.
     ranks
         Families ranked with ties: ``task``, ``profiling``, ``family``, ``value``, ``rank_group``.
+    knowledge
+        What encoders know and what their vectors look like, as `Card.knowledge` says it.
 
     Raises
     ------
@@ -121,6 +126,7 @@ class Results:
     provenance: dict[str, Any]
     parts: list[dict[str, Any]] = field(default_factory=list)
     ranks: list[dict[str, Any]] = field(default_factory=list)
+    knowledge: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for table, columns in _TABLES.items():
