@@ -3,6 +3,7 @@
 from phenolens.images.bit_depth import bit_depth
 from phenolens.images.channels import RGB, nuclear_channel
 from phenolens.images.crop import Crop, corners, cut
+from phenolens.images.intervention import Intervention, find_intervention, interventions
 from phenolens.images.mask import on_border, read_mask
 from phenolens.images.normalise import scale_to_unit, self_standardise, standardise
 from phenolens.images.read import read_image, read_site
@@ -15,11 +16,14 @@ __all__ = [
     "RGB",
     "STAINS",
     "Crop",
+    "Intervention",
     "Site",
     "bit_depth",
     "corners",
     "cut",
     "file_of",
+    "find_intervention",
+    "interventions",
     "nuclear_channel",
     "on_border",
     "place_in_shard",

@@ -1,0 +1,95 @@
+"""Does the card name exactly what an oracle reads? Every preset, and levels drawn at random, over many screens.
+
+    python benchmarks/oracle_cards.py [--cases 200] [--out FILE.json]
+
+An oracle knows the true factors of some levels of a simulated screen, spread over 128 dimensions by cosines of random
+frequency, with noise or without; the card must name these levels and no others.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from phenolens.datasets import Manifest, read_manifest
+from phenolens.datasets.phantom import LEVELS, PRESETS, simulate_cells
+from phenolens.diagnosis import diagnose
+from phenolens.embedding import embed
+from phenolens.randomness import spawn
+from phenolens.tasks import evaluate, make_task
+
+PER_SCREEN = 15
+NOISE = (0.0, 0.3, 1.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--cases", type=int, default=210)
+    parser.add_argument("--plates", type=int, default=4)
+    parser.add_argument("--wells", type=int, default=96)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for screen in range(-(-arguments.cases // PER_SCREEN)):
+        preset = list(PRESETS)[screen % len(PRESETS)]
+        rows += ask(preset, arguments.seed + screen, arguments.plates, arguments.wells)
+    cases = pd.DataFrame(rows)
+    result = {
+        "cases": len(cases),
+        "right": round(float(cases["right"].mean()), 3),
+        "right_by_preset": cases.groupby("preset", sort=False)["right"].mean().round(3).to_dict(),
+        "right_by_noise": {str(k): v for k, v in cases.groupby("noise")["right"].mean().round(3).to_dict().items()},
+        "levels_missed": cases["missed"].explode().value_counts().to_dict(),
+        "levels_invented": cases["invented"].explode().value_counts().to_dict(),
+        "wrong": cases[~cases["right"]].drop(columns="right").to_dict("records"),
+    }
+    print(json.dumps(result, indent=1))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def ask(preset: str, seed: int, plates: int, wells: int) -> list[dict[str, Any]]:
+    """Return a row per oracle of one screen: what it reads, and what the card gets wrong about it."""
+    manifest = simulated(preset, seed, plates, wells)
+    rng = spawn(seed, "oracles", preset)
+    oracles: dict[str, tuple[set[str], float]] = {}
+    while len(oracles) < PER_SCREEN:
+        reads = [level for level in LEVELS if rng.random() < 0.5]
+        noise = float(rng.choice(NOISE))
+        # One that reads nothing is given so much noise that nothing is left.
+        name = f"oracle/{'+'.join(reads)}@noise={noise}" if reads else "oracle/density@noise=1000"
+        oracles[name] = (set(reads), noise)
+    vectors = embed(manifest, [*oracles, "well-position"]).embeddings
+    card = diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others", n_permutations=20)]))
+    named = card.levels[card.levels["known"]].groupby("family")["level"].agg(set)
+    rows = []
+    for name, (reads, noise) in oracles.items():
+        said = named.get(name, set())
+        rows.append(
+            {
+                "preset": preset,
+                "seed": seed,
+                "reads": sorted(reads),
+                "noise": noise,
+                "right": said == reads,
+                "missed": sorted(reads - said),
+                "invented": sorted(said - reads),
+            }
+        )
+    return rows
+
+
+def simulated(preset: str, seed: int, plates: int, wells: int) -> Manifest:
+    """Return the manifest of a screen; only its table is read, so that one channel will do."""
+    with tempfile.TemporaryDirectory() as folder:
+        return read_manifest(
+            simulate_cells(Path(folder), preset=preset, plates=plates, wells=wells, channels=["dna"], seed=seed)
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""Interventions on pixels: each takes something away from an image and leaves the rest."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.stats import rankdata
+
+from phenolens.errors import ImageError, did_you_mean
+from phenolens.images.channels import RGB
+
+Crops = NDArray[Any]  # (T, C, H, W)
+
+_BRIGHT = 250.0  # fits into every type of pixel
+_DISC = 5  # pixels, the radius of a nucleus of which only the position is kept
+_DROP, _SHUFFLE = "drop-channel:", "shuffle-patches:"
+_PATCHES = (64, 32, 16, 8)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """The crops of one site, as floats, and what there is to know of them."""
+
+    crops: Crops
+    channels: Sequence[str]
+    nuclei: NDArray[np.int32]
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """Something that is done to the crops of a site.
+
+    Attributes
+    ----------
+    name
+        As `find_intervention` takes it.
+    keeps, destroys
+        What is left of an image, and what is not.
+    change
+        What it does.
+    needs_nuclei
+        Whether it must know where nuclei are.
+    harmless
+        Whether nothing that a biologist would ask about is changed, so that a good encoder should not mind.
+    """
+
+    name: str
+    keeps: str
+    destroys: str
+    change: Callable[[_Scene], Crops]
+    needs_nuclei: bool = False
+    harmless: bool = False
+
+    def apply(
+        self,
+        crops: Crops,
+        channels: Sequence[str],
+        rng: np.random.Generator,
+        nuclei: NDArray[np.int32] | None = None,
+    ) -> Crops:
+        """Return changed crops (T, C, H, W) of the same type; integers are rounded and kept within their range.
+
+        Parameters
+        ----------
+        crops
+            (T, C, H, W) pixels of one site; not changed.
+        channels
+            The names of its C channels.
+        rng
+            The source of randomness.
+        nuclei
+            (T, H, W) labels of nuclei.
+
+        Raises
+        ------
+        ImageError
+            If it needs nuclei and has none, or the crops are not of four dimensions.
+        """
+        if crops.ndim != 4:
+            raise ImageError(f"{self.name}: expected crops (T, C, H, W), found shape {crops.shape}")
+        if nuclei is None:
+            if self.needs_nuclei:
+                raise ImageError(f"{self.name}: must know where nuclei are, and nobody has looked for them")
+            nuclei = np.zeros((len(crops), *crops.shape[2:]), np.int32)
+        changed = self.change(_Scene(crops.astype(np.float32), channels, nuclei, rng))
+        if crops.dtype.kind in "ui":
+            limits = np.iinfo(crops.dtype)
+            changed = np.clip(np.rint(changed), limits.min, limits.max)
+        return np.ascontiguousarray(changed, dtype=crops.dtype)
+
+
+def _scramble_phases(scene: _Scene) -> Crops:
+    """Add the phases of white noise, the same to all channels: what they have in common at each frequency is kept."""
+    x = scene.crops
+    noise = np.fft.rfft2(scene.rng.standard_normal((len(x), 1, *x.shape[2:])))
+    spectrum = np.fft.rfft2(x) * noise / np.maximum(np.abs(noise), 1e-12)
+    spectrum[..., 0, 0] = x.sum(axis=(2, 3))
+    return np.fft.irfft2(spectrum, s=x.shape[2:])
+
+
+def _shuffle_patches(size: int) -> Callable[[_Scene], Crops]:
+    """Deal the squares of so many pixels to new places, all channels together; a rest at the border stays."""
+
+    def change(scene: _Scene) -> Crops:
+        changed = scene.crops.copy()
+        for crop in changed:
+            rows, columns = crop.shape[1] // size, crop.shape[2] // size
+            inside = crop[:, : rows * size, : columns * size]
+            patches = inside.reshape(len(crop), rows, size, columns, size).transpose(1, 3, 0, 2, 4)
+            dealt = patches.reshape(rows * columns, len(crop), size, size)[scene.rng.permutation(rows * columns)]
+            inside[:] = dealt.reshape(patches.shape).transpose(2, 0, 3, 1, 4).reshape(inside.shape)
+        return changed
+
+    return change
+
+
+def _equalise(scene: _Scene) -> Crops:
+    """Give every channel of every crop the same histogram: a level for each rank; equal pixels share one."""
+    x = scene.crops
+    ranks = rankdata(x.reshape(*x.shape[:2], -1), axis=-1).reshape(x.shape)
+    return ranks / (x.shape[2] * x.shape[3]) * _BRIGHT
+
+
+def _permute_channels(scene: _Scene) -> Crops:
+    """Give each channel the pixels of the one before."""
+    return np.roll(scene.crops, 1, axis=1)
+
+
+def _drop_channel(name: str) -> Callable[[_Scene], Crops]:
+    """Make a channel as even as its median."""
+
+    def change(scene: _Scene) -> Crops:
+        number = list(scene.channels).index(name)
+        changed = scene.crops.copy()
+        changed[:, number] = np.median(changed[:, number])
+        return changed
+
+    return change
+
+
+def _blur(sigma: float) -> Callable[[_Scene], Crops]:
+    def change(scene: _Scene) -> Crops:
+        return np.asarray(ndimage.gaussian_filter(scene.crops, (0, 0, sigma, sigma)))
+
+    return change
+
+
+def _ground(scene: _Scene) -> Crops:
+    """Return the median (T, C, 1, 1) of what is no nucleus; of everything, where all is."""
+    x = scene.crops.reshape(*scene.crops.shape[:2], -1)
+    outside = (scene.nuclei == 0).reshape(len(x), 1, -1)
+    outside = outside | ~outside.any(axis=-1, keepdims=True)
+    return np.asarray(np.nanmedian(np.where(outside, x, np.nan), axis=-1)[..., None, None])
+
+
+def _keep_nuclei(scene: _Scene) -> Crops:
+    return np.where((scene.nuclei > 0)[:, None], scene.crops, _ground(scene))
+
+
+def _remove_nuclei(scene: _Scene) -> Crops:
+    return np.where((scene.nuclei > 0)[:, None], _ground(scene), scene.crops)
+
+
+def _keep_positions(scene: _Scene) -> Crops:
+    """Draw the same disc where each nucleus is, in every channel, on the same ground."""
+    middles = np.zeros(scene.nuclei.shape, dtype=bool)
+    for labels, own in zip(scene.nuclei, middles, strict=True):
+        there = np.unique(labels[labels > 0])
+        if len(there):
+            at = np.rint(ndimage.center_of_mass(labels > 0, labels, there)).astype(int)
+            own[at[:, 0], at[:, 1]] = True
+    reach = np.arange(-_DISC, _DISC + 1)
+    disc = reach[:, None] ** 2 + reach**2 <= _DISC**2
+    discs = ndimage.binary_dilation(middles, disc[None])
+    return np.broadcast_to(np.where(discs, _BRIGHT, 0.0)[:, None], scene.crops.shape)
+
+
+def _turn(scene: _Scene) -> Crops:
+    """Turn by a half: crops need not be square."""
+    return scene.crops[..., ::-1, ::-1]
+
+
+def _flip(scene: _Scene) -> Crops:
+    return scene.crops[..., ::-1]
+
+
+def _jitter_stains(scene: _Scene) -> Crops:
+    """Multiply each stain by a factor of its own, drawn per site; of colours, the optical density of each."""
+    x = scene.crops
+    factor = np.exp(scene.rng.normal(0, 0.2, (1, x.shape[1], 1, 1)))
+    if not set(RGB) <= set(scene.channels):
+        return x * factor
+    white = max(float(x.max()), 1e-6)
+    return white * (np.clip(x, 0, None) / white) ** factor
+
+
+def _illuminate(scene: _Scene) -> Crops:
+    """Let the light fall off by a third from one side to the other, in a direction drawn per site."""
+    angle = scene.rng.uniform(0, 2 * np.pi)
+    y, z = (np.linspace(-1, 1, size) for size in scene.crops.shape[2:])
+    return scene.crops * (1 - 0.2 * (np.cos(angle) * y[:, None] + np.sin(angle) * z) / np.sqrt(2))
+
+
+_ALL = (
+    Intervention("scramble-phases", "the power at each scale", "all structure", _scramble_phases),
+    *(
+        Intervention(
+            f"{_SHUFFLE}{size}",
+            f"what lies within {size} pixels",
+            f"how things lie beyond {size} pixels",
+            _shuffle_patches(size),
+        )
+        for size in _PATCHES
+    ),
+    Intervention("equalise", "the order of intensities", "intensities and their histogram", _equalise),
+    Intervention("permute-channels", "structure within channels", "which stain is which", _permute_channels),
+    *(
+        Intervention(f"blur:{sigma}", f"what is larger than {sigma} pixels", "finer detail", _blur(sigma))
+        for sigma in (1, 2, 4)
+    ),
+    Intervention("nuclei-only", "nuclei", "all else", _keep_nuclei, needs_nuclei=True),
+    Intervention("no-nuclei", "all but nuclei", "nuclei", _remove_nuclei, needs_nuclei=True),
+    Intervention("positions-only", "where nuclei are", "all else", _keep_positions, needs_nuclei=True),
+    Intervention("turn", "everything", "which side is up", _turn, harmless=True),
+    Intervention("flip", "everything", "handedness", _flip, harmless=True),
+    Intervention("jitter-stains", "structure", "how strong each stain is", _jitter_stains, harmless=True),
+    Intervention("illuminate", "structure", "evenness of the light", _illuminate, harmless=True),
+)
+_BY_NAME: Mapping[str, Intervention] = {one.name: one for one in _ALL}
+
+
+def interventions(channels: Sequence[str], size: tuple[int, int]) -> list[str]:
+    """Return the names of all interventions that change images of these channels and this height and width."""
+    several = len(channels) > 1
+    too_large = {f"{_SHUFFLE}{patch}" for patch in _PATCHES if 2 * patch > min(size)}
+    names = [name for name in _BY_NAME if name not in too_large and (several or name != "permute-channels")]
+    return [*names, *(f"{_DROP}{channel}" for channel in channels if several)]
+
+
+def find_intervention(name: str, channels: Sequence[str]) -> Intervention:
+    """Return an intervention on images of these channels, by its name.
+
+    Raises
+    ------
+    ImageError
+        If there is none of this name.
+    """
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    channel = name.removeprefix(_DROP)
+    if channel == name or channel not in channels:
+        raise ImageError(
+            f"no intervention '{name}'{did_you_mean(name, [*_BY_NAME, *(_DROP + own for own in channels)])}"
+        )
+    return Intervention(name, "the other channels", f"the channel {channel}", _drop_channel(channel))
