@@ -63,7 +63,7 @@ def ask(preset: str, seed: int, plates: int, wells: int) -> list[dict[str, Any]]
         # One that reads nothing is given so much noise that nothing is left.
         name = f"oracle/{'+'.join(reads)}@noise={noise}" if reads else "oracle/density@noise=1000"
         oracles[name] = (set(reads), noise)
-    vectors = embed(manifest, [*oracles, "well-position"]).embeddings
+    vectors = embed(manifest, [*oracles, "well-position"], channels=("dna",)).embeddings
     card = diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others", n_permutations=20)]))
     named = card.levels[card.levels["known"]].groupby("family")["level"].agg(set)
     rows = []

@@ -4,6 +4,7 @@ from phenolens.diagnosis.card import Card, diagnose
 from phenolens.diagnosis.comparison import compare_families, rank_families
 from phenolens.diagnosis.concepts import Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
+from phenolens.diagnosis.interventions import compare_interventions, embedding_shift
 from phenolens.diagnosis.scaling import fit_scaling
 from phenolens.diagnosis.verdicts import Verdict
 
@@ -13,8 +14,10 @@ __all__ = [
     "Degeneracy",
     "Verdict",
     "compare_families",
+    "compare_interventions",
     "describe_degeneracy",
     "diagnose",
+    "embedding_shift",
     "explained_variance",
     "fit_scaling",
     "probe_concepts",

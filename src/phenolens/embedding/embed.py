@@ -19,7 +19,7 @@ from phenolens.datasets import Manifest
 from phenolens.embedding.loader import Measured, default_workers, load_batches
 from phenolens.encoders import Encoder, Measurement, RowEncoder, create_encoder
 from phenolens.errors import EmbeddingError, ImageError
-from phenolens.images import Crop, read_site
+from phenolens.images import Crop, Intervention, find_intervention, read_site
 
 PROVENANCE = "phenolens"
 NOTE = "note"  # of the provenance: what a reader must know of the vectors
@@ -75,6 +75,7 @@ def embed(
     workers: int | None = None,
     device: str = "auto",
     precision: str = "fp32",
+    intervention: str | None = None,
     progress: bool = False,
 ) -> Embedded:
     """Embed every site with every encoder, reading each image once.
@@ -102,13 +103,15 @@ def embed(
         ``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` takes a GPU if there is one.
     precision
         ``fp32`` or ``bf16``.
+    intervention
+        What is done to the crops of each site before they are seen, by its name; see `interventions`.
     progress
         Whether to draw a progress bar on stderr.
 
     Raises
     ------
     ImageError
-        If not one site can be read.
+        If not one site can be read, or there is no such intervention.
     EncoderError
         If an encoder cannot be made for these channels.
 
@@ -127,10 +130,11 @@ def embed(
     ]
     seeing = [encoder for encoder in made if not isinstance(encoder, RowEncoder)]
     sums = {encoder.name: _Sums(len(manifest), encoder) for encoder in seeing}
-    failures = _see(manifest, seeing, sums, channels, crop, batch_size, workers, progress) if seeing else {}
+    change = None if intervention is None else find_intervention(intervention, channels)
+    failures = _see(manifest, seeing, sums, channels, crop, batch_size, workers, change, progress) if seeing else {}
     if len(failures) == len(manifest):
         raise ImageError(f"{manifest.source}: no site gave an embedding; the first: {failures[0]}")
-    settings = embedding_settings(manifest, channels, crop, precision) | {"device": device}
+    settings = embedding_settings(manifest, channels, crop, precision, intervention) | {"device": device}
     read = np.array([row not in failures for row in range(len(manifest))])
     return Embedded(
         {
@@ -151,6 +155,7 @@ def _see(
     crop: Crop,
     batch_size: int,
     workers: int | None,
+    intervention: Intervention | None,
     progress: bool,
 ) -> dict[int, str]:
     """Run the encoders over all images; return manifest row -> why it could not be read."""
@@ -165,6 +170,7 @@ def _see(
         workers=default_workers(networks=bool(networks)) if workers is None else workers,
         measurements=[encoder for encoder in encoders if isinstance(encoder, Measurement)],
         wants_pixels=bool(networks),
+        intervention=intervention,
     )
     with Progress(
         TextColumn("embedding"),
@@ -197,9 +203,12 @@ def _read_rows(
     return _to_anndata(x, manifest, read, encoder, settings, time.perf_counter() - start, encoder.note)
 
 
-def embedding_settings(manifest: Manifest, channels: Sequence[str], crop: Crop, precision: str) -> dict[str, Any]:
+def embedding_settings(
+    manifest: Manifest, channels: Sequence[str], crop: Crop, precision: str, intervention: str | None = None
+) -> dict[str, Any]:
     """Return what, besides the encoder, the vectors depend on."""
-    return {
+    changed = {} if intervention is None else {"intervention": intervention}
+    return changed | {
         "manifest": manifest.fingerprint,
         "channels": list(channels),
         "crop": f"{crop.mode}:{crop.size}:{crop.count}:{crop.seed}",

@@ -28,6 +28,7 @@ def embed_to_folder(
     device: str = "auto",
     precision: str = "fp32",
     max_failed: float = 0.01,
+    intervention: str | None = None,
     progress: bool = False,
 ) -> Embedded:
     """Embed every site with every encoder into `folder`, less what already lies there.
@@ -37,7 +38,7 @@ def embed_to_folder(
 
     Parameters
     ----------
-    manifest, encoders, channels, crop, batch_size, workers, device, precision, progress
+    manifest, encoders, channels, crop, batch_size, workers, device, precision, intervention, progress
         As in `embed`.
     folder
         Where to write.
@@ -54,7 +55,7 @@ def embed_to_folder(
     crop = crop or Crop()
     channels = dataset_channels(manifest, channels)
     device = resolve_device(device)
-    settings = embedding_settings(manifest, channels, crop, precision)
+    settings = embedding_settings(manifest, channels, crop, precision, intervention)
     made = [create_encoder(name, channels, manifest=manifest, device=device, precision=precision) for name in encoders]
     paths = {encoder.name: folder / f"{EncoderName.parse(encoder.name).slug}.h5ad" for encoder in made}
     listing = folder / "quarantine.csv"
@@ -77,6 +78,7 @@ def embed_to_folder(
             workers=workers,
             device=device,
             precision=precision,
+            intervention=intervention,
             progress=progress,
         )
         quarantine = new.quarantine

@@ -15,7 +15,8 @@ from phenolens.datasets import Manifest
 from phenolens.encoders import Measurement, NucleiMeasurement
 from phenolens.encoders.nuclei import Segmentation
 from phenolens.errors import PhenolensError
-from phenolens.images import Crop, Site, corners, cut, on_border, read_mask, read_site
+from phenolens.images import Crop, Intervention, Site, corners, cut, on_border, read_mask, read_site
+from phenolens.randomness import spawn
 
 _MOST_WORKERS = 8
 
@@ -71,12 +72,19 @@ class _Sites(Dataset[Any]):
         crop: Crop,
         measurements: Sequence[Measurement],
         wants_pixels: bool,
+        intervention: Intervention | None,
     ) -> None:
         self.manifest = manifest
         self.channels = tuple(channels)
         self.crop = crop
         self.measurements = measurements
         self.wants_pixels = wants_pixels
+        self.intervention = intervention
+        self.nuclei = (
+            Segmentation.choose(intervention.name, channels, None, None)
+            if intervention is not None and intervention.needs_nuclei
+            else None
+        )
 
     def __getitem__(self, row: int) -> tuple[int, Any]:
         try:
@@ -85,20 +93,38 @@ class _Sites(Dataset[Any]):
             ).select(self.channels)
             at = corners(site, self.crop)
             pixels = cut(site.pixels, at, self.crop)
+            if self.intervention is not None:
+                pixels = self._change(row, site, at, pixels)
             return row, (pixels if self.wants_pixels else None, self._measure(row, site, at, pixels))
         except PhenolensError as error:
             return row, str(error)
 
+    def _change(self, row: int, site: Site, at: NDArray[np.intp], pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return the crops after the intervention, which finds nuclei in them as they were."""
+        assert self.intervention is not None  # noqa: S101 - asked only where there is one
+        labels = None
+        if self.nuclei is not None:
+            given = self._given_nuclei(row, site, at)
+            labels = self.nuclei.find(torch.from_numpy(pixels), self.channels) if given is None else given
+        rng = spawn(0, "intervention", self.intervention.name, site.site_id)
+        return self.intervention.apply(pixels, self.channels, rng, labels)
+
+    def _given_nuclei(self, row: int, site: Site, at: NDArray[np.intp]) -> NDArray[np.int32] | None:
+        """Return labels of nuclei in the crops, where the manifest names a mask."""
+        mask = self.manifest.mask(row)
+        if mask is None:
+            return None
+        height, width = site.pixels.shape[1:]
+        return cut(read_mask(mask, (height, width)), at, self.crop)
+
     def _measure(self, row: int, site: Site, at: NDArray[np.intp], pixels: NDArray[Any]) -> dict[str, Measured]:
         """Return what each measurement says of the crops; nuclei are looked for once, however many ask for them."""
         found: dict[Segmentation | None, tuple[NDArray[np.int32], tuple[int, int]]] = {}
-        mask = None
+        given = None
         if any(isinstance(each, NucleiMeasurement) for each in self.measurements):
-            mask = self.manifest.mask(row)
-        if mask is not None:
-            height, width = site.pixels.shape[1:]
-            labels = cut(read_mask(mask, (height, width)), at, self.crop)
-            found[None] = labels, _count(labels)
+            given = self._given_nuclei(row, site, at)
+        if given is not None:
+            found[None] = given, _count(given)
         result = {}
         for each in self.measurements:
             start = time.perf_counter()
@@ -106,7 +132,7 @@ class _Sites(Dataset[Any]):
                 vectors = each.embed(pixels, self.channels)
                 result[each.name] = Measured(vectors, None, time.perf_counter() - start)
                 continue
-            source = None if mask is not None else each.segmentation
+            source = None if given is not None else each.segmentation
             if source is not None and source not in found:
                 labels = source.find(pixels, self.channels)
                 found[source] = labels, _count(labels)
@@ -155,6 +181,7 @@ def load_batches(
     workers: int,
     measurements: Sequence[Measurement] = (),
     wants_pixels: bool = True,
+    intervention: Intervention | None = None,
 ) -> Iterator[Batch]:
     """Yield the crops of all sites, in the order of the manifest, and what measurements say of them.
 
@@ -174,9 +201,11 @@ def load_batches(
         Encoders without weights, which run where images are read.
     wants_pixels
         Whether the crops themselves are wanted.
+    intervention
+        What is done to the crops of each site before anybody sees them.
     """
     yield from DataLoader(
-        _Sites(manifest, channels, crop, measurements, wants_pixels),
+        _Sites(manifest, channels, crop, measurements, wants_pixels, intervention),
         sampler=range(len(manifest)),
         batch_size=sites_per_batch,
         collate_fn=_collate,

@@ -16,6 +16,7 @@ Crops = NDArray[Any]  # (T, C, H, W)
 
 _BRIGHT = 250.0  # fits into every type of pixel
 _DISC = 5  # pixels, the radius of a nucleus of which only the position is kept
+_RIM = 3  # pixels
 _DROP, _SHUFFLE = "drop-channel:", "shuffle-patches:"
 _PATCHES = (64, 32, 16, 8)
 
@@ -162,7 +163,9 @@ def _keep_nuclei(scene: _Scene) -> Crops:
 
 
 def _remove_nuclei(scene: _Scene) -> Crops:
-    return np.where((scene.nuclei > 0)[:, None], _ground(scene), scene.crops)
+    """Remove them with a rim: what the lens has blurred around a nucleus would still show where it was."""
+    wide = ndimage.binary_dilation(scene.nuclei > 0, np.ones((1, 3, 3)), iterations=_RIM)
+    return np.where(wide[:, None], _ground(scene), scene.crops)
 
 
 def _keep_positions(scene: _Scene) -> Crops:
