@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from phenolens.datasets.phantom import simulate_cells
 from phenolens.encoders import default_panel
-from phenolens.errors import EmbeddingError, ManifestError, RecipeError
+from phenolens.errors import EmbeddingError, ImageError, ManifestError, RecipeError
 from phenolens.recipe import read_recipe
 from phenolens.report import Results
 from phenolens.study import run
@@ -161,6 +161,24 @@ def test_a_trained_network_brings_its_random_twin(study):
     left_out = {**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "no time"}
     without = run(rewrite(study, encoders=[trained], leave_out=left_out), study / "without")
     assert {"name": "twin/timm/test_resnet", "reason": "no time", "by_recipe": True} in without.panel_missing
+
+
+def test_encoders_are_asked_again_about_changed_pixels(study):
+    torch.manual_seed(7)
+    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), study / "w.safetensors")
+    trained = f"timm/test_resnet@weights={study / 'w.safetensors'}"
+    names = ["turn", "scramble-phases", "drop-channel:er"]
+    recipe = rewrite(study, encoders=[trained], profiling=["raw"], interventions=names)
+    found = pd.DataFrame(run(recipe, study / "out").knowledge["interventions"])
+    assert set(found["intervention"]) == set(names)
+    assert set(found["family"]) == {trained}
+    assert (study / "out" / "interventions" / "drop-channel-er" / "quarantine.csv").is_file()
+    assert found["shift"].notna().all()
+    every = run(rewrite(study, encoders=[trained], profiling=["raw"], interventions="all"), study / "out")
+    with pytest.raises(ImageError, match="no intervention 'drop-channel:mito'"):
+        run(rewrite(study, encoders=[trained], interventions=["drop-channel:mito"]), study / "refused")
+    assert not (study / "refused").exists()
+    assert {"nuclei-only", "drop-channel:dna"} <= {row["intervention"] for row in every.knowledge["interventions"]}
 
 
 def test_an_oracle_stands_among_the_encoders_of_a_study(tmp_path):

@@ -196,6 +196,9 @@ class Recipe(Section):
         The metadata columns that tell the batches of post-processing apart; the plate if None.
     tasks
         The questions.
+    interventions
+        What is done to the pixels, before the encoders under test are asked again; ``all``, or names as `interventions`
+        gives them.
     seed
         The seed of everything that is drawn, but for the networks.
     """
@@ -210,12 +213,15 @@ class Recipe(Section):
     profiling: list[ProfilingText] = Field(["raw"], min_length=1)
     batch_by: tuple[str, ...] | None = None
     tasks: list[AnyTask] = Field(min_length=1)
+    interventions: Literal["all"] | list[str] = []
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _tables_bring_their_vectors(self) -> Self:
         if self.dataset.tables and (self.encoders or self.baselines):
             raise ValueError("encoders and baselines need images; the tables are the encoders of this study")
+        if self.dataset.tables and self.interventions:
+            raise ValueError("interventions need images, and this study has tables of vectors")
         return self
 
     def as_yaml(self) -> str:

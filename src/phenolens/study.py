@@ -20,14 +20,15 @@ from phenolens.datasets import (
     read_cell_table,
     treated,
 )
-from phenolens.diagnosis import diagnose
+from phenolens.diagnosis import compare_interventions, diagnose, embedding_shift
 from phenolens.embedding import PROVENANCE, dataset_channels, embed, embed_to_folder, read_embeddings
 from phenolens.encoders import EncoderName, create_encoder, default_panel, is_baseline, kind_of, twin_of
 from phenolens.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
+from phenolens.images import find_intervention, interventions, read_site
 from phenolens.profiling import parse_profiling
 from phenolens.recipe import Recipe
 from phenolens.report import Results, write_examples, write_report
-from phenolens.tasks import evaluate
+from phenolens.tasks import Evaluation, evaluate
 
 _VERSIONS = ("phenolens", "torch", "timm", "numpy", "scikit-learn", "scikit-image", "anndata")
 
@@ -79,7 +80,8 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     )
     if not evaluation.answers:
         raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
-    card = diagnose(material.embeddings, evaluation, seed=recipe.seed)
+    changed = _intervene(recipe, material, evaluation, out, progress) if recipe.interventions else None
+    card = diagnose(material.embeddings, evaluation, interventions=changed, seed=recipe.seed)
     results = Results(
         name=recipe.name,
         dataset=material.dataset,
@@ -128,6 +130,9 @@ def check_dataset(recipe: Recipe) -> tuple[str, int]:
 def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
     manifest = _open_manifest(recipe)
     channels = dataset_channels(manifest, recipe.dataset.channels)
+    if recipe.interventions != "all":
+        for intervention in recipe.interventions:
+            find_intervention(intervention, channels)  # refused now, not after hours of work
     kind = recipe.dataset.kind or kind_of(manifest, channels)
     typed = manifest.cells is not None and bool(manifest.cells.type_names)
     names, missing = _choose_encoders(recipe, default_panel(kind, len(channels), typed=typed), channels, manifest)
@@ -155,6 +160,39 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
         write_examples(manifest, channels, out) if channels else [],
         str(next(iter(embedded.embeddings.values())).uns[PROVENANCE]["device"]),
     )
+
+
+def _intervene(
+    recipe: Recipe, material: _Material, evaluation: Evaluation, out: Path, progress: bool
+) -> pd.DataFrame | None:
+    """Embed changed images with the encoders under test, and return what is left of their scores."""
+    tested = [name for name in material.embeddings if not is_baseline(name)]
+    if not tested:
+        return None
+    manifest, channels = _open_manifest(recipe), material.dataset["channels"]
+    size = recipe.embedding.crop.size or min(read_site(manifest.images(0), manifest.names).pixels.shape[1:])
+    names = interventions(channels, (size, size)) if recipe.interventions == "all" else recipe.interventions
+    changed = {
+        name: embed_to_folder(
+            manifest,
+            tested,
+            out / "interventions" / EncoderName.parse(name).slug,
+            channels=channels,
+            intervention=name,
+            progress=progress,
+            **dict(recipe.embedding),
+        ).embeddings
+        for name in names
+    }
+    table = compare_interventions(
+        evaluation,
+        changed,
+        recipe.tasks,
+        profilings=recipe.profiling,
+        batch_by=recipe.batch_by,
+        seed=recipe.seed,
+    )
+    return table.merge(embedding_shift(material.embeddings, changed), on=["family", "intervention"])
 
 
 def _read_tables(recipe: Recipe) -> _Material:

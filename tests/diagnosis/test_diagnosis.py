@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from phenolens.diagnosis import compare_families
 from phenolens.diagnosis.claims import control_claims
+from phenolens.diagnosis.interventions import COLUMNS
 from phenolens.diagnosis.verdicts import judge
 from phenolens.tasks import Answer, Evaluation, Score, make_task
 
@@ -24,13 +25,14 @@ def answer(encoder, values, task=RETRIEVAL, caveat="", p=0.5):
 
 
 NO_LEVELS = pd.DataFrame(columns=["family", "level", "r", "p"])
+UNCHANGED = pd.DataFrame(columns=[*COLUMNS, "shift"])
 SOUND = pd.DataFrame(columns=["encoder", "finding"])
 
 
-def verdicts(*answers, levels=NO_LEVELS, degeneracy=SOUND):
+def verdicts(*answers, levels=NO_LEVELS, degeneracy=SOUND, interventions=UNCHANGED):
     evaluation = Evaluation(list(answers), [])
-    comparisons, levels = control_claims(evaluation, compare_families(evaluation), levels)
-    return judge(evaluation, comparisons, levels, degeneracy)
+    tables = control_claims(evaluation, compare_families(evaluation), levels, interventions)
+    return judge(evaluation, *tables, degeneracy)
 
 
 @pytest.fixture
@@ -184,3 +186,18 @@ def test_a_collapsed_embedding_comes_first(values):
     found = verdicts(answer("mine", values), answer("cell-count", values), degeneracy=degeneracy)
     assert found[0].claim == "mine is no embedding to be scored: collapsed: all rows are alike."
     assert [v.kind for v in found].count("degenerate") == 1
+
+
+def test_what_a_score_needs_and_does_not(values):
+    row = {"family": "mine", "task": RETRIEVAL.id, "profiling": "raw", "value": 0.2, "before": 0.5, "chance": 0.1}
+    changed = [
+        ("no-nuclei", 0.1, 0.05, 0.2, 0.0001),
+        ("turn", 0.98, 0.9, 1.05, 0.4),
+        ("blur:1", 0.8, 0.4, 1.3, 0.3),
+        ("flip", np.nan, np.nan, np.nan, np.nan),
+    ]
+    rows = [row | dict(zip(("intervention", "retention", "low", "high", "p"), one, strict=True)) for one in changed]
+    table = pd.DataFrame(rows).assign(shift=0.1)
+    found = verdicts(answer("mine", values), answer("cell-count", values), interventions=table)
+    (use,) = [verdict.claim for verdict in found if verdict.kind == "use"]
+    assert use == "the score of mine falls after no-nuclei (10% [5%, 20%]); is kept after turn (98% [90%, 105%])."

@@ -140,6 +140,13 @@ def knowledge() -> dict[str, object]:
         "levels": known,
         "factors": [],
         "variance": [{"family": TESTED[1], "block": "treatment", "alone": 0.123, "beyond": 0.1}],
+        "interventions": [
+            {"family": TESTED[1], "intervention": "blur:2", "task": "replicate-retrieval", "profiling": "tvn"}
+            | {"retention": 0.413, "low": 0.3, "high": 0.5, "shift": 0.77},
+            {"family": TESTED[1], "intervention": "flip", "task": "replicate-retrieval", "profiling": "tvn"}
+            | dict.fromkeys(("retention", "low", "high"), np.nan)
+            | {"shift": 0.01},
+        ],
         "truth": True,
         "not_asked": {"shape": "nothing is left of it"},
     }

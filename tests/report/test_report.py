@@ -113,7 +113,17 @@ def test_what_is_known_is_shown_beside_what_is_large_and_odd(study):
     text = text_of(study)
     section = text[text.index('id="knowledge"') : text.index('id="units"')]
     assert section.index("checkpoint") < section.index("untrained")  # what is under test comes first
-    for said in ("0.40", "+0.20 over its twin", "12%", "12.3 of 384", "3 dead features", "200 repeated rows"):
+    for said in (
+        "0.40",
+        "+0.20 over its twin",
+        "12%",
+        "12.3 of 384",
+        "41%",
+        "[30%, 50%]",
+        "0.77",
+        "3 dead features",
+        "200 repeated rows",
+    ):
         assert said in section
     assert "collapsed: 200 of 300 rows repeat" in section
     assert "Not asked about shape: nothing is left of it." in section

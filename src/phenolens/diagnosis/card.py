@@ -13,6 +13,7 @@ from phenolens.diagnosis.claims import control_claims
 from phenolens.diagnosis.comparison import compare_families, rank_families
 from phenolens.diagnosis.concepts import Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.degeneracy import describe_degeneracy
+from phenolens.diagnosis.interventions import COLUMNS as RETENTION_COLUMNS
 from phenolens.diagnosis.levels import measured_factors, true_factors
 from phenolens.diagnosis.verdicts import Verdict, judge
 from phenolens.encoders import EncoderName, is_baseline, twin_of
@@ -57,6 +58,8 @@ class Card:
         One row per family, level and factor: r.
     variance
         What `explained_variance` says.
+    interventions
+        What `compare_interventions` and `embedding_shift` say; ``p_adjusted``.
     truth
         Whether levels are the truth of a phantom; if not, they are what baselines have measured.
     not_asked
@@ -71,6 +74,7 @@ class Card:
     levels: pd.DataFrame
     factors: pd.DataFrame
     variance: pd.DataFrame
+    interventions: pd.DataFrame
     truth: bool
     not_asked: Mapping[str, str]
     verdicts: list[Verdict]
@@ -82,12 +86,19 @@ class Card:
             "levels": self.levels.to_dict("records"),
             "factors": self.factors.to_dict("records"),
             "variance": self.variance.to_dict("records"),
+            "interventions": self.interventions.to_dict("records"),
             "truth": self.truth,
             "not_asked": dict(self.not_asked),
         }
 
 
-def diagnose(embeddings: Mapping[str, AnnData], evaluation: Evaluation, *, seed: int = 0) -> Card:
+def diagnose(
+    embeddings: Mapping[str, AnnData],
+    evaluation: Evaluation,
+    *,
+    interventions: pd.DataFrame | None = None,
+    seed: int = 0,
+) -> Card:
     """Put the evidence on each encoder together and judge it.
 
     False claims are controlled over the whole card, at 5 %; see `control_claims`.
@@ -98,11 +109,18 @@ def diagnose(embeddings: Mapping[str, AnnData], evaluation: Evaluation, *, seed:
         Encoder -> its vectors of the same sites; baselines and twins among them.
     evaluation
         What the tasks said of them.
+    interventions
+        What `compare_interventions` says, with ``shift`` from `embedding_shift`; None if nothing was changed.
     seed
         Of bootstrap and permutations.
     """
     levels, factors, variance, truth, not_asked = _ask_levels(embeddings, seed)
-    comparisons, levels = control_claims(evaluation, compare_families(evaluation, seed=seed), levels)
+    if interventions is None:
+        interventions = pd.DataFrame(columns=[*RETENTION_COLUMNS, "shift"])
+        not_asked["interventions"] = "none were made"
+    comparisons, levels, interventions = control_claims(
+        evaluation, compare_families(evaluation, seed=seed), levels, interventions
+    )
     degeneracy = pd.DataFrame(
         [{"encoder": name, **describe_degeneracy(own, seed=seed).as_dict()} for name, own in embeddings.items()]
     )
@@ -113,9 +131,10 @@ def diagnose(embeddings: Mapping[str, AnnData], evaluation: Evaluation, *, seed:
         levels[list(LEVEL_COLUMNS)],
         factors,
         variance,
+        interventions,
         truth,
         not_asked,
-        judge(evaluation, comparisons, levels, degeneracy, seed=seed),
+        judge(evaluation, comparisons, levels, interventions, degeneracy, seed=seed),
     )
 
 

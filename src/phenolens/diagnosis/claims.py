@@ -35,12 +35,12 @@ def means_by_family(answers: Sequence[Answer]) -> pd.DataFrame:
 
 
 def control_claims(
-    evaluation: Evaluation, comparisons: pd.DataFrame, levels: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    evaluation: Evaluation, comparisons: pd.DataFrame, levels: pd.DataFrame, retention: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Adjust the p values of all claims together (Benjamini & Hochberg, 1995).
 
-    The claims are, for each encoder that is no baseline, its gain over the best baseline in each question, and each
-    level that it may know.
+    The claims are, for each encoder that is no baseline, its gain over the best baseline in each question, each level
+    that it may know, and what each intervention takes from each of its scores.
 
     Parameters
     ----------
@@ -50,10 +50,12 @@ def control_claims(
         What `compare_families` says of them.
     levels
         One row per family and level, with ``r`` and ``p``.
+    retention
+        What `compare_interventions` says.
 
     Returns
     -------
-    Both tables with ``p_adjusted``, NaN where nothing is claimed; of levels also whether each is ``known``. That of a
+    The tables with ``p_adjusted``, NaN where nothing is claimed; of levels also whether each is ``known``. That of a
     baseline is no claim: its p value is taken as it is.
     """
     claimed = np.zeros(len(comparisons), dtype=bool)
@@ -65,9 +67,13 @@ def control_claims(
             claimed |= (of_question & comparisons["baseline"].isin(baselines.head(1))).to_numpy()
     claimed &= ~comparisons["encoder"].map(is_baseline).to_numpy(dtype=bool)
     tested = ~levels["family"].map(is_baseline).to_numpy(dtype=bool)
-    p = np.concatenate([comparisons["p"].to_numpy(float)[claimed], levels["p"].to_numpy(float)[tested]])
-    gains, known = np.full(len(comparisons), np.nan), np.full(len(levels), np.nan)
-    gains[claimed], known[tested] = np.split(benjamini_hochberg(p), [claimed.sum()])
+    changed = ~retention["family"].map(is_baseline).to_numpy(dtype=bool)
+    tables = ((comparisons, claimed), (levels, tested), (retention, changed))
+    p = np.concatenate([table["p"].to_numpy(float)[rows] for table, rows in tables])
+    gains, known, lost = (np.full(len(table), np.nan) for table, _ in tables)
+    gains[claimed], known[tested], lost[changed] = np.split(
+        benjamini_hochberg(p), np.cumsum([claimed.sum(), tested.sum()])
+    )
     held = np.where(tested, known, levels["p"].to_numpy(float))
     levels = levels.assign(p_adjusted=known, known=(held <= LEVEL) & (levels["r"].to_numpy(float) >= NAMED_R))
-    return comparisons.assign(p_adjusted=gains), levels
+    return comparisons.assign(p_adjusted=gains), levels, retention.assign(p_adjusted=lost)

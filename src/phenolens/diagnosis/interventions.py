@@ -8,14 +8,26 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.diagnosis.claims import supports_gains
-from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
+from phenolens.diagnosis.comparison import by_question, family_values, joint_draws, paired_p
 from phenolens.encoders import EncoderName
 from phenolens.metrics import percentile_interval, unit_rows
 from phenolens.profiling import profile
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Task, evaluate
 
-COLUMNS = ("family", "intervention", "task", "profiling", "value", "before", "chance", "retention", "low", "high")
+COLUMNS = (
+    "family",
+    "intervention",
+    "task",
+    "profiling",
+    "value",
+    "before",
+    "chance",
+    "retention",
+    "low",
+    "high",
+    "p",
+)
 
 
 def compare_interventions(
@@ -44,8 +56,8 @@ def compare_interventions(
     Returns
     -------
     One row per encoder family, intervention and question: the score, that before, chance, and the ``retention``, the
-    share of the distance from chance that is left, with its 95 % interval over the units that both have; NaN where the
-    score before cannot be told from chance.
+    share of the distance from chance that is left, with its 95 % interval over the units that both have, and the p
+    value that nothing was lost or won (`sign_flip_p`); NaN where the score before cannot be told from chance.
     """
     before = by_question(evaluation.answers)
     rows: list[tuple[object, ...]] = []
@@ -92,15 +104,17 @@ def _by_family(answers: Sequence[Answer]) -> dict[str, list[Answer]]:
 
 def _retention(
     after: Sequence[Answer], before: Sequence[Answer], family: str, question: tuple[str, str], seed: int
-) -> tuple[float, float, float, float, float, float]:
-    """Return the score, that before, chance, the share of the distance that is left, and its limits."""
+) -> tuple[float, float, float, float, float, float, float]:
+    """Return the score, that before, chance, the share of the distance that is left, its limits, and the p value."""
     own = [answer for answer in before if answer.family == family]
     values = {"after": family_values(after)[family], "before": family_values(own)[family]}
     chance = float(np.mean([answer.score.chance for answer in own]))
     mean, draws, n_units = joint_draws(values, spawn(seed, "retention", *question), order=own[0].score.order)
     nan = float("nan")
     if n_units < 2 or percentile_interval(draws[:, 1])[0] <= chance:
-        return float(mean[0]), float(mean[1]), chance, nan, nan, nan
+        return float(mean[0]), float(mean[1]), chance, nan, nan, nan, nan
     shares: NDArray[np.float64] = (draws[:, 0] - chance) / np.maximum(draws[:, 1] - chance, 1e-12)
     low, high = percentile_interval(shares)
-    return float(mean[0]), float(mean[1]), chance, float((mean[0] - chance) / (mean[1] - chance)), low, high
+    rng = spawn(seed, "retention p", *question)
+    p = paired_p(values["after"], values["before"], rng, order=own[0].score.order)
+    return float(mean[0]), float(mean[1]), chance, float((mean[0] - chance) / (mean[1] - chance)), low, high, p

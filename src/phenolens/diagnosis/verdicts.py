@@ -13,6 +13,8 @@ from phenolens.encoders import is_baseline
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval
 
+_KEPT = 0.8  # the least share of a score, at the lower limit, that counts as kept
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -25,6 +27,7 @@ class Verdict:
         ``baselines``: which baselines are best. ``activity``: how many perturbations can be told from
         controls. ``nuisance``: how well batch, plate or position can be read off. ``degenerate``: vectors that say
         nothing. ``level``: a level that an encoder knows. ``unknown``: levels of which it knows nothing measurable.
+        ``use``: what its score needs of the pixels.
     claim
         The sentence.
     effect, low, high
@@ -37,7 +40,7 @@ class Verdict:
         The question.
     """
 
-    kind: Literal["degenerate", "leak", "gain", "baselines", "activity", "nuisance", "level", "unknown"]
+    kind: Literal["degenerate", "leak", "gain", "baselines", "activity", "nuisance", "level", "unknown", "use"]
     claim: str
     encoder: str
     baseline: str = ""
@@ -53,6 +56,7 @@ def judge(
     evaluation: Evaluation,
     comparisons: pd.DataFrame,
     levels: pd.DataFrame,
+    interventions: pd.DataFrame,
     degeneracy: pd.DataFrame,
     *,
     seed: int = 0,
@@ -63,8 +67,8 @@ def judge(
     ----------
     evaluation
         The answers.
-    comparisons, levels
-        What encoders are held against and what they may know, as `control_claims` returns them.
+    comparisons, levels, interventions
+        What encoders are held against, what they may know and use, as `control_claims` returns them.
     degeneracy
         One row per encoder: ``encoder``, and ``finding``.
     seed
@@ -88,6 +92,10 @@ def judge(
     for family, own in levels.groupby("family", sort=False):
         if not is_baseline(str(family)):
             verdicts += _judge_levels(str(family), own)
+    asked = interventions[interventions["retention"].notna()]
+    for (family, task, how), own in asked.groupby(["family", "task", "profiling"], sort=False):
+        if not is_baseline(str(family)):
+            verdicts.append(_judge_use(str(family), str(task), str(how), own))
     return verdicts
 
 
@@ -196,6 +204,20 @@ def _judge_levels(family: str, levels: pd.DataFrame) -> list[Verdict]:
     if unknown:
         verdicts.append(Verdict("unknown", f"{family} knows nothing measurable about {', '.join(unknown)}.", family))
     return verdicts
+
+
+def _judge_use(family: str, task: str, how: str, rows: pd.DataFrame) -> Verdict:
+    """Say what a score needs and what it does not, and which changes that should not matter it minds."""
+    lost = (rows["p_adjusted"] <= LEVEL) & (rows["retention"] < 1)
+    kept = rows["low"] >= _KEPT
+    said = []
+    for words, chosen in (("falls after", rows[lost].sort_values("retention")), ("is kept after", rows[kept & ~lost])):
+        each = [
+            f"{row.intervention} ({row.retention:.0%} [{row.low:.0%}, {row.high:.0%}])" for row in chosen.itertuples()
+        ]
+        said += [f"{words} {', '.join(each)}"] if each else []
+    claim = "; ".join(said) or "neither falls nor is kept for certain after any intervention"
+    return Verdict("use", f"the score of {family} {claim}.", family, task=task, profiling=how)
 
 
 def _p(p: float) -> str:
