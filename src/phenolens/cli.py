@@ -197,7 +197,7 @@ def evaluate(
     evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], batch_by=batch_by, seed=seed)
     if not evaluation.answers:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
-    card = diagnose(read, evaluation, seed=seed)
+    card = diagnose(read, evaluation, batch_by=batch_by, seed=seed)
     verdicts = [asdict(verdict) for verdict in card.verdicts]
     if as_json:
         print_json(

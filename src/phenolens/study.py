@@ -81,7 +81,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     if not evaluation.answers:
         raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
     changed = _intervene(recipe, material, evaluation, out, progress) if recipe.interventions else None
-    card = diagnose(material.embeddings, evaluation, interventions=changed, seed=recipe.seed)
+    card = diagnose(material.embeddings, evaluation, interventions=changed, batch_by=recipe.batch_by, seed=recipe.seed)
     results = Results(
         name=recipe.name,
         dataset=material.dataset,

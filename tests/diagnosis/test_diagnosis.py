@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 from phenolens.diagnosis import compare_families
 from phenolens.diagnosis.claims import control_claims
-from phenolens.diagnosis.interventions import COLUMNS
+from phenolens.diagnosis.retention import COLUMNS
 from phenolens.diagnosis.verdicts import judge
 from phenolens.tasks import Answer, Evaluation, Score, make_task
 
@@ -25,13 +25,14 @@ def answer(encoder, values, task=RETRIEVAL, caveat="", p=0.5):
 
 
 NO_LEVELS = pd.DataFrame(columns=["family", "level", "r", "p"])
-UNCHANGED = pd.DataFrame(columns=[*COLUMNS, "shift"])
+UNCHANGED = pd.DataFrame(columns=["intervention", *COLUMNS, "shift"])
+NO_SHORTCUTS = pd.DataFrame(columns=["shortcut", *COLUMNS])
 SOUND = pd.DataFrame(columns=["encoder", "finding"])
 
 
-def verdicts(*answers, levels=NO_LEVELS, degeneracy=SOUND, interventions=UNCHANGED):
+def verdicts(*answers, levels=NO_LEVELS, degeneracy=SOUND, interventions=UNCHANGED, shortcuts=NO_SHORTCUTS):
     evaluation = Evaluation(list(answers), [])
-    tables = control_claims(evaluation, compare_families(evaluation), levels, interventions)
+    tables = control_claims(evaluation, compare_families(evaluation), levels, interventions, shortcuts)
     return judge(evaluation, *tables, degeneracy)
 
 

@@ -140,6 +140,10 @@ def knowledge() -> dict[str, object]:
         "levels": known,
         "factors": [],
         "variance": [{"family": TESTED[1], "block": "treatment", "alone": 0.123, "beyond": 0.1}],
+        "shortcuts": [
+            {"family": TESTED[1], "shortcut": "cell count", "task": "replicate-retrieval", "profiling": "tvn"}
+            | {"retention": 0.62, "low": 0.5, "high": 0.7}
+        ],
         "interventions": [
             {"family": TESTED[1], "intervention": "blur:2", "task": "replicate-retrieval", "profiling": "tvn"}
             | {"retention": 0.413, "low": 0.3, "high": 0.5, "shift": 0.77},

@@ -6,6 +6,7 @@ from phenolens.diagnosis.concepts import Concepts, explained_variance, probe_con
 from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
 from phenolens.diagnosis.interventions import compare_interventions, embedding_shift
 from phenolens.diagnosis.scaling import fit_scaling
+from phenolens.diagnosis.shortcuts import compare_shortcuts
 from phenolens.diagnosis.verdicts import Verdict
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Verdict",
     "compare_families",
     "compare_interventions",
+    "compare_shortcuts",
     "describe_degeneracy",
     "diagnose",
     "embedding_shift",

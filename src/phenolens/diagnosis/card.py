@@ -1,6 +1,6 @@
 """The diagnosis card: what all evidence together says of each encoder, with false claims controlled over the whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ from phenolens.diagnosis.claims import control_claims
 from phenolens.diagnosis.comparison import compare_families, rank_families
 from phenolens.diagnosis.concepts import Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.degeneracy import describe_degeneracy
-from phenolens.diagnosis.interventions import COLUMNS as RETENTION_COLUMNS
 from phenolens.diagnosis.levels import measured_factors, true_factors
+from phenolens.diagnosis.retention import COLUMNS as RETENTION_COLUMNS
+from phenolens.diagnosis.shortcuts import compare_shortcuts
 from phenolens.diagnosis.verdicts import Verdict, judge
 from phenolens.encoders import EncoderName, is_baseline, twin_of
 from phenolens.errors import EncoderError, TaskNotApplicable
@@ -60,6 +61,8 @@ class Card:
         What `explained_variance` says.
     interventions
         What `compare_interventions` and `embedding_shift` say; ``p_adjusted``.
+    shortcuts
+        What `compare_shortcuts` says; ``p_adjusted``.
     truth
         Whether levels are the truth of a phantom; if not, they are what baselines have measured.
     not_asked
@@ -75,6 +78,7 @@ class Card:
     factors: pd.DataFrame
     variance: pd.DataFrame
     interventions: pd.DataFrame
+    shortcuts: pd.DataFrame
     truth: bool
     not_asked: Mapping[str, str]
     verdicts: list[Verdict]
@@ -87,6 +91,7 @@ class Card:
             "factors": self.factors.to_dict("records"),
             "variance": self.variance.to_dict("records"),
             "interventions": self.interventions.to_dict("records"),
+            "shortcuts": self.shortcuts.to_dict("records"),
             "truth": self.truth,
             "not_asked": dict(self.not_asked),
         }
@@ -97,6 +102,7 @@ def diagnose(
     evaluation: Evaluation,
     *,
     interventions: pd.DataFrame | None = None,
+    batch_by: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Card:
     """Put the evidence on each encoder together and judge it.
@@ -111,15 +117,21 @@ def diagnose(
         What the tasks said of them.
     interventions
         What `compare_interventions` says, with ``shift`` from `embedding_shift`; None if nothing was changed.
+    batch_by
+        As in `evaluate`.
     seed
         Of bootstrap and permutations.
     """
     levels, factors, variance, truth, not_asked = _ask_levels(embeddings, seed)
     if interventions is None:
-        interventions = pd.DataFrame(columns=[*RETENTION_COLUMNS, "shift"])
+        interventions = pd.DataFrame(columns=["intervention", *RETENTION_COLUMNS, "shift"])
         not_asked["interventions"] = "none were made"
-    comparisons, levels, interventions = control_claims(
-        evaluation, compare_families(evaluation, seed=seed), levels, interventions
+    comparisons, levels, interventions, shortcuts = control_claims(
+        evaluation,
+        compare_families(evaluation, seed=seed),
+        levels,
+        interventions,
+        compare_shortcuts(embeddings, evaluation, batch_by=batch_by, seed=seed),
     )
     degeneracy = pd.DataFrame(
         [{"encoder": name, **describe_degeneracy(own, seed=seed).as_dict()} for name, own in embeddings.items()]
@@ -132,9 +144,10 @@ def diagnose(
         factors,
         variance,
         interventions,
+        shortcuts,
         truth,
         not_asked,
-        judge(evaluation, comparisons, levels, interventions, degeneracy, seed=seed),
+        judge(evaluation, comparisons, levels, interventions, shortcuts, degeneracy, seed=seed),
     )
 
 

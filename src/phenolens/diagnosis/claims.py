@@ -35,12 +35,16 @@ def means_by_family(answers: Sequence[Answer]) -> pd.DataFrame:
 
 
 def control_claims(
-    evaluation: Evaluation, comparisons: pd.DataFrame, levels: pd.DataFrame, retention: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    evaluation: Evaluation,
+    comparisons: pd.DataFrame,
+    levels: pd.DataFrame,
+    interventions: pd.DataFrame,
+    shortcuts: pd.DataFrame,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Adjust the p values of all claims together (Benjamini & Hochberg, 1995).
 
     The claims are, for each encoder that is no baseline, its gain over the best baseline in each question, each level
-    that it may know, and what each intervention takes from each of its scores.
+    that it may know, and what each intervention and each shortcut takes from each of its scores.
 
     Parameters
     ----------
@@ -50,30 +54,35 @@ def control_claims(
         What `compare_families` says of them.
     levels
         One row per family and level, with ``r`` and ``p``.
-    retention
-        What `compare_interventions` says.
+    interventions, shortcuts
+        What `compare_interventions` and `compare_shortcuts` say.
 
     Returns
     -------
     The tables with ``p_adjusted``, NaN where nothing is claimed; of levels also whether each is ``known``. That of a
     baseline is no claim: its p value is taken as it is.
     """
-    claimed = np.zeros(len(comparisons), dtype=bool)
+    best = np.zeros(len(comparisons), dtype=bool)
     for (task, how), answers in by_question(evaluation.answers).items():
         if supports_gains(answers):
             means = means_by_family(answers)
             baselines = means["family"][means["family"].map(is_baseline).astype(bool)]
             of_question = (comparisons["task"] == task) & (comparisons["profiling"] == how)
-            claimed |= (of_question & comparisons["baseline"].isin(baselines.head(1))).to_numpy()
-    claimed &= ~comparisons["encoder"].map(is_baseline).to_numpy(dtype=bool)
-    tested = ~levels["family"].map(is_baseline).to_numpy(dtype=bool)
-    changed = ~retention["family"].map(is_baseline).to_numpy(dtype=bool)
-    tables = ((comparisons, claimed), (levels, tested), (retention, changed))
-    p = np.concatenate([table["p"].to_numpy(float)[rows] for table, rows in tables])
-    gains, known, lost = (np.full(len(table), np.nan) for table, _ in tables)
-    gains[claimed], known[tested], lost[changed] = np.split(
-        benjamini_hochberg(p), np.cumsum([claimed.sum(), tested.sum()])
+            best |= (of_question & comparisons["baseline"].isin(baselines.head(1))).to_numpy()
+    tables = [comparisons.rename(columns={"encoder": "family"}), levels, interventions, shortcuts]
+    claimed = [~table["family"].map(is_baseline).to_numpy(dtype=bool) for table in tables]
+    claimed[0] &= best
+    p = np.concatenate([table["p"].to_numpy(float)[rows] for table, rows in zip(tables, claimed, strict=True)])
+    adjusted = np.split(benjamini_hochberg(p), np.cumsum([rows.sum() for rows in claimed])[:-1])
+    columns = [np.full(len(table), np.nan) for table in tables]
+    for column, rows, values in zip(columns, claimed, adjusted, strict=True):
+        column[rows] = values
+    gains, levels_p, interventions_p, shortcuts_p = columns
+    held = np.where(claimed[1], levels_p, levels["p"].to_numpy(float))
+    known = (held <= LEVEL) & (levels["r"].to_numpy(float) >= NAMED_R)
+    return (
+        comparisons.assign(p_adjusted=gains),
+        levels.assign(p_adjusted=levels_p, known=known),
+        interventions.assign(p_adjusted=interventions_p),
+        shortcuts.assign(p_adjusted=shortcuts_p),
     )
-    held = np.where(tested, known, levels["p"].to_numpy(float))
-    levels = levels.assign(p_adjusted=known, known=(held <= LEVEL) & (levels["r"].to_numpy(float) >= NAMED_R))
-    return comparisons.assign(p_adjusted=gains), levels, retention.assign(p_adjusted=lost)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ class Verdict:
         ``baselines``: which baselines are best. ``activity``: how many perturbations can be told from
         controls. ``nuisance``: how well batch, plate or position can be read off. ``degenerate``: vectors that say
         nothing. ``level``: a level that an encoder knows. ``unknown``: levels of which it knows nothing measurable.
-        ``use``: what its score needs of the pixels.
+        ``use``: what its score needs of the pixels. ``shortcut``: what explains part of a score.
     claim
         The sentence.
     effect, low, high
@@ -40,7 +40,9 @@ class Verdict:
         The question.
     """
 
-    kind: Literal["degenerate", "leak", "gain", "baselines", "activity", "nuisance", "level", "unknown", "use"]
+    kind: Literal[
+        "degenerate", "leak", "gain", "baselines", "activity", "nuisance", "level", "unknown", "use", "shortcut"
+    ]
     claim: str
     encoder: str
     baseline: str = ""
@@ -57,6 +59,7 @@ def judge(
     comparisons: pd.DataFrame,
     levels: pd.DataFrame,
     interventions: pd.DataFrame,
+    shortcuts: pd.DataFrame,
     degeneracy: pd.DataFrame,
     *,
     seed: int = 0,
@@ -67,8 +70,8 @@ def judge(
     ----------
     evaluation
         The answers.
-    comparisons, levels, interventions
-        What encoders are held against, what they may know and use, as `control_claims` returns them.
+    comparisons, levels, interventions, shortcuts
+        What encoders are held against, and what they may know and use, as `control_claims` returns them.
     degeneracy
         One row per encoder: ``encoder``, and ``finding``.
     seed
@@ -96,7 +99,8 @@ def judge(
     for (family, task, how), own in asked.groupby(["family", "task", "profiling"], sort=False):
         if not is_baseline(str(family)):
             verdicts.append(_judge_use(str(family), str(task), str(how), own))
-    return verdicts
+    lost = shortcuts[(shortcuts["p_adjusted"] <= LEVEL) & (shortcuts["retention"] < 1)]
+    return [*verdicts, *(_judge_shortcut(row) for row in lost.itertuples())]
 
 
 def _judge_leak(answers: Sequence[Answer], every: Sequence[Answer], seed: int) -> Verdict:
@@ -218,6 +222,26 @@ def _judge_use(family: str, task: str, how: str, rows: pd.DataFrame) -> Verdict:
         said += [f"{words} {', '.join(each)}"] if each else []
     claim = "; ".join(said) or "neither falls nor is kept for certain after any intervention"
     return Verdict("use", f"the score of {family} {claim}.", family, task=task, profiling=how)
+
+
+def _judge_shortcut(row: Any) -> Verdict:
+    """Say how much of a score a shortcut explains."""
+    share, low, high = 1 - row.retention, 1 - row.high, 1 - row.low
+    claim = (
+        f"{row.shortcut} explains {share:.0%} [{low:.0%}, {high:.0%}] of what {row.family} scores above chance; "
+        f"{row.before:.2f} becomes {row.value:.2f} once it is regressed out; adjusted p {_p(row.p_adjusted)}."
+    )
+    return Verdict(
+        "shortcut",
+        claim,
+        str(row.family),
+        task=str(row.task),
+        profiling=str(row.profiling),
+        effect=share,
+        low=low,
+        high=high,
+        p_adjusted=row.p_adjusted,
+    )
 
 
 def _p(p: float) -> str:

@@ -31,10 +31,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Use:
-    """How much of one family's score on one question is left after each intervention."""
+    """How much of one family's score on one question is left without each shortcut, and after each intervention."""
 
     title: str
-    rows: tuple[tuple[str, str, str, str], ...]  # intervention, retention, limits, shift
+    rows: tuple[tuple[str, str, str, str], ...]  # what was taken, retention, limits, shift
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def knowledge(record: Mapping[str, Any], encoders: Sequence[Mapping[str, Any]]) 
             (name, name in tested, tuple(_share(own.get(block, {}).get("alone")) for block in blocks))
             for name, own in by_block
         ),
-        _uses(record.get("interventions", ())),
+        _uses([*record.get("shortcuts", ()), *record.get("interventions", ())]),
         tuple(_shape(row, str(row["encoder"]) in tested) for row in record.get("degeneracy", ())),
         bool(record.get("truth")),
         tuple(record.get("not_asked", {}).items()),
@@ -99,7 +99,8 @@ def _uses(rows: Sequence[Mapping[str, Any]]) -> tuple[Use, ...]:
         title = f"{row['family']}, {task_phrase(str(row['task']))}, {row['profiling']}"
         limits = "" if row["low"] is None else f"[{row['low']:.0%}, {row['high']:.0%}]"
         left = MISSING if row["retention"] is None else f"{row['retention']:.0%}"
-        uses.setdefault(title, []).append((str(row["intervention"]), left, limits, number(row["shift"], 2)))
+        taken = f"without {row['shortcut']}" if "shortcut" in row else str(row["intervention"])
+        uses.setdefault(title, []).append((taken, left, limits, number(row.get("shift"), 2)))
     return tuple(Use(title, tuple(own)) for title, own in uses.items())
 
 
