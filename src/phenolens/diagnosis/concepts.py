@@ -93,7 +93,10 @@ def probe_concepts(
     design = np.concatenate([np.ones((len(obs), 1)), _dummies(batch), _dummies(treatment)], axis=1)
     targets, missing = _targets({level: table.iloc[rows] for level, table in factors.items()}, design)
     if not targets:
-        raise TaskNotApplicable("; ".join(f"{level}: {why}" for level, why in missing.items()))
+        levels_by_reason: dict[str, list[str]] = {}
+        for level, why in missing.items():
+            levels_by_reason.setdefault(why, []).append(level)
+        raise TaskNotApplicable("; ".join(f"{', '.join(own)}: {why}" for why, own in levels_by_reason.items()))
     n = len(obs)
     times = spawn(seed, "concepts", "bootstrap").multinomial(n, np.full(n, 1 / n), _N_DRAWS).astype(np.float64)
     folds = [*KFold(_FOLDS, shuffle=True, random_state=seed).split(obs)]
