@@ -1,0 +1,156 @@
+"""Which levels each family of encoders knows, beside its untrained twin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+
+from phenolens.diagnosis.concepts import Concepts, explained_variance, probe_concepts
+from phenolens.diagnosis.levels import measured_factors, true_factors
+from phenolens.encoders import EncoderName, is_baseline, twin_of
+from phenolens.errors import EncoderError, TaskNotApplicable
+from phenolens.metrics import percentile_interval
+from phenolens.profiling import profile
+
+LEVEL_COLUMNS = (
+    "family",
+    "level",
+    "best",
+    "r",
+    "p",
+    "mean_r",
+    "low",
+    "high",
+    "twin",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "rows",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What is known of levels; the attributes are as in `Card`.
+
+    Attributes
+    ----------
+    levels, factors, variance, truth
+        As in `Card`, before claims are adjusted.
+    missing
+        What could not be asked, and why.
+    """
+
+    levels: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LEVEL_COLUMNS)))
+    factors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["family", "level", "factor", "r"]))
+    variance: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["family", "block", "alone", "beyond"]))
+    truth: bool = False
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge:
+    """Ask encoders which levels they know, in wells where there are wells.
+
+    Those under test are asked with all seeds of theirs and of their twins, other baselines with one. Rows that not all
+    of them have are left out.
+
+    Parameters
+    ----------
+    embeddings
+        Encoder -> its vectors of sites.
+    seed
+        As in `probe_concepts`.
+    """
+    sites = next(iter(embeddings.values()))
+    truth = true_factors(sites.obs)
+    factors = truth or measured_factors(embeddings)
+    if not factors:
+        return Knowledge(
+            missing={"levels": "no baseline that measures a level is among the encoders, and this is no phantom"}
+        )
+    asked = {name: profile(own, "raw", level="well") for name, own in _informative(embeddings).items()}
+    tables = {level: _average(table, sites) for level, table in factors.items()}
+    indices = [own.obs_names for own in asked.values()] + [table.index for table in tables.values()]
+    if not all(index.is_unique for index in indices):
+        return Knowledge(missing={"levels": "rows have no names of their own, by which encoders could be matched"})
+    shared = indices[0]
+    for index in indices[1:]:
+        shared = shared[shared.isin(index)]
+    asked = {name: own[shared] for name, own in asked.items()}
+    tables = {level: table.loc[shared] for level, table in tables.items()}
+    try:
+        found = probe_concepts(asked, tables, seed=seed)
+    except TaskNotApplicable as error:
+        return Knowledge(missing={"levels": str(error)})
+    family = {name: EncoderName.parse(name).family for name in asked}
+    return Knowledge(
+        _by_family(found, family),
+        _mean_over_seeds(found.factors, family, ["level", "factor"]),
+        _mean_over_seeds(explained_variance(asked, tables), family, ["block"]),
+        bool(truth),
+        found.missing,
+    )
+
+
+def _mean_over_seeds(table: pd.DataFrame, family: Mapping[str, str], keys: list[str]) -> pd.DataFrame:
+    table = table.assign(family=table["encoder"].map(family)).drop(columns="encoder")
+    return table.groupby(["family", *keys], sort=False, as_index=False).mean()
+
+
+def _informative(embeddings: Mapping[str, AnnData]) -> dict[str, AnnData]:
+    """Return the encoders that are asked what they know: those under test, all seeds of their twins, others once."""
+    tested = [name for name in embeddings if not is_baseline(name)]
+    every_seed = {EncoderName.parse(name).family for name in tested} | {_twin(name) for name in tested}
+    chosen: dict[str, AnnData] = {}
+    families = set()
+    for name, own in embeddings.items():
+        family = EncoderName.parse(name).family
+        if family in every_seed or family not in families:
+            chosen[name] = own
+            families.add(family)
+    return chosen
+
+
+def _twin(name: str) -> str:
+    """Return the family of an encoder's random twin; nothing if it has none."""
+    try:
+        return twin_of(EncoderName.parse(name).family) or ""
+    except EncoderError:
+        return ""
+
+
+def _average(table: pd.DataFrame, sites: AnnData) -> pd.DataFrame:
+    """Return numbers of sites averaged to wells, as vectors are."""
+    values = AnnData(table.to_numpy(dtype=np.float64), obs=sites.obs, var=pd.DataFrame(index=table.columns))
+    return profile(values, "raw", level="well").to_df()
+
+
+def _by_family(found: Concepts, family: Mapping[str, str]) -> pd.DataFrame:
+    """Return one row per family and level: means over seeds, and the gain over its own twin.
+
+    Of several p values, twice the median is one (Rueschendorf, Adv. Appl. Probab. 14, 1982).
+    """
+    levels = found.levels.assign(family=found.levels["encoder"].map(family))
+    draws: dict[tuple[str, str], NDArray[np.float64]] = {}
+    for name, level in levels[["family", "level"]].drop_duplicates().itertuples(index=False):
+        own = [found.draws[encoder, level] for encoder, of in family.items() if of == name]
+        draws[name, level] = np.mean(own, axis=0)
+    rows = []
+    for (name, level), own in levels.groupby(["family", "level"], sort=False):
+        strongest = own.loc[own["r"].idxmax(), "best"]
+        row = {"family": name, "level": level, "best": strongest, "rows": int(own["rows"].iloc[0])}
+        p = float(own["p"].median()) * (2 if len(own) > 1 else 1)
+        row |= {"r": float(own["r"].mean()), "mean_r": float(own["mean"].mean()), "p": min(p, 1.0)}
+        row["low"], row["high"] = percentile_interval(draws[name, level])
+        twin = _twin(name)
+        beside = levels[(levels["family"] == twin) & (levels["level"] == level)]["mean"]
+        row |= dict.fromkeys(("twin", "gain", "gain_low", "gain_high"), float("nan"))
+        if len(beside):
+            row["twin"] = float(beside.mean())
+            row["gain"] = row["mean_r"] - row["twin"]
+            row["gain_low"], row["gain_high"] = percentile_interval(draws[name, level] - draws[twin, level])
+        rows.append(row)
+    return pd.DataFrame(rows)
