@@ -9,7 +9,6 @@ from phenolens.datasets import read_manifest
 from phenolens.datasets.phantom import LEVELS, simulate_cells
 from phenolens.diagnosis import diagnose
 from phenolens.embedding import embed
-from phenolens.encoders import is_baseline
 from phenolens.tasks import evaluate, make_task
 
 
@@ -26,8 +25,7 @@ def card_of(manifest, *names):
 
 
 def known(card):
-    tested = card.levels[card.levels["known"] & ~card.levels["family"].map(is_baseline)]
-    return tested.groupby("family")["level"].agg(set).to_dict()
+    return card.levels[card.levels["known"]].groupby("family")["level"].agg(set).to_dict()
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +45,10 @@ def test_oracles_are_said_to_know_their_levels_and_no_others(card):
     assert unknown.claim.endswith("about acquisition, density, intensity, shape, arrangement.")
 
 
-def test_a_baseline_is_seen_to_know_and_makes_no_claim(card):
-    (position,) = card.levels[(card.levels["family"] == "well-position") & card.levels["known"]].itertuples()
-    assert (position.level, position.best) == ("acquisition", "edge")
-    assert np.isnan(position.p_adjusted)
-    assert not [v for v in card.verdicts if v.encoder == "well-position" and v.kind == "level"]
+def test_baselines_alone_are_not_asked(manifest):
+    alone = card_of(manifest, "well-position")
+    assert alone.levels.empty
+    assert alone.not_asked["levels"] == "no encoder is under test"
 
 
 def test_noise_knows_nothing(card):

@@ -59,8 +59,8 @@ def control_claims(
 
     Returns
     -------
-    The tables with ``p_adjusted``, NaN where nothing is claimed; of levels also whether each is ``known``. That of a
-    baseline is no claim: its p value is taken as it is.
+    The tables with ``p_adjusted``, NaN where nothing is claimed; of levels also whether each is ``known``. What a twin
+    knows is no claim: its p value is taken as it is.
     """
     best = np.zeros(len(comparisons), dtype=bool)
     for (task, how), answers in by_question(evaluation.answers).items():

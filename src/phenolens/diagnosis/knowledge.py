@@ -52,10 +52,9 @@ class Knowledge:
 
 
 def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge:
-    """Ask encoders which levels they know, in wells where there are wells.
+    """Ask encoders under test, and their twins, which levels they know, in wells where there are wells.
 
-    Those under test are asked with all seeds of theirs and of their twins, other baselines with one. Rows that not all
-    of them have are left out.
+    Rows that not all of them have are left out.
 
     Parameters
     ----------
@@ -71,7 +70,9 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge
         return Knowledge(
             missing={"levels": "no baseline that measures a level is among the encoders, and this is no phantom"}
         )
-    asked = {name: profile(own, "raw", level="well") for name, own in _informative(embeddings).items()}
+    asked = {name: profile(own, "raw", level="well") for name, own in _under_test(embeddings).items()}
+    if not asked:
+        return Knowledge(missing={"levels": "no encoder is under test"})
     tables = {level: _average(table, sites) for level, table in factors.items()}
     indices = [own.obs_names for own in asked.values()] + [table.index for table in tables.values()]
     if not all(index.is_unique for index in indices):
@@ -100,18 +101,11 @@ def _mean_over_seeds(table: pd.DataFrame, family: Mapping[str, str], keys: list[
     return table.groupby(["family", *keys], sort=False, as_index=False).mean()
 
 
-def _informative(embeddings: Mapping[str, AnnData]) -> dict[str, AnnData]:
-    """Return the encoders that are asked what they know: those under test, all seeds of their twins, others once."""
+def _under_test(embeddings: Mapping[str, AnnData]) -> dict[str, AnnData]:
+    """Return the encoders under test and all seeds of their twins."""
     tested = [name for name in embeddings if not is_baseline(name)]
-    every_seed = {EncoderName.parse(name).family for name in tested} | {_twin(name) for name in tested}
-    chosen: dict[str, AnnData] = {}
-    families = set()
-    for name, own in embeddings.items():
-        family = EncoderName.parse(name).family
-        if family in every_seed or family not in families:
-            chosen[name] = own
-            families.add(family)
-    return chosen
+    families = {EncoderName.parse(name).family for name in tested} | {_twin(name) for name in tested}
+    return {name: own for name, own in embeddings.items() if EncoderName.parse(name).family in families}
 
 
 def _twin(name: str) -> str:
