@@ -29,8 +29,8 @@ class Card:
         What `compare_families` and `rank_families` say; ``p_adjusted`` stands with the best baseline of each question.
     levels
         One row per family under test, or twin, and level: what `probe_concepts` says, the mean over seeds;
-        ``p_adjusted``, and whether it is ``known``; and ``gain``, by how much ``mean_r`` is above that of its own untrained
-        ``twin``, with 95 % limits.
+        ``p_adjusted``, and whether it is ``known``; and ``gain``, by how much ``mean_r`` is above that of its own
+        untrained ``twin``, with 95 % limits.
     factors
         One row per family, level and factor: r.
     variance
