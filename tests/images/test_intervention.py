@@ -159,6 +159,8 @@ def test_refusals(crops):
 def test_only_what_changes_an_image_is_offered():
     assert "permute-channels" not in interventions(["dna"], (256, 256))
     assert not [name for name in interventions(["dna"], (256, 256)) if name.startswith("drop")]
+    assert "nuclei-only" in interventions(["dna"], (256, 256))
+    assert "nuclei-only" not in interventions(["a", "b"], (256, 256))
     assert [name for name in interventions(CHANNELS, (40, 256)) if name.startswith("shuffle")] == [
         "shuffle-patches:16",
         "shuffle-patches:8",

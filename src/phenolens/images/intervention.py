@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.stats import rankdata
 
 from phenolens.errors import ImageError, did_you_mean
-from phenolens.images.channels import RGB
+from phenolens.images.channels import RGB, nuclear_channel
 
 Crops = NDArray[Any]  # (T, C, H, W)
 
@@ -237,10 +237,17 @@ _BY_NAME: Mapping[str, Intervention] = {one.name: one for one in _ALL}
 
 
 def interventions(channels: Sequence[str], size: tuple[int, int]) -> list[str]:
-    """Return the names of all interventions that change images of these channels and this height and width."""
+    """Return the names of all interventions that change images of these channels and this height and width.
+
+    Those on nuclei are among them where the channels tell which one shows nuclei.
+    """
     several = len(channels) > 1
-    too_large = {f"{_SHUFFLE}{patch}" for patch in _PATCHES if 2 * patch > min(size)}
-    names = [name for name in _BY_NAME if name not in too_large and (several or name != "permute-channels")]
+    left_out = {f"{_SHUFFLE}{patch}" for patch in _PATCHES if 2 * patch > min(size)}
+    if not several:
+        left_out.add("permute-channels")
+    if not set(RGB) <= set(channels) and nuclear_channel(channels) is None:
+        left_out |= {one.name for one in _ALL if one.needs_nuclei}
+    names = [name for name in _BY_NAME if name not in left_out]
     return [*names, *(f"{_DROP}{channel}" for channel in channels if several)]
 
 
