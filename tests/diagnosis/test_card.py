@@ -48,6 +48,7 @@ def test_oracles_are_said_to_know_their_levels_and_no_others(card):
 def test_baselines_alone_are_not_asked(manifest):
     alone = card_of(manifest, "well-position")
     assert alone.levels.empty
+    assert alone.degeneracy.empty  # positions repeat, and are no embedding that could collapse
     assert alone.not_asked["levels"] == "no encoder is under test"
 
 

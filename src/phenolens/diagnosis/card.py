@@ -1,7 +1,7 @@
 """The diagnosis card: what all evidence together says of each encoder, with false claims controlled over the whole."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pandas as pd
@@ -9,8 +9,8 @@ from anndata import AnnData
 
 from phenolens.diagnosis.claims import control_claims
 from phenolens.diagnosis.comparison import compare_families, rank_families
-from phenolens.diagnosis.degeneracy import describe_degeneracy
-from phenolens.diagnosis.knowledge import ask_levels
+from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
+from phenolens.diagnosis.knowledge import ask_levels, under_test
 from phenolens.diagnosis.retention import COLUMNS as RETENTION_COLUMNS
 from phenolens.diagnosis.shortcuts import compare_shortcuts
 from phenolens.diagnosis.verdicts import Verdict, judge
@@ -24,7 +24,7 @@ class Card:
     Attributes
     ----------
     degeneracy
-        One row per encoder: what `describe_degeneracy` says of it.
+        One row per encoder under test, or twin: what `describe_degeneracy` says of it.
     comparisons, ranks
         What `compare_families` and `rank_families` say; ``p_adjusted`` stands with the best baseline of each question.
     levels
@@ -111,7 +111,11 @@ def diagnose(
         compare_shortcuts(embeddings, evaluation, batch_by=batch_by, seed=seed),
     )
     degeneracy = pd.DataFrame(
-        [{"encoder": name, **describe_degeneracy(own, seed=seed).as_dict()} for name, own in embeddings.items()]
+        [
+            {"encoder": name, **describe_degeneracy(own, seed=seed).as_dict()}
+            for name, own in under_test(embeddings).items()
+        ],
+        columns=["encoder", *(field.name for field in fields(Degeneracy))],
     )
     return Card(
         degeneracy,

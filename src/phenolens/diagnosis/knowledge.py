@@ -51,6 +51,13 @@ class Knowledge:
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
+def under_test(embeddings: Mapping[str, AnnData]) -> dict[str, AnnData]:
+    """Return the encoders under test and all seeds of their twins."""
+    tested = [name for name in embeddings if not is_baseline(name)]
+    families = {EncoderName.parse(name).family for name in tested} | {_twin(name) for name in tested}
+    return {name: own for name, own in embeddings.items() if EncoderName.parse(name).family in families}
+
+
 def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge:
     """Ask encoders under test, and their twins, which levels they know, in wells where there are wells.
 
@@ -70,7 +77,7 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge
         return Knowledge(
             missing={"levels": "no baseline that measures a level is among the encoders, and this is no phantom"}
         )
-    asked = {name: profile(own, "raw", level="well") for name, own in _under_test(embeddings).items()}
+    asked = {name: profile(own, "raw", level="well") for name, own in under_test(embeddings).items()}
     if not asked:
         return Knowledge(missing={"levels": "no encoder is under test"})
     tables = {level: _average(table, sites) for level, table in factors.items()}
@@ -99,13 +106,6 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge
 def _mean_over_seeds(table: pd.DataFrame, family: Mapping[str, str], keys: list[str]) -> pd.DataFrame:
     table = table.assign(family=table["encoder"].map(family)).drop(columns="encoder")
     return table.groupby(["family", *keys], sort=False, as_index=False).mean()
-
-
-def _under_test(embeddings: Mapping[str, AnnData]) -> dict[str, AnnData]:
-    """Return the encoders under test and all seeds of their twins."""
-    tested = [name for name in embeddings if not is_baseline(name)]
-    families = {EncoderName.parse(name).family for name in tested} | {_twin(name) for name in tested}
-    return {name: own for name, own in embeddings.items() if EncoderName.parse(name).family in families}
 
 
 def _twin(name: str) -> str:
