@@ -217,7 +217,8 @@ def _judge_use(family: str, task: str, how: str, rows: pd.DataFrame) -> Verdict:
     said = []
     for words, chosen in (("falls after", rows[lost].sort_values("retention")), ("is kept after", rows[kept & ~lost])):
         each = [
-            f"{row.intervention} ({row.retention:.0%} [{row.low:.0%}, {row.high:.0%}])" for row in chosen.itertuples()
+            f"{row.intervention} ({_percent(row.retention)} [{_percent(row.low)}, {_percent(row.high)}])"
+            for row in chosen.itertuples()
         ]
         said += [f"{words} {', '.join(each)}"] if each else []
     claim = "; ".join(said) or "neither falls nor is kept for certain after any intervention"
@@ -228,8 +229,8 @@ def _judge_shortcut(row: Any) -> Verdict:
     """Say how much of a score a shortcut explains."""
     share, low, high = 1 - row.retention, 1 - row.high, 1 - row.low
     claim = (
-        f"{row.shortcut} explains {share:.0%} [{low:.0%}, {high:.0%}] of what {row.family} scores above chance; "
-        f"{row.before:.2f} becomes {row.value:.2f} once it is regressed out; adjusted p {_p(row.p_adjusted)}."
+        f"{row.shortcut} explains {_percent(share)} [{_percent(low)}, {_percent(high)}] of what {row.family} scores "
+        f"above chance; {row.before:.2f} becomes {row.value:.2f} once it is regressed out; adjusted p {_p(row.p_adjusted)}."
     )
     return Verdict(
         "shortcut",
@@ -242,6 +243,10 @@ def _judge_shortcut(row: Any) -> Verdict:
         high=high,
         p_adjusted=row.p_adjusted,
     )
+
+
+def _percent(share: float) -> str:
+    return f"{round(share, 2) + 0.0:.0%}"  # -0.0 becomes 0.0
 
 
 def _p(p: float) -> str:
