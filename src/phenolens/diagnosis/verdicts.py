@@ -230,7 +230,8 @@ def _judge_shortcut(row: Any) -> Verdict:
     share, low, high = 1 - row.retention, 1 - row.high, 1 - row.low
     claim = (
         f"{row.shortcut} explains {_percent(share)} [{_percent(low)}, {_percent(high)}] of what {row.family} scores "
-        f"above chance; {row.before:.2f} becomes {row.value:.2f} once it is regressed out; adjusted p {_p(row.p_adjusted)}."
+        f"above chance; {row.before:.2f} becomes {row.value:.2f} once it is regressed out; "
+        f"adjusted p {_p(row.p_adjusted)}."
     )
     return Verdict(
         "shortcut",
