@@ -21,10 +21,10 @@ from phenolens.datasets import (
     treated,
 )
 from phenolens.diagnosis import compare_interventions, diagnose, embedding_shift
-from phenolens.embedding import PROVENANCE, dataset_channels, embed, embed_to_folder, read_embeddings
+from phenolens.embedding import PROVENANCE, dataset_channels, embed, embed_to_folder, first_site, read_embeddings
 from phenolens.encoders import EncoderName, create_encoder, default_panel, is_baseline, kind_of, twin_of
 from phenolens.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
-from phenolens.images import find_intervention, interventions, read_site
+from phenolens.images import find_intervention, interventions
 from phenolens.profiling import parse_profiling
 from phenolens.recipe import Recipe
 from phenolens.report import Results, write_examples, write_report
@@ -170,7 +170,7 @@ def _intervene(
     if not tested:
         return None
     manifest, channels = _open_manifest(recipe), material.dataset["channels"]
-    size = recipe.embedding.crop.size or min(read_site(manifest.images(0), manifest.names).pixels.shape[1:])
+    size = recipe.embedding.crop.size or min(first_site(manifest).pixels.shape[1:])
     names = interventions(channels, (size, size)) if recipe.interventions == "all" else recipe.interventions
     changed = {
         name: embed_to_folder(

@@ -67,7 +67,7 @@ def test_what_an_oracle_reads_explains_most_of_its_variance(card):
 
 def test_real_images_are_measured_by_baselines():
     rng = np.random.default_rng(0)
-    obs = read_obs(rng)
+    obs = wells_of(rng)
     count, mean = rng.poisson(40, len(obs)).astype(float), rng.normal(100, 10, len(obs))
     vectors = {
         "cell-count": AnnData(count[:, None], obs=obs, var={"name": ["nuclei_count"]}),
@@ -83,7 +83,7 @@ def test_real_images_are_measured_by_baselines():
 
 def test_what_could_not_be_asked_is_on_the_card():
     rng = np.random.default_rng(1)
-    obs = read_obs(rng)
+    obs = wells_of(rng)
     vectors = {"mine": AnnData(rng.normal(size=(len(obs), 4)), obs=obs)}
     card = diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
     assert card.levels.empty
@@ -91,7 +91,7 @@ def test_what_could_not_be_asked_is_on_the_card():
     assert card.degeneracy["finding"].tolist() == [""]
 
 
-def read_obs(rng):
+def wells_of(rng):
     n = 240
     return pd.DataFrame(
         {

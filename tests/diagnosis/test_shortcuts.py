@@ -70,6 +70,16 @@ def test_without_controls_everything_that_goes_with_the_shortcut_is_taken(wells)
     assert table.loc["shapes", "retention"] == pytest.approx(1, abs=0.1)
 
 
+def test_the_same_controls_are_ranked_before_and_after(wells):
+    against_controls = make_task("replicate-retrieval", against="controls", n_permutations=20)
+    before = evaluate(wells, [against_controls])
+    table = compare_shortcuts(wells, before).set_index("family")
+    # Regressed out of vectors that do not follow it, a shortcut leaves each score where it was.
+    assert table.loc["shapes", "value"] == pytest.approx(table.loc["shapes", "before"], abs=0.05)
+    assert table.loc["shapes", "retention"] == pytest.approx(1, abs=0.1)
+    assert table.loc["counts", "retention"] < 0.3
+
+
 def test_every_way_of_post_processing_is_asked(wells):
     ways = ["raw", "robust-z"]
     table = compare_shortcuts(wells, evaluate(wells, [RETRIEVAL], profilings=ways))

@@ -152,6 +152,8 @@ def test_refusals(crops):
         change("nuclei-only", crops)
     with pytest.raises(ImageError, match="expected crops"):
         change("flip", crops[0])
+    with pytest.raises(ImageError, match="no-nuclei: which of the channels a, b shows nuclei"):
+        find_intervention("no-nuclei", ["a", "b"])
     with pytest.raises(ImageError, match="no intervention 'drop-channel:mito'"):
         find_intervention("drop-channel:mito", CHANNELS)
 

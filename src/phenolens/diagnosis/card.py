@@ -60,7 +60,7 @@ class Card:
     verdicts: list[Verdict]
 
     def knowledge(self) -> dict[str, Any]:
-        """Return, as plain records, the degeneracy panel, levels, factors and variance, and what could not be asked."""
+        """Return as plain records all but scores and verdicts: shapes, levels, what scores use, what was not asked."""
         return {
             "degeneracy": self.degeneracy.to_dict("records"),
             "levels": self.levels.to_dict("records"),

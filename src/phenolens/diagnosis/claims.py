@@ -10,7 +10,7 @@ from phenolens.encoders import is_baseline
 from phenolens.metrics import benjamini_hochberg
 from phenolens.tasks import Answer, Evaluation, Probe
 
-LEVEL = 0.05
+ALPHA = 0.05
 NAMED_R = 0.2
 """The least correlation with what is left of a factor for an encoder to be said to know its level."""
 
@@ -79,7 +79,7 @@ def control_claims(
         column[rows] = values
     gains, levels_p, interventions_p, shortcuts_p = columns
     held = np.where(claimed[1], levels_p, levels["p"].to_numpy(float))
-    known = (held <= LEVEL) & (levels["r"].to_numpy(float) >= NAMED_R)
+    known = (held <= ALPHA) & (levels["r"].to_numpy(float) >= NAMED_R)
     return (
         comparisons.assign(p_adjusted=gains),
         levels.assign(p_adjusted=levels_p, known=known),

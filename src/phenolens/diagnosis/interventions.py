@@ -8,7 +8,7 @@ from anndata import AnnData
 
 from phenolens.diagnosis.retention import compare_retention
 from phenolens.encoders import EncoderName
-from phenolens.metrics import unit_rows
+from phenolens.metrics import mean_pairwise_cosine, unit_rows
 from phenolens.profiling import profile
 from phenolens.tasks import Evaluation, Task, evaluate
 
@@ -66,9 +66,7 @@ def embedding_shift(original: Mapping[str, AnnData], changed: Mapping[str, Mappi
             shared = before.obs_names.intersection(after.obs_names)
             x, y = (np.asarray(vectors[shared].X, dtype=np.float64) for vectors in (before, after))
             middle = x.mean(axis=0)
-            u, v = unit_rows(x - middle), unit_rows(y - middle)
-            n = len(u)
-            apart = 1 - (float(u.sum(axis=0) @ u.sum(axis=0)) - n) / (n * (n - 1))
-            rows.append((EncoderName.parse(name).family, intervention, float(1 - (u * v).sum(axis=1).mean()) / apart))
+            moved = 1 - float((unit_rows(x - middle) * unit_rows(y - middle)).sum(axis=1).mean())
+            rows.append((EncoderName.parse(name).family, intervention, moved / (1 - mean_pairwise_cosine(x - middle))))
     table = pd.DataFrame(rows, columns=["family", "intervention", "shift"])
     return table.groupby(["family", "intervention"], sort=False, as_index=False)["shift"].mean()

@@ -26,8 +26,8 @@ def compare_retention(before: Evaluation, after: Evaluation, *, seed: int = 0) -
 
     Returns
     -------
-    One row per encoder family and question: the score, that before, chance, and the ``retention``, the share of the
-    distance from chance that is left, with its 95 % interval over the units that both have, and the p value that
+    One row per encoder family and question: the score, that before, chance before, and the ``retention``, the share of
+    the distance from chance that is left, with its 95 % interval over the units that both have, and the p value that
     nothing was lost or won (`sign_flip_p`); NaN where the score before cannot be told from chance.
     """
     earlier = by_question(before.answers)
@@ -45,13 +45,16 @@ def _retention(family: str, after: Sequence[Answer], before: Sequence[Answer], s
     """Return the score, that before, chance, the share of the distance that is left, its limits, and the p value."""
     own = [answer for answer in before if answer.family == family]
     values = {"after": family_values(after)[family], "before": family_values(own)[family]}
-    chance = float(np.mean([answer.score.chance for answer in own]))
+    chance, then = (
+        float(np.mean([answer.score.chance for answer in answers if answer.family == family]))
+        for answers in (before, after)
+    )
     question = (own[0].task.id, own[0].profiling)
     order = own[0].score.order
     mean, draws, n_units = joint_draws(values, spawn(seed, "retention", *question), order=order)
     scores = (float(mean[0]), float(mean[1]), chance)
     if n_units < 2 or percentile_interval(draws[:, 1])[0] <= chance:
         return (*scores, *[float("nan")] * 4)
-    limits = percentile_interval((draws[:, 0] - chance) / np.maximum(draws[:, 1] - chance, 1e-12))
+    limits = percentile_interval((draws[:, 0] - then) / np.maximum(draws[:, 1] - chance, 1e-12))
     p = paired_p(values["after"], values["before"], spawn(seed, "retention p", *question), order=order)
-    return (*scores, (scores[0] - chance) / (scores[1] - chance), *limits, p)
+    return (*scores, (scores[0] - then) / (scores[1] - chance), *limits, p)

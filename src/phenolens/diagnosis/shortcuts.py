@@ -1,7 +1,6 @@
 """What is it using? How much of a score is left once a shortcut has been regressed out of the vectors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -11,7 +10,7 @@ from anndata import AnnData
 from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.diagnosis.retention import COLUMNS, compare_retention
 from phenolens.encoders import is_baseline
-from phenolens.profiling import Level, profile
+from phenolens.profiling import Level, RegressOut, profile
 from phenolens.tasks import Evaluation, evaluate
 
 # Shortcut -> the baseline that measures it, and its features.
@@ -20,7 +19,6 @@ _SHORTCUTS = {
     "intensity": ("pixel-statistics", "*_mean"),
     "position": ("well-position", "*"),
 }
-_COVARIATE = "shortcut_"
 _CONTROLS = 20  # for each covariate, or the error of its slope would itself tell perturbations apart
 
 
@@ -62,16 +60,10 @@ def compare_shortcuts(
         parts = []
         for level in sorted({task.level for task in tasks}):
             covariates = _covariates(embeddings[baseline], pattern, level)
-            known = {name: _with(embeddings[name], covariates, level) for name in tested}
-            step = f"regress-out@covariates={':'.join(covariates)}"
-            controls = next(iter(known.values())).obs.get("role", pd.Series(dtype=str)) == NEGATIVE_CONTROL
-            if controls.sum() < _CONTROLS * covariates.shape[1]:
-                step += ",on=all"
+            rest = {name: _without(embeddings[name], covariates, level) for name in tested}
             asked = [task for task in tasks if task.level == level]
-            how_after = {step if how == "raw" else f"{step}+{how}": how for how in ways}
-            after = evaluate(known, asked, profilings=list(how_after), batch_by=batch_by, seed=seed)
-            answers = [replace(answer, profiling=how_after[answer.profiling]) for answer in after.answers]
-            parts.append(compare_retention(evaluation, Evaluation(answers, []), seed=seed))
+            after = evaluate(rest, asked, profilings=ways, batch_by=batch_by, seed=seed)
+            parts.append(compare_retention(evaluation, after, seed=seed))
         tables[shortcut] = pd.concat(parts)
     if not tables:
         return pd.DataFrame(columns=["shortcut", *COLUMNS])
@@ -79,21 +71,20 @@ def compare_shortcuts(
 
 
 def _covariates(measured: AnnData, pattern: str, level: Level) -> pd.DataFrame:
-    """Return standardised measurements of a shortcut, at the level that a question is asked of."""
+    """Return measurements of a shortcut, at the level that a question is asked of."""
     chosen = [fnmatchcase(name, pattern) for name in measured.var_names]
-    table = _at(measured[:, chosen], level).to_df().astype(np.float64)
-    scale = table.std(ddof=0)
-    table = (table - table.mean()) / scale.where(scale > 0, 1.0)
-    return table.set_axis([f"{_COVARIATE}{number}" for number in range(table.shape[1])], axis=1)
+    return profile(measured[:, chosen], "raw", level=level).to_df()
 
 
-def _with(vectors: AnnData, covariates: pd.DataFrame, level: Level) -> AnnData:
-    """Return vectors at that level, with the covariates among their metadata; of rows that have them."""
-    own = _at(vectors, level)
+def _without(vectors: AnnData, covariates: pd.DataFrame, level: Level) -> AnnData:
+    """Return vectors at that level, of rows that have the covariates, with these regressed out.
+
+    Before any other post-processing, and on all controls: what follows holds out and ranks the same as without.
+    """
+    own = profile(vectors, "raw", level=level)
     own = own[own.obs_names.isin(covariates.index)].copy()
-    own.obs[covariates.columns] = covariates.loc[own.obs_names].to_numpy()
+    known = covariates.loc[own.obs_names].to_numpy(dtype=np.float64)
+    controls = (own.obs["role"] == NEGATIVE_CONTROL).to_numpy() if "role" in own.obs else np.zeros(len(own), dtype=bool)
+    enough = controls.sum() >= _CONTROLS * known.shape[1]
+    own.X = RegressOut().fit_transform(own.X, controls=controls if enough else None, covariates=known)
     return own
-
-
-def _at(vectors: AnnData, level: Level) -> AnnData:
-    return profile(vectors, "raw", level=level)

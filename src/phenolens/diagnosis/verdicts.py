@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from phenolens.diagnosis.claims import LEVEL, is_leaking, means_by_family, supports_gains
+from phenolens.diagnosis.claims import ALPHA, is_leaking, means_by_family, supports_gains
 from phenolens.diagnosis.comparison import by_question, family_values, paired_difference
 from phenolens.encoders import is_baseline
 from phenolens.randomness import spawn
@@ -99,7 +99,7 @@ def judge(
     for (family, task, how), own in asked.groupby(["family", "task", "profiling"], sort=False):
         if not is_baseline(str(family)):
             verdicts.append(_judge_use(str(family), str(task), str(how), own))
-    lost = shortcuts[(shortcuts["p_adjusted"] <= LEVEL) & (shortcuts["retention"] < 1)]
+    lost = shortcuts[(shortcuts["p_adjusted"] <= ALPHA) & (shortcuts["retention"] < 1)]
     return [*verdicts, *(_judge_shortcut(row) for row in lost.itertuples())]
 
 
@@ -150,7 +150,7 @@ def _judge_gain(answers: Sequence[Answer], comparisons: pd.DataFrame) -> list[Ve
     for family in tested["family"]:
         pair = pairs[(pairs["encoder"] == family) & (pairs["baseline"] == best)].iloc[0]
         difference, low, high, p = pair["difference"], pair["low"], pair["high"], pair["p_adjusted"]
-        relation = "cannot be told from" if not p <= LEVEL else "beats" if difference > 0 else "falls short of"
+        relation = "cannot be told from" if not p <= ALPHA else "beats" if difference > 0 else "falls short of"
         claim = f"{family} {relation} the best baseline, {best}: {_effect(difference, low, high)}, adjusted p {_p(p)}."
         verdicts.append(Verdict("gain", claim, family, best, task, how, difference, low, high, p))
     return verdicts
@@ -174,9 +174,9 @@ def _judge_activity(answers: Sequence[Answer]) -> Verdict:
     """Count the perturbations that the best family tells from controls, in the median over its seeds."""
     best = str(means_by_family(answers)["family"].iloc[0])
     own = [answer.score.units for answer in answers if answer.family == best]
-    found = int(np.median([(units["p_adjusted"] <= LEVEL).sum() for units in own]))
+    found = int(np.median([(units["p_adjusted"] <= ALPHA).sum() for units in own]))
     total = len(own[0])
-    claim = f"{best} tells {found} of {total} perturbations from controls (false discovery rate {LEVEL:.0%})."
+    claim = f"{best} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})."
     task, how = answers[0].task.id, answers[0].profiling
     return Verdict("activity", claim, best, task=task, profiling=how, effect=found / total)
 
@@ -211,8 +211,8 @@ def _judge_levels(family: str, levels: pd.DataFrame) -> list[Verdict]:
 
 
 def _judge_use(family: str, task: str, how: str, rows: pd.DataFrame) -> Verdict:
-    """Say what a score needs and what it does not, and which changes that should not matter it minds."""
-    lost = (rows["p_adjusted"] <= LEVEL) & (rows["retention"] < 1)
+    """Say after which interventions a score falls, and after which it is kept."""
+    lost = (rows["p_adjusted"] <= ALPHA) & (rows["retention"] < 1)
     kept = rows["low"] >= _KEPT
     said = []
     for words, chosen in (("falls after", rows[lost].sort_values("retention")), ("is kept after", rows[kept & ~lost])):

@@ -19,7 +19,7 @@ from phenolens.datasets import Manifest
 from phenolens.embedding.loader import Measured, default_workers, load_batches
 from phenolens.encoders import Encoder, Measurement, RowEncoder, create_encoder
 from phenolens.errors import EmbeddingError, ImageError
-from phenolens.images import Crop, Intervention, find_intervention, read_site
+from phenolens.images import Crop, Intervention, Site, find_intervention, read_site
 
 PROVENANCE = "phenolens"
 NOTE = "note"  # of the provenance: what a reader must know of the vectors
@@ -54,14 +54,24 @@ def dataset_channels(manifest: Manifest, channels: Sequence[str] | None = None) 
     """
     if not manifest.image_columns:
         return ()
+    site = first_site(manifest)
+    return site.select(channels).channels if channels else site.channels
+
+
+def first_site(manifest: Manifest) -> Site:
+    """Return the first site that can be read.
+
+    Raises
+    ------
+    ImageError
+        If none can.
+    """
     reason = ""
     for row in range(len(manifest)):
         try:
-            site = read_site(manifest.images(row), manifest.names, site_id=str(manifest.table.index[row]))
+            return read_site(manifest.images(row), manifest.names, site_id=str(manifest.table.index[row]))
         except ImageError as error:
             reason = reason or str(error)
-            continue
-        return site.select(channels).channels if channels else site.channels
     raise ImageError(f"{manifest.source}: none of {len(manifest)} sites can be read; the first: {reason}")
 
 

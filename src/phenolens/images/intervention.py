@@ -39,22 +39,15 @@ class Intervention:
     ----------
     name
         As `find_intervention` takes it.
-    keeps, destroys
-        What is left of an image, and what is not.
     change
         What it does.
     needs_nuclei
         Whether it must know where nuclei are.
-    harmless
-        Whether nothing that a biologist would ask about is changed, so that a good encoder should not mind.
     """
 
     name: str
-    keeps: str
-    destroys: str
     change: Callable[[_Scene], Crops]
     needs_nuclei: bool = False
-    harmless: bool = False
 
     def apply(
         self,
@@ -209,29 +202,18 @@ def _illuminate(scene: _Scene) -> Crops:
 
 
 _ALL = (
-    Intervention("scramble-phases", "the power at each scale", "all structure", _scramble_phases),
-    *(
-        Intervention(
-            f"{_SHUFFLE}{size}",
-            f"what lies within {size} pixels",
-            f"how things lie beyond {size} pixels",
-            _shuffle_patches(size),
-        )
-        for size in _PATCHES
-    ),
-    Intervention("equalise", "the order of intensities", "intensities and their histogram", _equalise),
-    Intervention("permute-channels", "structure within channels", "which stain is which", _permute_channels),
-    *(
-        Intervention(f"blur:{sigma}", f"what is larger than {sigma} pixels", "finer detail", _blur(sigma))
-        for sigma in (1, 2, 4)
-    ),
-    Intervention("nuclei-only", "nuclei", "all else", _keep_nuclei, needs_nuclei=True),
-    Intervention("no-nuclei", "all but nuclei", "nuclei", _remove_nuclei, needs_nuclei=True),
-    Intervention("positions-only", "where nuclei are", "all else", _keep_positions, needs_nuclei=True),
-    Intervention("turn", "everything", "which side is up", _turn, harmless=True),
-    Intervention("flip", "everything", "handedness", _flip, harmless=True),
-    Intervention("jitter-stains", "structure", "how strong each stain is", _jitter_stains, harmless=True),
-    Intervention("illuminate", "structure", "evenness of the light", _illuminate, harmless=True),
+    Intervention("scramble-phases", _scramble_phases),
+    *(Intervention(f"{_SHUFFLE}{size}", _shuffle_patches(size)) for size in _PATCHES),
+    Intervention("equalise", _equalise),
+    Intervention("permute-channels", _permute_channels),
+    *(Intervention(f"blur:{sigma}", _blur(sigma)) for sigma in (1, 2, 4)),
+    Intervention("nuclei-only", _keep_nuclei, needs_nuclei=True),
+    Intervention("no-nuclei", _remove_nuclei, needs_nuclei=True),
+    Intervention("positions-only", _keep_positions, needs_nuclei=True),
+    Intervention("turn", _turn),
+    Intervention("flip", _flip),
+    Intervention("jitter-stains", _jitter_stains),
+    Intervention("illuminate", _illuminate),
 )
 _BY_NAME: Mapping[str, Intervention] = {one.name: one for one in _ALL}
 
@@ -245,7 +227,7 @@ def interventions(channels: Sequence[str], size: tuple[int, int]) -> list[str]:
     left_out = {f"{_SHUFFLE}{patch}" for patch in _PATCHES if 2 * patch > min(size)}
     if not several:
         left_out.add("permute-channels")
-    if not set(RGB) <= set(channels) and nuclear_channel(channels) is None:
+    if not _shows_nuclei(channels):
         left_out |= {one.name for one in _ALL if one.needs_nuclei}
     names = [name for name in _BY_NAME if name not in left_out]
     return [*names, *(f"{_DROP}{channel}" for channel in channels if several)]
@@ -257,13 +239,18 @@ def find_intervention(name: str, channels: Sequence[str]) -> Intervention:
     Raises
     ------
     ImageError
-        If there is none of this name.
+        If there is none of this name, or it needs nuclei and the channels do not tell which one shows them.
     """
-    if name in _BY_NAME:
-        return _BY_NAME[name]
     channel = name.removeprefix(_DROP)
-    if channel == name or channel not in channels:
-        raise ImageError(
-            f"no intervention '{name}'{did_you_mean(name, [*_BY_NAME, *(_DROP + own for own in channels)])}"
-        )
-    return Intervention(name, "the other channels", f"the channel {channel}", _drop_channel(channel))
+    if channel != name and channel in channels:
+        return Intervention(name, _drop_channel(channel))
+    if name not in _BY_NAME:
+        known = [*_BY_NAME, *(_DROP + own for own in channels)]
+        raise ImageError(f"no intervention '{name}'{did_you_mean(name, known)}")
+    if _BY_NAME[name].needs_nuclei and not _shows_nuclei(channels):
+        raise ImageError(f"{name}: which of the channels {', '.join(channels)} shows nuclei? call it dna")
+    return _BY_NAME[name]
+
+
+def _shows_nuclei(channels: Sequence[str]) -> bool:
+    return set(RGB) <= set(channels) or nuclear_channel(channels) is not None
