@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from phenolens.datasets import Manifest, read_manifest
+from phenolens.datasets import read_manifest
 from phenolens.datasets.phantom import LEVELS, PRESETS, simulate_cells
 from phenolens.diagnosis import diagnose
 from phenolens.embedding import embed
@@ -54,7 +54,6 @@ def main() -> None:
 
 def ask(preset: str, seed: int, plates: int, wells: int) -> list[dict[str, Any]]:
     """Return a row per oracle of one screen: what it reads, and what the card gets wrong about it."""
-    manifest = simulated(preset, seed, plates, wells)
     rng = spawn(seed, "oracles", preset)
     oracles: dict[str, tuple[set[str], float]] = {}
     while len(oracles) < PER_SCREEN:
@@ -63,7 +62,9 @@ def ask(preset: str, seed: int, plates: int, wells: int) -> list[dict[str, Any]]
         # One that reads nothing is given so much noise that nothing is left.
         name = f"oracle/{'+'.join(reads)}@noise={noise}" if reads else "oracle/density@noise=1000"
         oracles[name] = (set(reads), noise)
-    vectors = embed(manifest, [*oracles, "well-position"], channels=("dna",)).embeddings
+    with tempfile.TemporaryDirectory() as folder:  # oracles read its table alone, so that one channel will do
+        screen = simulate_cells(Path(folder), preset=preset, plates=plates, wells=wells, channels=["dna"], seed=seed)
+        vectors = embed(read_manifest(screen), [*oracles, "well-position"]).embeddings
     card = diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others", n_permutations=20)]))
     named = card.levels[card.levels["known"]].groupby("family")["level"].agg(set)
     rows = []
@@ -81,14 +82,6 @@ def ask(preset: str, seed: int, plates: int, wells: int) -> list[dict[str, Any]]
             }
         )
     return rows
-
-
-def simulated(preset: str, seed: int, plates: int, wells: int) -> Manifest:
-    """Return the manifest of a screen; only its table is read, so that one channel will do."""
-    with tempfile.TemporaryDirectory() as folder:
-        return read_manifest(
-            simulate_cells(Path(folder), preset=preset, plates=plates, wells=wells, channels=["dna"], seed=seed)
-        )
 
 
 if __name__ == "__main__":
