@@ -19,6 +19,7 @@ from phenolens.report import Results
 from phenolens.study import run
 
 RUN = ["metadata", "pixel-statistics", "random-convolutions"]
+PROBE = {"task": "knn-probe", "label": "perturbation", "folds": 2, "level": "well"}
 LEFT_OUT = ["well-position", "file-size", "[ac]*", "power-spectrum", "untrained/*"]
 
 
@@ -169,7 +170,7 @@ def test_encoders_are_asked_again_about_changed_pixels(study):
     trained = f"timm/test_resnet@weights={study / 'w.safetensors'}"
     names = ["turn", "scramble-phases", "drop-channel:er"]
     recipe = rewrite(study, encoders=[trained], profiling=["raw"], interventions=names)
-    found = pd.DataFrame(run(recipe, study / "out").knowledge["interventions"])
+    found = pd.DataFrame(run(recipe, study / "out").evidence["interventions"])
     assert set(found["intervention"]) == set(names)
     assert set(found["family"]) == {trained}
     assert (study / "out" / "interventions" / "drop-channel-er" / "quarantine.csv").is_file()
@@ -178,7 +179,61 @@ def test_encoders_are_asked_again_about_changed_pixels(study):
     with pytest.raises(ImageError, match="no intervention 'drop-channel:mito'"):
         run(rewrite(study, encoders=[trained], interventions=["drop-channel:mito"]), study / "refused")
     assert not (study / "refused").exists()
-    assert {"nuclei-only", "drop-channel:dna"} <= {row["intervention"] for row in every.knowledge["interventions"]}
+    assert {"nuclei-only", "drop-channel:dna"} <= {row["intervention"] for row in every.evidence["interventions"]}
+
+
+def test_layers_are_swept_and_make_no_claims(study):
+    torch.manual_seed(7)
+    trained = {}
+    for architecture in ("test_vit", "test_resnet"):
+        file = study / f"{architecture}.safetensors"
+        save_file(timm.create_model(architecture, pretrained=False).state_dict(), file)
+        trained[architecture] = f"timm/{architecture}@weights={file}"
+    recipe = rewrite(
+        study,
+        encoders=[*trained.values()],
+        leave_out={**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "a quick test"},
+        profiling=["raw"],
+        tasks=[PROBE],
+        sweep={"layers": [1, 3, 99], "pools": ["mean", "class"]},
+    )
+    results = run(recipe, study / "out")
+    found = {row["network"]: row for row in results.evidence["sweep"]}
+    assert set(found) == set(trained.values())
+    # No network has a layer 99, and of these one has no class token.
+    tried = {path.stem for path in (study / "out" / "sweep").glob("*.h5ad")}
+    assert sum("test_vit" in name for name in tried) == 4
+    assert sum("test_resnet" in name for name in tried) == 2
+    scores = results.scores.set_index("encoder")["value"]
+    for name, row in found.items():
+        assert row["last"] == pytest.approx(scores[name])
+        assert row["n_units"] == 64
+        assert row["chosen"].startswith(name)
+        assert row["low"] <= row["value"] <= row["high"]
+    assert not any("layer=" in name for name in results.scores["encoder"])
+    assert Results.load(study / "out").evidence["sweep"][0]["network"] in found
+
+
+def test_what_has_no_layers_to_choose_from_is_said(study):
+    torch.manual_seed(7)
+    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), study / "w.safetensors")
+    chosen = f"timm/test_resnet@weights={study / 'w.safetensors'},layer=2"
+    left_out = {**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "a quick test"}
+    asked = {"encoders": [chosen], "leave_out": left_out, "profiling": ["raw"], "tasks": [PROBE]}
+    assert "none were swept" in run(rewrite(study, **asked), study / "out").evidence["not_asked"]["layers"]
+    evidence = run(rewrite(study, **asked, sweep={}), study / "out").evidence
+    assert evidence["sweep"] == []
+    (why,) = [why for part, why in evidence["not_asked"].items() if part.startswith(chosen)]
+    assert why == "1 of its variants could be asked; its own vectors and one other are needed"
+
+
+def test_a_sweep_that_cannot_be_is_refused(study):
+    with pytest.raises(RecipeError, match=r"sweep.layers.*: input should be greater than or equal to 1, found 0"):
+        rewrite(study, sweep={"layers": [0]})
+    with pytest.raises(RecipeError, match=r"sweep.pools.0: input should be 'mean', 'class' or 'channels', found 'max'"):
+        rewrite(study, sweep={"pools": ["max"]})
+    with pytest.raises(RecipeError, match="a sweep over layers needs images"):
+        rewrite(study, dataset={"tables": {"mine": {"file": "mine.csv"}}}, sweep={})
 
 
 def test_an_oracle_stands_among_the_encoders_of_a_study(tmp_path):

@@ -5,16 +5,17 @@ import sys
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from phenolens.cli_options import Device, Json, Out, PrecisionOption, parse_options, print_json
+from phenolens.cli_options import Device, Json, Out, PrecisionOption, print_json, print_verdicts, stdout
 from phenolens.cli_simulate import simulate_app
-from phenolens.errors import PhenolensError, TaskNotApplicable
+from phenolens.cli_tables import diagnose, evaluate
+from phenolens.errors import PhenolensError
 
 app = typer.Typer(
     help="Tell what a microscopy model has actually learned.",
@@ -24,9 +25,10 @@ app = typer.Typer(
 )
 
 app.add_typer(simulate_app, name="simulate")
+app.command()(evaluate)
+app.command()(diagnose)
 
 _stderr = Console(stderr=True)
-_stdout = Console(width=None if sys.stdout.isatty() else 160)  # files and pipes have no width
 
 
 @app.callback()
@@ -52,7 +54,7 @@ def run(
     if as_json:
         print_json({"report": str(out / "report.html"), "verdicts": results.verdicts})
         return
-    _print_verdicts(results.verdicts)
+    print_verdicts(results.verdicts)
     typer.echo(f"report: {out / 'report.html'}")
 
 
@@ -120,113 +122,6 @@ def pack(
 
 
 @app.command()
-def evaluate(
-    embeddings: Annotated[list[Path], typer.Argument(help=".h5ad, .parquet, .csv or .npz files.")],
-    task: Annotated[str, typer.Option(help="The question; see: phenolens ls tasks.")],
-    label: Annotated[str | None, typer.Option(help="Column that a probe predicts, or of mechanisms.")] = None,
-    group: Annotated[str | None, typer.Option(help="Column that must not straddle a split.")] = None,
-    split: Annotated[str | None, typer.Option(help="grouped or random.")] = None,
-    against: Annotated[str | None, typer.Option(help="controls or others, for retrieval.")] = None,
-    relations: Annotated[list[Path] | None, typer.Option(help="Table of known relations, or a folder; repeat.")] = None,
-    translate: Annotated[Path | None, typer.Option(help="Table: perturbation, its name in the relations.")] = None,
-    target: Annotated[list[str] | None, typer.Option(help="Column of numbers to predict; repeat.")] = None,
-    option: Annotated[list[str] | None, typer.Option(help="Any other option of the task, name=value; repeat.")] = None,
-    profiling: Annotated[
-        list[str] | None, typer.Option(help="raw, tvn, ...; see: phenolens ls profilers; repeat.")
-    ] = None,
-    batch_by: Annotated[list[str] | None, typer.Option(help="Column of batches for profiling; repeat.")] = None,
-    features: Annotated[
-        list[str] | None, typer.Option(help="Feature column or pattern such as feat_*; repeat.")
-    ] = None,
-    missing: Annotated[
-        Literal["refuse", "rows", "features", "median"], typer.Option(help="What to do about missing values.")
-    ] = "refuse",
-    perturbation: Annotated[str | None, typer.Option(help="Column that names perturbations.")] = None,
-    perturbation_type: Annotated[str | None, typer.Option(help="Column: crispr, orf, compound, sirna.")] = None,
-    dose: Annotated[str | None, typer.Option(help="Column of doses.")] = None,
-    role: Annotated[str | None, typer.Option(help="Column that tells controls from treatments.")] = None,
-    negative_control: Annotated[
-        list[str] | None, typer.Option(help="Role, or perturbation, that is a negative control; repeat.")
-    ] = None,
-    plate: Annotated[str | None, typer.Option(help="Column of plates.")] = None,
-    well: Annotated[str | None, typer.Option(help="Column of wells.")] = None,
-    batch: Annotated[str | None, typer.Option(help="Column of batches.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of permutations and bootstrap.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Ask one question of embeddings, also of your own; several files are compared."""
-    from phenolens.diagnosis import diagnose  # noqa: PLC0415
-    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings  # noqa: PLC0415
-    from phenolens.tasks import evaluate as evaluate_tasks  # noqa: PLC0415
-    from phenolens.tasks import make_task  # noqa: PLC0415
-
-    named = {
-        "label": label,
-        "group": group,
-        "split": split,
-        "against": against,
-        "relations": relations,
-        "translate": translate,
-        "targets": target,
-    }
-    options: dict[str, object] = {key: value for key, value in named.items() if value is not None}
-    question = make_task(task, **options, **parse_options(option or []))
-    columns = {
-        "perturbation": perturbation,
-        "perturbation_type": perturbation_type,
-        "dose": dose,
-        "role": role,
-        "plate": plate,
-        "well": well,
-        "batch": batch,
-    }
-    read = {}
-    for path in embeddings:
-        file = read_embeddings(
-            path,
-            columns={key: value for key, value in columns.items() if value is not None},
-            features=features,
-            metadata=[*question.columns, *(batch_by or [])],
-            missing=missing,
-        )
-        if negative_control:
-            file.obs = mark_controls(file.obs, negative_control, path)
-        read[str(file.uns[PROVENANCE]["encoder"])] = file
-    if len(read) < len(embeddings):
-        raise PhenolensError(f"{len(embeddings)} files hold embeddings of {len(read)} encoders: {', '.join(read)}")
-    evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], batch_by=batch_by, seed=seed)
-    if not evaluation.answers:
-        raise TaskNotApplicable(evaluation.skipped[0].reason)
-    card = diagnose(read, evaluation, batch_by=batch_by, seed=seed)
-    verdicts = [asdict(verdict) for verdict in card.verdicts]
-    if as_json:
-        print_json(
-            {
-                "scores": evaluation.summaries(),
-                "ranks": card.ranks.to_dict("records"),
-                "comparisons": card.comparisons.to_dict("records"),
-                "knowledge": card.knowledge(),
-                "verdicts": verdicts,
-                "skipped": [asdict(item) for item in evaluation.skipped],
-            }
-        )
-        return
-    table = Table("encoder", "profiling", "", "value", "95 % interval", "chance", "units", "caveat")
-    for answer in evaluation.summaries():
-        for part, row in {"": answer, **answer.get("sources", {}), **answer.get("targets", {})}.items():
-            interval = " .. ".join(f"{limit:.3f}" for limit in row["interval"])
-            shown = (answer["encoder"], answer["profiling"]) if not part else ("", "")
-            units = f"{row['n_units']} {answer['unit']}s"
-            table.add_row(
-                *shown, part, f"{row['value']:.3f}", interval, f"{row['chance']:.3f}", units, row.get("caveat", "")
-            )
-    _stdout.print(table)
-    _print_verdicts(verdicts)
-    for item in evaluation.skipped:
-        typer.echo(f"skipped: {item.encoder}, {item.profiling}: {item.reason}", err=True)
-
-
-@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="The training recipe (YAML).")],
     out: Out = Path("out/train"),
@@ -250,7 +145,7 @@ def train(
         table = Table("what", own.name)
         for name, value in found.items():
             table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.3g}")
-        _stdout.print(table)
+        stdout.print(table)
         return
     path = run_training(own, out, progress=True)
     if as_json:
@@ -317,7 +212,7 @@ def list_(
     table = Table("name", "what it is")
     for name, summary in entries.items():
         table.add_row(name, summary)
-    _stdout.print(table)
+    stdout.print(table)
 
 
 @app.command()
@@ -354,13 +249,7 @@ def doctor(as_json: Json = False) -> None:
     table = Table("what", "found")
     for name, finding in findings.items():
         table.add_row(name, str(finding))
-    _stdout.print(table)
-
-
-def _print_verdicts(verdicts: list[dict[str, Any]]) -> None:
-    for verdict in verdicts:
-        question = f"{verdict['task']}, {verdict['profiling']}: " if verdict["task"] else ""
-        typer.echo(question + verdict["claim"])
+    stdout.print(table)
 
 
 def main(arguments: list[str] | None = None) -> None:

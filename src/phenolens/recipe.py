@@ -76,7 +76,7 @@ class ImagesSection(Section):
     Attributes
     ----------
     manifest
-        Path of the manifest; relative paths start at the recipe's folder.
+        Path of the manifest, or of a folder of class folders; relative paths start at the recipe's folder.
     columns, values, names
         As in `read_manifest`.
     channels
@@ -135,11 +135,14 @@ class DatasetSection(ImagesSection):
         from the manifest if None.
     tables
         Name of an encoder -> the table of its vectors. A table that is named like a baseline is one.
+    negative_controls
+        The roles in tables, or the perturbations where there is no column of roles, that are negative controls.
     """
 
     cells: CellsSection | None = None
     kind: Kind | None = None
     tables: dict[str, TableSection] = {}
+    negative_controls: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -147,6 +150,8 @@ class DatasetSection(ImagesSection):
             raise ValueError("give either a manifest of images or tables of vectors")
         if self.tables and (self.names or self.channels or self.cells or self.rows):
             raise ValueError("tables of vectors have no channels, no cells, and no parts")
+        if self.manifest is not None and self.negative_controls:
+            raise ValueError("negative_controls is of tables; a manifest says so in its column role")
         return self
 
 
@@ -169,6 +174,21 @@ class EmbeddingSection(Section):
     device: str = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
     max_failed: float = Field(0.01, ge=0, le=1)
+
+
+class SweepSection(Section):
+    """Which layers of the networks under test are tried, and how they are pooled.
+
+    Attributes
+    ----------
+    layers
+        ``all``, or numbers counted from 1; a network is asked of those that it has.
+    pools
+        The ways of pooling: ``mean``, ``class``, ``channels``; a network is asked of those that it can give.
+    """
+
+    layers: Literal["all"] | list[Annotated[int, Field(ge=1)]] = "all"
+    pools: list[Literal["mean", "class", "channels"]] = Field(["mean"], min_length=1)
 
 
 class Recipe(Section):
@@ -199,6 +219,8 @@ class Recipe(Section):
     interventions
         What is done to the pixels, before the encoders under test are asked again; ``all``, or names as `interventions`
         gives them.
+    sweep
+        Which layers of the networks under test are tried beside their own vectors; none if None.
     seed
         The seed of everything that is drawn, but for the networks.
     """
@@ -214,6 +236,7 @@ class Recipe(Section):
     batch_by: tuple[str, ...] | None = None
     tasks: list[AnyTask] = Field(min_length=1)
     interventions: Literal["all"] | list[str] = []
+    sweep: SweepSection | None = None
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -222,6 +245,8 @@ class Recipe(Section):
             raise ValueError("encoders and baselines need images; the tables are the encoders of this study")
         if self.dataset.tables and self.interventions:
             raise ValueError("interventions need images, and this study has tables of vectors")
+        if self.dataset.tables and self.sweep:
+            raise ValueError("a sweep over layers needs images, and this study has tables of vectors")
         return self
 
     def as_yaml(self) -> str:

@@ -20,15 +20,16 @@ from phenolens.datasets import (
     read_cell_table,
     treated,
 )
-from phenolens.diagnosis import compare_interventions, diagnose, embedding_shift
-from phenolens.embedding import PROVENANCE, dataset_channels, embed, embed_to_folder, first_site, read_embeddings
+from phenolens.diagnosis import diagnose
+from phenolens.embedding import PROVENANCE, dataset_channels, embed, embed_to_folder, mark_controls, read_embeddings
 from phenolens.encoders import EncoderName, create_encoder, default_panel, is_baseline, kind_of, twin_of
 from phenolens.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
-from phenolens.images import find_intervention, interventions
+from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
 from phenolens.recipe import Recipe
 from phenolens.report import Results, write_examples, write_report
-from phenolens.tasks import Evaluation, evaluate
+from phenolens.study_further import FurtherEmbeddings
+from phenolens.tasks import evaluate
 
 _VERSIONS = ("phenolens", "torch", "timm", "numpy", "scikit-learn", "scikit-image", "anndata")
 
@@ -57,7 +58,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     recipe
         What to do.
     out
-        The folder for embeddings/, scores.parquet, units.parquet, comparisons.parquet, results.json and
+        The folder for embeddings/, scores.parquet, units.parquet, comparisons.parquet, results.json, card.md and
         report.html.
     progress
         Whether to draw progress bars on stderr.
@@ -80,8 +81,19 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     )
     if not evaluation.answers:
         raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
-    changed = _intervene(recipe, material, evaluation, out, progress) if recipe.interventions else None
-    card = diagnose(material.embeddings, evaluation, interventions=changed, batch_by=recipe.batch_by, seed=recipe.seed)
+    changed = sweep = None
+    if recipe.interventions or recipe.sweep:
+        further = FurtherEmbeddings(recipe, _open_manifest(recipe), material.dataset["channels"], out, progress)
+        changed = further.intervene(material.embeddings, evaluation) if recipe.interventions else None
+        sweep = further.sweep(material.embeddings, evaluation) if recipe.sweep else None
+    card = diagnose(
+        material.embeddings,
+        evaluation,
+        interventions=changed,
+        sweep=sweep,
+        batch_by=recipe.batch_by,
+        seed=recipe.seed,
+    )
     results = Results(
         name=recipe.name,
         dataset=material.dataset,
@@ -89,7 +101,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         panel_missing=material.panel_missing,
         scores=evaluation.scores(),
         units=evaluation.units(),
-        comparisons=card.comparisons,
+        comparisons=card.evidence.comparisons,
         verdicts=[asdict(verdict) for verdict in card.verdicts],
         skipped=[asdict(item) for item in evaluation.skipped],
         quarantine=[{"site_id": key, "reason": reason} for key, reason in material.quarantine.items()],
@@ -103,8 +115,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
         parts=evaluation.parts(),
-        ranks=card.ranks.to_dict("records"),
-        knowledge=card.knowledge(),
+        evidence=card.evidence.records(),
     )
     results.save(out)
     write_report(out)
@@ -162,39 +173,6 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
     )
 
 
-def _intervene(
-    recipe: Recipe, material: _Material, evaluation: Evaluation, out: Path, progress: bool
-) -> pd.DataFrame | None:
-    """Embed changed images with the encoders under test, and return what is left of their scores."""
-    tested = [name for name in material.embeddings if not is_baseline(name)]
-    if not tested:
-        return None
-    manifest, channels = _open_manifest(recipe), material.dataset["channels"]
-    size = recipe.embedding.crop.size or min(first_site(manifest).pixels.shape[1:])
-    names = interventions(channels, (size, size)) if recipe.interventions == "all" else recipe.interventions
-    changed = {
-        name: embed_to_folder(
-            manifest,
-            tested,
-            out / "interventions" / EncoderName.parse(name).slug,
-            channels=channels,
-            intervention=name,
-            progress=progress,
-            **dict(recipe.embedding),
-        ).embeddings
-        for name in names
-    }
-    table = compare_interventions(
-        evaluation,
-        changed,
-        recipe.tasks,
-        profilings=recipe.profiling,
-        batch_by=recipe.batch_by,
-        seed=recipe.seed,
-    )
-    return table.merge(embedding_shift(material.embeddings, changed), on=["family", "intervention"])
-
-
 def _read_tables(recipe: Recipe) -> _Material:
     """Read ready-made vectors; of the panel, only what needs no images can be had besides tables named like it."""
     dataset = recipe.dataset
@@ -210,6 +188,8 @@ def _read_tables(recipe: Recipe) -> _Material:
             missing=table.missing,
         )
         vectors.uns[PROVENANCE]["encoder"] = name
+        if dataset.negative_controls:
+            vectors.obs = mark_controls(vectors.obs, dataset.negative_controls, table.file)
         _check_questions(recipe, vectors.obs, str(table.file))
         embeddings[name] = vectors
     files = sorted({table.file for table in dataset.tables.values()})

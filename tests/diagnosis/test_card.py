@@ -25,7 +25,7 @@ def card_of(manifest, *names):
 
 
 def known(card):
-    return card.levels[card.levels["known"]].groupby("family")["level"].agg(set).to_dict()
+    return card.evidence.levels[card.evidence.levels["known"]].groupby("family")["level"].agg(set).to_dict()
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def card(manifest):
 
 
 def test_oracles_are_said_to_know_their_levels_and_no_others(card):
-    assert card.truth
+    assert card.evidence.truth
     single = {f"oracle/{level}": {level} for level in LEVELS}
     assert known(card) == single | {"oracle/density+texture@noise=0.5": {"density", "texture"}}
     (texture,) = [v for v in card.verdicts if v.kind == "level" and v.encoder == "oracle/texture"]
@@ -47,19 +47,19 @@ def test_oracles_are_said_to_know_their_levels_and_no_others(card):
 
 def test_baselines_alone_are_not_asked(manifest):
     alone = card_of(manifest, "well-position")
-    assert alone.levels.empty
-    assert alone.degeneracy.empty  # positions repeat, and are no embedding that could collapse
-    assert alone.not_asked["levels"] == "no encoder is under test"
+    assert alone.evidence.levels.empty
+    assert alone.evidence.degeneracy.empty  # positions repeat, and are no embedding that could collapse
+    assert alone.evidence.not_asked["levels"] == "no encoder is under test"
 
 
 def test_noise_knows_nothing(card):
-    assert not card.levels.query("family == 'oracle/density@noise=100'")["known"].any()
-    (unknown,) = [v for v in card.verdicts if v.encoder == "oracle/density@noise=100" and not v.task]
+    assert not card.evidence.levels.query("family == 'oracle/density@noise=100'")["known"].any()
+    (unknown,) = [v for v in card.verdicts if v.encoder == "oracle/density@noise=100" and v.kind == "unknown"]
     assert unknown.claim.endswith("about acquisition, density, intensity, shape, texture, arrangement.")
 
 
 def test_what_an_oracle_reads_explains_most_of_its_variance(card):
-    alone = card.variance.pivot(index="family", columns="block", values="alone")[list(LEVELS)]
+    alone = card.evidence.variance.pivot(index="family", columns="block", values="alone")[list(LEVELS)]
     assert {name: alone.loc[name].idxmax() for name in alone.index if name in {f"oracle/{x}" for x in LEVELS}} == {
         f"oracle/{level}": level for level in LEVELS
     }
@@ -77,7 +77,7 @@ def test_real_images_are_measured_by_baselines():
     vectors["cell-count"].var_names = ["nuclei_count"]
     vectors["pixel-statistics"].var_names = ["dna_mean"]
     card = diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
-    assert not card.truth
+    assert not card.evidence.truth
     assert known(card)["mine"] == {"density"}
 
 
@@ -86,9 +86,9 @@ def test_what_could_not_be_asked_is_on_the_card():
     obs = wells_of(rng)
     vectors = {"mine": AnnData(rng.normal(size=(len(obs), 4)), obs=obs)}
     card = diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
-    assert card.levels.empty
-    assert "no baseline that measures a level" in card.not_asked["levels"]
-    assert card.degeneracy["finding"].tolist() == [""]
+    assert card.evidence.levels.empty
+    assert "no baseline that measures a level" in card.evidence.not_asked["levels"]
+    assert card.evidence.degeneracy["finding"].tolist() == [""]
 
 
 def wells_of(rng):

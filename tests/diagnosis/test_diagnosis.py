@@ -7,7 +7,14 @@ from numpy.testing import assert_allclose
 
 from phenolens.diagnosis import compare_families
 from phenolens.diagnosis.claims import control_claims
+from phenolens.diagnosis.comparison import PAIR_COLUMNS, compare_tested
+from phenolens.diagnosis.evidence import Evidence
+from phenolens.diagnosis.knowledge import PAIR_COLUMNS as LEVEL_PAIR_COLUMNS
+from phenolens.diagnosis.nuisance import COLUMNS as NUISANCE_COLUMNS
 from phenolens.diagnosis.retention import COLUMNS
+from phenolens.diagnosis.selection import COLUMNS as SWEEP_COLUMNS
+from phenolens.diagnosis.sensitivity import COLUMNS as METRIC_COLUMNS
+from phenolens.diagnosis.strata import COLUMNS as STRATA_COLUMNS
 from phenolens.diagnosis.verdicts import judge
 from phenolens.tasks import Answer, Evaluation, Score, make_task
 
@@ -24,16 +31,33 @@ def answer(encoder, values, task=RETRIEVAL, caveat="", p=0.5):
     return Answer(encoder, "raw", task, score, low, high)
 
 
-NO_LEVELS = pd.DataFrame(columns=["family", "level", "r", "p"])
-UNCHANGED = pd.DataFrame(columns=["intervention", *COLUMNS, "shift"])
-NO_SHORTCUTS = pd.DataFrame(columns=["shortcut", *COLUMNS])
-SOUND = pd.DataFrame(columns=["encoder", "finding"])
+EMPTY = {
+    "pairs": list(PAIR_COLUMNS),
+    "ranks": [],
+    "metrics": list(METRIC_COLUMNS),
+    "shortcuts": ["shortcut", "way", *COLUMNS, "asked"],
+    "similarities": [],
+    "nuisances": list(NUISANCE_COLUMNS),
+    "interventions": ["intervention", *COLUMNS, "shift"],
+    "levels": ["family", "level", "r", "p"],
+    "level_pairs": list(LEVEL_PAIR_COLUMNS),
+    "factors": [],
+    "variance": [],
+    "strata": list(STRATA_COLUMNS),
+    "efficiency": [],
+    "sweep": list(SWEEP_COLUMNS),
+    "degeneracy": ["encoder", "finding"],
+}
+CLAIMED = ("comparisons", "pairs", "shortcuts", "interventions", "levels", "level_pairs")
 
 
-def verdicts(*answers, levels=NO_LEVELS, degeneracy=SOUND, interventions=UNCHANGED, shortcuts=NO_SHORTCUTS):
+def verdicts(*answers, **found):
     evaluation = Evaluation(list(answers), [])
-    tables = control_claims(evaluation, compare_families(evaluation), levels, interventions, shortcuts)
-    return judge(evaluation, *tables, degeneracy)
+    tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
+    tables |= {"comparisons": compare_families(evaluation), "pairs": compare_tested(evaluation)} | found
+    tables |= control_claims(evaluation, {name: tables[name] for name in CLAIMED})
+    tables["comparisons"] = tables["comparisons"].assign(scaled=np.nan)
+    return judge(evaluation, Evidence(**tables, truth=False, not_asked={}))
 
 
 @pytest.fixture
@@ -202,3 +226,80 @@ def test_what_a_score_needs_and_does_not(values):
     found = verdicts(answer("mine", values), answer("cell-count", values), interventions=table)
     (use,) = [verdict.claim for verdict in found if verdict.kind == "use"]
     assert use == "the score of mine falls after no-nuclei (10% [5%, 20%]); is kept after turn (98% [90%, 105%])."
+
+
+def test_the_best_untrained_network_is_held_against_an_encoder_beside_the_best_baseline(values):
+    noise = np.random.default_rng(6).normal(0, 0.05, 60)
+    found = verdicts(
+        answer("mine", values + 0.1 + noise),
+        answer("cell-count", values + 0.1),
+        answer("untrained/resnet18@seed=0", values - 0.02),
+        answer("untrained/resnet18@seed=1", values + 0.02),
+        answer("untrained/vit_small_patch16@seed=0", values - 0.1),
+    )
+    (gain,) = [v for v in found if v.kind == "gain"]
+    (twins,) = [v for v in found if v.kind == "twins"]
+    assert "cannot be told from the best baseline, cell-count" in gain.claim
+    assert "mine beats the best untrained network, untrained/resnet18: +0.1" in twins.claim
+    assert "(+0.09 to +0.13 over its seeds)" in twins.claim  # one of which is 0.02 above the mean, one 0.02 below
+
+
+def test_two_models_are_held_against_each_other(values):
+    noise = np.random.default_rng(7).normal(0, 0.05, (2, 60))
+    found = verdicts(
+        answer("mine", values + noise[0]),
+        answer("yours", values + noise[1]),
+        answer("theirs", values + 0.2),
+        answer("cell-count", values),
+        level_pairs=pd.DataFrame([("texture", "mine", "yours", -0.2, -0.3, -0.1, 0.001)], columns=LEVEL_PAIR_COLUMNS),
+    )
+    said = [v.claim for v in found if v.kind == "pair"]
+    assert sum("mine cannot be told from yours" in claim for claim in said) == 1
+    assert sum("mine loses to theirs: -0.2" in claim for claim in said) == 1
+    assert any(
+        claim.startswith("yours reads texture better than mine: +0.20 [0.10, 0.30] on average") for claim in said
+    )
+
+
+def test_a_shortcut_is_said_once_in_all_its_ways(values):
+    row = {"shortcut": "cell count", "family": "mine", "task": RETRIEVAL.id, "profiling": "raw", "asked": 1.0}
+    row |= {"before": 0.5, "chance": 0.1, "p": 0.0001}
+    ways = [
+        {"way": "regressed out", "value": 0.2, "retention": 0.25, "low": 0.2, "high": 0.3},
+        {"way": "matched", "value": 0.3, "retention": 0.5, "low": 0.4, "high": 0.6},
+    ]
+    table = pd.DataFrame([row | way for way in ways])
+    found = verdicts(answer("mine", values), answer("cell-count", values), shortcuts=table)
+    (said,) = [v.claim for v in found if v.kind == "shortcut"]
+    assert said.startswith(
+        "cell count explains 75% [70%, 80%] when regressed out (0.50 becomes 0.20) and "
+        "50% [40%, 60%] when matched (0.50 becomes 0.30) of what mine scores above chance; adjusted p "
+    )
+
+
+def test_a_gain_on_strong_phenotypes_alone_is_said(values):
+    row = {"family": "mine", "baseline": "cell-count", "task": RETRIEVAL.id, "profiling": "raw", "by": "strength"}
+    strata = pd.DataFrame(
+        [
+            row | {"stratum": "weak", "difference": 0.0, "low": -0.1, "high": 0.1},
+            row | {"stratum": "strong", "difference": 0.3, "low": 0.2, "high": 0.4},
+        ]
+    )
+    found = verdicts(answer("mine", values), answer("cell-count", values), strata=strata)
+    (said,) = [v.claim for v in found if v.kind == "where"]
+    assert "strongest, +0.30 [0.20, 0.40], and not for certain on the weakest, +0.00 [-0.10, 0.10]" in said
+
+
+def test_a_metric_that_cannot_tell_is_marked(values):
+    row = dict.fromkeys(METRIC_COLUMNS, np.nan)
+    row |= {
+        "task": RETRIEVAL.id,
+        "profiling": "raw",
+        "best_baseline": "cell-count",
+        "grade": "cannot tell",
+        "why": "so",
+    }
+    told = row | {"profiling": "tvn", "grade": "tells"}
+    found = verdicts(answer("mine", values), answer("cell-count", values), metrics=pd.DataFrame([row, told]))
+    (said,) = [v for v in found if v.kind == "metric"]
+    assert (said.claim, said.profiling) == ("the metric cannot tell: so.", "raw")

@@ -4,26 +4,36 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from scipy.stats import rankdata
 
 from phenolens.diagnosis import compare_shortcuts, diagnose
+from phenolens.diagnosis.candidates import choose_candidates
+from phenolens.diagnosis.left_out import leave_out
+from phenolens.diagnosis.matched import match_candidates, match_predictions
+from phenolens.diagnosis.similarity import compare_similarities
+from phenolens.metrics import average_precision, cosine_similarity
 from phenolens.tasks import evaluate, make_task
 
 RETRIEVAL = make_task("replicate-retrieval", against="others", n_permutations=20)
+AGAINST_CONTROLS = make_task("replicate-retrieval", n_permutations=20)
 N_CONDITIONS, N_REPLICATES, N_CONTROLS = 40, 6, 80
 
 
 @pytest.fixture(scope="module")
 def wells() -> dict[str, AnnData]:
-    """Return encoders of wells: one that sees the count, one that sees the shape, one that sees both."""
+    """Return encoders of wells: one that sees the count, one that sees the shape, one that sees both, one the plate."""
     rng = np.random.default_rng(0)
     treated = np.repeat(np.arange(N_CONDITIONS), N_REPLICATES)
     n = len(treated) + N_CONTROLS
     effect = np.vstack([rng.normal(size=(N_CONDITIONS, 7))[treated], np.zeros((N_CONTROLS, 7))])
     seen = effect + 0.5 * rng.normal(size=(n, 7))
     count, shape = seen[:, :1], seen[:, 1:]
+    # Two thirds of the replicates of a perturbation stand on one plate.
+    replicate = np.arange(len(treated)) % N_REPLICATES
+    plate = np.concatenate([(treated + np.maximum(replicate - 3, 0)) % 8, np.arange(N_CONTROLS) % 8])
     obs = pd.DataFrame(
         {
-            "plate": "p1",
+            "plate": [f"p{i}" for i in plate],
             "well": [f"{row}{column:02d}" for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25)][:n],
             "perturbation": [*(f"c{i}" for i in treated), *["dmso"] * N_CONTROLS],
             "role": ["treatment"] * len(treated) + ["negative_control"] * N_CONTROLS,
@@ -36,57 +46,160 @@ def wells() -> dict[str, AnnData]:
         return AnnData(x @ rng.normal(size=(x.shape[1], 12)) + 0.1 * rng.normal(size=(n, 12)), obs=obs)
 
     counted = AnnData(np.round(40 + 5 * count), obs=obs, var=pd.DataFrame(index=["nuclei_count"]))
+    # Directions that turn with the count: what follows it by a curve, which no straight line can take away.
+    turning = np.column_stack([f(k * count) for k in (0.5, 1.0, 2.0) for f in (np.cos, np.sin)])
     return {
         "counts": reader(count),
         "shapes": reader(shape),
         "both": reader(count, shape[:, :2]),
+        "curves": AnnData(turning + 0.05 * rng.normal(size=turning.shape), obs=obs),
+        "plates": reader(5 * np.eye(8)[plate]),
         "cell-count": counted,
     }
 
 
-def test_a_count_explains_what_a_counter_scores_and_nothing_else(wells):
-    table = compare_shortcuts(wells, evaluate(wells, [RETRIEVAL])).set_index("family")
-    assert set(table["shortcut"]) == {"cell count"}  # nobody has measured another
-    assert set(table.index) == {"counts", "shapes", "both"}
-    assert table.loc["counts", "high"] < 0.3
-    assert table.loc["shapes", "retention"] == pytest.approx(1, abs=0.1)
-    assert 0.3 < table.loc["both", "retention"] < 0.95
-    assert table.loc["counts", "p"] < 0.01 < table.loc["shapes", "p"]
+@pytest.fixture(scope="module")
+def table(wells):
+    found = compare_shortcuts(wells, evaluate(wells, [RETRIEVAL, AGAINST_CONTROLS])).table
+    return found.set_index(["shortcut", "way", "task", "family"]).sort_index()
+
+
+@pytest.mark.parametrize("task", [RETRIEVAL.id, AGAINST_CONTROLS.id])
+@pytest.mark.parametrize("way", ["regressed out", "matched"])
+def test_a_count_explains_what_a_counter_scores_and_nothing_else(table, task, way):
+    own = table.loc[("cell count", way, task)]
+    assert own.loc["counts", "high"] < 0.5
+    assert own.loc["shapes", "retention"] == pytest.approx(1, abs=0.1)
+    assert 0.3 < own.loc["both", "retention"] < 0.95
+    assert own.loc["counts", "p"] < 0.01 < own.loc["shapes", "p"]
+
+
+def test_matching_finds_what_follows_a_count_by_a_curve_and_regression_does_not(table):
+    assert table.loc[("cell count", "matched", RETRIEVAL.id, "curves"), "high"] < 0.3
+    assert table.loc[("cell count", "regressed out", RETRIEVAL.id, "curves"), "low"] > 0.4
+
+
+def test_neighbours_of_the_same_plate_explain_what_an_encoder_of_plates_scores(table):
+    own = table.loc[("plate", "left out", RETRIEVAL.id)]
+    assert own.loc["plates", "high"] < 0.5
+    assert own.loc["shapes", "retention"] == pytest.approx(1, abs=0.1)
 
 
 def test_the_card_says_so(wells):
     card = diagnose(wells, evaluate(wells, [RETRIEVAL]))
-    said = {verdict.encoder: verdict for verdict in card.verdicts if verdict.kind == "shortcut"}
-    assert set(said) == {"counts", "both"}
-    assert said["counts"].claim.startswith("cell count explains ")
-    assert said["counts"].effect > 0.7
-    assert said["counts"].low <= said["counts"].effect <= said["counts"].high
+    said = [v for v in card.verdicts if v.kind == "shortcut" and v.claim.startswith("cell count") and v.effect > 0.1]
+    assert {verdict.encoder for verdict in said} == {"counts", "both", "curves"}
+    assert "well-position" in card.evidence.not_asked["position, regressed out or matched"]
 
 
-def test_without_controls_everything_that_goes_with_the_shortcut_is_taken(wells):
-    alone = {name: own[own.obs["role"] == "treatment"].copy() for name, own in wells.items()}
-    table = compare_shortcuts(alone, evaluate(alone, [RETRIEVAL])).set_index("family")
-    assert table.loc["counts", "high"] < 0.3
-    assert table.loc["shapes", "retention"] == pytest.approx(1, abs=0.1)
+def test_similarities_follow_the_count_or_biology_each_beyond_the_other(wells):
+    own = compare_shortcuts(wells, evaluate(wells, [RETRIEVAL])).similarities.set_index("family")
+    assert own.loc["counts", "low"] > 0.5
+    assert own.loc["counts", "biology"] < 0.1
+    assert own.loc["shapes", "low"] < 0 < own.loc["shapes", "high"]
+    assert own.loc["shapes", "biology_low"] > 0.15
+    assert own.loc["both", "low"] > 0
+    assert own.loc["both", "biology"] < own.loc["both", "alone"]
 
 
-def test_the_same_controls_are_ranked_before_and_after(wells):
-    against_controls = make_task("replicate-retrieval", against="controls", n_permutations=20)
-    before = evaluate(wells, [against_controls])
-    table = compare_shortcuts(wells, before).set_index("family")
-    # Regressed out of vectors that do not follow it, a shortcut leaves each score where it was.
-    assert table.loc["shapes", "value"] == pytest.approx(table.loc["shapes", "before"], abs=0.05)
-    assert table.loc["shapes", "retention"] == pytest.approx(1, abs=0.1)
-    assert table.loc["counts", "retention"] < 0.3
+def test_a_partial_correlation_is_that_of_residuals(wells):
+    known = pd.DataFrame({"count": np.random.default_rng(4).normal(size=len(wells["both"]))}, wells["both"].obs_names)
+    obs = wells["both"].obs.drop(columns=["plate", "well"])
+    vectors = AnnData(wells["both"].X + 0.7 * known.to_numpy(), obs=obs)
+    found = compare_similarities({"both": vectors}, {"count": known}).iloc[0]
+    treated = (obs["role"] == "treatment").to_numpy()
+    x, count, name = vectors.X[treated], known["count"].to_numpy()[treated], obs["perturbation"].to_numpy()[treated]
+    upper = np.triu_indices(len(x), 1)
+    alike = rankdata(np.round(cosine_similarity(x - x.mean(axis=0)), 9)[upper])
+    near = rankdata(-np.abs(count[:, None] - count)[upper])
+    same = (name[:, None] == name)[upper].astype(float)
+
+    def left(y, fixed):
+        design = np.column_stack([np.ones(len(y)), fixed])
+        return y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+
+    assert found["follows"] == pytest.approx(np.corrcoef(left(alike, same), left(near, same))[0, 1], abs=1e-6)
+    assert found["biology"] == pytest.approx(np.corrcoef(left(alike, near), left(same, near))[0, 1], abs=1e-6)
+    assert found["alone"] == pytest.approx(np.corrcoef(alike, same)[0, 1], abs=1e-6)
 
 
-def test_every_way_of_post_processing_is_asked(wells):
-    ways = ["raw", "robust-z"]
-    table = compare_shortcuts(wells, evaluate(wells, [RETRIEVAL], profilings=ways))
-    assert sorted(set(table["profiling"])) == ways
-    assert (table.query("family == 'counts'")["high"] < 0.3).all()
+@pytest.mark.parametrize("task", [RETRIEVAL, AGAINST_CONTROLS])
+def test_candidates_rank_as_the_task_does(wells, task):
+    candidates = choose_candidates(task, wells["both"])
+    found = pd.Series(candidates.rank(wells["both"])).groupby(candidates.units).mean()
+    units = evaluate({"both": wells["both"]}, [task]).answers[0].score.units.set_index("unit")["value"]
+    np.testing.assert_allclose(found[units.index], units, atol=1e-6)
 
 
-def test_nothing_is_asked_where_nobody_measured(wells):
-    own = {name: wells[name] for name in ("counts", "shapes")}
-    assert compare_shortcuts(own, evaluate(own, [RETRIEVAL])).empty
+@pytest.mark.parametrize("task", [RETRIEVAL, AGAINST_CONTROLS])
+def test_what_is_left_out_takes_no_part(wells, task):
+    own = wells["both"]
+    fewer = leave_out(choose_candidates(task, own), "plate")
+    value = fewer.rank(own)
+    obs, x = fewer.obs, own[fewer.obs.index].X
+    name, plate = obs["perturbation"].to_numpy(), obs["plate"].to_numpy()
+    control = (obs["role"] == "negative_control").to_numpy()
+    other = plate[:, None] != plate
+    positive = other & (name[:, None] == name) & ~control
+    wrong = other & (control if task is AGAINST_CONTROLS else ~control & (name[:, None] != name))
+    expected = average_precision(np.round(cosine_similarity(x), 9), positive, wrong & np.ones_like(positive))
+    np.testing.assert_allclose(value, expected[fewer.queries], atol=1e-6)
+
+
+def test_matched_candidates_are_alike_in_the_covariate(wells):
+    candidates = choose_candidates(RETRIEVAL, wells["both"])
+    known = wells["cell-count"].to_df()
+    matched = match_candidates(candidates, known)
+    count = known.loc[candidates.obs.index, "nuclei_count"].to_numpy()
+    gaps = {}
+    for name, one in (("all", candidates), ("matched", matched)):
+        asked = one.counted.any(axis=1)
+        own = [count[row[use]].mean() for row, use in zip(one.positives[asked], one.counted[asked], strict=True)]
+        rest = [count[row].mean() for row in one.negative[asked]]
+        gaps[name] = np.abs(np.subtract(own, rest)).mean() / count.std()
+    assert gaps["matched"] < 0.1 < gaps["all"]
+    assert matched.counted.sum() > 0.8 * candidates.counted.sum()
+    assert (matched.negative <= candidates.negative).all()
+
+
+def test_a_guess_from_the_covariate_is_right_by_chance_where_classes_are_alike():
+    rng = np.random.default_rng(1)
+    n = 4000
+    label = rng.integers(2, size=n)
+    count = rng.normal(size=n) + label
+    index = [f"r{i}" for i in range(n)]
+    guess = count > 0.5
+    table = {"unit": np.arange(n) // 4, "stratum": label.astype(str), "correct": guess == label}
+    rows = pd.DataFrame(table, index=index)
+    before, after = match_predictions(rows, pd.DataFrame({"nuclei_count": count}, index=index))
+
+    def balanced(table):
+        part = (table["value"] * table["weight"]).groupby(level="stratum").sum()
+        return (part / table["weight"].groupby(level="stratum").sum()).mean()
+
+    assert balanced(before) == pytest.approx(rows.groupby("stratum")["correct"].mean().mean())
+    assert balanced(before) > 0.65
+    assert balanced(after) == pytest.approx(0.5, abs=0.02)
+
+
+def test_probes_are_asked_of_unseen_plates():
+    rng = np.random.default_rng(2)
+    n = 400
+    plate = np.arange(n) % 40
+    # The label is nearly that of the plate, so that an encoder of plates predicts it where plates are shared.
+    label = np.where(rng.random(n) < 0.8, plate % 2, rng.integers(2, size=n))
+    obs = pd.DataFrame(
+        {"plate": [f"p{i}" for i in plate], "label": label.astype(str), "movie": [f"m{i // 2}" for i in range(n)]},
+        index=[f"r{i}" for i in range(n)],
+    )
+    obs["movie"] = obs["plate"] + obs["movie"]
+    vectors = {
+        "plates": AnnData(np.eye(40)[plate] + 0.1 * rng.normal(size=(n, 40)), obs=obs),
+        "labels": AnnData(np.eye(2)[label] + 0.1 * rng.normal(size=(n, 2)), obs=obs),
+    }
+    task = make_task("knn-probe", label="label", group="movie")
+    found = compare_shortcuts(vectors, evaluate(vectors, [task]))
+    own = found.table.set_index(["shortcut", "family"])
+    assert own.loc[("plate", "plates"), "high"] < 0.2
+    assert own.loc[("plate", "labels"), "retention"] == pytest.approx(1, abs=0.05)
+    assert "the baseline cell-count would" in found.missing["cell count, regressed out or matched"]

@@ -116,12 +116,17 @@ def tables(n_units: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
                         "detectable": half,
                         "p": 0.01,
                         "p_adjusted": 0.02 if baseline == BASELINES[0] else np.nan,
+                        "scaled": 0.3,
+                        "seeds_low": 0.1,
+                        "seeds_high": 0.2,
                     }
     return pd.DataFrame(scores), pd.DataFrame(units), pd.DataFrame(pairs)
 
 
-def knowledge() -> dict[str, object]:
-    """What a card knows of two families, one of which has a twin."""
+def evidence() -> dict[str, object]:
+    """What a card rests on, of two families, one of which has a twin."""
+    question = {"task": "replicate-retrieval", "profiling": "tvn"}
+    mine = {"family": TESTED[1], "baseline": BASELINES[0], **question}
     levels, factors = ["density", "texture"], ["count", "mesh"]
     known = [
         {"family": family, "level": level, "best": factor, "r": skill, "p": 0.01, "p_adjusted": 0.02, "rows": 384}
@@ -141,13 +146,53 @@ def knowledge() -> dict[str, object]:
         "factors": [],
         "variance": [{"family": TESTED[1], "block": "treatment", "alone": 0.123, "beyond": 0.1}],
         "shortcuts": [
-            {"family": TESTED[1], "shortcut": "cell count", "task": "replicate-retrieval", "profiling": "tvn"}
+            mine
+            | {"shortcut": "cell count", "way": "matched", "before": 0.5, "value": 0.35}
             | {"retention": 0.62, "low": 0.5, "high": 0.7}
         ],
+        "similarities": [
+            {"family": TESTED[1], "shortcut": "cell count", "follows": 0.31, "low": 0.2, "high": 0.4, "rows": 300}
+            | {"biology": 0.12, "biology_low": 0.05, "biology_high": 0.2, "alone": 0.15}
+        ],
+        "metrics": [
+            question
+            | {"chance": 0.1, "ceiling": 0.8, "ceiling_is": "replicates", "best_baseline": BASELINES[0]}
+            | {"best_baseline_value": 0.45, "headroom": 0.5, "finest": 0.25, "sensitivity": 0.93, "grade": "tells"}
+            | {"stability": 0.61, "tau_low": 0.4, "tau_high": 0.8, "protocols": 2, "why": "so"}
+        ],
+        "nuisances": [
+            {"family": TESTED[1], "profiling": "tvn", "nuisance": "plate", "robustness_chance": 0.24, "lisi": 0.7}
+            | {f"{what}_{limit}": 0.3 for what in ("biology", "nuisance", "robustness") for limit in ("low", "high")}
+            | {"biology_score": 0.33, "nuisance_score": 0.22, "robustness": np.nan}
+        ],
+        "strata": [
+            mine
+            | {"by": "strength", "stratum": "strong", "value": 0.71, "baseline_value": 0.52, "n_units": 33}
+            | {"difference": 0.19, "low": 0.1, "high": 0.28}
+        ],
+        "efficiency": [
+            mine
+            | {"data": "replicates", "amount": 4, "value": 0.64, "low": 0.6, "high": 0.7, "chance": 0.1}
+            | {"difference": 0.17, "difference_low": 0.1, "difference_high": 0.2}
+        ],
+        "sweep": [
+            {
+                "network": TESTED[1],
+                "chosen": f"{TESTED[1]}@layer=3",
+                "share": 0.9,
+                "value": 0.66,
+                "last": 0.6,
+                **question,
+            }
+            | {"low": 0.6, "high": 0.7, "difference": 0.06, "difference_low": 0.01, "difference_high": 0.1}
+            | {"optimism": 0.012}
+        ],
         "interventions": [
-            {"family": TESTED[1], "intervention": "blur:2", "task": "replicate-retrieval", "profiling": "tvn"}
+            mine
+            | {"intervention": "blur:2", "before": 0.5, "value": 0.26}
             | {"retention": 0.413, "low": 0.3, "high": 0.5, "shift": 0.77},
-            {"family": TESTED[1], "intervention": "flip", "task": "replicate-retrieval", "profiling": "tvn"}
+            mine
+            | {"intervention": "flip", "before": 0.5, "value": 0.5}
             | dict.fromkeys(("retention", "low", "high"), np.nan)
             | {"shift": 0.01},
         ],
@@ -269,7 +314,7 @@ def make_results() -> Callable[..., Results]:
                 "device": "cpu",
                 "created": "2026-10-01T09:00:00Z",
             },
-            "knowledge": knowledge(),
+            "evidence": evidence(),
         }
         return Results(**(fields | changes))  # type: ignore[arg-type]
 

@@ -110,23 +110,35 @@ def test_the_same_results_give_the_same_bytes(study, tmp_path):
 
 
 def test_what_is_known_is_shown_beside_what_is_large_and_odd(study):
-    text = text_of(study)
-    section = text[text.index('id="knowledge"') : text.index('id="units"')]
+    text = text_of(study).replace("<wbr>", "")
+    section = text[text.index('id="knowledge"') : text.index('id="where"')]
     assert section.index("checkpoint") < section.index("untrained")  # what is under test comes first
     for said in (
         "0.40",
         "+0.20 over its twin",
         "12%",
         "12.3 of 384",
-        "41%",
-        "[30%, 50%]",
+        "41 %",
+        "30 % to 50 %",
         "0.77",
+        "cell count, matched",
+        "0.31 [0.20, 0.40]",
         "3 dead features",
         "200 repeated rows",
     ):
         assert said in section
     assert "collapsed: 200 of 300 rows repeat" in section
-    assert "Not asked about shape: nothing is left of it." in section
+    assert "nothing is left of it" in text[text.index('id="left-out"') :]
+
+
+def test_what_scores_are_worth_and_where_they_gain_is_shown(study):
+    text = text_of(study).replace("<wbr>", "")
+    credible = text[text.index('id="credibility"') : text.index('id="knowledge"')]
+    for said in ("0.80 (replicates)", "50 %", "25 %", "93 %", "0.61 [0.40, 0.80]", "0.33 [0.30, 0.30]"):
+        assert said in credible
+    where = text[text.index('id="where"') : text.index('id="units"')]
+    for said in ("strong", "0.19 [0.10, 0.28]", "replicates", "0.17 [0.10, 0.20]", "90 %", "+0.012"):
+        assert said in where
 
 
 @pytest.mark.parametrize("changes", ["no comparisons", "no extras", "nan", "many units"])
@@ -140,7 +152,7 @@ def test_little_or_odd_results_still_make_a_page(tmp_path, make_results, changes
             "quarantine": [],
             "examples": [],
             "panel_missing": [],
-            "knowledge": {},
+            "evidence": {},
         },
         "nan": {"scores": results.scores.assign(low=float("nan"), high=float("nan"))},
         "many units": {"n_units": 90},

@@ -39,6 +39,56 @@ def test_the_rim_is_told_on_plates_not_seen():
     assert abs(make_task("leakage", nuisance="edge").score(plates(rng), rng).value - 0.5) < 0.12
 
 
+def in_batches(rng, per_batch, plate=0.0, batch=0.0):
+    """Return controls on plates of batches of so many plates, which differ by plate and by batch."""
+    names = [f"b{number}" for number, plates in enumerate(per_batch) for _ in range(plates)]
+    obs = pd.DataFrame({"plate": np.repeat([f"p{i}" for i in range(len(names))], 24), "batch": np.repeat(names, 24)})
+    obs["role"] = "negative_control"
+    obs.index = [f"w{i}" for i in range(len(obs))]
+    x = rng.normal(size=(len(obs), 12))
+    for column, strength in (("plate", plate), ("batch", batch)):
+        codes = np.unique(obs[column], return_inverse=True)[1]
+        x += strength * rng.normal(size=(codes.max() + 1, 12))[codes]
+    return AnnData(x.astype("f4"), obs=obs)
+
+
+def test_a_batch_is_not_told_by_its_plates():
+    rng = np.random.default_rng(4)
+    task = make_task("leakage", nuisance="batch")
+    of_plates = [task.score(in_batches(rng, (5, 5), plate=2), rng) for _ in range(8)]
+    assert np.mean([score.value for score in of_plates]) == pytest.approx(0.5, abs=0.15)
+    of_batches = task.score(in_batches(rng, (5, 5), plate=0.3, batch=2), rng)
+    assert of_batches.value > 0.9
+    assert (of_batches.unit, of_batches.n_units) == ("plate", 10)
+    # What differs within plates is asked of wells, as before: so would a batch be told by its plates.
+    within = in_batches(rng, (5, 5), plate=2)
+    within.obs.loc["w0", "batch"] = "b1"
+    score = task.score(within, rng)
+    assert score.unit == "row"
+    assert score.value > 0.9
+
+
+def test_batches_of_one_plate_are_left_out():
+    rng = np.random.default_rng(5)
+    task = make_task("leakage", nuisance="batch")
+    score = task.score(in_batches(rng, (2, 2, 1), batch=3), rng)  # two folds, not five
+    assert set(score.units["unit"]) == {"p0", "p1", "p2", "p3"}
+    assert score.value > 0.9
+    assert score.caveat == "classes in too few rows or groups left out: b2"
+    for per_batch in ((3, 1), (1, 1, 1)):
+        with pytest.raises(TaskNotApplicable, match=r"grouped by plate: [01] of \d classes have \d rows in two groups"):
+            task.score(in_batches(rng, per_batch, batch=3), rng)
+
+
+def test_without_plates_wells_are_split():
+    rng = np.random.default_rng(6)
+    data = in_batches(rng, (1, 1), batch=3)
+    del data.obs["plate"]
+    score = make_task("leakage", nuisance="batch").score(data, rng)
+    assert score.unit == "row"
+    assert score.value > 0.9
+
+
 def test_controls_that_a_profiler_saw_take_no_part():
     rng = np.random.default_rng(2)
     data = profile(plates(rng, offset=5), "batch-centre", hold_out=True)

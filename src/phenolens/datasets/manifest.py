@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from phenolens.datasets.cell_table import CellTable
+from phenolens.datasets.class_folders import list_class_folders
 from phenolens.errors import ManifestError, did_you_mean
 from phenolens.images import file_of
 from phenolens.randomness import spawn
@@ -91,7 +92,7 @@ class Manifest:
     root
         The folder that image paths are relative to.
     source
-        The file it was read from.
+        The file, or the folder of class folders, that it was read from.
     names
         Names for the channels of multi-channel files that hold none themselves.
     cells
@@ -223,7 +224,7 @@ def read_manifest(
     Parameters
     ----------
     path
-        A CSV, TSV or Parquet file.
+        A CSV, TSV or Parquet file; or a folder of class folders with images, as `list_class_folders` reads it.
     columns
         Manifest column -> column of the file, for tables that call things otherwise. A value with braces is
         filled from the row: ``{"site_id": "{plate}_{well}"}``.
@@ -241,7 +242,8 @@ def read_manifest(
         names row and column.
     """
     path = Path(path)
-    table = map_columns(_read_table(path), columns or {}, path)
+    is_folder = path.is_dir()
+    table = map_columns(list_class_folders(path) if is_folder else _read_table(path), columns or {}, path)
     for column, mapping in (values or {}).items():
         if column not in table:
             raise ManifestError(f"{path}: values are given for column '{column}', which it does not have")
@@ -252,7 +254,7 @@ def read_manifest(
             f"{cells.source}: has cells of none of the sites of {path}: its first site is '{next(iter(cells.rows))}', "
             f"the manifest's is '{table.index[0]}'"
         )
-    return Manifest(table, path.parent, path, tuple(names) if names else None, cells)
+    return Manifest(table, path if is_folder else path.parent, path, tuple(names) if names else None, cells)
 
 
 def condition_names(table: pd.DataFrame) -> "pd.Series[str]":

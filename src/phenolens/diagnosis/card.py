@@ -2,75 +2,47 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import pandas as pd
 from anndata import AnnData
 
 from phenolens.diagnosis.claims import control_claims
-from phenolens.diagnosis.comparison import compare_families, rank_families
+from phenolens.diagnosis.comparison import compare_families, compare_tested, rank_families
 from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
+from phenolens.diagnosis.efficiency import data_efficiency
+from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.knowledge import ask_levels, under_test
+from phenolens.diagnosis.nuisance import compare_nuisance
 from phenolens.diagnosis.retention import COLUMNS as RETENTION_COLUMNS
+from phenolens.diagnosis.score_verdicts import judge_pairs, judge_scores
+from phenolens.diagnosis.selection import COLUMNS as SWEEP_COLUMNS
+from phenolens.diagnosis.sensitivity import describe_metrics
 from phenolens.diagnosis.shortcuts import compare_shortcuts
-from phenolens.diagnosis.verdicts import Verdict, judge
+from phenolens.diagnosis.strata import compare_strata
+from phenolens.diagnosis.verdict import Verdict
+from phenolens.diagnosis.verdicts import judge
 from phenolens.tasks import Evaluation
 
 
 @dataclass(frozen=True, eq=False)
 class Card:
-    """What is known of each encoder.
+    """The evidence, and the sentences that it supports."""
 
-    Attributes
-    ----------
-    degeneracy
-        One row per encoder under test, or twin: what `describe_degeneracy` says of it.
-    comparisons, ranks
-        What `compare_families` and `rank_families` say; ``p_adjusted`` stands with the best baseline of each question.
-    levels
-        One row per family under test, or twin, and level: what `probe_concepts` says, the mean over seeds;
-        ``p_adjusted``, and whether it is ``known``; and ``gain``, by how much ``mean_r`` is above that of its own
-        untrained ``twin``, with 95 % limits.
-    factors
-        One row per family, level and factor: r.
-    variance
-        What `explained_variance` says.
-    interventions
-        What `compare_interventions` and `embedding_shift` say; ``p_adjusted``.
-    shortcuts
-        What `compare_shortcuts` says; ``p_adjusted``.
-    truth
-        Whether levels are the truth of a phantom; if not, they are what baselines have measured.
-    not_asked
-        Part of the card -> why it, or some of it, could not be asked.
-    verdicts
-        Sentences.
-    """
-
-    degeneracy: pd.DataFrame
-    comparisons: pd.DataFrame
-    ranks: pd.DataFrame
-    levels: pd.DataFrame
-    factors: pd.DataFrame
-    variance: pd.DataFrame
-    interventions: pd.DataFrame
-    shortcuts: pd.DataFrame
-    truth: bool
-    not_asked: Mapping[str, str]
+    evidence: Evidence
     verdicts: list[Verdict]
 
-    def knowledge(self) -> dict[str, Any]:
-        """Return as plain records all but scores and verdicts: shapes, levels, what scores use, what was not asked."""
-        return {
-            "degeneracy": self.degeneracy.to_dict("records"),
-            "levels": self.levels.to_dict("records"),
-            "factors": self.factors.to_dict("records"),
-            "variance": self.variance.to_dict("records"),
-            "interventions": self.interventions.to_dict("records"),
-            "shortcuts": self.shortcuts.to_dict("records"),
-            "truth": self.truth,
-            "not_asked": dict(self.not_asked),
-        }
+
+def compare_scores(evaluation: Evaluation, *, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, list[Verdict]]:
+    """Compare encoders by their scores alone.
+
+    Returns
+    -------
+    What `compare_families` and `compare_tested` say, p values adjusted over both; and the verdicts on them.
+    """
+    tables = {"comparisons": compare_families(evaluation, seed=seed), "pairs": compare_tested(evaluation, seed=seed)}
+    claims = control_claims(evaluation, tables)
+    comparisons, pairs = claims["comparisons"].assign(scaled=float("nan")), claims["pairs"]
+    return comparisons, pairs, [*judge_scores(evaluation, comparisons, seed=seed), *judge_pairs(pairs)]
 
 
 def diagnose(
@@ -78,12 +50,14 @@ def diagnose(
     evaluation: Evaluation,
     *,
     interventions: pd.DataFrame | None = None,
+    sweep: pd.DataFrame | None = None,
     batch_by: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Card:
     """Put the evidence on each encoder together and judge it.
 
-    False claims are controlled over the whole card, at 5 %; see `control_claims`.
+    False claims are controlled over the whole card, at 5 %; see `control_claims`. What cannot be asked of the data is
+    left out, and the card says why.
 
     Parameters
     ----------
@@ -93,22 +67,39 @@ def diagnose(
         What the tasks said of them.
     interventions
         What `compare_interventions` says, with ``shift`` from `embedding_shift`; None if nothing was changed.
+    sweep
+        What `choose_on_held_out` says of layers; None if none were swept.
     batch_by
         As in `evaluate`.
     seed
-        Of bootstrap and permutations.
+        Of bootstrap, permutations, and the rows that are drawn where there are too many.
     """
     known = ask_levels(embeddings, seed=seed)
-    not_asked = dict(known.missing)
+    ways = list(dict.fromkeys(answer.profiling for answer in evaluation.answers))
+    nuisance = compare_nuisance(embeddings, profilings=ways, batch_by=batch_by, seed=seed)
+    shortcuts = compare_shortcuts(embeddings, evaluation, batch_by=batch_by, seed=seed)
+    metrics, no_metrics = describe_metrics(embeddings, evaluation, batch_by=batch_by, seed=seed)
+    strata, no_strata = _asked(compare_strata(evaluation, embeddings, seed=seed), "by")
+    efficiency, no_efficiency = _asked(data_efficiency(embeddings, evaluation, batch_by=batch_by, seed=seed), "data")
+    not_asked = {**known.missing, **shortcuts.missing, **nuisance.missing, **no_metrics, **no_strata, **no_efficiency}
     if interventions is None:
         interventions = pd.DataFrame(columns=["intervention", *RETENTION_COLUMNS, "shift"])
-        not_asked["interventions"] = "none were made"
-    comparisons, levels, interventions, shortcuts = control_claims(
+        not_asked["interventions"] = "no image was changed; a recipe with `interventions: all` changes them"
+    if sweep is None:
+        sweep = pd.DataFrame(columns=list(SWEEP_COLUMNS))
+        not_asked["layers"] = "none were swept; a recipe with `sweep` does"
+    sweep, no_sweep = _asked(sweep, "network")
+    not_asked |= no_sweep
+    claims = control_claims(
         evaluation,
-        compare_families(evaluation, seed=seed),
-        known.levels,
-        interventions,
-        compare_shortcuts(embeddings, evaluation, batch_by=batch_by, seed=seed),
+        {
+            "comparisons": compare_families(evaluation, seed=seed),
+            "pairs": compare_tested(evaluation, seed=seed),
+            "shortcuts": shortcuts.table,
+            "interventions": interventions,
+            "levels": known.levels,
+            "level_pairs": known.level_pairs,
+        },
     )
     degeneracy = pd.DataFrame(
         [
@@ -117,16 +108,35 @@ def diagnose(
         ],
         columns=["encoder", *(field.name for field in fields(Degeneracy))],
     )
-    return Card(
-        degeneracy,
-        comparisons,
-        rank_families(evaluation, seed=seed),
-        levels,
-        known.factors,
-        known.variance,
-        interventions,
-        shortcuts,
-        known.truth,
-        not_asked,
-        judge(evaluation, comparisons, levels, interventions, shortcuts, degeneracy, seed=seed),
+    evidence = Evidence(
+        **(claims | {"comparisons": _scale(claims["comparisons"], metrics)}),
+        degeneracy=degeneracy,
+        ranks=rank_families(evaluation, seed=seed),
+        metrics=metrics,
+        similarities=shortcuts.similarities,
+        nuisances=nuisance.table,
+        factors=known.factors,
+        variance=known.variance,
+        strata=strata,
+        efficiency=efficiency,
+        sweep=sweep,
+        truth=known.truth,
+        not_asked=not_asked,
     )
+    return Card(evidence, judge(evaluation, evidence, seed=seed))
+
+
+def _asked(table: pd.DataFrame, what: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the rows that have a value, and why the others have none, by a column that says what they are."""
+    without = table[table["value"].isna()]
+    reasons = zip(without[what], without["task"], without["profiling"], without["caveat"], strict=True)
+    return table[table["value"].notna()], {f"{name} of {task}, {how}": why for name, task, how, why in reasons if why}
+
+
+def _scale(comparisons: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return comparisons with differences also as shares of the range from chance to the ceiling."""
+    key = ["task", "profiling"]
+    ranges = metrics.assign(range=metrics["ceiling"] - metrics["chance"])[[*key, "range"]]
+    merged = comparisons.merge(ranges, on=key, how="left")
+    scaled = merged["difference"] / merged["range"].where(merged["range"] > 0)
+    return comparisons.assign(scaled=scaled.to_numpy())

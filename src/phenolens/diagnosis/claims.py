@@ -1,12 +1,13 @@
 """The claims that a card makes, and their p values adjusted over all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from phenolens.diagnosis.comparison import by_question
-from phenolens.encoders import is_baseline
+from phenolens.encoders import is_baseline, is_untrained
 from phenolens.metrics import benjamini_hochberg
 from phenolens.tasks import Answer, Evaluation, Probe
 
@@ -34,55 +35,60 @@ def means_by_family(answers: Sequence[Answer]) -> pd.DataFrame:
     return table.groupby("family", sort=False).mean().reset_index().sort_values("value", ascending=False)
 
 
-def control_claims(
-    evaluation: Evaluation,
-    comparisons: pd.DataFrame,
-    levels: pd.DataFrame,
-    interventions: pd.DataFrame,
-    shortcuts: pd.DataFrame,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def control_claims(evaluation: Evaluation, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Adjust the p values of all claims together (Benjamini & Hochberg, 1995).
 
-    The claims are, for each encoder that is no baseline, its gain over the best baseline in each question, each level
-    that it may know, and what each intervention and each shortcut takes from each of its scores.
+    The claims are, for each encoder that is no baseline, its gain in each question over the best baseline, and over the
+    best untrained network; each level that it may know; what each intervention and each shortcut takes from each of its
+    scores; and each difference to another encoder under test, in scores and in levels.
 
     Parameters
     ----------
     evaluation
         The answers.
-    comparisons
-        What `compare_families` says of them.
-    levels
-        One row per family and level, with ``r`` and ``p``.
-    interventions, shortcuts
-        What `compare_interventions` and `compare_shortcuts` say.
+    tables
+        ``comparisons``, as `compare_families` returns them, and others, with an encoder's ``family`` (or ``encoder``)
+        and ``p``, among them perhaps ``levels``.
 
     Returns
     -------
-    The tables with ``p_adjusted``, NaN where nothing is claimed; of levels also whether each is ``known``. What a twin
-    knows is no claim: its p value is taken as it is.
+    The tables with ``p_adjusted``, NaN where nothing is claimed; of ``levels`` also whether each is ``known``. What a
+    twin knows is no claim: its p value is taken as it is.
     """
+    claimed = {name: ~_families(table).map(is_baseline).to_numpy(dtype=bool) for name, table in tables.items()}
+    claimed["comparisons"] &= _held_against_the_best(evaluation, tables["comparisons"])
+    p = np.concatenate([table["p"].to_numpy(float)[claimed[name]] for name, table in tables.items()])
+    adjusted = iter(benjamini_hochberg(p))
+    result = {}
+    for name, table in tables.items():
+        values = np.full(len(table), np.nan)
+        values[claimed[name]] = [next(adjusted) for _ in range(claimed[name].sum())]
+        result[name] = table.assign(p_adjusted=values)
+    if "levels" not in result:
+        return result
+    levels = result["levels"]
+    held = np.where(claimed["levels"], levels["p_adjusted"].to_numpy(float), levels["p"].to_numpy(float))
+    result["levels"] = levels.assign(known=(held <= ALPHA) & (levels["r"].to_numpy(float) >= NAMED_R))
+    return result
+
+
+def _families(table: pd.DataFrame) -> "pd.Series[str]":
+    return table["family" if "family" in table else "encoder"].astype(str)
+
+
+def _held_against_the_best(evaluation: Evaluation, comparisons: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows compare with a question's best baseline, or its best untrained network."""
     best = np.zeros(len(comparisons), dtype=bool)
     for (task, how), answers in by_question(evaluation.answers).items():
         if supports_gains(answers):
-            means = means_by_family(answers)
-            baselines = means["family"][means["family"].map(is_baseline).astype(bool)]
             of_question = (comparisons["task"] == task) & (comparisons["profiling"] == how)
-            best |= (of_question & comparisons["baseline"].isin(baselines.head(1))).to_numpy()
-    tables = [comparisons.rename(columns={"encoder": "family"}), levels, interventions, shortcuts]
-    claimed = [~table["family"].map(is_baseline).to_numpy(dtype=bool) for table in tables]
-    claimed[0] &= best
-    p = np.concatenate([table["p"].to_numpy(float)[rows] for table, rows in zip(tables, claimed, strict=True)])
-    adjusted = np.split(benjamini_hochberg(p), np.cumsum([rows.sum() for rows in claimed])[:-1])
-    columns = [np.full(len(table), np.nan) for table in tables]
-    for column, rows, values in zip(columns, claimed, adjusted, strict=True):
-        column[rows] = values
-    gains, levels_p, interventions_p, shortcuts_p = columns
-    held = np.where(claimed[1], levels_p, levels["p"].to_numpy(float))
-    known = (held <= ALPHA) & (levels["r"].to_numpy(float) >= NAMED_R)
-    return (
-        comparisons.assign(p_adjusted=gains),
-        levels.assign(p_adjusted=levels_p, known=known),
-        interventions.assign(p_adjusted=interventions_p),
-        shortcuts.assign(p_adjusted=shortcuts_p),
-    )
+            best |= (of_question & comparisons["baseline"].isin(best_baselines(answers))).to_numpy()
+    return best
+
+
+def best_baselines(answers: Sequence[Answer]) -> list[str]:
+    """Return the best baseline of a question, and its best untrained network where that is another."""
+    ranked = means_by_family(answers)["family"]
+    best = ranked[ranked.map(is_baseline).astype(bool)].head(1)
+    untrained = ranked[ranked.map(is_untrained).astype(bool)].head(1)
+    return list(dict.fromkeys([*best, *untrained]))

@@ -1,6 +1,7 @@
 """Paired comparisons: the same units scored by two encoder families, resampled together."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,9 @@ from phenolens.metrics import (
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation
 
-COLUMNS = ("task", "profiling", "encoder", "baseline", "difference", "low", "high", "n_units", "detectable", "p")
+_DIFFERENCE = ("difference", "low", "high", "n_units", "detectable")
+COLUMNS = ("task", "profiling", "encoder", "baseline", *_DIFFERENCE, "p", "seeds_low", "seeds_high")
+PAIR_COLUMNS = ("task", "profiling", "encoder", "other", *_DIFFERENCE, "p")
 _KEY = ["unit", "stratum"]
 _N_DRAWS = 2000
 
@@ -41,13 +44,15 @@ def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
     One row per task, profiling, encoder family and baseline family: the paired difference (encoder minus
     baseline), its 95 % cluster-bootstrap interval over the units that both have, their number, the smallest
     difference that so many units find four times in five, and, for an encoder that is no baseline, the p value that
-    the two are alike (`sign_flip_p`).
+    the two are alike (`sign_flip_p`); and the least and the largest difference to one of the baseline's seeds.
     """
     rows: list[tuple[object, ...]] = []
     for (task, how), answers in by_question(evaluation.answers).items():
         values = family_values(answers)
         families = list(dict.fromkeys(answer.family for answer in answers))
+        means = {family: np.mean([a.score.value for a in answers if a.family == family]) for family in families}
         for baseline in (family for family in families if is_baseline(family)):
+            seeds = [answer.score.value for answer in answers if answer.family == baseline]
             for family in families:
                 if family != baseline:
                     rng = spawn(seed, "comparison", task, how)
@@ -56,8 +61,28 @@ def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
                     if not is_baseline(family):
                         rng = spawn(seed, "exchange", task, how)
                         p = paired_p(values[family], values[baseline], rng, order=answers[0].score.order)
-                    rows.append((task, how, family, baseline, *difference, p))
+                    spread = (means[family] - max(seeds), means[family] - min(seeds))
+                    rows.append((task, how, family, baseline, *difference, p, *spread))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def compare_tested(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
+    """Compare the encoder families under test with each other, each pair once.
+
+    Returns
+    -------
+    One row per task, profiling and pair: encoder minus ``other``, as in `compare_families`.
+    """
+    rows: list[tuple[object, ...]] = []
+    for (task, how), answers in by_question(evaluation.answers).items():
+        values = {name: own for name, own in family_values(answers).items() if not is_baseline(name)}
+        for one, other in combinations(values, 2):
+            order = answers[0].score.order
+            rng = spawn(seed, "comparison", task, how)
+            difference = paired_difference(values[one], values[other], rng, order=order)
+            p = paired_p(values[one], values[other], spawn(seed, "exchange", task, how), order=order)
+            rows.append((task, how, one, other, *difference, p))
+    return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
 
 
 def family_values(answers: Sequence[Answer]) -> dict[str, pd.DataFrame]:

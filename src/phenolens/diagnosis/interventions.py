@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from phenolens.diagnosis.asking import without_p
 from phenolens.diagnosis.retention import compare_retention
 from phenolens.encoders import EncoderName
 from phenolens.metrics import mean_pairwise_cosine, unit_rows
@@ -43,7 +44,7 @@ def compare_interventions(
     tables = {
         intervention: compare_retention(
             evaluation,
-            evaluate(embeddings, tasks, profilings=profilings, batch_by=batch_by, seed=seed),
+            evaluate(embeddings, [without_p(task) for task in tasks], profilings=profilings, batch_by=batch_by, seed=seed),
             seed=seed,
         )
         for intervention, embeddings in changed.items()

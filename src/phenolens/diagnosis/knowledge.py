@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from phenolens.encoders import EncoderName, is_baseline, twin_of
 from phenolens.errors import EncoderError, TaskNotApplicable
 from phenolens.metrics import percentile_interval
 from phenolens.profiling import profile
+
+Draws = Mapping[tuple[str, str], NDArray[np.float64]]
 
 LEVEL_COLUMNS = (
     "family",
@@ -30,6 +33,7 @@ LEVEL_COLUMNS = (
     "gain_high",
     "rows",
 )
+PAIR_COLUMNS = ("level", "encoder", "other", "difference", "low", "high", "p")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +42,14 @@ class Knowledge:
 
     Attributes
     ----------
-    levels, factors, variance, truth
+    levels, level_pairs, factors, variance, truth
         As in `Card`, before claims are adjusted.
     missing
         What could not be asked, and why.
     """
 
     levels: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LEVEL_COLUMNS)))
+    level_pairs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PAIR_COLUMNS)))
     factors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["family", "level", "factor", "r"]))
     variance: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["family", "block", "alone", "beyond"]))
     truth: bool = False
@@ -94,8 +99,11 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge
     except TaskNotApplicable as error:
         return Knowledge(missing={"levels": str(error)})
     family = {name: EncoderName.parse(name).family for name in asked}
+    draws = _draws_by_family(found, family)
+    levels = _by_family(found, family, draws)
     return Knowledge(
-        _by_family(found, family),
+        levels,
+        _compare_pairs(levels, draws),
         _mean_over_seeds(found.factors, family, ["level", "factor"]),
         _mean_over_seeds(explained_variance(asked, tables), family, ["block"]),
         bool(truth),
@@ -122,16 +130,33 @@ def _average(table: pd.DataFrame, sites: AnnData) -> pd.DataFrame:
     return profile(values, "raw", level="well").to_df()
 
 
-def _by_family(found: Concepts, family: Mapping[str, str]) -> pd.DataFrame:
+def _draws_by_family(found: Concepts, family: Mapping[str, str]) -> Draws:
+    """Return the bootstrap draws of each family and level, the mean over its seeds."""
+    members: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
+    for (encoder, level), own in found.draws.items():
+        members.setdefault((family[encoder], level), []).append(own)
+    return {key: np.mean(own, axis=0) for key, own in members.items()}
+
+
+def _compare_pairs(levels: pd.DataFrame, draws: Draws) -> pd.DataFrame:
+    """Compare what families under test know of each level, each pair once; p from the bootstrap of wells."""
+    rows = []
+    for level, own in levels.groupby("level", sort=False):
+        value = {str(name): r for name, r in zip(own["family"], own["mean_r"], strict=True) if not is_baseline(name)}
+        for one, other in combinations(value, 2):
+            gap = draws[one, str(level)] - draws[other, str(level)]
+            tail = min(int((gap <= 0).sum()), int((gap >= 0).sum()))
+            p = min(1.0, 2 * (1 + tail) / (1 + len(gap)))
+            rows.append((level, one, other, value[one] - value[other], *percentile_interval(gap), p))
+    return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+
+
+def _by_family(found: Concepts, family: Mapping[str, str], draws: Draws) -> pd.DataFrame:
     """Return one row per family and level: means over seeds, and the gain over its own twin.
 
     Of several p values, twice the median is one (Rueschendorf, Adv. Appl. Probab. 14, 1982).
     """
     levels = found.levels.assign(family=found.levels["encoder"].map(family))
-    draws: dict[tuple[str, str], NDArray[np.float64]] = {}
-    for name, level in levels[["family", "level"]].drop_duplicates().itertuples(index=False):
-        own = [found.draws[encoder, level] for encoder, of in family.items() if of == name]
-        draws[name, level] = np.mean(own, axis=0)
     rows = []
     for (name, level), own in levels.groupby(["family", "level"], sort=False):
         strongest = own.loc[own["r"].idxmax(), "best"]

@@ -1,6 +1,6 @@
 """How much of a score is left once something has been taken away."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -34,27 +34,40 @@ def compare_retention(before: Evaluation, after: Evaluation, *, seed: int = 0) -
     rows: list[tuple[object, ...]] = []
     for question, answers in by_question(after.answers).items():
         if question in earlier and supports_gains(earlier[question]):
-            rows += [
-                (family, *question, *_retention(family, answers, earlier[question], seed))
-                for family in dict.fromkeys(answer.family for answer in answers)
-            ]
+            for family in dict.fromkeys(answer.family for answer in answers):
+                own, then = ([a for a in part if a.family == family] for part in (earlier[question], answers))
+                values = {"after": family_values(then)[family], "before": family_values(own)[family]}
+                chance = (_chance(own), _chance(then))
+                rows.append((family, *question, *retain(values, chance, question, own[0].score.order, seed)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _retention(family: str, after: Sequence[Answer], before: Sequence[Answer], seed: int) -> tuple[float, ...]:
-    """Return the score, that before, chance, the share of the distance that is left, its limits, and the p value."""
-    own = [answer for answer in before if answer.family == family]
-    values = {"after": family_values(after)[family], "before": family_values(own)[family]}
-    chance, then = (
-        float(np.mean([answer.score.chance for answer in answers if answer.family == family]))
-        for answers in (before, after)
-    )
-    question = (own[0].task.id, own[0].profiling)
-    order = own[0].score.order
+def retain(
+    values: Mapping[str, pd.DataFrame], chance: tuple[float, float], question: tuple[str, str], order: int, seed: int
+) -> tuple[float, ...]:
+    """Return the score, that before, chance, the share of the distance that is left, its limits, and the p value.
+
+    Parameters
+    ----------
+    values
+        ``after`` and ``before``: values and weights by (unit, stratum), as `family_values` gives them.
+    chance
+        Before, and after.
+    question
+        Task and profiling.
+    order
+        How many units each value involves; see `Score`.
+    seed
+        Of the bootstrap.
+    """
     mean, draws, n_units = joint_draws(values, spawn(seed, "retention", *question), order=order)
-    scores = (float(mean[0]), float(mean[1]), chance)
-    if n_units < 2 or percentile_interval(draws[:, 1])[0] <= chance:
+    scores = (float(mean[0]), float(mean[1]), chance[0])
+    if n_units < 2 or percentile_interval(draws[:, 1])[0] <= chance[0]:
         return (*scores, *[float("nan")] * 4)
-    limits = percentile_interval((draws[:, 0] - then) / np.maximum(draws[:, 1] - chance, 1e-12))
+    left, whole = draws[:, 0] - chance[1], np.maximum(draws[:, 1] - chance[0], 1e-12)
     p = paired_p(values["after"], values["before"], spawn(seed, "retention p", *question), order=order)
-    return (*scores, (scores[0] - then) / (scores[1] - chance), *limits, p)
+    return (*scores, (scores[0] - chance[1]) / (scores[1] - chance[0]), *percentile_interval(left / whole), p)
+
+
+def _chance(answers: Sequence[Answer]) -> float:
+    return float(np.mean([answer.score.chance for answer in answers]))

@@ -1,17 +1,28 @@
-"""What is it using? How much of a score is left once a shortcut has been regressed out of the vectors."""
+"""What is it using? What is left of a score without a shortcut: regressed out, matched, or shared with no neighbour."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from phenolens.datasets import NEGATIVE_CONTROL
-from phenolens.diagnosis.retention import COLUMNS, compare_retention
-from phenolens.encoders import is_baseline
-from phenolens.profiling import Level, RegressOut, profile
-from phenolens.tasks import Evaluation, evaluate
+from phenolens.diagnosis.candidates import Candidates, choose_candidates, equal_in_number
+from phenolens.diagnosis.claims import supports_gains
+from phenolens.diagnosis.comparison import by_question
+from phenolens.diagnosis.left_out import columns_shared, leave_out, predict_apart
+from phenolens.diagnosis.matched import match_candidates, match_predictions
+from phenolens.diagnosis.regressed_out import compare_regressed_out
+from phenolens.diagnosis.retention import COLUMNS, retain
+from phenolens.diagnosis.similarity import compare_similarities
+from phenolens.encoders import EncoderName, is_baseline
+from phenolens.errors import TaskNotApplicable
+from phenolens.profiling import Level, profile
+from phenolens.randomness import spawn
+from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval, profiles_for
 
 # Shortcut -> the baseline that measures it, and its features.
 _SHORTCUTS = {
@@ -19,7 +30,34 @@ _SHORTCUTS = {
     "intensity": ("pixel-statistics", "*_mean"),
     "position": ("well-position", "*"),
 }
-_CONTROLS = 20  # for each covariate, or the error of its slope would itself tell perturbations apart
+# A position is matched by nobody else's: neighbours in the same one are left out instead.
+_MATCHED = ("cell count", "intensity")
+_DRAWS = 3  # of as many candidates at random
+
+_COLUMNS = ("shortcut", "way", *COLUMNS, "asked")
+
+Values = tuple[pd.DataFrame, pd.DataFrame, float]
+"""Value and weight by (unit, stratum), before and after something was taken away; and chance before."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shortcuts:
+    """What encoders may have used instead of biology.
+
+    Attributes
+    ----------
+    table
+        One row per shortcut, way, encoder family and question: ``shortcut``, ``way``, what `compare_retention` says,
+        and ``asked``, the share of units that could be.
+    similarities
+        What `compare_similarities` says.
+    missing
+        Shortcut and way -> why it could not be asked.
+    """
+
+    table: pd.DataFrame
+    similarities: pd.DataFrame
+    missing: Mapping[str, str]
 
 
 def compare_shortcuts(
@@ -28,13 +66,13 @@ def compare_shortcuts(
     *,
     batch_by: Sequence[str] | None = None,
     seed: int = 0,
-) -> pd.DataFrame:
-    """Ask encoders under test again, once cell count, intensity or position has been regressed out of their vectors.
+) -> Shortcuts:
+    """Ask encoders under test again, without what they may have used instead of biology.
 
-    The regression is fitted on negative controls, where there are enough: it takes away how the vectors follow the
-    shortcut when nothing is perturbed, and leaves what a perturbation does besides. With few controls it is fitted on
-    all rows, and takes everything away that goes with the shortcut. It is a straight line: what follows it by a curve
-    is left.
+    Cell count, mean intensities and the position on the plate are ``regressed out`` of the vectors. Retrieval and
+    probes are asked once more among wells that are ``matched`` in cell count or intensities, and without neighbours
+    of the same position, plate, batch, source, slide or patient, which are ``left out``: retrieval beside the same
+    question among as many candidates, drawn at random.
 
     Parameters
     ----------
@@ -44,30 +82,47 @@ def compare_shortcuts(
         What the tasks said of them.
     batch_by, seed
         As in `evaluate`.
-
-    Returns
-    -------
-    One row per shortcut, encoder family and question: ``shortcut``, and what `compare_retention` says. A shortcut that
-    no baseline among the encoders measures is left out.
     """
-    tested = [name for name in embeddings if not is_baseline(name)]
-    tasks = list({answer.task.id: answer.task for answer in evaluation.answers}.values())
-    ways = list(dict.fromkeys(answer.profiling for answer in evaluation.answers))
-    tables = {}
-    for shortcut, (baseline, pattern) in _SHORTCUTS.items():
-        if baseline not in embeddings or not tested:
+    tested = {name: own for name, own in embeddings.items() if not is_baseline(name)}
+    if not tested:
+        nothing = pd.DataFrame(columns=list(_COLUMNS)), compare_similarities({}, {})
+        return Shortcuts(*nothing, {"shortcuts": "no encoder is under test"})
+    asked: set[Level] = {answer.task.level for answer in evaluation.answers}
+    levels: tuple[Level, ...] = ("well", "site")
+    measured = {
+        shortcut: {level: _covariates(embeddings[baseline], pattern, level) for level in levels}
+        for shortcut, (baseline, pattern) in _SHORTCUTS.items()
+        if baseline in embeddings
+    }
+    missing = {
+        f"{shortcut}, regressed out or matched": f"nobody has measured it; the baseline {baseline} would"
+        for shortcut, (baseline, _) in _SHORTCUTS.items()
+        if shortcut not in measured
+    }
+    tables = []
+    for shortcut, covariates in measured.items():
+        known = {level: covariates[level] for level in sorted(asked)}
+        table = compare_regressed_out(tested, evaluation, known, batch_by=batch_by, seed=seed)
+        tables.append(table.assign(shortcut=shortcut, way="regressed out", asked=1.0))
+    matched = {shortcut: covariates for shortcut, covariates in measured.items() if shortcut in _MATCHED}
+    for question, answers in by_question(evaluation.answers).items():
+        task = answers[0].task
+        if not supports_gains(answers):
             continue
-        parts = []
-        for level in sorted({task.level for task in tasks}):
-            covariates = _covariates(embeddings[baseline], pattern, level)
-            rest = {name: _without(embeddings[name], covariates, level) for name in tested}
-            asked = [task for task in tasks if task.level == level]
-            after = evaluate(rest, asked, profilings=ways, batch_by=batch_by, seed=seed)
-            parts.append(compare_retention(evaluation, after, seed=seed))
-        tables[shortcut] = pd.concat(parts)
-    if not tables:
-        return pd.DataFrame(columns=["shortcut", *COLUMNS])
-    return pd.concat(tables, names=["shortcut"]).reset_index(level=0).reset_index(drop=True)
+        if not isinstance(task, ReplicateRetrieval | Probe):
+            missing[f"matched, or left out of {task.id}"] = "only retrieval and probes can be asked so"
+            continue
+        asker = _AskProbe(task) if isinstance(task, Probe) else _AskRetrieval(task, seed)
+        rows, reasons = _ask_again(asker, tested, answers, question, matched, batch_by, seed)
+        tables.append(rows)
+        missing |= reasons
+    found = [table[list(_COLUMNS)] for table in tables if len(table)]
+    of_wells = {shortcut: covariates["well"] for shortcut, covariates in measured.items()}
+    return Shortcuts(
+        pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(_COLUMNS)),
+        compare_similarities(embeddings, of_wells, seed=seed),
+        missing,
+    )
 
 
 def _covariates(measured: AnnData, pattern: str, level: Level) -> pd.DataFrame:
@@ -76,15 +131,112 @@ def _covariates(measured: AnnData, pattern: str, level: Level) -> pd.DataFrame:
     return profile(measured[:, chosen], "raw", level=level).to_df()
 
 
-def _without(vectors: AnnData, covariates: pd.DataFrame, level: Level) -> AnnData:
-    """Return vectors at that level, of rows that have the covariates, with these regressed out.
+def _ask_again(
+    asker: "_AskProbe | _AskRetrieval",
+    tested: Mapping[str, AnnData],
+    answers: Sequence[Answer],
+    question: tuple[str, str],
+    matched: Mapping[str, Mapping[Level, pd.DataFrame]],
+    batch_by: Sequence[str] | None,
+    seed: int,
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Ask one question again among matched and without shared neighbours; return rows, and what could not be asked."""
+    task = answers[0].task
+    families: dict[tuple[str, str], dict[str, list[Values]]] = {}
+    missing = {}
+    for name in (answer.encoder for answer in answers if answer.encoder in tested):
+        profiles = profiles_for(task, name, tested[name], question[1], batch_by=batch_by, seed=seed)
+        asker.meet(profiles)
+        ways: dict[tuple[str, str], Callable[[], Values]] = {
+            (shortcut, "matched"): partial(asker.matched, shortcut, covariates[task.level])
+            for shortcut, covariates in matched.items()
+        } | {
+            (shortcut, "left out"): partial(asker.left_out, column)
+            for shortcut, column in columns_shared(profiles.obs).items()
+        }
+        for (shortcut, way), ask in ways.items():
+            own = families.setdefault((shortcut, way), {}).setdefault(EncoderName.parse(name).family, [])
+            try:
+                own.append(ask())
+            except TaskNotApplicable as error:
+                missing[f"{shortcut}, {way}, {task.id}"] = str(error)
+    order, n_units = answers[0].score.order, answers[0].score.n_units
+    rows = []
+    for (shortcut, way), by_family in families.items():
+        for family, own in by_family.items():
+            if not own:
+                continue
+            before, after = (_mean([part[index] for part in own]) for index in (0, 1))
+            chance = sum(part[2] for part in own) / len(own)
+            scores = retain({"after": after, "before": before}, (chance, chance), question, order, seed)
+            asked = before.index.get_level_values("unit").nunique() / n_units
+            rows.append((shortcut, way, family, *question, *scores, asked))
+    return pd.DataFrame(rows, columns=list(_COLUMNS)), missing
 
-    Before any other post-processing, and on all controls: what follows holds out and ranks the same as without.
-    """
-    own = profile(vectors, "raw", level=level)
-    own = own[own.obs_names.isin(covariates.index)].copy()
-    known = covariates.loc[own.obs_names].to_numpy(dtype=np.float64)
-    controls = (own.obs["role"] == NEGATIVE_CONTROL).to_numpy() if "role" in own.obs else np.zeros(len(own), dtype=bool)
-    enough = controls.sum() >= _CONTROLS * known.shape[1]
-    own.X = RegressOut().fit_transform(own.X, controls=controls if enough else None, covariates=known)
-    return own
+
+def _mean(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(tables).groupby(["unit", "stratum"], sort=True)[["value", "weight"]].mean()
+
+
+class _AskRetrieval:
+    """One retrieval question, among fewer candidates; these are chosen once for all encoders of the same rows."""
+
+    def __init__(self, task: ReplicateRetrieval, seed: int) -> None:
+        self._task, self._seed = task, seed
+        self._chosen: dict[tuple[Any, ...], list[tuple[Candidates, Candidates]]] = {}
+
+    def meet(self, profiles: AnnData) -> None:
+        """Take the profiles of the next encoder."""
+        self._profiles = profiles
+
+    def matched(self, shortcut: str, covariates: pd.DataFrame) -> Values:
+        """Ask among candidates that are alike in a shortcut."""
+        return self._ask(shortcut, lambda whole: match_candidates(whole, covariates))
+
+    def left_out(self, column: str) -> Values:
+        """Ask among candidates that share nothing with the query."""
+        return self._ask(f"shared {column}", lambda whole: leave_out(whole, column))
+
+    def _ask(self, what: str, restrict: Callable[[Candidates], Candidates]) -> Values:
+        """Compare with the same question among as many candidates, drawn at random."""
+        key = (what, *self._profiles.obs_names)
+        if key not in self._chosen:
+            whole = choose_candidates(self._task, self._profiles, seed=self._seed)
+            fewer, rng = restrict(whole), spawn(self._seed, "equal in number", what)
+            self._chosen[key] = [equal_in_number(whole, fewer, rng) for _ in range(_DRAWS)]
+        drawn = self._chosen[key]
+        table = pd.DataFrame({"unit": drawn[0][0].units, "stratum": "", "chance": drawn[0][0].chance})
+        for name, index in (("before", 0), ("after", 1)):
+            table[name] = np.mean([pair[index].rank(self._profiles) for pair in drawn], axis=0)
+        if not table["chance"].notna().any():
+            raise TaskNotApplicable("no perturbation has both replicates and others left to compare them with")
+        means = table.dropna().groupby(["unit", "stratum"], sort=True)[["before", "after", "chance"]].mean()
+        before, after = (means[[name]].set_axis(["value"], axis=1).assign(weight=1.0) for name in ("before", "after"))
+        return before, after, float(means["chance"].mean())
+
+
+class _AskProbe:
+    """One probe, of rows that are alike, or share nothing with what it learned from."""
+
+    def __init__(self, task: Probe) -> None:
+        self._task = task
+
+    def meet(self, profiles: AnnData) -> None:
+        """Take the profiles of the next encoder."""
+        self._profiles = profiles
+        self._rows = self._task.predict(profiles)[0]
+        self._chance = 1 / self._rows["stratum"].nunique()
+
+    def matched(self, shortcut: str, covariates: pd.DataFrame) -> Values:
+        """Ask of rows whose classes are alike in a shortcut."""
+        return *match_predictions(self._rows, covariates), self._chance
+
+    def left_out(self, column: str) -> Values:
+        """Ask of rows that share nothing with what the probe learned from."""
+        apart = predict_apart(self._task, self._profiles, column)
+        both = self._rows.index.intersection(apart.index)
+        before, after = (
+            table.loc[both].groupby(["unit", "stratum"], sort=True)["correct"].agg(value="mean", weight="size")
+            for table in (self._rows, apart)
+        )
+        return before, after, self._chance

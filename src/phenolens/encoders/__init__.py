@@ -11,6 +11,7 @@ from phenolens.encoders.registry import (
     find_encoder,
     form_of,
     is_baseline,
+    is_untrained,
     list_encoders,
     twin_of,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "find_encoder",
     "form_of",
     "is_baseline",
+    "is_untrained",
     "kind_of",
     "list_encoders",
     "twin_of",

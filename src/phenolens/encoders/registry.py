@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Literal, cast
@@ -223,11 +224,15 @@ class EncoderName:
 
 def list_encoders() -> dict[str, EncoderEntry]:
     """Return every encoder and prefix by name, those of installed plug-ins included."""
-    plugins = {
+    return {**_plugins(), **_BUILT_IN}
+
+
+@cache  # what is installed is read from the disk, and names are looked up thousands of times
+def _plugins() -> dict[str, EncoderEntry]:
+    return {
         point.name: EncoderEntry(f"from {point.dist.name if point.dist else 'a plug-in'}", point.value)
         for point in entry_points(group=ENTRY_POINT_GROUP)
     }
-    return {**plugins, **_BUILT_IN}
 
 
 def find_encoder(base: str) -> tuple[str, EncoderEntry]:
@@ -270,6 +275,11 @@ def is_baseline(name: str) -> bool:
         return find_encoder(EncoderName.parse(name).base)[1].baseline
     except EncoderError:
         return False
+
+
+def is_untrained(name: str) -> bool:
+    """Whether a name is that of a network with random weights."""
+    return is_baseline(name) and find_encoder(EncoderName.parse(name).base)[1].network
 
 
 def create_encoder(

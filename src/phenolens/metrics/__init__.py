@@ -39,6 +39,7 @@ from phenolens.metrics.permutation import (
 from phenolens.metrics.power import minimum_detectable_effect, replicate_ceiling, tie_groups
 from phenolens.metrics.relation_recall import PairNull, PairTails, distinct_pairs, rewire
 from phenolens.metrics.retrieval import average_precision, chance_average_precision
+from phenolens.metrics.retrieval_among import average_precision_among
 from phenolens.metrics.ridge import ridge_by_target, ridge_path
 from phenolens.metrics.set_retrieval import control_average_precision, rows_by_label, set_average_precision
 from phenolens.metrics.shrinkage import ledoit_wolf
@@ -50,6 +51,7 @@ __all__ = [
     "PairTails",
     "Separation",
     "average_precision",
+    "average_precision_among",
     "batch_silhouette",
     "benjamini_hochberg",
     "chance_average_precision",

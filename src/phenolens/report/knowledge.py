@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from phenolens.report.text import MISSING, count, number, task_phrase
+from phenolens.report.text import MISSING, count, number
 
 
 @dataclass(frozen=True)
@@ -30,32 +30,22 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Use:
-    """How much of one family's score on one question is left without each shortcut, and after each intervention."""
-
-    title: str
-    rows: tuple[tuple[str, str, str, str], ...]  # what was taken, retention, limits, shift
-
-
-@dataclass(frozen=True)
 class Knowledge:
-    """The section of the page: levels and explained variance by family, what scores use, and shapes by encoder."""
+    """The section of the page: levels and explained variance by family, and shapes by encoder."""
 
     levels: tuple[str, ...]
     known: tuple[tuple[str, bool, tuple[LevelCell | None, ...]], ...]
     blocks: tuple[str, ...]
     variance: tuple[tuple[str, bool, tuple[str, ...]], ...]
-    uses: tuple[Use, ...]
     shapes: tuple[Shape, ...]
     truth: bool
-    not_asked: tuple[tuple[str, str], ...]
 
 
 SHAPE_COLUMNS = ("effective dimensions", "first component", "mean cosine", "hubness", "ties", "oddities")
 
 
 def knowledge(record: Mapping[str, Any], encoders: Sequence[Mapping[str, Any]]) -> Knowledge:
-    """Lay out what `Card.knowledge` says of these encoders; those under test first."""
+    """Lay out what the evidence says of these encoders; those under test first."""
     tested = {str(one[key]) for one in encoders if not one["baseline"] for key in ("name", "family")}
     levels = tuple(dict.fromkeys(row["level"] for row in record.get("levels", ())))
     blocks = tuple(dict.fromkeys(row["block"] for row in record.get("variance", ())))
@@ -69,10 +59,8 @@ def knowledge(record: Mapping[str, Any], encoders: Sequence[Mapping[str, Any]]) 
             (name, name in tested, tuple(_share(own.get(block, {}).get("alone")) for block in blocks))
             for name, own in by_block
         ),
-        _uses([*record.get("shortcuts", ()), *record.get("interventions", ())]),
         tuple(_shape(row, str(row["encoder"]) in tested) for row in record.get("degeneracy", ())),
         bool(record.get("truth")),
-        tuple(record.get("not_asked", {}).items()),
     )
 
 
@@ -93,23 +81,11 @@ def _cell(row: Mapping[str, Any] | None) -> LevelCell | None:
     return LevelCell(number(r, 2), str(row["best"]), said, bool(row["known"]), round(100 * min(max(r, 0.0), 1.0)))
 
 
-def _uses(rows: Sequence[Mapping[str, Any]]) -> tuple[Use, ...]:
-    uses: dict[str, list[tuple[str, str, str, str]]] = {}
-    for row in rows:
-        title = f"{row['family']}, {task_phrase(str(row['task']))}, {row['profiling']}"
-        limits = "" if row["low"] is None else f"[{row['low']:.0%}, {row['high']:.0%}]"
-        left = MISSING if row["retention"] is None else f"{row['retention']:.0%}"
-        taken = f"without {row['shortcut']}" if "shortcut" in row else str(row["intervention"])
-        uses.setdefault(title, []).append((taken, left, limits, number(row.get("shift"), 2)))
-    return tuple(Use(title, tuple(own)) for title, own in uses.items())
-
-
 def _share(value: float | None) -> str:
     return MISSING if value is None or not math.isfinite(value) else f"{max(value, 0.0):.0%}"
 
 
 def _shape(row: Mapping[str, Any], tested: bool) -> Shape:
-
     odd = [
         count(int(row[key]), *words)
         for key, words in {

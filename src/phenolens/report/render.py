@@ -14,6 +14,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from phenolens.report import leftovers, text
+from phenolens.report.card_page import card_page
 from phenolens.report.comparisons import matrices
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
 from phenolens.report.figures import script_json
@@ -21,6 +22,7 @@ from phenolens.report.knowledge import SHAPE_COLUMNS, knowledge
 from phenolens.report.results import Results, write_whole
 from phenolens.report.scores import caveats_by_task, mark_title, parts_by_task, task_scores
 from phenolens.report.summary import facts, findings, paragraph
+from phenolens.report.tables import credibility, places, uses
 from phenolens.report.units import MAX_ROWS, task_units
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -36,7 +38,7 @@ class Example:
 
 
 def write_report(folder: Path) -> Path:
-    """Write ``report.html`` into a results folder.
+    """Write ``report.html``, and the card alone as ``card.md``, into a results folder.
 
     The page needs nothing but itself: the script, the style, the data and the images are inside, and a
     content security policy forbids it to load anything or to run a script that is not its own. The same
@@ -62,6 +64,7 @@ def write_report(folder: Path) -> Path:
     results = Results.load(folder)
     page = folder / "report.html"
     write_whole(page, _render(results, folder).encode())
+    write_whole(folder / "card.md", card_page(results).encode())
     return page
 
 
@@ -84,7 +87,10 @@ def _render(results: Results, folder: Path) -> str:
             parts=parts_by_task(results.parts),
             caveats=caveats_by_task(tasks),
             matrices=matrices(results.comparisons, {t.task: t.higher_is_better for t in tasks}),
-            knowledge=knowledge(results.knowledge, results.encoders),
+            credibility=credibility(results.evidence),
+            knowledge=knowledge(results.evidence, results.encoders),
+            uses=uses(results.evidence),
+            places=places(results.evidence),
             shape_columns=SHAPE_COLUMNS,
             units=units,
             max_rows=MAX_ROWS,
@@ -92,6 +98,7 @@ def _render(results: Results, folder: Path) -> str:
             maps_note=perplexity_note(),
             map_counts=_map_counts(maps),
             examples=[_example(folder, e) for e in results.examples],
+            not_asked=results.evidence.get("not_asked", {}),
             skipped=leftovers.skipped(results.skipped),
             quarantine=leftovers.quarantine(results.quarantine),
             panel_missing=leftovers.panel_missing(results.panel_missing),

@@ -14,7 +14,7 @@ import pandas as pd
 from phenolens.errors import PhenolensError
 
 FORMAT = "phenolens-results"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 SCORE_COLUMNS = {
     "encoder": "str",
@@ -58,6 +58,9 @@ COMPARISON_COLUMNS = {
     "detectable": "float64",
     "p": "float64",
     "p_adjusted": "float64",
+    "scaled": "float64",
+    "seeds_low": "float64",
+    "seeds_high": "float64",
 }
 _TABLES = {"scores": SCORE_COLUMNS, "units": UNIT_COLUMNS, "comparisons": COMPARISON_COLUMNS}
 
@@ -86,7 +89,8 @@ class Results:
         One row per unit of replication behind each score; ``p`` and ``p_adjusted`` may be NaN.
     comparisons
         Paired differences, encoder family minus baseline family, with their 95 % limits; ``p`` of encoders under test,
-        ``p_adjusted`` where a claim is made of it.
+        ``p_adjusted`` where a claim is made of it; ``scaled``, as a share of the range from chance to the ceiling; and
+        the least and the largest difference to one seed of the baseline.
     verdicts
         Sentences with their evidence: ``kind``, ``claim``, ``effect``, ``low``, ``high``, ``p_adjusted``, ``baseline``,
         ``task``, ``profiling``, ``encoder``.
@@ -101,10 +105,8 @@ class Results:
     parts
         Answers within answers, such as those of each source of relations: ``encoder``, ``family``, ``profiling``,
         ``task``, ``part``, ``value``, ``chance``, ``interval``, ``n_units`` and further numbers.
-    ranks
-        Families ranked with ties: ``task``, ``profiling``, ``family``, ``value``, ``rank_group``.
-    knowledge
-        What encoders know and what their vectors look like, as `Card.knowledge` says it.
+    evidence
+        All that the card's verdicts rest on, but for the comparisons, as `Evidence.records` says it.
 
     Raises
     ------
@@ -125,8 +127,7 @@ class Results:
     examples: list[dict[str, str]]
     provenance: dict[str, Any]
     parts: list[dict[str, Any]] = field(default_factory=list)
-    ranks: list[dict[str, Any]] = field(default_factory=list)
-    knowledge: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for table, columns in _TABLES.items():

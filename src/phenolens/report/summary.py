@@ -9,7 +9,8 @@ from phenolens.report.results import Results
 from phenolens.report.scores import TaskScores
 from phenolens.report.text import MISSING, count, decimals_for, interval, listed, number, task_phrase
 
-_FLAGGED = {"leak", "caveat", "shortcut", "degenerate"}
+_FLAGGED = {"leak", "caveat", "shortcut", "degenerate", "metric"}
+_SIGNED = {"gain", "twins", "pair", "layer"}  # differences; other effects are levels
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,7 @@ def _finding(verdict: Mapping[str, Any]) -> Finding:
     return Finding(
         kind=kind.replace("_", " ").replace("-", " "),
         claim=str(verdict.get("claim") or ""),
-        # Only a difference carries a sign; other effects are levels.
-        effect=number(effect, decimals, signed=kind == "gain") if math.isfinite(effect) else "",
+        effect=number(effect, decimals, signed=kind in _SIGNED) if math.isfinite(effect) else "",
         limits=interval(low, high, decimals),
         context=", ".join(c for c in context if c),
         flagged=kind in _FLAGGED,

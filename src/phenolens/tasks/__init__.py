@@ -3,8 +3,9 @@
 from phenolens.tasks.base import Contract, Score, Task
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
+from phenolens.tasks.defaults import default_tasks
 from phenolens.tasks.dose_response import DoseResponse
-from phenolens.tasks.evaluate import Answer, Evaluation, Skipped, evaluate
+from phenolens.tasks.evaluate import Answer, Evaluation, Skipped, evaluate, profiles_for
 from phenolens.tasks.leakage import Leakage
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.registry import TASKS, AnyTask, make_task
@@ -13,6 +14,7 @@ from phenolens.tasks.relationship_recall import RelationshipRecall
 from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
 from phenolens.tasks.split import Split, make_splits
 from phenolens.tasks.strength import PerturbationStrength
+from phenolens.tasks.wells import unseen_wells
 
 __all__ = [
     "TASKS",
@@ -33,7 +35,10 @@ __all__ = [
     "Skipped",
     "Split",
     "Task",
+    "default_tasks",
     "evaluate",
     "make_splits",
     "make_task",
+    "profiles_for",
+    "unseen_wells",
 ]

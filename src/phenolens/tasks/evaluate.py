@@ -185,15 +185,7 @@ def evaluate(
                 try:
                     with warnings.catch_warnings(record=True) as caught:
                         warnings.simplefilter("always", PhenolensWarning)
-                        profiles = profile(
-                            sites,
-                            how,
-                            level=level,
-                            batch_by=batch_by,
-                            hold_out=hold_out,
-                            form=form_of(encoder),
-                            seed=seed,
-                        )
+                        profiles = profiles_for(asked[0], encoder, sites, how, batch_by=batch_by, seed=seed)
                 except ProfilingError as error:
                     skipped += [Skipped(task.id, how, encoder, str(error)) for task in asked]
                     continue
@@ -204,6 +196,21 @@ def evaluate(
                     except TaskNotApplicable as error:
                         skipped.append(Skipped(task.id, how, encoder, str(error)))
     return Evaluation(answers, skipped)
+
+
+def profiles_for(
+    task: Task, encoder: str, sites: AnnData, how: str, *, batch_by: Sequence[str] | None = None, seed: int = 0
+) -> AnnData:
+    """Return the profiles that a task is asked of; parameters and errors as of `evaluate` and `profile`."""
+    return profile(
+        sites,
+        how,
+        level=task.level,
+        batch_by=batch_by,
+        hold_out=task.needs_controls,
+        form=form_of(encoder),
+        seed=seed,
+    )
 
 
 def _check(encoder: str, vectors: AnnData) -> str:

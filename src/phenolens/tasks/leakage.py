@@ -22,19 +22,23 @@ class Leakage(WellQuestion):
     ----------
     nuisance
         A metadata column, such as plate, batch or source; or a position: ``row``, ``column``, or ``edge``, whether a
-        well is on the outermost ring. Positions are predicted for plates that the probe has not seen, other nuisances
-        for wells that it has not seen.
-    folds, seed
+        well is on the outermost ring. Positions, and what is the same for a whole plate, such as its batch, are
+        predicted for plates that the probe has not seen: what tells the plate would otherwise tell its batch, so that
+        batches with one plate only are left out. The plate itself, and what differs within plates, is predicted for
+        wells that the probe has not seen.
+    folds
+        As in `Probe`; no more than a batch has plates, where it is the same for a whole plate.
+    seed
         As in `Probe`.
     """
 
     contract: ClassVar[Contract] = Contract(
         question="Can batch, plate or position be read off the negative controls?",
-        match="the nuisance predicted for a control that the probe has not seen",
+        match="the nuisance predicted for a control, or for a plate of them, that the probe has not seen",
         non_match="another nuisance predicted",
         chance="one over the number of classes",
         controls="positive: raw intensities of plates stained apart; negative: the nuisance permuted",
-        least_data="two classes with as many negative controls as folds each",
+        least_data="two classes with as many negative controls as folds each, and, but for plates, two plates each",
     )
 
     task: Literal["leakage"] = "leakage"
@@ -58,10 +62,10 @@ class Leakage(WellQuestion):
         return True
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
-        """Return balanced accuracy, with one unit per well, or per plate for positions; see `Task.score`."""
+        """Return balanced accuracy, with one unit per well, or per plate that is held out; see `Task.score`."""
         wells = unseen_wells(profiles, self.id)
         controls = wells.profiles[wells.control].copy()
-        group = None
+        group, folds = None, self.folds
         if self.nuisance in _POSITIONS:
             places = well_positions(required_column(profiles, "well", self.id))
             if places is None:
@@ -70,9 +74,13 @@ class Leakage(WellQuestion):
             controls.obs[self.nuisance] = places.loc[controls.obs_names, self.nuisance].astype(str)
             required_column(controls, "plate", self.id)
             group = "plate"
-        probe = Probe(
-            task="linear-probe", label=self.nuisance, group=group, folds=self.folds, seed=self.seed, level="well"
-        )
+        elif self.nuisance != "plate" and {"plate", self.nuisance} <= set(controls.obs):
+            by_plate = controls.obs.groupby("plate", observed=True)[self.nuisance]
+            if (by_plate.nunique() <= 1).all():
+                group = "plate"
+                plates = by_plate.first().value_counts()
+                folds = min([folds, *plates[plates > 1]])  # so that every fold can test a plate of each class
+        probe = Probe(task="linear-probe", label=self.nuisance, group=group, folds=folds, seed=self.seed, level="well")
         try:
             score = probe.score(controls, rng)
         except TaskNotApplicable as error:

@@ -94,31 +94,53 @@ class Probe(Question):
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return balanced accuracy, with one unit per group; see `Task.score`."""
+        rows, caveat = self.predict(profiles)
+        cells = rows.groupby(["unit", "stratum"], sort=True)["correct"].agg(value="mean", weight="size").reset_index()
+        units = unit_table(
+            cells["unit"],
+            cells["value"],
+            chance=1 / cells["stratum"].nunique(),
+            strata=cells["stratum"],
+            weights=cells["weight"].astype(float),
+        )
+        return Score("balanced accuracy", self.group or "row", units, caveat)
+
+    def predict(self, profiles: AnnData, *, apart: str | None = None) -> tuple[pd.DataFrame, str]:
+        """Predict every row from rows that the classifier has not seen.
+
+        Parameters
+        ----------
+        profiles
+            Rows (n, d).
+        apart
+            Another metadata column whose values must not straddle a split either; each group of the probe's own must
+            lie within one of them.
+
+        Returns
+        -------
+        A table of the rows that could be asked, by their names: ``unit`` (group), ``stratum`` (class) and whether the
+        prediction is ``correct``; and what a reader must know of it.
+
+        Raises
+        ------
+        TaskNotApplicable
+            If these data cannot answer the question.
+        """
         labelled, missing = usable_rows(profiles, self.label, self.id)
         profiles = profiles[labelled]
         label = profiles.obs[self.label].astype(str).to_numpy()
         group = (
             required_column(profiles, self.group, self.id).to_numpy() if self.group else profiles.obs_names.to_numpy()
         )
-        kept, note = self._usable(label, group)
+        held = required_column(profiles, apart, self.id).to_numpy() if apart else group
+        kept, note = self._usable(label, held)
         classes, y = np.unique(label[kept], return_inverse=True)
-        splits = make_splits(y, group[kept], kind=self.split, folds=self.folds, seed=self.seed)
-        predicted = self._predict(np.asarray(profiles.X)[kept], y, splits)
-        cells = (
-            pd.DataFrame({"unit": group[kept], "stratum": classes[y], "correct": predicted == y})
-            .groupby(["unit", "stratum"], sort=True)["correct"]
-            .agg(value="mean", weight="size")
-            .reset_index()
+        splits = make_splits(y, held[kept], kind=self.split, folds=self.folds, seed=self.seed)
+        correct = self._predict(np.asarray(profiles.X)[kept], y, splits) == y
+        rows = pd.DataFrame(
+            {"unit": group[kept], "stratum": classes[y], "correct": correct}, index=profiles.obs_names[kept]
         )
-        units = unit_table(
-            cells["unit"],
-            cells["value"],
-            chance=1 / len(classes),
-            strata=cells["stratum"],
-            weights=cells["weight"].astype(float),
-        )
-        caveat = "; ".join(part for part in (describe_leak(splits), note, missing) if part)
-        return Score("balanced accuracy", self.group or "row", units, caveat)
+        return rows, "; ".join(part for part in (describe_leak(splits), note, missing) if part)
 
     def _usable(self, label: NDArray[Any], group: NDArray[Any]) -> tuple[NDArray[np.bool_], str]:
         """Return the rows whose class can be learned from other groups, and a note on those left out."""

@@ -1,0 +1,108 @@
+"""Verdicts on what encoders know, and on what their scores use."""
+
+import numpy as np
+import pandas as pd
+
+from phenolens.diagnosis.claims import ALPHA
+from phenolens.diagnosis.verdict import Verdict, difference_within, p_words, share_within
+from phenolens.encoders import is_baseline
+
+_KEPT = 0.8  # the least share of a score, at the lower limit, that counts as kept
+_WAYS = {"regressed out": "when regressed out", "matched": "when matched", "left out": "when left out"}
+
+
+def judge_knowledge(levels: pd.DataFrame, level_pairs: pd.DataFrame) -> list[Verdict]:
+    """Name the levels that encoders under test know, those that they do not, and in which they differ.
+
+    Parameters
+    ----------
+    levels, level_pairs
+        As `control_claims` returns them.
+    """
+    verdicts = []
+    for family, own in levels.groupby("family", sort=False):
+        if not is_baseline(str(family)):
+            verdicts += _judge_levels(str(family), own)
+    for row in level_pairs[level_pairs["p_adjusted"] <= ALPHA].itertuples():
+        better, worse = (row.encoder, row.other) if row.difference > 0 else (row.other, row.encoder)
+        turned = (row.difference, row.low, row.high) if row.difference > 0 else (-row.difference, -row.high, -row.low)
+        claim = f"{better} reads {row.level} better than {worse}: {difference_within(*turned)} on average"
+        claim += f"; adjusted p {p_words(row.p_adjusted)}."
+        effect, low, high, p = (float(value) for value in (row.difference, row.low, row.high, row.p_adjusted))
+        verdicts.append(
+            Verdict("pair", claim, str(row.encoder), str(row.other), effect=effect, low=low, high=high, p_adjusted=p)
+        )
+    return verdicts
+
+
+def judge_use(interventions: pd.DataFrame) -> list[Verdict]:
+    """Say what of the pixels the scores of encoders under test need.
+
+    Parameters
+    ----------
+    interventions
+        As `control_claims` returns them.
+    """
+    asked = interventions[interventions["retention"].notna()]
+    return [
+        _judge_use(str(family), str(task), str(how), own)
+        for (family, task, how), own in asked.groupby(["family", "task", "profiling"], sort=False)
+        if not is_baseline(str(family))
+    ]
+
+
+def judge_shortcuts(shortcuts: pd.DataFrame) -> list[Verdict]:
+    """Say how much of a score each shortcut explains, in every way in which it was taken away.
+
+    Parameters
+    ----------
+    shortcuts
+        As `control_claims` returns them.
+    """
+    lost = shortcuts[(shortcuts["p_adjusted"] <= ALPHA) & (shortcuts["retention"] < 1)]
+    return [
+        _judge_shortcut(str(shortcut), str(family), str(task), str(how), own)
+        for (family, task, how, shortcut), own in lost.groupby(["family", "task", "profiling", "shortcut"], sort=False)
+    ]
+
+
+def _judge_levels(family: str, levels: pd.DataFrame) -> list[Verdict]:
+    """Name the levels that a family knows, each by the factor that it reads best, and those that it does not."""
+    verdicts = []
+    for row in levels[levels["known"]].itertuples():
+        claim = f"{family} knows {row.level}, beyond all other levels: best {row.best}, r {row.r:.2f}"
+        if not np.isnan(row.twin):
+            said = difference_within(row.gain, row.gain_low, row.gain_high)
+            better = row.gain_low > 0
+            claim += f"; {'better than' if better else 'no better than'} its untrained twin: {said} on average"
+        claim += f"; adjusted p {p_words(row.p_adjusted)}."
+        effects = {"effect": row.mean_r, "low": row.low, "high": row.high, "p_adjusted": row.p_adjusted}
+        verdicts.append(Verdict("level", claim, family, **effects))
+    unknown = [str(level) for level in levels.loc[~levels["known"], "level"]]
+    if unknown:
+        verdicts.append(Verdict("unknown", f"{family} knows nothing measurable about {', '.join(unknown)}.", family))
+    return verdicts
+
+
+def _judge_use(family: str, task: str, how: str, rows: pd.DataFrame) -> Verdict:
+    """Say after which interventions a score falls, and after which it is kept."""
+    lost = (rows["p_adjusted"] <= ALPHA) & (rows["retention"] < 1)
+    kept = rows["low"] >= _KEPT
+    said = []
+    for words, chosen in (("falls after", rows[lost].sort_values("retention")), ("is kept after", rows[kept & ~lost])):
+        each = [f"{row.intervention} ({share_within(row.retention, row.low, row.high)})" for row in chosen.itertuples()]
+        said += [f"{words} {', '.join(each)}"] if each else []
+    claim = "; ".join(said) or "neither falls nor is kept for certain after any intervention"
+    return Verdict("use", f"the score of {family} {claim}.", family, task=task, profiling=how)
+
+
+def _judge_shortcut(shortcut: str, family: str, task: str, how: str, rows: pd.DataFrame) -> Verdict:
+    """Say how much of one score a shortcut explains."""
+    said = []
+    for row in rows.itertuples():
+        share = share_within(1 - row.retention, 1 - row.high, 1 - row.low)
+        said.append(f"{share} {_WAYS[str(row.way)]} ({row.before:.2f} becomes {row.value:.2f})")
+    first, p = rows.iloc[0], float(rows["p_adjusted"].max())
+    claim = f"{shortcut} explains {' and '.join(said)} of what {family} scores above chance; adjusted p {p_words(p)}."
+    limits = {"effect": 1 - first["retention"], "low": 1 - first["high"], "high": 1 - first["low"]}
+    return Verdict("shortcut", claim, family, task=task, profiling=how, **limits, p_adjusted=p)

@@ -1,0 +1,103 @@
+"""What is left of a score among those that are alike in a shortcut."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from phenolens.diagnosis.candidates import Candidates
+from phenolens.errors import TaskNotApplicable
+
+_CALIPER = 0.2  # standard deviations of a covariate
+_PER_POSITIVE = 10  # negatives matched with each positive, at most
+_FEWEST = 10  # rows that a class must be worth
+
+
+def match_candidates(candidates: Candidates, covariates: pd.DataFrame) -> Candidates:
+    """Return candidates whose negatives are, for each query, as its positives are in the covariates.
+
+    Each positive is matched with the same number of negatives, at most ten, that lie nearest to it, within 0.2 standard
+    deviations per covariate (Austin, Pharm. Stat. 10, 2011). Positives without such a negative do not count.
+
+    Parameters
+    ----------
+    candidates
+        Who each query should find, and before whom.
+    covariates
+        Measurements (n, c) of the candidates and perhaps of other rows.
+    """
+    missing = ~candidates.obs.index.isin(covariates.index)
+    known = covariates.reindex(candidates.obs.index).to_numpy(dtype=np.float64)
+    scale = np.nanstd(known, axis=0)
+    known = np.nan_to_num(known / np.where(scale > 0, scale, 1.0))
+    reach = _CALIPER * np.sqrt(known.shape[1])
+    counted, negative = candidates.counted.copy(), np.zeros_like(candidates.negative)
+    for query, (positives, pool) in enumerate(zip(candidates.positives, candidates.negative, strict=True)):
+        others = np.flatnonzero(pool & ~missing)
+        near = np.linalg.norm(known[positives][:, None] - known[others], axis=2)
+        within = (near <= reach).sum(axis=1) * ~missing[positives]
+        counted[query] &= within > 0
+        own = near[counted[query]]
+        if len(own):
+            each = min(_PER_POSITIVE, int(within[counted[query]].min()))
+            negative[query, others[np.argpartition(own, each - 1, axis=1)[:, :each].ravel()]] = True
+    return candidates.restrict(counted, negative)
+
+
+def match_predictions(rows: pd.DataFrame, covariates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the accuracy of units as it is, and as it is where classes are alike in the covariates.
+
+    Rows are weighted so that covariates are distributed alike in all classes, as they are where classes overlap most:
+    generalised overlap weights (Li & Li, Ann. Appl. Stat. 13, 2019) from a logistic regression on covariates, their
+    squares and products. Who guesses from the covariates alone is then right by chance.
+
+    Parameters
+    ----------
+    rows
+        As `Probe.predict` returns them.
+    covariates
+        Measurements of the same rows, by their names; rows without are left out.
+
+    Returns
+    -------
+    Value and weight by (unit, stratum), before and after. Values after are those of the weighted mean's linear
+    approximation, so that their mean is it exactly and resampling them is resampling it.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If classes hardly overlap.
+    """
+    rows = rows[rows.index.isin(covariates.index)]
+    known = covariates.loc[rows.index].to_numpy(dtype=np.float64)
+    rows = rows.assign(w=_overlap_weights(known, rows["stratum"].to_numpy()))
+    worth = rows.groupby("stratum")["w"].agg(lambda w: w.sum() ** 2 / (w**2).sum())
+    if worth.min() < _FEWEST:
+        raise TaskNotApplicable(
+            f"classes hardly overlap: '{worth.idxmin()}' is worth {worth.min():.0f} rows among those that are alike, "
+            f"and {_FEWEST} are needed"
+        )
+    rows = rows.assign(hit=rows["w"] * rows["correct"])
+    cells = rows.groupby(["unit", "stratum"], sort=True).agg(
+        value=("correct", "mean"), weight=("correct", "size"), w=("w", "sum"), hit=("hit", "sum")
+    )
+    stratum = cells.groupby(level="stratum")[["weight", "w", "hit"]].transform("sum")
+    matched = stratum["hit"] / stratum["w"]
+    pull = (cells["hit"] - matched * cells["w"]) / stratum["w"] * stratum["weight"] / cells["weight"]
+    weight = cells["weight"].astype(float)
+    return (
+        pd.DataFrame({"value": cells["value"], "weight": weight}),
+        pd.DataFrame({"value": matched + pull, "weight": weight}),
+    )
+
+
+def _overlap_weights(covariates: NDArray[np.float64], labels: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Return the generalised overlap weight of each row, from how likely its class and the others are."""
+    model = make_pipeline(
+        StandardScaler(), PolynomialFeatures(2, include_bias=False), StandardScaler(), LogisticRegression(C=100.0)
+    )
+    shares = np.clip(model.fit(covariates, labels).predict_proba(covariates), 1e-12, None)
+    own = shares[np.arange(len(labels)), np.searchsorted(model.classes_, labels)]
+    return np.asarray(1 / (1 / shares).sum(axis=1) / own)

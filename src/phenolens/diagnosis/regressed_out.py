@@ -1,0 +1,70 @@
+"""What is left of a score once a shortcut has been regressed out of the vectors."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from phenolens.datasets import NEGATIVE_CONTROL
+from phenolens.diagnosis.asking import without_p
+from phenolens.diagnosis.retention import compare_retention
+from phenolens.profiling import Level, RegressOut, profile
+from phenolens.tasks import Evaluation, evaluate
+
+_CONTROLS = 20  # for each covariate, or the error of its slope would itself tell perturbations apart
+
+
+def compare_regressed_out(
+    embeddings: Mapping[str, AnnData],
+    evaluation: Evaluation,
+    covariates: Mapping[Level, pd.DataFrame],
+    *,
+    batch_by: Sequence[str] | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Ask encoders again, once covariates have been regressed out of their vectors.
+
+    The regression is fitted on negative controls, where there are enough: it takes away how the vectors follow the
+    shortcut when nothing is perturbed, and leaves what a perturbation does besides. With few controls it is fitted on
+    all rows, and takes everything away that goes with the shortcut. It is a straight line: what follows it by a curve
+    is left.
+
+    Parameters
+    ----------
+    embeddings
+        Encoder -> its vectors of sites.
+    evaluation
+        What the tasks said of them.
+    covariates
+        Level -> measurements of the shortcut.
+    batch_by, seed
+        As in `evaluate`.
+
+    Returns
+    -------
+    What `compare_retention` says.
+    """
+    tasks = list({answer.task.id: answer.task for answer in evaluation.answers}.values())
+    ways = list(dict.fromkeys(answer.profiling for answer in evaluation.answers))
+    parts = []
+    for level, known in covariates.items():
+        rest = {name: _without(own, known, level) for name, own in embeddings.items()}
+        asked = [without_p(task) for task in tasks if task.level == level]
+        after = evaluate(rest, asked, profilings=ways, batch_by=batch_by, seed=seed)
+        parts.append(compare_retention(evaluation, after, seed=seed))
+    return pd.concat(parts)
+
+
+def _without(vectors: AnnData, covariates: pd.DataFrame, level: Level) -> AnnData:
+    """Return vectors at that level, of rows that have the covariates, with these regressed out.
+
+    Before any other post-processing, and on all controls: what follows holds out and ranks the same as without.
+    """
+    own = profile(vectors, "raw", level=level)
+    own = own[own.obs_names.isin(covariates.index)].copy()
+    known = covariates.loc[own.obs_names].to_numpy(dtype=np.float64)
+    controls = (own.obs["role"] == NEGATIVE_CONTROL).to_numpy() if "role" in own.obs else np.zeros(len(own), dtype=bool)
+    enough = controls.sum() >= _CONTROLS * known.shape[1]
+    own.X = RegressOut().fit_transform(own.X, controls=controls if enough else None, covariates=known)
+    return own

@@ -1,0 +1,251 @@
+"""Verdicts on scores: against whom an encoder wins, and whether the score can be believed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from phenolens.diagnosis.claims import ALPHA, best_baselines, is_leaking, means_by_family, supports_gains
+from phenolens.diagnosis.comparison import by_question, family_values, paired_difference
+from phenolens.diagnosis.verdict import Kind, Verdict, difference_within, p_words, percent, share_within
+from phenolens.encoders import is_baseline
+from phenolens.randomness import spawn
+from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval
+
+
+def judge_scores(evaluation: Evaluation, comparisons: pd.DataFrame, *, seed: int = 0) -> list[Verdict]:
+    """Hold every encoder, in every question, against the best baselines; leaks come first.
+
+    Parameters
+    ----------
+    evaluation
+        The answers.
+    comparisons
+        As `control_claims` returns them.
+    seed
+        Of the bootstrap.
+    """
+    questions = by_question(evaluation.answers).values()
+    verdicts = [_judge_leak(answers, evaluation.answers, seed) for answers in questions if is_leaking(answers)]
+    for answers in questions:
+        if supports_gains(answers):
+            verdicts += _judge_gain(answers, comparisons)
+            task = answers[0].task
+            if isinstance(task, ReplicateRetrieval) and task.against == "controls":
+                verdicts.append(_judge_activity(answers))
+        elif not is_leaking(answers):
+            verdicts.append(_judge_nuisance(answers))
+    return verdicts
+
+
+def judge_pairs(pairs: pd.DataFrame) -> list[Verdict]:
+    """Say which encoders under test differ in a question, and which cannot be told apart.
+
+    Parameters
+    ----------
+    pairs
+        As `control_claims` returns them.
+    """
+    verdicts = []
+    for row in pairs.itertuples():
+        relation = "beats" if row.difference > 0 else "loses to"
+        relation = relation if row.p_adjusted <= ALPHA else "cannot be told from"
+        said = difference_within(row.difference, row.low, row.high)
+        claim = f"{row.encoder} {relation} {row.other}: {said}, adjusted p {p_words(row.p_adjusted)}"
+        claim += f"; a difference of {row.detectable:.2g} would be found four times in five."
+        verdicts.append(
+            Verdict(
+                "pair",
+                claim,
+                str(row.encoder),
+                str(row.other),
+                str(row.task),
+                str(row.profiling),
+                *(float(value) for value in (row.difference, row.low, row.high, row.p_adjusted)),
+            )
+        )
+    return verdicts
+
+
+def judge_metrics(metrics: pd.DataFrame) -> list[Verdict]:
+    """Mark the questions whose metric cannot tell encoders apart, or hardly.
+
+    Parameters
+    ----------
+    metrics
+        As `describe_metrics` returns them.
+    """
+    verdicts = []
+    for row in metrics[metrics["grade"] != "tells"].itertuples():
+        claim = f"the metric {row.grade}: {row.why}."
+        task, how = str(row.task), str(row.profiling)
+        verdicts.append(Verdict("metric", claim, "", str(row.best_baseline), task, how, effect=float(row.headroom)))
+    return verdicts
+
+
+def judge_robustness(nuisances: pd.DataFrame) -> list[Verdict]:
+    """Say whether the neighbours of encoders under test agree in biology or in a nuisance.
+
+    Parameters
+    ----------
+    nuisances
+        As `compare_nuisance` returns them.
+    """
+    verdicts = []
+    for row in nuisances.itertuples():
+        if is_baseline(str(row.family)) or np.isnan(row.robustness):
+            continue
+        said = share_within(row.robustness, row.robustness_low, row.robustness_high)
+        claim = (
+            f"of the neighbours that share the {row.biology} or the {row.nuisance} alone, {said} share the "
+            f"{row.biology} under {row.family}; of random ones, {percent(row.robustness_chance)} would."
+        )
+        effect = {"effect": row.robustness, "low": row.robustness_low, "high": row.robustness_high}
+        verdicts.append(Verdict("robustness", claim, str(row.family), "", "", str(row.profiling), **effect))
+    return verdicts
+
+
+def judge_strata(strata: pd.DataFrame) -> list[Verdict]:
+    """Say where a gain stands on strong phenotypes alone.
+
+    Parameters
+    ----------
+    strata
+        As `compare_strata` returns them.
+    """
+    verdicts = []
+    by_strength = strata[strata["by"] == "strength"]
+    for (family, task, how), own in by_strength.groupby(["family", "task", "profiling"], sort=False):
+        rows = own.set_index("stratum")
+        if {"weak", "strong"} <= set(rows.index) and rows.loc["strong", "low"] > 0 >= rows.loc["weak", "low"]:
+            said = [difference_within(*rows.loc[one, ["difference", "low", "high"]]) for one in ("strong", "weak")]
+            claim = (
+                f"{family} gains over {rows.loc['strong', 'baseline']} on the third of phenotypes that is strongest, "
+                f"{said[0]}, and not for certain on the weakest, {said[1]}."
+            )
+            verdicts.append(Verdict("where", claim, str(family), task=str(task), profiling=str(how)))
+    return verdicts
+
+
+def judge_sweep(sweep: pd.DataFrame) -> list[Verdict]:
+    """Say which layer or pooling is better than the last, on units that it was not chosen by.
+
+    Parameters
+    ----------
+    sweep
+        As `choose_on_held_out` returns it.
+    """
+    verdicts = []
+    for row in sweep.itertuples():
+        said = difference_within(row.difference, row.difference_low, row.difference_high)
+        better = "better than" if row.difference_low > 0 else "not for certain better than"
+        claim = (
+            f"{row.chosen}, chosen in {percent(row.share)} of random halves of the units, is {better} "
+            f"{row.network} as it comes on the other halves: {said}; chosen and reported on the same units it would "
+            f"look {row.optimism:+.3f} better than it is."
+        )
+        limits = {"effect": row.difference, "low": row.difference_low, "high": row.difference_high}
+        verdicts.append(Verdict("layer", claim, str(row.network), "", str(row.task), str(row.profiling), **limits))
+    return verdicts
+
+
+def _judge_leak(answers: Sequence[Answer], every: Sequence[Answer], seed: int) -> Verdict:
+    """Say how much better the best family looks on the leaking split than on groups it has not seen."""
+    task, how = answers[0].task, answers[0].profiling
+    assert isinstance(task, Probe)  # noqa: S101 - only probes have splits
+    best, value = means_by_family(answers).head(1).squeeze(axis=0).loc[["family", "value"]]
+    leaked = answers[0].score.caveat.split(";")[0].removeprefix("leaking: ")
+    opening = f"the random split leaks: {leaked}"
+    honest = [
+        answer
+        for answer in every
+        if isinstance(answer.task, Probe)
+        and answer.profiling == how
+        and (answer.task.task, answer.task.label, answer.task.group) == (task.task, task.label, task.group)
+        and answer.task.split == "grouped"
+    ]
+    if not honest:
+        claim = f"{opening}; its scores ({best}: {value:.2f}) say nothing about new groups. Split by group."
+        return Verdict("leak", claim, best, task=task.id, profiling=how)
+    rng = spawn(seed, "leak", task.id, how)
+    leaking, unseen = family_values(answers)[best], family_values(honest)[best]
+    difference, low, high, *_ = paired_difference(leaking, unseen, rng)
+    grouped = means_by_family(honest).set_index("family").loc[best, "value"]
+    claim = (
+        f"{opening}. {best} scores {value:.2f} on it and {grouped:.2f} on unseen groups: "
+        f"{difference_within(difference, low, high)}" + ("." if low > 0 else ", an interval that holds zero.")
+    )
+    return Verdict("leak", claim, best, task=task.id, profiling=how, effect=difference, low=low, high=high)
+
+
+def _judge_gain(answers: Sequence[Answer], comparisons: pd.DataFrame) -> list[Verdict]:
+    """Hold every encoder under test against the best baseline; with none under test, rank the baselines."""
+    task, how = answers[0].task.id, answers[0].profiling
+    means = means_by_family(answers)
+    pairs = comparisons[(comparisons["task"] == task) & (comparisons["profiling"] == how)]
+    baselines = means[means["family"].map(is_baseline)]
+    tested = means[~means["family"].map(is_baseline)]
+    if baselines.empty:
+        names = ", ".join(tested["family"])
+        claim = f"no baseline was scored beside {names}; a score without its baselines is no finding."
+        return [Verdict("gain", claim, names, task=task, profiling=how)]
+    best = best_baselines(answers)
+    if tested.empty:
+        return [_judge_baselines(best[0], baselines, pairs, answers)]
+    kinds: tuple[Kind, ...] = ("gain", "twins")
+    return [
+        _judge_against(kind, str(family), baseline, pairs)
+        for family in tested["family"]
+        for kind, baseline in zip(kinds, best, strict=False)
+    ]
+
+
+def _judge_against(kind: Kind, family: str, baseline: str, pairs: pd.DataFrame) -> Verdict:
+    """Hold an encoder against the best baseline, or the best untrained network."""
+    pair = pairs[(pairs["encoder"] == family) & (pairs["baseline"] == baseline)].iloc[0]
+    difference, low, high, p = (float(pair[name]) for name in ("difference", "low", "high", "p_adjusted"))
+    relation = "cannot be told from" if not p <= ALPHA else "beats" if difference > 0 else "falls short of"
+    what = "best baseline" if kind == "gain" else "best untrained network"
+    claim = f"{family} {relation} the {what}, {baseline}: {difference_within(difference, low, high)}"
+    if pair["seeds_low"] < pair["seeds_high"]:
+        claim += f" ({pair['seeds_low']:+.2f} to {pair['seeds_high']:+.2f} over its seeds)"
+    scaled = float(pair["scaled"])
+    claim += f", {percent(scaled)} of the range from chance to the ceiling" if np.isfinite(scaled) else ""
+    claim += f"; adjusted p {p_words(p)}."
+    return Verdict(kind, claim, family, baseline, str(pair["task"]), str(pair["profiling"]), difference, low, high, p)
+
+
+def _judge_baselines(best: str, baselines: pd.DataFrame, pairs: pd.DataFrame, answers: Sequence[Answer]) -> Verdict:
+    """Name the best baseline and those that cannot be told from it."""
+    task, how = answers[0].task.id, answers[0].profiling
+    behind = pairs[(pairs["baseline"] == best) & (pairs["high"] >= 0)]
+    tied = [family for family in baselines["family"] if family in set(behind["encoder"])]
+    value, chance = baselines[["value", "chance"]].iloc[0]
+    claim = f"the best baseline is {best} at {value:.2f} (chance {chance:.2f})" + (
+        f"; not to be told from it: {', '.join(tied)}."
+        if tied
+        else "; its difference to every other has an interval above zero."
+    )
+    return Verdict("baselines", claim, best, task=task, profiling=how, effect=value - chance)
+
+
+def _judge_activity(answers: Sequence[Answer]) -> Verdict:
+    """Count the perturbations that the best family tells from controls, in the median over its seeds."""
+    best = str(means_by_family(answers)["family"].iloc[0])
+    own = [answer.score.units for answer in answers if answer.family == best]
+    found = int(np.median([(units["p_adjusted"] <= ALPHA).sum() for units in own]))
+    total = len(own[0])
+    claim = f"{best} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})."
+    task, how = answers[0].task.id, answers[0].profiling
+    return Verdict("activity", claim, best, task=task, profiling=how, effect=found / total)
+
+
+def _judge_nuisance(answers: Sequence[Answer]) -> Verdict:
+    """Say which family reveals most of a nuisance, and whether that is more than chance."""
+    family, value, chance = means_by_family(answers).iloc[0][["family", "value", "chance"]]
+    low, high = np.mean([(answer.low, answer.high) for answer in answers if answer.family == family], axis=0)
+    task, how = answers[0].task.id, answers[0].profiling
+    relation = "reveals it" if low > chance else "does not reveal it beyond chance"
+    claim = f"{family} {relation}: {answers[0].score.metric} {value:.2f} [{low:.2f}, {high:.2f}], chance {chance:.2f}."
+    limits = {"effect": value - chance, "low": low - chance, "high": high - chance}
+    return Verdict("nuisance", claim, family, task=task, profiling=how, **limits)

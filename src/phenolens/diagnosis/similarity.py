@@ -1,0 +1,126 @@
+"""Whose similarities are they? An encoder's beside those of biology and of a shortcut, each beyond the other."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from phenolens.datasets import condition_names, treated
+from phenolens.encoders import EncoderName, is_baseline
+from phenolens.metrics import unit_rows
+from phenolens.profiling import profile
+from phenolens.randomness import spawn
+
+COLUMNS = ("family", "shortcut", "follows", "low", "high", "biology", "biology_low", "biology_high", "alone", "rows")
+_MOST_ROWS = 1000
+_PARTS = 20  # of the jackknife
+_STUDENT = 2.093  # 97.5 % of Student's t with 19 degrees of freedom
+
+
+def compare_similarities(
+    embeddings: Mapping[str, AnnData], covariates: Mapping[str, pd.DataFrame], *, seed: int = 0
+) -> pd.DataFrame:
+    """Say how an encoder's similarities of treated wells follow a shortcut's, and biology's, each beyond the other.
+
+    Over all pairs of wells, the cosine of their vectors (its rank) is correlated with the nearness of the shortcut (the
+    rank of the distance, turned round) while the sameness of the treatment is held fixed, and the other way round:
+    partial correlations of three similarity matrices.
+
+    Parameters
+    ----------
+    embeddings
+        Encoder -> its vectors of sites, averaged to wells and around their mean; those under test are asked.
+    covariates
+        Shortcut -> measurements of wells.
+    seed
+        Which treatments are taken where there are more than 1,000 wells.
+
+    Returns
+    -------
+    One row per family and shortcut: ``follows``, the partial correlation with the shortcut given the treatment (or
+    label); ``biology``, that with the treatment given the shortcut; both with 95 % limits of a jackknife over a
+    twentieth of the treatments at a time; ``alone``, the correlation with the treatment when nothing is held fixed; and
+    the number of wells.
+    """
+    rows = []
+    for name, sites in embeddings.items():
+        if is_baseline(name):
+            continue
+        wells = profile(sites, "raw", level="well")
+        labels = _treatments(wells.obs)
+        if labels is None:
+            continue
+        for shortcut, known in covariates.items():
+            taken = _choose_rows(labels[labels.index.isin(known.index)], seed)
+            codes = pd.factorize(labels[taken])[0]
+            if len(set(codes)) < _PARTS:
+                continue
+            found = _partial(np.asarray(wells[taken].X), known.loc[taken].to_numpy(dtype=np.float64), codes, seed)
+            rows.append((EncoderName.parse(name).family, shortcut, *found, len(taken)))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.groupby(["family", "shortcut"], sort=False, as_index=False).mean()
+
+
+def _treatments(obs: pd.DataFrame) -> "pd.Series[str] | None":
+    """Return what was done to each treated well, or what a tile shows; None if the data do not say."""
+    if "perturbation" in obs:
+        return condition_names(obs)[treated(obs)]
+    return obs["label"].dropna().astype(str) if "label" in obs else None
+
+
+def _choose_rows(labels: "pd.Series[str]", seed: int) -> pd.Index:
+    """Return rows of whole treatments, drawn where there are too many; a part of a treatment that has too many."""
+    rng = spawn(seed, "similarity")
+    order = pd.Series(rng.random(len(labels)), index=labels.index)
+    rank = order.groupby(labels).rank()
+    kept = labels[rank <= max(2, _MOST_ROWS // _PARTS)]
+    names = rng.permutation(kept.unique())
+    counts = kept.value_counts()[names].cumsum()
+    return kept.index[kept.isin(counts.index[counts <= _MOST_ROWS])]
+
+
+def _partial(
+    x: NDArray[np.float64], known: NDArray[np.float64], codes: NDArray[np.intp], seed: int
+) -> tuple[float, ...]:
+    """Return both partial correlations with their limits, and that with biology alone."""
+    scale = known.std(axis=0)
+    known = known / np.where(scale > 0, scale, 1.0)
+    unit = unit_rows(x - x.mean(axis=0))
+    near = -np.linalg.norm(known[:, None] - known, axis=2)
+    matrices = [_ranks(np.round(unit @ unit.T, 9)), _ranks(near), (codes[:, None] == codes).astype(np.float64)]
+    part = spawn(seed, "similarity parts").permutation(codes.max() + 1)[codes] % _PARTS
+    member = (part[:, None] == np.arange(_PARTS)).astype(np.float64)
+    diagonal = np.eye(len(x), dtype=bool)
+    products = [np.ones((len(x), len(x))), *matrices, *(a * b for a in matrices for b in matrices)]
+    blocks = np.stack([member.T @ np.where(diagonal, 0, product) @ member for product in products])
+    whole = blocks.sum(axis=(1, 2))
+    touching = blocks.sum(axis=1) + blocks.sum(axis=2) - np.diagonal(blocks, axis1=1, axis2=2)
+    value, left = _correlate(whole), np.array([_correlate(whole - own) for own in touching.T])
+    error = np.sqrt((_PARTS - 1) / _PARTS * ((left - left.mean(axis=0)) ** 2).sum(axis=0)) * _STUDENT
+    limits = [(v, max(v - e, -1.0), min(v + e, 1.0)) for v, e in zip(value[:2], error[:2], strict=True)]
+    return *limits[0], *limits[1], float(value[2])
+
+
+def _correlate(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return correlations with an encoder's similarities from sums over pairs.
+
+    With the shortcut's given biology, with biology given the shortcut, and with biology.
+    """
+    mean = sums[1:4] / sums[0]
+    covariance = sums[4:].reshape(3, 3) / sums[0] - np.outer(mean, mean)
+    scale = np.sqrt(np.clip(np.diag(covariance), np.finfo(float).tiny, None))
+    r = covariance / np.outer(scale, scale)
+    es, eb, sb = r[0, 1], r[0, 2], r[1, 2]
+    left_s, left_b, left_both = (np.sqrt(max(1 - value**2, 1e-12)) for value in (es, eb, sb))
+    return np.array([(es - eb * sb) / (left_b * left_both), (eb - es * sb) / (left_s * left_both), eb])
+
+
+def _ranks(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a symmetric matrix whose pairs are ranked, ties alike, scaled to 0..1."""
+    upper = np.triu_indices(len(matrix), 1)
+    ranks = np.zeros_like(matrix)
+    ranks[upper] = rankdata(matrix[upper]) / len(upper[0])
+    return ranks + ranks.T

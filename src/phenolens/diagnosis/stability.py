@@ -1,0 +1,131 @@
+"""Does the ranking of encoders depend on how a question is asked?"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from phenolens.diagnosis.asking import ask_again, by_unit, sample_rows
+from phenolens.diagnosis.comparison import family_values, joint_draws
+from phenolens.metrics import distances, mean_defined, percentile_interval
+from phenolens.randomness import spawn
+from phenolens.tasks import Answer, ReplicateRetrieval, Task
+
+_FEWEST_FAMILIES = 4
+_MOST_WELLS = 1500
+_JITTER = 1e-9  # below what counts as a tie
+# Options that say how something is asked and not what.
+_OF_PROTOCOL = {"task", "pca", "form", "measure", "tails"}
+
+Values = Mapping[str, pd.DataFrame]
+
+
+def rank_agreement(
+    protocols: Sequence[tuple[Values, Values]], question: tuple[str, str], *, order: int = 1, seed: int = 0
+) -> tuple[float, float, float, int]:
+    """Return how well the ranking of families agrees with that under other protocols: Kendall's tau b.
+
+    Parameters
+    ----------
+    protocols
+        For each, family -> values and weights by (unit, stratum) as the question is asked, and under the protocol.
+    question
+        Task and profiling, which name the draws.
+    order
+        How many units each value involves; see `Score`.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    The mean tau, its 95 % interval over the units that both rankings have, and the number of protocols that it is the
+    mean of: those under which at least four families can be ranked. NaN where there is none.
+    """
+    taus, drawn = [], []
+    for here, there in protocols:
+        both = [family for family in here if family in there]
+        if len(both) < _FEWEST_FAMILIES:
+            continue
+        values = {f"here {family}": here[family] for family in both}
+        values |= {f"there {family}": there[family] for family in both}
+        mean, draws, n_units = joint_draws(values, spawn(seed, "stability", *question), order=order)
+        if n_units < 2:
+            continue
+        tau = _kendall(*np.split(mean[None], 2, axis=1))[0]
+        if np.isfinite(tau):
+            taus.append(tau)
+            drawn.append(_kendall(*np.split(draws, 2, axis=1)))
+    if not taus:
+        return float("nan"), float("nan"), float("nan"), 0
+    over_protocols = mean_defined(np.stack(drawn, axis=1))
+    low, high = percentile_interval(over_protocols[np.isfinite(over_protocols)])
+    return float(np.mean(taus)), low, high, len(taus)
+
+
+def _kendall(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return tau b (b,) between each row of two tables (b, m); NaN where one of them is all ties."""
+    i, j = np.triu_indices(one.shape[1], 1)
+    signs = [np.sign(values[:, i] - values[:, j]) for values in (one, other)]
+    untied = np.sqrt(np.prod([(own**2).sum(axis=1) for own in signs], axis=0))
+    return np.divide((signs[0] * signs[1]).sum(axis=1), untied, out=np.full(len(one), np.nan), where=untied > 0)
+
+
+def other_protocols(
+    task: Task, how: str, questions: Mapping[tuple[str, str], Sequence[Answer]]
+) -> list[dict[str, pd.DataFrame]]:
+    """Return the families' values in the questions that ask the same otherwise: post-processed or probed otherwise."""
+    return [
+        family_values(answers)
+        for question, answers in questions.items()
+        if question != (task.id, how) and _what(answers[0].task) == _what(task)
+    ]
+
+
+def _what(task: Task) -> tuple[str, str]:
+    """Return what a task asks, however it does."""
+    options = task.model_dump_json(exclude=_OF_PROTOCOL) if isinstance(task, BaseModel) else task.id
+    return type(task).__name__, options
+
+
+def by_distance(
+    task: ReplicateRetrieval, families: Mapping[str, AnnData], how: str, *, seed: int = 0
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """Return the families' values by cosine and by Euclidean distance, on at most 1,500 wells of whole perturbations.
+
+    Parameters
+    ----------
+    task
+        The question.
+    families
+        Family -> the profiles that it is asked of.
+    how
+        The post-processing, which names the permutations.
+    seed
+        Of wells and permutations.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If so few wells cannot answer it.
+    """
+    cosine, euclidean = {}, {}
+    for family, own in families.items():
+        wells = sample_rows(task, own, most=_MOST_WELLS, seed=seed)
+        x = np.asarray(wells.X, dtype=np.float64)
+        cosine[family] = by_unit(ask_again(task, wells, x, how, seed=seed))
+        euclidean[family] = by_unit(ask_again(task, wells, euclidean_as_cosine(x), how, seed=seed))
+    return cosine, euclidean
+
+
+def euclidean_as_cosine(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return vectors (n, n) whose cosines rank rows as the Euclidean distances between those of `x` (n, d) do.
+
+    They are the root of the rational quadratic kernel, which falls with the distance and is positive definite in any
+    number of dimensions (Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006).
+    """
+    between = distances(x)
+    scale = np.median(between[np.triu_indices(len(x), 1)]) or 1.0
+    return np.asarray(np.linalg.cholesky(1 / (1 + (between / scale) ** 2) + _JITTER * np.eye(len(x))), dtype=np.float64)

@@ -1,0 +1,182 @@
+"""Where does it win? Gains over the best baseline among strong and weak phenotypes, doses, classes and kinds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+
+from phenolens.datasets import condition_names, treated
+from phenolens.diagnosis.claims import means_by_family, supports_gains
+from phenolens.diagnosis.comparison import by_question, family_values, joint_draws, paired_p
+from phenolens.encoders import is_baseline
+from phenolens.errors import TaskNotApplicable
+from phenolens.metrics import percentile_interval
+from phenolens.randomness import spawn
+from phenolens.tasks import Answer, Evaluation, Probe, RegressionProbe
+
+COLUMNS = (
+    "family",
+    "baseline",
+    "task",
+    "profiling",
+    "by",
+    "stratum",
+    "value",
+    "baseline_value",
+    "chance",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "n_units",
+    "caveat",
+)
+_KEY = ["unit", "stratum"]
+_FEWEST_UNITS = 12  # of which a third is a stratum
+_MOST_DOSES = 6
+_MOST_CLASSES = 50
+
+Strata = dict[str, NDArray[np.bool_]]
+
+
+def compare_strata(evaluation: Evaluation, embeddings: Mapping[str, AnnData], *, seed: int = 0) -> pd.DataFrame:
+    """Hold every encoder under test against the best baseline, stratum by stratum.
+
+    The baseline is the best over the whole question, so that none is chosen for a stratum. Strata are described and not
+    claimed: their p values are not adjusted for their number.
+
+    ``strength``: thirds of the perturbations by how well *other* families find them, on average over those that score
+    above chance. The encoder and its baseline have no say in it: of two equal encoders, the one whose own values made
+    the strata would lead among the strong, by its luck there, and fall behind among the weak (regression to the mean).
+    Families that err as one of the two does can still tilt it. Probes have groups, which have no strength.
+
+    ``dose``: each dose, or thirds of the conditions by dose where there are more than six. ``perturbation_type``: as in
+    the manifest. ``class``: the strata of the score itself, such as the classes of a probe; where they are answers of
+    their own, by what they are (``sources``, ``targets``).
+
+    Parameters
+    ----------
+    evaluation
+        The answers.
+    embeddings
+        Encoder -> its vectors, whose metadata tell doses and kinds of perturbations.
+    seed
+        Of bootstrap and sign flips.
+
+    Returns
+    -------
+    One row per question that supports claims, family under test, and stratum: the ``value`` of both and ``chance`` over
+    the units that both have there, their number, the paired ``difference`` with its 95 % interval, and the p value that
+    the two are alike. Strata that do not arise in the data, such as doses where there are none, have no rows; what
+    arises and cannot be asked has one without numbers, and the reason in ``caveat``.
+    """
+    obs = max(embeddings.values(), key=len).obs
+    known = {column: _by_name(obs, column) for column in ("dose", "dose_unit", "perturbation_type")}
+    rows: list[tuple[object, ...]] = []
+    for question, answers in by_question(evaluation.answers).items():
+        means = means_by_family(answers)
+        held_against = means["family"].map(is_baseline).astype(bool)
+        if not supports_gains(answers) or not held_against.any():
+            continue
+        best = str(means["family"][held_against].iloc[0])
+        values = family_values(answers)
+        able = set(means["family"][means["value"] > means["chance"]])
+        for family in means["family"][~held_against]:
+            others = [own for name, own in values.items() if name in able - {family, best}]
+            pair = {"own": values[family], "best": values[best], "chance": _chances(answers, family)}
+            for by in ("strength", "dose", "perturbation_type", answers[0].score.strata_are or "class"):
+                try:
+                    strata = _stratify(by, values[family].index, others, known, answers[0])
+                except TaskNotApplicable as error:
+                    rows.append((family, best, *question, by, "", *[float("nan")] * 7, 0, str(error)))
+                    continue
+                for stratum, mask in strata.items() if len(strata) > 1 else ():
+                    where = (*question, by, stratum)
+                    rows.append((family, best, *where, *_compare(pair, mask, answers[0].score.order, seed, where), ""))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _by_name(obs: pd.DataFrame, column: str) -> "pd.Series[Any]":
+    """Return condition or perturbation -> its value in a column, where all its rows that have one have the same."""
+    if not {"perturbation", column} <= set(obs):
+        return pd.Series(dtype=object)
+    rows = obs[treated(obs)]
+    names = pd.concat([condition_names(rows), rows["perturbation"].astype(str)])
+    values = pd.concat([rows[column].astype(object)] * 2).groupby(names.to_numpy())
+    return values.first()[values.nunique() == 1]
+
+
+def _chances(answers: Sequence[Answer], family: str) -> pd.DataFrame:
+    """Return chance in the form of a family's values."""
+    units = pd.concat([answer.score.units for answer in answers if answer.family == family])
+    return units.groupby(_KEY)[["chance", "weight"]].mean().rename(columns={"chance": "value"})
+
+
+def _stratify(
+    by: str,
+    index: pd.MultiIndex,
+    others: Sequence[pd.DataFrame],
+    known: Mapping[str, "pd.Series[Any]"],
+    answer: Answer,
+) -> Strata:
+    """Return stratum -> mask of a score's rows, in order; empty if there are no such strata."""
+    units = index.get_level_values("unit")
+    match by:
+        case "strength":
+            return {} if isinstance(answer.task, Probe | RegressionProbe) else _by_strength(units, others)
+        case "dose":
+            return _by_dose(known["dose"].reindex(units).astype(float), known["dose_unit"].reindex(units).dropna())
+        case "perturbation_type":
+            return _each(known[by].reindex(units))
+        case _:
+            return _each(index.get_level_values("stratum").to_series())
+
+
+def _by_strength(units: "pd.Index[Any]", others: Sequence[pd.DataFrame]) -> Strata:
+    if not others:
+        raise TaskNotApplicable("no other family scores above chance, by which strength could be told")
+    strength = pd.concat([own["value"] for own in others], axis=1, join="inner").mean(axis=1).groupby("unit").mean()
+    strength = strength[strength.index.isin(units)]
+    if len(strength) < _FEWEST_UNITS:
+        raise TaskNotApplicable(f"{len(strength)} units are too few to be parted by strength; {_FEWEST_UNITS} are not")
+    return _thirds(strength, ("weak", "middle", "strong"), units)
+
+
+def _by_dose(dose: "pd.Series[float]", unit: "pd.Series[Any]") -> Strata:
+    doses = np.sort(dose.dropna().unique())
+    if len(doses) > 1 and unit.nunique() > 1:
+        raise TaskNotApplicable(f"doses are in several units: {', '.join(sorted(unit.astype(str).unique()))}")
+    if len(doses) > _MOST_DOSES:
+        return _thirds(dose.dropna().groupby(level=0).first(), ("low", "middle", "high"), dose.index)
+    of = f" {unit.iloc[0]}" if len(unit) else ""
+    return {f"{value:g}{of}": (dose == value).to_numpy() for value in doses}
+
+
+def _each(values: "pd.Series[Any]") -> Strata:
+    found = sorted(values.dropna().unique())
+    if len(found) > _MOST_CLASSES:
+        raise TaskNotApplicable(f"{len(found)} are too many to be described one by one; {_MOST_CLASSES} are not")
+    return {str(value): (values == value).to_numpy() for value in found}
+
+
+def _thirds(values: "pd.Series[float]", names: Sequence[str], units: "pd.Index[Any]") -> Strata:
+    """Return thirds of the units by value; those of equal value stay together, so that a third may be empty."""
+    third = np.ceil(3 * values.rank() / len(values)).reindex(units)
+    masks = {name: (third == number).to_numpy() for number, name in enumerate(names, 1)}
+    return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+def _compare(
+    pair: Mapping[str, pd.DataFrame], mask: NDArray[np.bool_], order: int, seed: int, names: Sequence[str]
+) -> tuple[float, ...]:
+    """Return both values, chance, the difference, its limits, its p value, and the number of units in a stratum."""
+    own = pair["own"][mask]
+    mean, draws, n_units = joint_draws({**pair, "own": own}, spawn(seed, "strata", *names), order=order)
+    if n_units < 2:
+        return (*[float("nan")] * 7, n_units)
+    low, high = percentile_interval(draws[:, 0] - draws[:, 1])
+    p = paired_p(own, pair["best"], spawn(seed, "strata p", *names), order=order)
+    return (*map(float, mean), float(mean[0] - mean[1]), low, high, p, n_units)

@@ -1,0 +1,80 @@
+"""Average precision where each query has its own few positives, and its own negatives."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from phenolens.metrics.similarity import unit_rows
+from phenolens.metrics.ties import TIE, expected_precision, harmonic_numbers
+
+_BLOCK_CELLS = 2**22
+
+
+def average_precision_among(
+    x: NDArray[Any],
+    queries: NDArray[np.intp],
+    positives: NDArray[np.intp],
+    negative: NDArray[np.bool_],
+    *,
+    counted: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    """Return the average precision with which queries find their positives before their own negatives.
+
+    For questions in which the candidates differ from query to query. Ties count in expectation, as in
+    `average_precision`, which takes any masks and is slower where positives are few.
+
+    Parameters
+    ----------
+    x
+        (n, d) vectors; similarities are cosines.
+    queries
+        (q,) row numbers.
+    positives
+        (q, k) row numbers of what each query should find, distinct, itself not among them.
+    negative
+        (q, n) mask of what each should not find.
+    counted
+        (q, k) which of the positives count; all if None. The others take no part.
+
+    Returns
+    -------
+    (q,) average precision; NaN for a query without positives or negatives.
+
+    Raises
+    ------
+    ValueError
+        If a positive that counts is also negative, or `x` is not a matrix of finite numbers.
+    """
+    counted = np.ones(positives.shape, dtype=bool) if counted is None else counted
+    if (np.take_along_axis(negative, positives, axis=1) & counted).any():
+        raise ValueError("an item is both positive and negative for the same query")
+    vectors = torch.from_numpy(unit_rows(x).astype(np.float32))
+    harmonic = harmonic_numbers(len(x) + 1)
+    result = np.full(len(queries), np.nan)
+    per_block = max(1, _BLOCK_CELLS // len(x))
+    for start in range(0, len(queries), per_block):
+        rows = slice(start, start + per_block)
+        similarity = vectors[queries[rows]] @ vectors.T
+        wrong, own = torch.from_numpy(negative[rows]), torch.from_numpy(counted[rows])
+        found = similarity.gather(1, torch.from_numpy(positives[rows]))
+        counts = []
+        for place in found.unbind(1):
+            above, reaching = place[:, None] + TIE, place[:, None] - TIE
+            counts.append(
+                [
+                    ((similarity > above) & wrong).sum(1),
+                    ((similarity >= reaching) & wrong).sum(1),
+                    ((found > above) & own).sum(1),
+                    ((found >= reaching) & own).sum(1),
+                ]
+            )
+        above, reaching, own_above, own_reaching = (torch.stack(column, 1) for column in zip(*counts, strict=True))
+        # What does not count may tie with nothing: a tie of one keeps its place defined until it is left out.
+        tied = torch.where(own, own_reaching - own_above, 1)
+        precision = expected_precision(above, reaching - above, own_above, tied, harmonic)
+        total = torch.where(own, precision, 0.0).sum(1) / own.sum(1).clamp(min=1)
+        defined = own.any(1) & wrong.any(1)
+        result[rows] = torch.where(defined, total, torch.nan).numpy()
+    return result

@@ -1,0 +1,48 @@
+"""The questions that data can be asked when nobody has said which."""
+
+import pandas as pd
+
+from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
+from phenolens.errors import TaskNotApplicable
+from phenolens.tasks.leakage import Leakage
+from phenolens.tasks.probe import Probe
+from phenolens.tasks.registry import AnyTask
+from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
+
+# What must not straddle a split, where rows have it; the first that they have.
+_GROUPS = ("patient", "slide", "batch", "plate")
+
+
+def default_tasks(obs: pd.DataFrame) -> list[AnyTask]:
+    """Return the questions that metadata allow.
+
+    Of perturbations: retrieval of replicates, before others and, where there are negative controls, before these; and,
+    where there are several plates, whether controls reveal theirs. Of labels: a linear probe and one of nearest
+    neighbours, on patients, slides, batches or plates that they have not seen.
+
+    Parameters
+    ----------
+    obs
+        Metadata of rows, in the columns of a manifest.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If nothing was perturbed twice and there are no labels.
+    """
+    tasks: list[AnyTask] = []
+    has_controls = "role" in obs and (obs["role"] == NEGATIVE_CONTROL).any()
+    if "perturbation" in obs and condition_names(obs)[treated(obs)].duplicated().any():
+        tasks += [ReplicateRetrieval()] if has_controls else []
+        tasks.append(ReplicateRetrieval(against="others"))
+    if has_controls and "plate" in obs and obs["plate"].nunique() > 1:
+        tasks.append(Leakage(nuisance="plate"))
+    if "label" in obs and obs["label"].nunique() > 1:
+        group = next((name for name in _GROUPS if name in obs and obs[name].nunique() > 1), None)
+        tasks += [Probe(task=kind, label="label", group=group) for kind in ("linear-probe", "knn-probe")]
+    if not tasks:
+        raise TaskNotApplicable(
+            "no perturbation has two rows and there are no labels to ask about; "
+            "name their columns, e.g. --perturbation Metadata_gene or --label phenotype"
+        )
+    return tasks

@@ -1,0 +1,316 @@
+"""Metrics on wells whose truth is known: those that can tell, and those that cannot."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from numpy.testing import assert_allclose
+from scipy.spatial.distance import cdist
+from scipy.stats import kendalltau
+
+from phenolens.diagnosis.asking import ask_again, sample_rows
+from phenolens.diagnosis.ceiling import pool, reachable_score, whiten_halves
+from phenolens.diagnosis.dilution import dilute, draw_donors, tell_dilutions
+from phenolens.diagnosis.sensitivity import CANNOT_TELL, COLUMNS, TELLS, TELLS_GROSS, describe_metrics
+from phenolens.diagnosis.stability import euclidean_as_cosine, other_protocols, rank_agreement
+from phenolens.metrics import average_precision, ledoit_wolf
+from phenolens.profiling import Sphering
+from phenolens.tasks import Answer, Evaluation, Score, evaluate, make_task
+
+OTHERS = make_task("replicate-retrieval", against="others", n_permutations=20)
+CONTROLS = make_task("replicate-retrieval", against="controls", n_permutations=20)
+
+
+def layout(n_conditions, n_replicates, n_controls=0):
+    treated = np.repeat(np.arange(n_conditions), n_replicates)
+    n = len(treated) + n_controls
+    obs = pd.DataFrame(
+        {
+            "plate": [f"p{i % 2}" for i in range(n)],
+            "well": [f"w{i}" for i in range(n)],
+            "perturbation": [*(f"c{i}" for i in treated), *["dmso"] * n_controls],
+            "role": ["treatment"] * len(treated) + ["negative_control"] * n_controls,
+        },
+        index=[f"s{i}" for i in range(n)],
+    )
+    return obs, np.append(treated, np.full(n_controls, n_conditions))
+
+
+def encoders(signal, noise, *, seed=0, n_conditions=30, n_replicates=4, n_controls=0):
+    """Return encoders of wells: a good one, a lesser one, and two simple baselines, from good to bad."""
+    rng = np.random.default_rng(seed)
+    obs, codes = layout(n_conditions, n_replicates, n_controls)
+    effect = signal * np.vstack([rng.normal(size=(n_conditions, 8)), np.zeros(8)])[codes]
+    seen = {"good": 8, "lesser": 4, "untrained/resnet18@seed=0": 2, "pixel-statistics": 1}
+    return {
+        name: AnnData(effect[:, :k] @ rng.normal(size=(k, 16)) + noise * rng.normal(size=(len(obs), 16)), obs=obs)
+        for name, k in seen.items()
+    }
+
+
+def noise_of_few_directions(n, d, rng):
+    """Return noise whose covariance is far from isotropic, so that estimating it overfits."""
+    return rng.normal(size=(n, d)) * np.exp(-np.arange(d) / 8) @ rng.normal(size=(d, d))
+
+
+def describe(vectors, tasks, **options):
+    return describe_metrics(vectors, evaluate(vectors, tasks, **options))
+
+
+def test_on_clean_wells_a_metric_tells():
+    table, not_asked = describe(encoders(1.0, 1.0), [OTHERS])
+    (row,) = table.itertuples()
+    assert list(table.columns) == list(COLUMNS)
+    assert row.best_family == "good"
+    assert row.best_baseline == "untrained/resnet18"
+    assert row.finest == 0.25
+    assert row.sensitivity > 0.95
+    assert row.able
+    assert row.grade == TELLS
+    assert row.headroom > 0.3
+    assert row.why == "good is told from a copy that has lost 25% of its variance"
+    assert not not_asked
+
+
+def test_in_noise_hardly_any_metric_is_said_to_tell():
+    able = []
+    for seed in range(20):
+        table, _ = describe(encoders(0.0, 1.0, seed=seed, n_conditions=15, n_replicates=2), [OTHERS])
+        able.append(table["able"].item())
+        if not able[-1]:
+            assert table["grade"].item() == CANNOT_TELL
+            assert "cannot be told from" in table["why"].item()
+    assert sum(able) <= 2
+
+
+def test_gross_differences_are_told_where_fine_ones_are_lost_in_noise():
+    found = [tell_dilutions(OTHERS, encoders(1.0, 6.0, seed=s, n_conditions=12)["good"], "raw") for s in range(6)]
+    assert {own.finest for own in found} & {0.75, 1.0}
+    strong = tell_dilutions(OTHERS, encoders(1.0, 1.0)["good"], "raw")
+    assert all(0.5 < own.sensitivity < strong.sensitivity for own in found)
+
+
+def test_a_saturated_metric_leaves_no_room():
+    table, _ = describe(encoders(50.0, 0.1), [OTHERS])
+    (row,) = table.itertuples()
+    assert row.best_baseline_value > 0.95
+    assert row.headroom < 0.05
+    assert row.grade == TELLS_GROSS
+    assert f"{row.best_baseline} leaves" in row.why
+
+
+@pytest.mark.parametrize("task", [OTHERS, CONTROLS])
+def test_the_ceiling_holds_every_family(task):
+    vectors = encoders(1.0, 4.0, n_controls=24)
+    evaluation = evaluate(vectors, [task])
+    row = describe_metrics(vectors, evaluation)[0].iloc[0]
+    assert evaluation.scores()["value"].max() <= row["ceiling"] <= 1
+
+
+@pytest.mark.parametrize("task", [OTHERS, CONTROLS])
+def test_the_ceiling_sees_through_noise_that_replicates_show(task):
+    rng = np.random.default_rng(1)
+    obs, codes = layout(60, 4, 40)
+    beneath = np.vstack([rng.normal(size=(60, 6)), np.zeros(6)])[codes] + 0.4 * rng.normal(size=(280, 6))
+    nuisance = 2 * rng.normal(size=(280, 3))  # strong, and the same for both
+    vectors = {
+        name: AnnData(np.hstack([beneath, nuisance]) @ rng.normal(size=(9, 12)), obs=obs) for name in ("one", "other")
+    }
+    scores = evaluate({**vectors, "beneath": AnnData(beneath, obs=obs)}, [task]).scores().set_index("encoder")
+    value, chance = scores["value"], scores["chance"].iloc[0]
+    assert value[["one", "other"]].max() < value["beneath"] - 0.2
+    reached = reachable_score(task, vectors, chance, "raw")
+    assert value["beneath"] - 0.15 < reached < value["beneath"] + 0.02
+
+
+@pytest.mark.parametrize("task", [OTHERS, CONTROLS])
+def test_no_perturbation_is_asked_in_a_space_that_its_own_replicates_have_shaped(task):
+    """Noise alone is at chance once another half's replicates are whitened, and would not be by its own."""
+    excess, leaking = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        obs, codes = layout(60, 2, 30)
+        x = pool([noise_of_few_directions(len(obs), 24, rng) for _ in range(2)])
+        rows = AnnData(x, obs=obs)
+        scores = [ask_again(task, half, white, "raw") for half, white in whiten_halves(rows, x)]
+        excess.append(np.mean([score.value - score.chance for score in scores]))
+        treated = (obs["role"] == "treatment").to_numpy()
+        means = pd.DataFrame(x[treated]).groupby(codes[treated]).transform("mean").to_numpy()
+        residuals = x[treated] - means
+        seen = Sphering(shrinkage=ledoit_wolf(residuals)).fit(residuals).transform(x)
+        score = ask_again(task, rows, seen, "raw")
+        leaking.append(score.value - score.chance)
+    error = np.std(excess, ddof=1) / np.sqrt(len(excess))
+    assert abs(np.mean(excess)) < 3 * error
+    assert min(leaking) > 0.05 > 5 * error
+
+
+def test_the_ceiling_of_noise_is_at_chance():
+    rng = np.random.default_rng(3)
+    obs, _ = layout(150, 2)
+    vectors = {name: AnnData(noise_of_few_directions(len(obs), 64, rng), obs=obs) for name in ("one", "other")}
+    evaluation = evaluate(vectors, [OTHERS])
+    row = describe_metrics(vectors, evaluation)[0].iloc[0]
+    width = max(answer.high - answer.low for answer in evaluation.answers)
+    assert row["ceiling"] < row["chance"] + width
+
+
+def test_oracles_are_no_part_of_the_ceiling():
+    vectors = encoders(1.0, 4.0)
+    truth = {**vectors, "oracle/shape": encoders(1.0, 0.0)["good"]}
+    assert reachable_score(OTHERS, truth, 0.1, "raw") == reachable_score(OTHERS, vectors, 0.1, "raw")
+    (row,) = describe(truth, [OTHERS])[0].itertuples()
+    assert (row.ceiling_is, row.ceiling) == ("oracle/shape", row.best_value)
+
+
+def test_what_cannot_be_asked_is_said():
+    table, not_asked = describe(encoders(1.0, 1.0, n_conditions=3), [OTHERS])
+    assert table["ceiling_is"].item() == "maximum"
+    assert not_asked == {
+        f"ceiling of {OTHERS.id}, raw": "too few perturbations have replicates for half of them to show how they differ"
+    }
+
+
+def test_probes_are_described_too():
+    rng = np.random.default_rng(4)
+    n = 240
+    obs = pd.DataFrame(
+        {"kind": rng.choice(["a", "b"], n), "movie": [f"m{i // 12}" for i in range(n)]},
+        index=[f"s{i}" for i in range(n)],
+    )
+    kind = (obs["kind"] == "a").to_numpy()[:, None]
+    vectors = {
+        name: AnnData(shift * kind + rng.normal(size=(n, 6)), obs=obs)
+        for name, shift in {"good": 3.0, "lesser": 0.7, "pixel-statistics": 0.3, "cell-count": 0.0}.items()
+    }
+    tasks = [make_task(kind, label="kind", group="movie") for kind in ("ridge-probe", "knn-probe")]
+    table, not_asked = describe(vectors, tasks)
+    assert table["ceiling"].tolist() == [1, 1]
+    assert table["ceiling_is"].tolist() == ["maximum"] * 2
+    assert_allclose(table["headroom"], (1 - table["best_baseline_value"]) / 0.5)
+    assert (table["finest"] == 0.25).all()
+    assert table["protocols"].tolist() == [1, 1]  # each the other's
+    assert (table["stability"] > 0.5).all()
+    assert not not_asked
+
+
+def test_the_same_seed_gives_the_same_table():
+    vectors = encoders(1.0, 3.0, n_conditions=12)
+    evaluation = evaluate(vectors, [OTHERS])
+    one, other = (describe_metrics(vectors, evaluation, seed=7)[0] for _ in range(2))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_dilution_keeps_the_distribution():
+    rng = np.random.default_rng(5)
+    x = noise_of_few_directions(4000, 5, rng) + 3
+    donors = rng.permutation(len(x))
+    assert_allclose(dilute(x, donors, 0.0), x)
+    assert_allclose(dilute(x, donors, 1.0), x[donors])
+    half = dilute(x, donors, 0.5)
+    assert_allclose(half.mean(axis=0), x.mean(axis=0))
+    assert_allclose(np.cov(half.T), np.cov(x.T), rtol=0.1, atol=0.02 * np.cov(x.T).max())
+    assert np.corrcoef(half[:, 0], x[:, 0])[0, 1] ** 2 == pytest.approx(0.5, abs=0.05)
+
+
+def test_sites_of_a_well_get_those_of_one_other():
+    obs = pd.DataFrame({"plate": "p", "well": np.repeat(["A1", "A2", "A3", "A4"], [3, 1, 2, 3])})
+    donors = draw_donors(obs, np.random.default_rng(6))
+    given = obs["well"].to_numpy()[donors]
+    assert pd.Series(given).groupby(obs["well"]).nunique().eq(1).all()
+    assert sorted(pd.unique(given)) == ["A1", "A2", "A3", "A4"]
+    assert not np.array_equal(donors, np.arange(len(obs)))
+
+
+def test_samples_hold_whole_perturbations():
+    vectors = encoders(1.0, 1.0, n_controls=40)["good"]
+    rows = sample_rows(CONTROLS, vectors, 20)
+    of_kind = rows.obs.groupby("role")["perturbation"].value_counts()
+    assert (of_kind["treatment"] == 4).all()
+    assert of_kind["treatment"].sum() == of_kind["negative_control"].sum() == 20
+    assert (sample_rows(OTHERS, vectors, 20).obs["role"] == "treatment").all()
+    assert len(sample_rows(make_task("linear-probe", label="perturbation"), vectors, 20)) == 20
+
+
+def test_cosines_rank_as_euclidean_distances():
+    rng = np.random.default_rng(7)
+    obs, codes = layout(20, 3)
+    x = rng.normal(size=(20, 5))[codes] + rng.normal(size=(60, 5)) + 4  # far from the origin, cosines rank otherwise
+    x *= rng.uniform(0.5, 2, (60, 1))
+    found = ask_again(OTHERS, AnnData(x, obs=obs), euclidean_as_cosine(x), "raw").units.set_index("unit")["value"]
+    same = codes[:, None] == codes
+    truth = average_precision(-cdist(x, x), same & ~np.eye(60, dtype=bool), ~same)
+    assert_allclose(
+        found.sort_index(), pd.Series(truth).groupby([f"c{i}" for i in codes]).mean().sort_index(), atol=1e-6
+    )
+    cosine = ask_again(OTHERS, AnnData(x, obs=obs), x, "raw").units.set_index("unit")["value"]
+    assert not np.allclose(cosine, found.loc[cosine.index], atol=0.02)
+
+
+def values_of(scores, rng, n_units=40):
+    truth = rng.normal(size=n_units)
+    index = pd.MultiIndex.from_product([[f"u{i}" for i in range(n_units)], [""]], names=["unit", "stratum"])
+    return {
+        family: pd.DataFrame({"value": score + truth + 0.1 * rng.normal(size=n_units), "weight": 1.0}, index=index)
+        for family, score in scores.items()
+    }
+
+
+def test_agreement_of_rankings():
+    rng = np.random.default_rng(8)
+    scores = {f"e{i}": float(i) for i in range(5)}
+    here, alike = values_of(scores, rng), values_of(scores, rng)
+    reversed_ = values_of({family: -score for family, score in scores.items()}, rng)
+    question = ("task", "raw")
+    assert rank_agreement([(here, alike)], question) == (1, 1, 1, 1)
+    assert rank_agreement([(here, reversed_)], question) == (-1, -1, -1, 1)
+    tau, low, high, protocols = rank_agreement([(here, alike), (here, reversed_)], question)
+    assert (tau, low, high, protocols) == (0, 0, 0, 2)
+    few = {family: here[family] for family in ("e0", "e1", "e2")}
+    assert np.isnan(rank_agreement([(few, alike)], question)[0])
+    assert rank_agreement([(few, alike)], question)[3] == 0
+
+
+def test_agreement_is_kendalls_tau_and_as_uncertain_as_the_ranks():
+    rng = np.random.default_rng(9)
+    here = values_of(dict.fromkeys("abcdef", 0.0), rng)
+    there = values_of(dict.fromkeys("abcdef", 0.0), rng)
+    means = [[own["value"].mean() for own in values.values()] for values in (here, there)]
+    tau, low, high, _ = rank_agreement([(here, there)], ("task", "raw"))
+    assert tau == pytest.approx(kendalltau(*means).statistic)
+    assert low < tau < high
+    tied = [[0.0, 0.0, 1.0, 2.0], [1.0, 0.0, 1.0, 2.0]]
+    ranked = [values_of(dict.fromkeys("abcd", 0.0), rng, 5) for _ in tied]
+    for values, scores in zip(ranked, tied, strict=True):
+        for family, score in zip(values, scores, strict=True):
+            values[family]["value"] = score
+    assert rank_agreement([tuple(ranked)], ("task", "raw"))[0] == pytest.approx(kendalltau(*tied).statistic)
+
+
+def test_protocols_ask_the_same_otherwise():
+    units = pd.DataFrame({"unit": ["u0", "u1"], "stratum": "", "value": 0.5, "weight": 1.0, "chance": 0.1})
+
+    def questions(*pairs):
+        return {
+            (task.id, how): [Answer("mine", how, task, Score("mAP", "unit", units), 0.0, 1.0)] for task, how in pairs
+        }
+
+    linear, nearest, other = (
+        make_task("linear-probe", label="kind", group="movie"),
+        make_task("knn-probe", label="kind", group="movie"),
+        make_task("linear-probe", label="stage", group="movie"),
+    )
+    asked = questions((linear, "raw"), (linear, "tvn"), (nearest, "raw"), (other, "raw"), (OTHERS, "raw"))
+    assert len(other_protocols(linear, "raw", asked)) == 2
+    assert len(other_protocols(other, "raw", asked)) == 0
+    assert len(other_protocols(OTHERS, "raw", asked)) == 0
+    assert len(other_protocols(OTHERS, "raw", {**asked, **questions((CONTROLS, "raw"))})) == 0
+
+
+def test_nuisances_and_leaks_are_not_described():
+    units = pd.DataFrame({"unit": ["u0", "u1"], "stratum": "", "value": 0.5, "weight": 1.0, "chance": 0.1})
+    nuisance = Answer("mine", "raw", OTHERS, Score("accuracy", "well", units, higher_is_better=False), 0.0, 1.0)
+    table, not_asked = describe_metrics({}, Evaluation([nuisance], []))
+    assert table.empty
+    assert list(table.columns) == list(COLUMNS)
+    assert not not_asked
