@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
+from phenolens.diagnosis.sampling import draw_whole
 from phenolens.errors import PhenolensWarning, TaskNotApplicable
 from phenolens.profiling import FITTED_ON
 from phenolens.randomness import spawn
@@ -72,16 +73,12 @@ def sample_rows(task: Task, rows: AnnData, most: int = _MOST_ROWS, *, seed: int 
     if not isinstance(task, ReplicateRetrieval | PerturbationStrength):
         return rows
     wells = np.flatnonzero(treated(rows.obs))
-    by_name = pd.Series(wells).groupby(condition_names(rows.obs).to_numpy()[wells], sort=True)
-    groups = [own.to_numpy() for _, own in by_name]
-    kept, room = [np.empty(0, np.intp)], most
-    for number in rng.permutation(len(groups)):
-        if len(groups[number]) <= room:
-            kept.append(groups[number])
-            room -= len(groups[number])
+    names = condition_names(rows.obs).to_numpy()[wells]
+    kept = wells[draw_whole(names, most, rng, of_each=most)]
     if task.needs_controls:
-        kept.append(_at_most(np.flatnonzero(rows.obs["role"] == NEGATIVE_CONTROL), most, rng))
-    return rows[np.sort(np.concatenate(kept))]
+        controls = np.flatnonzero(rows.obs["role"] == NEGATIVE_CONTROL)
+        kept = np.sort(np.concatenate([kept, _at_most(controls, most, rng)]))
+    return rows[kept]
 
 
 def _at_most(rows: NDArray[np.intp], most: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -10,6 +10,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.datasets import condition_names
+from phenolens.diagnosis.sampling import draw_whole
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import average_precision_among, chance_average_precision
 from phenolens.randomness import spawn
@@ -79,8 +80,8 @@ def choose_candidates(task: ReplicateRetrieval, profiles: AnnData, *, seed: int 
     sets = [rng.permutation(own.to_numpy())[:_MOST_REPLICATES] for _, own in groups if len(own) > 1]
     if not sets:
         raise TaskNotApplicable("no perturbation has two wells")
-    sets = [sets[number] for number in rng.permutation(len(sets))]
-    sets = sets[: max(1, int(np.searchsorted(np.cumsum([len(own) for own in sets]), _MOST_WELLS, side="right")))]
+    of_set = np.repeat(np.arange(len(sets)), [len(own) for own in sets])
+    sets = [sets[number] for number in np.unique(of_set[draw_whole(of_set, _MOST_WELLS, rng)])]
     taken = np.sort(np.concatenate(sets))
     against_others = task.against == "others"
     kept = taken if against_others else np.union1d(taken, np.flatnonzero(wells.control))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from phenolens.datasets import condition_names
+from phenolens.diagnosis.sampling import draw_whole
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import percentile_interval, permutation_p, ridge_by_target
 from phenolens.randomness import spawn
@@ -77,7 +78,7 @@ def probe_concepts(
     n_permutations
         How many.
     seed
-        Of folds, permutations and bootstrap. With more than 2,000 rows, it also chooses so many.
+        Of folds, permutations and bootstrap. With more than 2,000 rows, it also chooses so many, of whole treatments.
 
     Raises
     ------
@@ -85,9 +86,7 @@ def probe_concepts(
         If no level can be asked.
     """
     obs = next(iter(embeddings.values())).obs
-    rows = np.arange(len(obs))
-    if len(rows) > _MOST_ROWS:
-        rows = np.sort(spawn(seed, "concepts", "rows").choice(len(rows), _MOST_ROWS, replace=False))
+    rows = _choose_rows(obs, seed)
     obs = obs.iloc[rows]
     batch, treatment = _labels(obs, _BATCHES), _labels(obs, _TREATMENTS)
     design = np.concatenate([np.ones((len(obs), 1)), _dummies(batch), _dummies(treatment)], axis=1)
@@ -130,7 +129,9 @@ def probe_concepts(
     )
 
 
-def explained_variance(embeddings: Mapping[str, AnnData], factors: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def explained_variance(
+    embeddings: Mapping[str, AnnData], factors: Mapping[str, pd.DataFrame], *, seed: int = 0
+) -> pd.DataFrame:
     """Return how much of an embedding's variance each level explains: what is large in it, not what can be found in it.
 
     Returns
@@ -143,24 +144,39 @@ def explained_variance(embeddings: Mapping[str, AnnData], factors: Mapping[str, 
     ----------
     embeddings, factors
         As in `probe_concepts`.
+    seed
+        As there, of rows.
     """
     obs = next(iter(embeddings.values())).obs
+    rows = _choose_rows(obs, seed)
+    obs = obs.iloc[rows]
+    factors = {level: table.iloc[rows] for level, table in factors.items()}
     labels = {"batch": _labels(obs, _BATCHES), "treatment": _labels(obs, _TREATMENTS)}
     blocks = {name: _dummies(own) for name, own in labels.items() if len(set(own)) > 1}
     blocks |= {level: _filled(table) for level, table in factors.items() if table.shape[1]}
     whole = _orthonormal(np.concatenate([np.ones((len(obs), 1)), *blocks.values()], axis=1))
-    rows: list[tuple[Any, ...]] = []
+    bases = {name: _orthonormal(np.column_stack([np.ones(len(obs)), block])) for name, block in blocks.items()}
+    rests = {name: _orthonormal(_all_but(blocks, name, len(obs))) for name in blocks}
+    found: list[tuple[Any, ...]] = []
     for encoder, vectors in embeddings.items():
-        x = np.asarray(vectors.X, dtype=np.float64)
+        x = np.asarray(vectors.X, dtype=np.float64)[rows]
         x = x - x.mean(axis=0)
         total = float((x**2).sum())
         everything = _adjusted_share(x, whole, total)
-        for name, block in blocks.items():
-            others = [own for other, own in blocks.items() if other != name]
-            rest = _orthonormal(np.concatenate([np.ones((len(obs), 1)), *others], axis=1))
-            alone = _adjusted_share(x, _orthonormal(np.column_stack([np.ones(len(obs)), block])), total)
-            rows.append((encoder, name, alone, everything - _adjusted_share(x, rest, total)))
-    return pd.DataFrame(rows, columns=["encoder", "block", "alone", "beyond"])
+        for name, basis in bases.items():
+            alone = _adjusted_share(x, basis, total)
+            found.append((encoder, name, alone, everything - _adjusted_share(x, rests[name], total)))
+    return pd.DataFrame(found, columns=["encoder", "block", "alone", "beyond"])
+
+
+def _all_but(blocks: Mapping[str, NDArray[np.float64]], name: str, n: int) -> NDArray[np.float64]:
+    """Return a constant column and those of all other blocks (n, k)."""
+    return np.concatenate([np.ones((n, 1)), *(own for other, own in blocks.items() if other != name)], axis=1)
+
+
+def _choose_rows(obs: pd.DataFrame, seed: int) -> NDArray[np.intp]:
+    """Return rows of whole treatments: of treatments with a row or two, nothing would be left."""
+    return draw_whole(_labels(obs, _TREATMENTS), _MOST_ROWS, spawn(seed, "concepts", "rows"))
 
 
 @dataclass(frozen=True, eq=False)

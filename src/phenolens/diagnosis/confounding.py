@@ -1,5 +1,6 @@
 """Biology and nuisance of the same rows: which rows can be asked about, and how far the two go together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,13 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.datasets import condition_names, treated
+from phenolens.diagnosis.sampling import draw_whole
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import chance_average_precision, label_average_precision
 from phenolens.randomness import spawn
 
 NUISANCES = ("patient", "slide", "plate", "batch", "source")
 _MOST_ROWS = 2000  # for what compares all pairs
-_LEAST_OF_UNIT = 100  # rows, which a unit keeps when there are too many in all
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +135,13 @@ def pair_rows(obs: pd.DataFrame, seed: int) -> tuple[pd.Index, list[Pairing], di
         If there is nothing to pair.
     """
     biology = find_biology(obs)
-    nuisances, missing = _find_nuisances(obs.loc[biology.index])
+    nuisances, missing = find_nuisances(obs.loc[biology.index], NUISANCES)
+    if not nuisances:
+        raise TaskNotApplicable("; ".join(missing.values()) or f"rows have none of {', '.join(NUISANCES)}")
     # Tiles of a few labels are no replicates of these: what they come from is.
     units = biology.to_numpy() if biology.name == "perturbation" else next(iter(nuisances.values()))
-    kept = _sample(units, spawn(seed, "nuisance rows"))
+    rng = spawn(seed, "nuisance rows")
+    kept = rng.permutation(draw_whole(units, _MOST_ROWS, rng))
     biology_of, unit_of = (np.unique(values[kept], return_inverse=True)[1] for values in (biology.to_numpy(), units))
     pairings = []
     for nuisance, values in nuisances.items():
@@ -152,11 +156,11 @@ def pair_rows(obs: pd.DataFrame, seed: int) -> tuple[pd.Index, list[Pairing], di
     return biology.index[kept], pairings, missing
 
 
-def _find_nuisances(obs: pd.DataFrame) -> tuple[dict[str, NDArray[np.intp]], dict[str, str]]:
-    """Return the codes (n,) of each nuisance that can be asked about, and why others cannot."""
+def find_nuisances(obs: pd.DataFrame, columns: Sequence[str]) -> tuple[dict[str, NDArray[np.intp]], dict[str, str]]:
+    """Return the codes (n,) of each of these columns that can be asked about, and why others cannot."""
     found: dict[str, NDArray[np.intp]] = {}
     missing: dict[str, str] = {}
-    for column in NUISANCES:
+    for column in columns:
         if column not in obs:
             continue
         codes, levels = pd.factorize(obs[column].astype(object))  # numbered as they come: equal if the partitions are
@@ -165,26 +169,13 @@ def _find_nuisances(obs: pd.DataFrame) -> tuple[dict[str, NDArray[np.intp]], dic
             missing[column] = f"{(codes < 0).sum()} of {len(codes)} rows have no {column}"
         elif len(levels) < 2:
             missing[column] = f"all rows have one {column}"
+        elif len(levels) == len(codes):
+            missing[column] = f"no two rows share their {column}"
         elif same:
             missing[column] = f"{column} tells the same rows apart as {same[0]}"
         else:
             found[column] = codes
-    if not found:
-        raise TaskNotApplicable("; ".join(missing.values()) or f"rows have none of {', '.join(NUISANCES)}")
     return found, missing
-
-
-def _sample(units: NDArray[np.object_] | NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return the numbers of rows at random; of whole units, as far as they are not too large, if there are too many."""
-    if len(units) <= _MOST_ROWS:
-        return rng.permutation(len(units))
-    codes = np.unique(units, return_inverse=True)[1]
-    codes = rng.permutation(codes.max() + 1)[codes]
-    order = np.lexsort((rng.random(len(codes)), codes))
-    place = np.arange(len(codes)) - np.searchsorted(codes[order], codes[order])
-    order = order[place < max(_LEAST_OF_UNIT, _MOST_ROWS // (codes.max() + 1))]
-    whole = np.searchsorted(np.cumsum(np.bincount(codes[order])), _MOST_ROWS, side="right")
-    return rng.permutation(order[codes[order] < whole])
 
 
 def _sizes(codes: NDArray[np.intp]) -> NDArray[np.intp]:

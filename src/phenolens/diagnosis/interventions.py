@@ -44,7 +44,9 @@ def compare_interventions(
     tables = {
         intervention: compare_retention(
             evaluation,
-            evaluate(embeddings, [without_p(task) for task in tasks], profilings=profilings, batch_by=batch_by, seed=seed),
+            evaluate(
+                embeddings, [without_p(task) for task in tasks], profilings=profilings, batch_by=batch_by, seed=seed
+            ),
             seed=seed,
         )
         for intervention, embeddings in changed.items()

@@ -105,7 +105,7 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge
         levels,
         _compare_pairs(levels, draws),
         _mean_over_seeds(found.factors, family, ["level", "factor"]),
-        _mean_over_seeds(explained_variance(asked, tables), family, ["block"]),
+        _mean_over_seeds(explained_variance(asked, tables, seed=seed), family, ["block"]),
         bool(truth),
         found.missing,
     )

@@ -6,18 +6,13 @@ from anndata import AnnData
 
 from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.diagnosis.candidates import Candidates
+from phenolens.diagnosis.confounding import NUISANCES
 from phenolens.errors import TaskNotApplicable
 from phenolens.tasks import Probe
 
-# What neighbours may share -> its metadata column; the coarser later.
-SHARED = {
-    "position": "well",
-    "plate": "plate",
-    "batch": "batch",
-    "source": "source",
-    "slide": "slide",
-    "patient": "patient",
-}
+# What neighbours may share: the columns that say so, finer ones first, and position, as people call a well.
+SHARED = ("well", *NUISANCES)
+NAMES = {"well": "position"}
 
 
 def leave_out(candidates: Candidates, column: str) -> Candidates:
@@ -53,17 +48,3 @@ def predict_apart(task: Probe, profiles: AnnData, column: str) -> pd.DataFrame:
         raise TaskNotApplicable(f"a {task.group} stands in several values of {column}")
     few = task.model_copy(update={"folds": min(task.folds, other.nunique())})
     return few.predict(profiles, apart=column)[0]
-
-
-def columns_shared(obs: pd.DataFrame) -> dict[str, str]:
-    """Return what rows may share, by the column that says so; one that divides rows as a finer one does is left out."""
-    found: dict[str, str] = {}
-    divisions = set()
-    for name, column in SHARED.items():
-        if column not in obs or obs[column].isna().any() or obs[column].nunique() < 2:
-            continue
-        division = tuple(pd.factorize(obs[column].astype(str))[0])
-        if division not in divisions and len(set(division)) < len(obs):
-            divisions.add(division)
-            found[name] = column
-    return found

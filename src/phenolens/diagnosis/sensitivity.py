@@ -67,7 +67,7 @@ def describe_metrics(
     post-processing, by another probe or measure and, for replicate retrieval, by Euclidean distances.
 
     Means over seeds are ranked. Where vectors are looked at again, one seed stands for its family, and of larger data
-    4,000 wells or rows (1,500 for distances): on all of them finer differences may be told.
+    4,000 wells or rows (1,000 for distances): on all of them finer differences may be told.
 
     Parameters
     ----------

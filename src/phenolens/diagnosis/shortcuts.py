@@ -13,7 +13,8 @@ from anndata import AnnData
 from phenolens.diagnosis.candidates import Candidates, choose_candidates, equal_in_number
 from phenolens.diagnosis.claims import supports_gains
 from phenolens.diagnosis.comparison import by_question
-from phenolens.diagnosis.left_out import columns_shared, leave_out, predict_apart
+from phenolens.diagnosis.confounding import find_nuisances
+from phenolens.diagnosis.left_out import NAMES, SHARED, leave_out, predict_apart
 from phenolens.diagnosis.matched import match_candidates, match_predictions
 from phenolens.diagnosis.regressed_out import compare_regressed_out
 from phenolens.diagnosis.retention import COLUMNS, retain
@@ -143,17 +144,16 @@ def _ask_again(
     """Ask one question again among matched and without shared neighbours; return rows, and what could not be asked."""
     task = answers[0].task
     families: dict[tuple[str, str], dict[str, list[Values]]] = {}
-    missing = {}
+    missing: dict[str, str] = {}
     for name in (answer.encoder for answer in answers if answer.encoder in tested):
         profiles = profiles_for(task, name, tested[name], question[1], batch_by=batch_by, seed=seed)
         asker.meet(profiles)
+        shared, unshared = find_nuisances(profiles.obs, SHARED)
+        missing |= {f"{NAMES.get(column, column)}, left out": why for column, why in unshared.items()}
         ways: dict[tuple[str, str], Callable[[], Values]] = {
             (shortcut, "matched"): partial(asker.matched, shortcut, covariates[task.level])
             for shortcut, covariates in matched.items()
-        } | {
-            (shortcut, "left out"): partial(asker.left_out, column)
-            for shortcut, column in columns_shared(profiles.obs).items()
-        }
+        } | {(NAMES.get(column, column), "left out"): partial(asker.left_out, column) for column in shared}
         for (shortcut, way), ask in ways.items():
             own = families.setdefault((shortcut, way), {}).setdefault(EncoderName.parse(name).family, [])
             try:

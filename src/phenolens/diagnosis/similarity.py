@@ -8,8 +8,10 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from phenolens.datasets import condition_names, treated
+from phenolens.diagnosis.confounding import find_biology
+from phenolens.diagnosis.sampling import draw_whole
 from phenolens.encoders import EncoderName, is_baseline
+from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import unit_rows
 from phenolens.profiling import profile
 from phenolens.randomness import spawn
@@ -50,36 +52,20 @@ def compare_similarities(
         if is_baseline(name):
             continue
         wells = profile(sites, "raw", level="well")
-        labels = _treatments(wells.obs)
-        if labels is None:
+        try:
+            labels = find_biology(wells.obs)
+        except TaskNotApplicable:
             continue
         for shortcut, known in covariates.items():
-            taken = _choose_rows(labels[labels.index.isin(known.index)], seed)
-            codes = pd.factorize(labels[taken])[0]
+            asked = labels[labels.index.isin(known.index)]
+            taken = asked.index[draw_whole(asked.to_numpy(), _MOST_ROWS, spawn(seed, "similarity"))]
+            codes = pd.factorize(asked[taken])[0]
             if len(set(codes)) < _PARTS:
                 continue
             found = _partial(np.asarray(wells[taken].X), known.loc[taken].to_numpy(dtype=np.float64), codes, seed)
             rows.append((EncoderName.parse(name).family, shortcut, *found, len(taken)))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.groupby(["family", "shortcut"], sort=False, as_index=False).mean()
-
-
-def _treatments(obs: pd.DataFrame) -> "pd.Series[str] | None":
-    """Return what was done to each treated well, or what a tile shows; None if the data do not say."""
-    if "perturbation" in obs:
-        return condition_names(obs)[treated(obs)]
-    return obs["label"].dropna().astype(str) if "label" in obs else None
-
-
-def _choose_rows(labels: "pd.Series[str]", seed: int) -> pd.Index:
-    """Return rows of whole treatments, drawn where there are too many; a part of a treatment that has too many."""
-    rng = spawn(seed, "similarity")
-    order = pd.Series(rng.random(len(labels)), index=labels.index)
-    rank = order.groupby(labels).rank()
-    kept = labels[rank <= max(2, _MOST_ROWS // _PARTS)]
-    names = rng.permutation(kept.unique())
-    counts = kept.value_counts()[names].cumsum()
-    return kept.index[kept.isin(counts.index[counts <= _MOST_ROWS])]
 
 
 def _partial(

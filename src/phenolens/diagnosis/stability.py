@@ -15,7 +15,7 @@ from phenolens.randomness import spawn
 from phenolens.tasks import Answer, ReplicateRetrieval, Task
 
 _FEWEST_FAMILIES = 4
-_MOST_WELLS = 1500
+_MOST_WELLS = 1000
 _JITTER = 1e-9  # below what counts as a tie
 # Options that say how something is asked and not what.
 _OF_PROTOCOL = {"task", "pca", "form", "measure", "tails"}
@@ -93,7 +93,7 @@ def _what(task: Task) -> tuple[str, str]:
 def by_distance(
     task: ReplicateRetrieval, families: Mapping[str, AnnData], how: str, *, seed: int = 0
 ) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
-    """Return the families' values by cosine and by Euclidean distance, on at most 1,500 wells of whole perturbations.
+    """Return the families' values by cosine and by Euclidean distance, on at most 1,000 wells of whole perturbations.
 
     Parameters
     ----------
