@@ -22,9 +22,14 @@ from anndata import AnnData
 
 from phenolens.datasets import read_manifest
 from phenolens.datasets.phantom import simulate_cells
-from phenolens.diagnosis import Card, compare_scores, diagnose
+from phenolens.diagnosis import Card, Verdict, compare_families, compare_scores, diagnose
+from phenolens.diagnosis.claims import control_claims
+from phenolens.diagnosis.comparison import compare_tested
+from phenolens.diagnosis.knowledge.ask import ask_levels
+from phenolens.diagnosis.verdicts.on_knowledge import judge_knowledge
+from phenolens.diagnosis.verdicts.on_scores import judge_pairs
 from phenolens.embedding import embed
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import Evaluation, evaluate, make_task
 
 ALPHA = 0.05
 TASKS = [
@@ -69,30 +74,146 @@ def screen(rng: np.random.Generator, n_perturbations: int, *, n_plates: int = 4,
     return obs
 
 
-def reader(obs: pd.DataFrame, rng: np.random.Generator, noise: float, d: int = 16) -> AnnData:
-    """Return an encoder that knows the true factors, in a space of its own, with noise of its own."""
+def reader(obs: pd.DataFrame, space: np.ndarray, rng: np.random.Generator, noise: float) -> AnnData:
+    """Return an encoder that knows the true factors, in a space (factors, d), with noise of its own."""
     known = obs.filter(like="true_").to_numpy() - 10
     seen = known + noise * rng.normal(size=known.shape)
-    return AnnData((seen @ rng.normal(size=(known.shape[1], d)) + 0.1 * rng.normal(size=(len(obs), d))).astype("f4"), obs=obs)
+    x = seen @ space + 0.1 * rng.normal(size=(len(obs), space.shape[1]))
+    return AnnData(x.astype(np.float32), obs=obs)
 
 
 def copies(runs: int, seed: int) -> dict[str, Any]:
-    rng = np.random.default_rng(seed)
-    called, kinds = 0, []
-    for _ in range(runs):
-        obs = screen(rng, 24)
-        pair = {name: reader(obs, rng, 1.0) for name in ("one", "other")}
-        card = diagnose(pair, evaluate(pair, TASKS, profilings=HOW))
-        claims = [v.claim for v in card.verdicts if v.kind == "pair" and v.p_adjusted <= ALPHA]
-        called += bool(claims)
-        kinds += claims
-    return {"runs": runs, "called_different": called, "rate": called / runs, "claims": kinds[:10]}
+    called, claims = 0, []
+    for run in range(runs):
+        rng = np.random.default_rng([seed, run])
+        obs, space = screen(rng, 24), rng.normal(size=(3, 16))
+        pair = {name: reader(obs, space, rng, 1.0) for name in ("one", "other")}
+        own = [v.claim for v in claimed(pair, evaluate(pair, TASKS, profilings=HOW)) if v.kind == "pair"]
+        called += bool(own)
+        claims += own
+    return {"runs": runs, "called_different": called, "rate": round(called / runs, 4), "examples": claims[:5]}
 
 
-def phantom(preset: str, seed: int, names: list[str]) -> Card:
+def claimed(embeddings: dict[str, AnnData], evaluation: Evaluation) -> list[Verdict]:
+    """Return the differences that a card claims, without the parts of it that claim nothing."""
+    known = ask_levels(embeddings)
+    tables = control_claims(
+        evaluation,
+        {
+            "comparisons": compare_families(evaluation),
+            "pairs": compare_tested(evaluation),
+            "levels": known.levels,
+            "level_pairs": known.level_pairs,
+        },
+    )
+    verdicts = [*judge_pairs(evaluation, tables["pairs"]), *judge_knowledge(tables["levels"], tables["level_pairs"])]
+    return [v for v in verdicts if v.p_adjusted <= ALPHA and "cannot be told" not in v.claim]
+
+
+def on_phantom(preset: str, seed: int, tested: dict[str, str], baselines: list[str]) -> Card:
+    """Return the card of oracles, or of baselines under another name, on a phantom."""
     with tempfile.TemporaryDirectory() as folder:
-        made = simulate_cells(Path(folder), preset=preset, plates=4, wells=96, size=96, channels=["dna"], seed=seed)
-        vectors = embed(read_manifest(made), names).embeddings
-    # What is under test has a name that no baseline has.
-    vectors = {name.replace("pixel-statistics", "pixels").replace("well-position@", "positions@"): own for name, own in vectors.items()}
+        made = simulate_cells(Path(folder), preset=preset, plates=4, wells=96, size=128, channels=["dna"], seed=seed)
+        found = embed(read_manifest(made), [*dict.fromkeys([*tested.values(), *baselines])]).embeddings
+    vectors = {name: found[source] for name, source in tested.items()} | {name: found[name] for name in baselines}
     return diagnose(vectors, evaluate(vectors, TASKS, profilings=HOW))
+
+
+def batch(runs: int, seed: int) -> dict[str, Any]:
+    """Encoders of everything, of the acquisition, and of intensities, beside baselines, where there is no biology."""
+    tested = {
+        "everything": "oracle/density+intensity+shape+texture+arrangement+acquisition@noise=0.3",
+        "acquisition": "oracle/acquisition@noise=0.3",
+        "pixels": "pixel-statistics",
+    }
+    baselines = ["well-position", "power-spectrum", "random-convolutions@seed=0"]
+    claims = []
+    for run in range(runs):
+        card = on_phantom("batch-only", seed + run, tested, baselines)
+        own = [v for v in card.verdicts if v.kind in ("gain", "twins", "pair") and v.task and v.p_adjusted <= ALPHA]
+        biology = [v.claim for v in own if "cannot be told from" not in v.claim.split(":")[0]]
+        biology += [v.claim for v in card.verdicts if v.kind == "activity" and v.effect > 0]
+        claims.append(biology)
+    free = sum(not own for own in claims)
+    return {
+        "runs": runs,
+        "without_claim": free,
+        "rate": round(free / runs, 3),
+        "examples": [claim for own in claims for claim in own][:5],
+    }
+
+
+def count(runs: int, seed: int) -> dict[str, Any]:
+    """An encoder that counts cells, exactly and with noise, where cells are lost and nothing else."""
+    tested = {"counter": "oracle/density", "noisy-counter": "oracle/density@noise=0.5", "counted": "cell-count"}
+    said: dict[str, int] = {}
+    for run in range(runs):
+        levels = on_phantom("count-only", seed + run, tested, ["well-position"]).evidence.levels
+        for row in levels[levels["known"] & levels["level"].isin(MORPHOLOGY)].itertuples():
+            said[f"{row.family} knows {row.level}"] = said.get(f"{row.family} knows {row.level}", 0) + 1
+    return {"runs": runs, "encoders": list(tested), "said_to_know_morphology": said}
+
+
+def layout(runs: int, seed: int) -> dict[str, Any]:
+    """An encoder of positions, where the layout is the same on each plate; it is caught if a verdict says so."""
+    tested = {"positions": "well-position", "texture": "oracle/texture"}
+    caught, wrongly, shares = 0, 0, []
+    for run in range(runs):
+        card = on_phantom("layout-confounded", seed + run, tested, ["well-position", "random-convolutions@seed=0"])
+        shortcuts = [v for v in card.verdicts if v.kind == "shortcut" and v.claim.startswith("position")]
+        own = [v.effect for v in shortcuts if v.encoder == "positions"]
+        caught += any(effect > 0.5 for effect in own)
+        wrongly += any(v.effect > 0.5 for v in shortcuts if v.encoder == "texture")
+        shares += [max(own, default=0.0)]
+    return {
+        "runs": runs,
+        "caught": caught,
+        "explained_by_position": [round(float(q), 2) for q in np.quantile(shares, [0.1, 0.5, 0.9])],
+        "texture_called_so": wrongly,
+    }
+
+
+def power(runs: int, seed: int) -> dict[str, Any]:
+    """Two encoders of the same wells of which one is noisier; how often the better is said to beat the other."""
+    return {str(n): smallest_gain(n, runs, seed) for n in (24, 96, 384)}
+
+
+def smallest_gain(n: int, runs: int, seed: int) -> dict[str, Any]:
+    task = TASKS[1]
+    rows = []
+    for noise in (1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5):
+        found, gains, scores = 0, [], []
+        for run in range(runs):
+            rng = np.random.default_rng([seed, n, run])
+            obs, space = screen(rng, n), rng.normal(size=(3, 16))
+            pair = {"better": reader(obs, space, rng, 1.0), "worse": reader(obs, space, rng, noise)}
+            evaluation = evaluate(pair, [task])
+            _, pairs, verdicts = compare_scores(evaluation)
+            gains.append(pairs["difference"].iloc[0])
+            scores.append(evaluation.answers[0].score.value)
+            found += any(v.kind == "pair" and "better beats worse" in v.claim for v in verdicts)
+        rows.append((float(np.mean(gains)), found / runs))
+        if found / runs > 0.95:
+            break
+    gains_, power_ = zip(*rows, strict=True)
+    smallest = float(np.interp(0.8, power_, gains_)) if max(power_) >= 0.8 else float("nan")
+    return {
+        "smallest_gain": round(smallest, 4),
+        "score_of_the_better": round(float(np.mean(scores)), 3),
+        "power": [[round(gain, 4), round(share, 3)] for gain, share in rows],
+        "runs": runs,
+    }
+
+
+Experiment = Callable[[int, int], dict[str, Any]]
+EXPERIMENTS: dict[str, tuple[Experiment, int]] = {
+    "copies": (copies, 500),
+    "batch": (batch, 100),
+    "count": (count, 60),
+    "layout": (layout, 60),
+    "power": (power, 200),
+}
+
+
+if __name__ == "__main__":
+    main()

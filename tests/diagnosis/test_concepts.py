@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from sklearn.decomposition import PCA
 
 from phenolens.diagnosis import explained_variance, probe_concepts
 from phenolens.errors import TaskNotApplicable
@@ -74,6 +75,20 @@ def test_recognising_a_treatment_is_not_knowing_what_it_does():
     assert variance["treatment"] > 0.3
     assert variance["batch"] > 0.1
     assert variance[list(factors)].abs().max() < 0.02
+
+
+@pytest.mark.parametrize("d", [30, 3000])
+def test_the_share_of_the_first_component_is_that_of_its_scores(d):
+    obs, factors = screen()
+    rng = np.random.default_rng(5)
+    count = np.log(factors["density"]["count"].to_numpy())
+    x = np.outer(count, rng.normal(size=d)) + 0.1 * rng.normal(size=(len(obs), d))
+    row = explained_variance({"counts": AnnData(x, obs=obs)}, factors).set_index("block").loc["density"]
+    pca = PCA(2).fit(x)
+    n = len(obs)
+    share = np.corrcoef(pca.transform(x)[:, 0], count)[0, 1] ** 2
+    assert row["first"] == pytest.approx(1 - (1 - share) * (n - 1) / (n - 2), abs=1e-6)
+    assert row["large"] == pytest.approx(pca.explained_variance_ratio_[0], abs=1e-6)
 
 
 def test_it_says_which_factor_is_read_best():

@@ -9,13 +9,14 @@ from phenolens.diagnosis import compare_families
 from phenolens.diagnosis.claims import control_claims
 from phenolens.diagnosis.comparison import PAIR_COLUMNS, compare_tested
 from phenolens.diagnosis.evidence import Evidence
-from phenolens.diagnosis.knowledge import PAIR_COLUMNS as LEVEL_PAIR_COLUMNS
+from phenolens.diagnosis.knowledge.ask import PAIR_COLUMNS as LEVEL_PAIR_COLUMNS
+from phenolens.diagnosis.knowledge.ask import VARIANCE_COLUMNS
 from phenolens.diagnosis.nuisance import COLUMNS as NUISANCE_COLUMNS
 from phenolens.diagnosis.retention import COLUMNS
-from phenolens.diagnosis.selection import COLUMNS as SWEEP_COLUMNS
-from phenolens.diagnosis.sensitivity import COLUMNS as METRIC_COLUMNS
-from phenolens.diagnosis.strata import COLUMNS as STRATA_COLUMNS
-from phenolens.diagnosis.verdicts import judge
+from phenolens.diagnosis.sensitivity.describe import COLUMNS as METRIC_COLUMNS
+from phenolens.diagnosis.verdicts.judge import judge
+from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
+from phenolens.diagnosis.where.strata import COLUMNS as STRATA_COLUMNS
 from phenolens.tasks import Answer, Evaluation, Score, make_task
 
 RETRIEVAL = make_task("replicate-retrieval")
@@ -42,7 +43,7 @@ EMPTY = {
     "levels": ["family", "level", "r", "p"],
     "level_pairs": list(LEVEL_PAIR_COLUMNS),
     "factors": [],
-    "variance": [],
+    "variance": list(VARIANCE_COLUMNS),
     "strata": list(STRATA_COLUMNS),
     "efficiency": [],
     "sweep": list(SWEEP_COLUMNS),
@@ -303,3 +304,12 @@ def test_a_metric_that_cannot_tell_is_marked(values):
     found = verdicts(answer("mine", values), answer("cell-count", values), metrics=pd.DataFrame([row, told]))
     (said,) = [v for v in found if v.kind == "metric"]
     assert (said.claim, said.profiling) == ("the metric cannot tell: so.", "raw")
+
+
+def test_what_the_largest_component_follows_is_said(values):
+    variance = pd.DataFrame(
+        [("mine", "density", 0.3, 0.1, 0.61, 0.4), ("mine", "batch", 0.1, 0.1, 0.2, 0.4)], columns=VARIANCE_COLUMNS
+    )
+    found = verdicts(answer("mine", values), answer("cell-count", values), variance=variance)
+    (said,) = [v.claim for v in found if v.kind == "component"]
+    assert said == "the first component of mine, 40% of its variance, follows density: 61% of it."

@@ -6,8 +6,8 @@ import pytest
 from anndata import AnnData
 from numpy.testing import assert_allclose
 
-from phenolens.diagnosis import efficiency
-from phenolens.diagnosis.efficiency import data_efficiency
+from phenolens.diagnosis.where import efficiency
+from phenolens.diagnosis.where.efficiency import data_efficiency
 from phenolens.tasks import evaluate, make_task
 
 PROBE = make_task("ridge-probe", label="kind", group="movie")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from phenolens.diagnosis.selection import choose_on_held_out, layer_variants
+from phenolens.diagnosis.where.selection import choose_on_held_out, layer_variants
 from phenolens.encoders import EncoderName
 from phenolens.tasks import Answer, Evaluation, Score, make_task
 

@@ -9,10 +9,10 @@ from scipy.spatial.distance import cdist
 from scipy.stats import kendalltau
 
 from phenolens.diagnosis.asking import ask_again, sample_rows
-from phenolens.diagnosis.ceiling import pool, reachable_score, whiten_halves
-from phenolens.diagnosis.dilution import dilute, draw_donors, tell_dilutions
-from phenolens.diagnosis.sensitivity import CANNOT_TELL, COLUMNS, TELLS, TELLS_GROSS, describe_metrics
-from phenolens.diagnosis.stability import euclidean_as_cosine, other_protocols, rank_agreement
+from phenolens.diagnosis.sensitivity.ceiling import pool, reachable_score, whiten_halves
+from phenolens.diagnosis.sensitivity.describe import CANNOT_TELL, COLUMNS, TELLS, TELLS_GROSS, describe_metrics
+from phenolens.diagnosis.sensitivity.dilution import dilute, draw_donors, tell_dilutions
+from phenolens.diagnosis.sensitivity.stability import euclidean_as_cosine, other_protocols, rank_agreement
 from phenolens.metrics import average_precision, ledoit_wolf
 from phenolens.profiling import Sphering
 from phenolens.tasks import Answer, Evaluation, Score, evaluate, make_task

@@ -7,10 +7,10 @@ from anndata import AnnData
 from scipy.stats import rankdata
 
 from phenolens.diagnosis import compare_shortcuts, diagnose
-from phenolens.diagnosis.candidates import choose_candidates
-from phenolens.diagnosis.left_out import leave_out
-from phenolens.diagnosis.matched import match_candidates, match_predictions
-from phenolens.diagnosis.similarity import compare_similarities
+from phenolens.diagnosis.shortcuts.candidates import choose_candidates
+from phenolens.diagnosis.shortcuts.left_out import leave_out
+from phenolens.diagnosis.shortcuts.matched import match_candidates, match_predictions
+from phenolens.diagnosis.shortcuts.similarity import compare_similarities
 from phenolens.metrics import average_precision, cosine_similarity
 from phenolens.tasks import evaluate, make_task
 

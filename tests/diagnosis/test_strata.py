@@ -6,7 +6,7 @@ import pytest
 from anndata import AnnData
 from numpy.testing import assert_allclose
 
-from phenolens.diagnosis.strata import compare_strata
+from phenolens.diagnosis.where.strata import compare_strata
 from phenolens.metrics import stratified_mean
 from phenolens.tasks import Answer, Evaluation, Score, evaluate, make_task
 

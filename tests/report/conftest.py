@@ -144,7 +144,9 @@ def evidence() -> dict[str, object]:
         ],
         "levels": known,
         "factors": [],
-        "variance": [{"family": TESTED[1], "block": "treatment", "alone": 0.123, "beyond": 0.1}],
+        "variance": [
+            {"family": TESTED[1], "block": "treatment", "alone": 0.123, "beyond": 0.1, "first": 0.5, "large": 0.4}
+        ],
         "shortcuts": [
             mine
             | {"shortcut": "cell count", "way": "matched", "before": 0.5, "value": 0.35}

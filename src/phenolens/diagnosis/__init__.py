@@ -2,18 +2,16 @@
 
 from phenolens.diagnosis.card import Card, compare_scores, diagnose
 from phenolens.diagnosis.comparison import compare_families, rank_families
-from phenolens.diagnosis.concepts import Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
-from phenolens.diagnosis.efficiency import data_efficiency
 from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.interventions import compare_interventions, embedding_shift
+from phenolens.diagnosis.knowledge import Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.nuisance import compare_nuisance
 from phenolens.diagnosis.scaling import fit_scaling
-from phenolens.diagnosis.selection import choose_on_held_out, layer_variants
 from phenolens.diagnosis.sensitivity import describe_metrics
 from phenolens.diagnosis.shortcuts import compare_shortcuts
-from phenolens.diagnosis.strata import compare_strata
-from phenolens.diagnosis.verdict import Verdict
+from phenolens.diagnosis.verdicts import Verdict
+from phenolens.diagnosis.where import choose_on_held_out, compare_strata, data_efficiency, layer_variants
 
 __all__ = [
     "Card",

@@ -6,21 +6,21 @@ from dataclasses import dataclass, fields
 import pandas as pd
 from anndata import AnnData
 
-from phenolens.diagnosis.claims import control_claims
+from phenolens.diagnosis.claims import control_claims, supporting_gains
 from phenolens.diagnosis.comparison import compare_families, compare_tested, rank_families
 from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
-from phenolens.diagnosis.efficiency import data_efficiency
 from phenolens.diagnosis.evidence import Evidence
-from phenolens.diagnosis.knowledge import ask_levels, under_test
+from phenolens.diagnosis.knowledge.ask import ask_levels, under_test
 from phenolens.diagnosis.nuisance import compare_nuisance
 from phenolens.diagnosis.retention import COLUMNS as RETENTION_COLUMNS
-from phenolens.diagnosis.score_verdicts import judge_pairs, judge_scores
-from phenolens.diagnosis.selection import COLUMNS as SWEEP_COLUMNS
-from phenolens.diagnosis.sensitivity import describe_metrics
-from phenolens.diagnosis.shortcuts import compare_shortcuts
-from phenolens.diagnosis.strata import compare_strata
-from phenolens.diagnosis.verdict import Verdict
-from phenolens.diagnosis.verdicts import judge
+from phenolens.diagnosis.sensitivity.describe import describe_metrics
+from phenolens.diagnosis.shortcuts.compare import compare_shortcuts
+from phenolens.diagnosis.verdicts.judge import judge
+from phenolens.diagnosis.verdicts.on_scores import judge_pairs, judge_scores
+from phenolens.diagnosis.verdicts.verdict import Verdict
+from phenolens.diagnosis.where.efficiency import data_efficiency
+from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
+from phenolens.diagnosis.where.strata import compare_strata
 from phenolens.tasks import Evaluation
 
 
@@ -39,10 +39,13 @@ def compare_scores(evaluation: Evaluation, *, seed: int = 0) -> tuple[pd.DataFra
     -------
     What `compare_families` and `compare_tested` say, p values adjusted over both; and the verdicts on them.
     """
-    tables = {"comparisons": compare_families(evaluation, seed=seed), "pairs": compare_tested(evaluation, seed=seed)}
+    tables = {
+        "comparisons": compare_families(evaluation, seed=seed),
+        "pairs": compare_tested(supporting_gains(evaluation), seed=seed),
+    }
     claims = control_claims(evaluation, tables)
     comparisons, pairs = claims["comparisons"].assign(scaled=float("nan")), claims["pairs"]
-    return comparisons, pairs, [*judge_scores(evaluation, comparisons, seed=seed), *judge_pairs(pairs)]
+    return comparisons, pairs, [*judge_scores(evaluation, comparisons, seed=seed), *judge_pairs(evaluation, pairs)]
 
 
 def diagnose(
@@ -94,7 +97,7 @@ def diagnose(
         evaluation,
         {
             "comparisons": compare_families(evaluation, seed=seed),
-            "pairs": compare_tested(evaluation, seed=seed),
+            "pairs": compare_tested(supporting_gains(evaluation), seed=seed),
             "shortcuts": shortcuts.table,
             "interventions": interventions,
             "levels": known.levels,

@@ -21,9 +21,21 @@ def supports_gains(answers: Sequence[Answer]) -> bool:
     return answers[0].score.higher_is_better and not is_leaking(answers)
 
 
+def supporting_gains(evaluation: Evaluation) -> Evaluation:
+    """Return the answers to questions that support claims about encoders."""
+    questions = by_question(evaluation.answers).values()
+    return Evaluation([answer for answers in questions if supports_gains(answers) for answer in answers], [])
+
+
 def is_leaking(answers: Sequence[Answer]) -> bool:
     """Whether the answers come from a split that groups straddle."""
     return isinstance(answers[0].task, Probe) and any(a.score.caveat.startswith("leaking") for a in answers)
+
+
+def is_above_chance(answers: Sequence[Answer], family: str) -> bool:
+    """Whether the 95 % interval of a family's score, in the mean over its seeds, lies above chance."""
+    own = [answer for answer in answers if answer.family == family]
+    return bool(np.mean([answer.low - answer.score.chance for answer in own]) > 0)
 
 
 def means_by_family(answers: Sequence[Answer]) -> pd.DataFrame:

@@ -99,6 +99,13 @@ def known_levels(evidence: Mapping[str, Any]) -> tuple[Table, ...]:
             "What is large in the vectors",
             "The share of their variance that each block explains by itself.",
         ),
+        _crossed(
+            evidence.get("variance", ()),
+            "block",
+            lambda row: _share(row["first"]),
+            "What the largest component follows",
+            "The share of the first principal component that each block explains by itself.",
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-from phenolens.diagnosis.candidates import Candidates
+from phenolens.diagnosis.shortcuts.candidates import Candidates
 from phenolens.errors import TaskNotApplicable
 
 _CALIPER = 0.2  # standard deviations of a covariate

@@ -9,11 +9,11 @@ import pandas as pd
 from anndata import AnnData
 
 from phenolens.diagnosis.asking import rows_asked
-from phenolens.diagnosis.ceiling import reachable_score
 from phenolens.diagnosis.claims import ALPHA, means_by_family, supports_gains
 from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
-from phenolens.diagnosis.dilution import STEP, Dilution, tell_dilutions
-from phenolens.diagnosis.stability import by_distance, other_protocols, rank_agreement
+from phenolens.diagnosis.sensitivity.ceiling import reachable_score
+from phenolens.diagnosis.sensitivity.dilution import STEP, Dilution, tell_dilutions
+from phenolens.diagnosis.sensitivity.stability import by_distance, other_protocols, rank_agreement
 from phenolens.encoders import is_baseline
 from phenolens.errors import ProfilingError, TaskNotApplicable
 from phenolens.metrics import percentile_interval

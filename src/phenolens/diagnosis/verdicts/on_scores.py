@@ -5,10 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from phenolens.diagnosis.claims import ALPHA, best_baselines, is_leaking, means_by_family, supports_gains
+from phenolens.diagnosis.claims import (
+    ALPHA,
+    best_baselines,
+    is_above_chance,
+    is_leaking,
+    means_by_family,
+    supports_gains,
+)
 from phenolens.diagnosis.comparison import by_question, family_values, paired_difference
-from phenolens.diagnosis.verdict import Kind, Verdict, difference_within, p_words, percent, share_within
+from phenolens.diagnosis.verdicts.verdict import Kind, Verdict, difference_within, p_words, percent, share_within
 from phenolens.encoders import is_baseline
+from phenolens.metrics import benjamini_hochberg
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval
 
@@ -27,29 +35,34 @@ def judge_scores(evaluation: Evaluation, comparisons: pd.DataFrame, *, seed: int
     """
     questions = by_question(evaluation.answers).values()
     verdicts = [_judge_leak(answers, evaluation.answers, seed) for answers in questions if is_leaking(answers)]
+    activities = [answers for answers in questions if _is_activity(answers)]
     for answers in questions:
         if supports_gains(answers):
             verdicts += _judge_gain(answers, comparisons)
-            task = answers[0].task
-            if isinstance(task, ReplicateRetrieval) and task.against == "controls":
-                verdicts.append(_judge_activity(answers))
+            verdicts += [_judge_activity(answers, activities)] if _is_activity(answers) else []
         elif not is_leaking(answers):
             verdicts.append(_judge_nuisance(answers))
     return verdicts
 
 
-def judge_pairs(pairs: pd.DataFrame) -> list[Verdict]:
+def judge_pairs(evaluation: Evaluation, pairs: pd.DataFrame) -> list[Verdict]:
     """Say which encoders under test differ in a question, and which cannot be told apart.
 
     Parameters
     ----------
+    evaluation
+        The answers.
     pairs
         As `control_claims` returns them.
     """
     verdicts = []
+    questions = by_question(evaluation.answers)
     for row in pairs.itertuples():
+        answers = questions[str(row.task), str(row.profiling)]
         relation = "beats" if row.difference > 0 else "loses to"
-        relation = relation if row.p_adjusted <= ALPHA else "cannot be told from"
+        better = str(row.encoder if row.difference > 0 else row.other)
+        is_claimed = row.p_adjusted <= ALPHA and is_above_chance(answers, better)
+        relation = relation if is_claimed else "cannot be told from"
         said = difference_within(row.difference, row.low, row.high)
         claim = f"{row.encoder} {relation} {row.other}: {said}, adjusted p {p_words(row.p_adjusted)}"
         claim += f"; a difference of {row.detectable:.2g} would be found four times in five."
@@ -194,24 +207,27 @@ def _judge_gain(answers: Sequence[Answer], comparisons: pd.DataFrame) -> list[Ve
         return [_judge_baselines(best[0], baselines, pairs, answers)]
     kinds: tuple[Kind, ...] = ("gain", "twins")
     return [
-        _judge_against(kind, str(family), baseline, pairs)
+        _judge_against(kind, str(family), baseline, pairs, answers)
         for family in tested["family"]
         for kind, baseline in zip(kinds, best, strict=False)
     ]
 
 
-def _judge_against(kind: Kind, family: str, baseline: str, pairs: pd.DataFrame) -> Verdict:
+def _judge_against(kind: Kind, family: str, baseline: str, pairs: pd.DataFrame, answers: Sequence[Answer]) -> Verdict:
     """Hold an encoder against the best baseline, or the best untrained network."""
     pair = pairs[(pairs["encoder"] == family) & (pairs["baseline"] == baseline)].iloc[0]
     difference, low, high, p = (float(pair[name]) for name in ("difference", "low", "high", "p_adjusted"))
-    relation = "cannot be told from" if not p <= ALPHA else "beats" if difference > 0 else "falls short of"
+    relation = "beats" if difference > 0 else "falls short of"
+    if not (p <= ALPHA and is_above_chance(answers, family if difference > 0 else baseline)):
+        relation = "cannot be told from"
     what = "best baseline" if kind == "gain" else "best untrained network"
     claim = f"{family} {relation} the {what}, {baseline}: {difference_within(difference, low, high)}"
     if pair["seeds_low"] < pair["seeds_high"]:
         claim += f" ({pair['seeds_low']:+.2f} to {pair['seeds_high']:+.2f} over its seeds)"
     scaled = float(pair["scaled"])
-    claim += f", {percent(scaled)} of the range from chance to the ceiling" if np.isfinite(scaled) else ""
-    claim += f"; adjusted p {p_words(p)}."
+    claim += f", {percent(scaled)} of the range from chance to the ceiling" if scaled > 0 else ""
+    claim += f"; adjusted p {p_words(p)}"
+    claim += "." if is_above_chance(answers, family) else f"; {family} cannot be told from chance."
     return Verdict(kind, claim, family, baseline, str(pair["task"]), str(pair["profiling"]), difference, low, high, p)
 
 
@@ -229,11 +245,23 @@ def _judge_baselines(best: str, baselines: pd.DataFrame, pairs: pd.DataFrame, an
     return Verdict("baselines", claim, best, task=task, profiling=how, effect=value - chance)
 
 
-def _judge_activity(answers: Sequence[Answer]) -> Verdict:
-    """Count the perturbations that the best family tells from controls, in the median over its seeds."""
+def _is_activity(answers: Sequence[Answer]) -> bool:
+    task = answers[0].task
+    return isinstance(task, ReplicateRetrieval) and task.against == "controls"
+
+
+def _judge_activity(answers: Sequence[Answer], every: Sequence[Sequence[Answer]]) -> Verdict:
+    """Count the perturbations that the best family tells from controls, in the median over its seeds.
+
+    P values are adjusted over all encoders and all ways of post-processing, of which the best was chosen.
+    """
     best = str(means_by_family(answers)["family"].iloc[0])
-    own = [answer.score.units for answer in answers if answer.family == best]
-    found = int(np.median([(units["p_adjusted"] <= ALPHA).sum() for units in own]))
+    asked = [answer for question in every for answer in question]
+    adjusted = benjamini_hochberg(np.concatenate([answer.score.units["p"].to_numpy(float) for answer in asked]))
+    ends = np.cumsum([len(answer.score.units) for answer in asked])[:-1]
+    own = [p for answer, p in zip(asked, np.split(adjusted, ends), strict=True) if answer in answers]
+    own = [p for answer, p in zip(answers, own, strict=True) if answer.family == best]
+    found = int(np.median([(p <= ALPHA).sum() for p in own]))
     total = len(own[0])
     claim = f"{best} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})."
     task, how = answers[0].task.id, answers[0].profiling

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from phenolens.diagnosis.candidates import Candidates, choose_candidates, equal_in_number
 from phenolens.diagnosis.claims import supports_gains
 from phenolens.diagnosis.comparison import by_question
 from phenolens.diagnosis.confounding import find_nuisances
-from phenolens.diagnosis.left_out import NAMES, SHARED, leave_out, predict_apart
-from phenolens.diagnosis.matched import match_candidates, match_predictions
-from phenolens.diagnosis.regressed_out import compare_regressed_out
 from phenolens.diagnosis.retention import COLUMNS, retain
-from phenolens.diagnosis.similarity import compare_similarities
+from phenolens.diagnosis.shortcuts.candidates import Candidates, choose_candidates, equal_in_number
+from phenolens.diagnosis.shortcuts.left_out import NAMES, SHARED, leave_out, predict_apart
+from phenolens.diagnosis.shortcuts.matched import match_candidates, match_predictions
+from phenolens.diagnosis.shortcuts.regressed_out import compare_regressed_out
+from phenolens.diagnosis.shortcuts.similarity import compare_similarities
 from phenolens.encoders import EncoderName, is_baseline
 from phenolens.errors import TaskNotApplicable
 from phenolens.profiling import Level, profile

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 
 from phenolens.diagnosis.claims import ALPHA
-from phenolens.diagnosis.verdict import Verdict, difference_within, p_words, share_within
+from phenolens.diagnosis.verdicts.verdict import Verdict, difference_within, p_words, percent, share_within
 from phenolens.encoders import is_baseline
 
 _KEPT = 0.8  # the least share of a score, at the lower limit, that counts as kept
+_FOLLOWS = 0.5  # the least share of the first component for it to be said to follow something
+_LARGE = 0.2  # the least share of all variance for a first component to be worth a word
 _WAYS = {"regressed out": "when regressed out", "matched": "when matched", "left out": "when left out"}
 
 
@@ -32,6 +34,25 @@ def judge_knowledge(levels: pd.DataFrame, level_pairs: pd.DataFrame) -> list[Ver
         verdicts.append(
             Verdict("pair", claim, str(row.encoder), str(row.other), effect=effect, low=low, high=high, p_adjusted=p)
         )
+    return verdicts
+
+
+def judge_variance(variance: pd.DataFrame) -> list[Verdict]:
+    """Say what the first component of an encoder under test follows, where that is large.
+
+    Parameters
+    ----------
+    variance
+        As `explained_variance` returns it, by family.
+    """
+    verdicts = []
+    for row in variance.itertuples():
+        if not is_baseline(str(row.family)) and row.first >= _FOLLOWS and row.large >= _LARGE:
+            claim = (
+                f"the first component of {row.family}, {percent(row.large)} of its variance, follows {row.block}: "
+                f"{percent(row.first)} of it."
+            )
+            verdicts.append(Verdict("component", claim, str(row.family), effect=float(row.first)))
     return verdicts
 
 

@@ -138,7 +138,8 @@ def explained_variance(
     -------
     One row per encoder and block: the batch (plate, slide), the treatment (or label), and each level. ``alone``: the
     adjusted share of the variance of all dimensions that a linear regression on the block explains. ``beyond``: what it
-    adds to all others.
+    adds to all others. ``first``: the share that it explains of the first principal component alone, which is ``large``
+    by its share of all variance.
 
     Parameters
     ----------
@@ -163,10 +164,23 @@ def explained_variance(
         x = x - x.mean(axis=0)
         total = float((x**2).sum())
         everything = _adjusted_share(x, whole, total)
+        first = _first_component(x)
+        length = float((first**2).sum())
         for name, basis in bases.items():
             alone = _adjusted_share(x, basis, total)
-            found.append((encoder, name, alone, everything - _adjusted_share(x, rests[name], total)))
-    return pd.DataFrame(found, columns=["encoder", "block", "alone", "beyond"])
+            beyond = everything - _adjusted_share(x, rests[name], total)
+            share = _adjusted_share(first, basis, length)
+            found.append((encoder, name, alone, beyond, share, length / total if total else float("nan")))
+    return pd.DataFrame(found, columns=["encoder", "block", "alone", "beyond", "first", "large"])
+
+
+def _first_component(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the scores (n, 1) of centred rows on their first principal component."""
+    gram = x.T @ x if len(x) >= x.shape[1] else x @ x.T
+    direction = np.linalg.eigh(gram)[1][:, -1:]
+    if len(x) >= x.shape[1]:
+        return x @ direction
+    return direction * np.linalg.norm(x.T @ direction)
 
 
 def _all_but(blocks: Mapping[str, NDArray[np.float64]], name: str, n: int) -> NDArray[np.float64]:

@@ -5,8 +5,8 @@ import pandas as pd
 from anndata import AnnData
 
 from phenolens.datasets import NEGATIVE_CONTROL
-from phenolens.diagnosis.candidates import Candidates
 from phenolens.diagnosis.confounding import NUISANCES
+from phenolens.diagnosis.shortcuts.candidates import Candidates
 from phenolens.errors import TaskNotApplicable
 from phenolens.tasks import Probe
 

@@ -18,6 +18,7 @@ Kind = Literal[
     "use",
     "level",
     "unknown",
+    "component",
     "where",
     "layer",
 ]
@@ -36,7 +37,8 @@ class Verdict:
         ``activity``: how many perturbations can be told from controls. ``nuisance``: how well batch, plate or position
         can be read off; ``robustness``: whether neighbours agree in biology or in nuisance. ``shortcut``: what explains
         part of a score. ``use``: what it needs of the pixels. ``level``: a level that an encoder knows; ``unknown``:
-        levels of which it knows nothing measurable. ``where``: a gain that stands on strong phenotypes alone.
+        levels of which it knows nothing measurable. ``component``: what the largest part of its variance follows.
+        ``where``: a gain that stands on strong phenotypes alone.
         ``layer``: a layer that is better than the last.
     claim
         The sentence.

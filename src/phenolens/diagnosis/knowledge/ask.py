@@ -9,8 +9,8 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from phenolens.diagnosis.concepts import Concepts, explained_variance, probe_concepts
-from phenolens.diagnosis.levels import measured_factors, true_factors
+from phenolens.diagnosis.knowledge.concepts import Concepts, explained_variance, probe_concepts
+from phenolens.diagnosis.knowledge.levels import measured_factors, true_factors
 from phenolens.encoders import EncoderName, is_baseline, twin_of
 from phenolens.errors import EncoderError, TaskNotApplicable
 from phenolens.metrics import percentile_interval
@@ -33,6 +33,7 @@ LEVEL_COLUMNS = (
     "gain_high",
     "rows",
 )
+VARIANCE_COLUMNS = ("family", "block", "alone", "beyond", "first", "large")
 PAIR_COLUMNS = ("level", "encoder", "other", "difference", "low", "high", "p")
 
 
@@ -51,7 +52,7 @@ class Knowledge:
     levels: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LEVEL_COLUMNS)))
     level_pairs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PAIR_COLUMNS)))
     factors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["family", "level", "factor", "r"]))
-    variance: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["family", "block", "alone", "beyond"]))
+    variance: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(VARIANCE_COLUMNS)))
     truth: bool = False
     missing: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,8 +1,8 @@
 """All verdicts on a body of evidence, in order: what calls scores into question comes first."""
 
 from phenolens.diagnosis.evidence import Evidence
-from phenolens.diagnosis.knowledge_verdicts import judge_knowledge, judge_shortcuts, judge_use
-from phenolens.diagnosis.score_verdicts import (
+from phenolens.diagnosis.verdicts.on_knowledge import judge_knowledge, judge_shortcuts, judge_use, judge_variance
+from phenolens.diagnosis.verdicts.on_scores import (
     judge_metrics,
     judge_pairs,
     judge_robustness,
@@ -10,7 +10,7 @@ from phenolens.diagnosis.score_verdicts import (
     judge_strata,
     judge_sweep,
 )
-from phenolens.diagnosis.verdict import Verdict
+from phenolens.diagnosis.verdicts.verdict import Verdict
 from phenolens.tasks import Evaluation
 
 
@@ -35,11 +35,12 @@ def judge(evaluation: Evaluation, evidence: Evidence, *, seed: int = 0) -> list[
         *degenerate,
         *judge_metrics(evidence.metrics),
         *judge_scores(evaluation, evidence.comparisons, seed=seed),
-        *judge_pairs(evidence.pairs),
+        *judge_pairs(evaluation, evidence.pairs),
         *judge_strata(evidence.strata),
         *judge_shortcuts(evidence.shortcuts),
         *judge_robustness(evidence.nuisances),
         *judge_use(evidence.interventions),
         *judge_knowledge(evidence.levels, evidence.level_pairs),
+        *judge_variance(evidence.variance),
         *judge_sweep(evidence.sweep),
     ]
