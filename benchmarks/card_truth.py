@@ -26,6 +26,7 @@ from phenolens.diagnosis import Card, Verdict, compare_families, compare_scores,
 from phenolens.diagnosis.claims import control_claims
 from phenolens.diagnosis.comparison import compare_tested
 from phenolens.diagnosis.knowledge.ask import ask_levels
+from phenolens.diagnosis.other_controls import ask_without_controls
 from phenolens.diagnosis.verdicts.on_knowledge import judge_knowledge
 from phenolens.diagnosis.verdicts.on_scores import judge_pairs
 from phenolens.embedding import embed
@@ -37,7 +38,7 @@ TASKS = [
     make_task("replicate-retrieval", against="others", n_permutations=20),
 ]
 HOW = ["raw", "tvn"]
-LETTERS = "ABCDEFGHIJKLMNOP"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MORPHOLOGY = {"shape", "texture", "arrangement"}
 
 
@@ -97,11 +98,12 @@ def copies(runs: int, seed: int) -> dict[str, Any]:
 def claimed(embeddings: dict[str, AnnData], evaluation: Evaluation) -> list[Verdict]:
     """Return the differences that a card claims, without the parts of it that claim nothing."""
     known = ask_levels(embeddings)
+    controls, _ = ask_without_controls(embeddings, evaluation)
     tables = control_claims(
         evaluation,
         {
-            "comparisons": compare_families(evaluation),
-            "pairs": compare_tested(evaluation),
+            "comparisons": compare_families(evaluation, controls),
+            "pairs": compare_tested(evaluation, controls),
             "levels": known.levels,
             "level_pairs": known.level_pairs,
         },
@@ -188,7 +190,7 @@ def smallest_gain(n: int, runs: int, seed: int) -> dict[str, Any]:
             obs, space = screen(rng, n), rng.normal(size=(3, 16))
             pair = {"better": reader(obs, space, rng, 1.0), "worse": reader(obs, space, rng, noise)}
             evaluation = evaluate(pair, [task])
-            _, pairs, verdicts = compare_scores(evaluation)
+            _, pairs, verdicts = compare_scores(pair, evaluation)
             gains.append(pairs["difference"].iloc[0])
             scores.append(evaluation.answers[0].score.value)
             found += any(v.kind == "pair" and "better beats worse" in v.claim for v in verdicts)
@@ -208,10 +210,10 @@ def smallest_gain(n: int, runs: int, seed: int) -> dict[str, Any]:
 Experiment = Callable[[int, int], dict[str, Any]]
 EXPERIMENTS: dict[str, tuple[Experiment, int]] = {
     "copies": (copies, 500),
-    "batch": (batch, 100),
-    "count": (count, 60),
-    "layout": (layout, 60),
-    "power": (power, 200),
+    "batch": (batch, 60),
+    "count": (count, 40),
+    "layout": (layout, 40),
+    "power": (power, 150),
 }
 
 

@@ -104,7 +104,7 @@ def evaluate(
     evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], batch_by=batch_by, seed=seed)
     if not evaluation.answers:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
-    comparisons, pairs, found = compare_scores(evaluation, seed=seed)
+    comparisons, pairs, found = compare_scores(read, evaluation, batch_by=batch_by, seed=seed)
     verdicts = [asdict(verdict) for verdict in found]
     if as_json:
         print_json(

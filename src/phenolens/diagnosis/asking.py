@@ -43,20 +43,27 @@ def rows_asked(
     return profiles[~profiles.obs[FITTED_ON].to_numpy()] if FITTED_ON in profiles.obs else profiles
 
 
-def shared_rows(profiles: Mapping[str, AnnData]) -> dict[str, AnnData]:
-    """Return the rows that all have, in one order.
+def shared_names(names: Sequence["pd.Index[str]"]) -> "pd.Index[str]":
+    """Return the names of the rows that all have, in the order of the first.
 
     Raises
     ------
     TaskNotApplicable
-        If rows have no names of their own.
+        If rows have no names of their own, or none is in all.
     """
-    names = [own.obs_names for own in profiles.values()]
     if not all(own.is_unique for own in names):
         raise TaskNotApplicable("rows have no names of their own, by which encoders could be matched")
     shared = names[0]
     for own in names[1:]:
         shared = shared[shared.isin(own)]
+    if shared.empty:
+        raise TaskNotApplicable("no row is in all encoders")
+    return shared
+
+
+def shared_rows(profiles: Mapping[str, AnnData]) -> dict[str, AnnData]:
+    """Return the rows that all have, in one order; errors as of `shared_names`."""
+    shared = shared_names([own.obs_names for own in profiles.values()])
     return {name: own[shared] for name, own in profiles.items()}
 
 

@@ -12,6 +12,7 @@ from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
 from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.knowledge.ask import ask_levels, under_test
 from phenolens.diagnosis.nuisance import compare_nuisance
+from phenolens.diagnosis.other_controls import ask_without_controls
 from phenolens.diagnosis.retention import COLUMNS as RETENTION_COLUMNS
 from phenolens.diagnosis.sensitivity.describe import describe_metrics
 from phenolens.diagnosis.shortcuts.compare import compare_shortcuts
@@ -32,16 +33,23 @@ class Card:
     verdicts: list[Verdict]
 
 
-def compare_scores(evaluation: Evaluation, *, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, list[Verdict]]:
-    """Compare encoders by their scores alone.
+def compare_scores(
+    embeddings: Mapping[str, AnnData],
+    evaluation: Evaluation,
+    *,
+    batch_by: Sequence[str] | None = None,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Verdict]]:
+    """Compare encoders by their scores alone; parameters as of `diagnose`.
 
     Returns
     -------
     What `compare_families` and `compare_tested` say, p values adjusted over both; and the verdicts on them.
     """
+    controls, _ = ask_without_controls(embeddings, evaluation, batch_by=batch_by, seed=seed)
     tables = {
-        "comparisons": compare_families(evaluation, seed=seed),
-        "pairs": compare_tested(supporting_gains(evaluation), seed=seed),
+        "comparisons": compare_families(evaluation, controls, seed=seed),
+        "pairs": compare_tested(supporting_gains(evaluation), controls, seed=seed),
     }
     claims = control_claims(evaluation, tables)
     comparisons, pairs = claims["comparisons"].assign(scaled=float("nan")), claims["pairs"]
@@ -77,6 +85,7 @@ def diagnose(
     seed
         Of bootstrap, permutations, and the rows that are drawn where there are too many.
     """
+    tested = under_test(embeddings)
     known = ask_levels(embeddings, seed=seed)
     ways = list(dict.fromkeys(answer.profiling for answer in evaluation.answers))
     nuisance = compare_nuisance(embeddings, profilings=ways, batch_by=batch_by, seed=seed)
@@ -87,17 +96,20 @@ def diagnose(
     not_asked = {**known.missing, **shortcuts.missing, **nuisance.missing, **no_metrics, **no_strata, **no_efficiency}
     if interventions is None:
         interventions = pd.DataFrame(columns=["intervention", *RETENTION_COLUMNS, "shift"])
-        not_asked["interventions"] = "no image was changed; a recipe with `interventions: all` changes them"
+        why = "no image was changed; a recipe with `interventions: all` changes them"
+        not_asked["interventions"] = why if tested else "no encoder is under test"
     if sweep is None:
         sweep = pd.DataFrame(columns=list(SWEEP_COLUMNS))
-        not_asked["layers"] = "none were swept; a recipe with `sweep` does"
+        not_asked["layers"] = "none were swept; a recipe with `sweep` does" if tested else "no encoder is under test"
     sweep, no_sweep = _asked(sweep, "network")
     not_asked |= no_sweep
+    controls, no_controls = ask_without_controls(embeddings, evaluation, batch_by=batch_by, seed=seed)
+    not_asked |= no_controls
     claims = control_claims(
         evaluation,
         {
-            "comparisons": compare_families(evaluation, seed=seed),
-            "pairs": compare_tested(supporting_gains(evaluation), seed=seed),
+            "comparisons": compare_families(evaluation, controls, seed=seed),
+            "pairs": compare_tested(supporting_gains(evaluation), controls, seed=seed),
             "shortcuts": shortcuts.table,
             "interventions": interventions,
             "levels": known.levels,
@@ -105,10 +117,7 @@ def diagnose(
         },
     )
     degeneracy = pd.DataFrame(
-        [
-            {"encoder": name, **describe_degeneracy(own, seed=seed).as_dict()}
-            for name, own in under_test(embeddings).items()
-        ],
+        [{"encoder": name, **describe_degeneracy(own, seed=seed).as_dict()} for name, own in tested.items()],
         columns=["encoder", *(field.name for field in fields(Degeneracy))],
     )
     evidence = Evidence(
@@ -137,9 +146,9 @@ def _asked(table: pd.DataFrame, what: str) -> tuple[pd.DataFrame, dict[str, str]
 
 
 def _scale(comparisons: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return comparisons with differences also as shares of the range from chance to the ceiling."""
+    """Return comparisons with differences also as shares of the range from chance to the ceiling, of able metrics."""
     key = ["task", "profiling"]
-    ranges = metrics.assign(range=metrics["ceiling"] - metrics["chance"])[[*key, "range"]]
+    able = metrics[metrics["able"].astype(bool)]
+    ranges = able.assign(range=able["ceiling"] - able["chance"])[[*key, "range"]]
     merged = comparisons.merge(ranges, on=key, how="left")
-    scaled = merged["difference"] / merged["range"].where(merged["range"] > 0)
-    return comparisons.assign(scaled=scaled.to_numpy())
+    return comparisons.assign(scaled=(merged["difference"] / merged["range"]).to_numpy(dtype=float))

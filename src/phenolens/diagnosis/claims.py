@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phenolens.diagnosis.comparison import by_question
+from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
 from phenolens.encoders import is_baseline, is_untrained
-from phenolens.metrics import benjamini_hochberg
+from phenolens.metrics import benjamini_hochberg, percentile_interval
+from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe
 
 ALPHA = 0.05
@@ -36,6 +37,15 @@ def is_above_chance(answers: Sequence[Answer], family: str) -> bool:
     """Whether the 95 % interval of a family's score, in the mean over its seeds, lies above chance."""
     own = [answer for answer in answers if answer.family == family]
     return bool(np.mean([answer.low - answer.score.chance for answer in own]) > 0)
+
+
+def limits_of_best(answers: Sequence[Answer], *, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % limits of the best family's score, as the best of so many; NaN with fewer than two units."""
+    families = means_by_family(answers)["family"]
+    rng = spawn(seed, "best", answers[0].task.id, answers[0].profiling)
+    best = {"best": family_values(answers)[families.iloc[0]]}
+    _, draws, n_units = joint_draws(best, rng, order=answers[0].score.order)
+    return percentile_interval(draws[:, 0], 1 - ALPHA / len(families)) if n_units > 1 else (float("nan"), float("nan"))
 
 
 def means_by_family(answers: Sequence[Answer]) -> pd.DataFrame:

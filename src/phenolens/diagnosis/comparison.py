@@ -26,7 +26,13 @@ _KEY = ["unit", "stratum"]
 _N_DRAWS = 2000
 
 
-def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
+OtherControls = dict[tuple[str, str], dict[str, NDArray[np.float64]]]
+"""Question -> family -> scores without each part of the controls, as `ask_without_controls` gives them."""
+
+
+def compare_families(
+    evaluation: Evaluation, other_controls: OtherControls | None = None, *, seed: int = 0
+) -> pd.DataFrame:
     """Compare every encoder family with every other family that is a baseline.
 
     A family's value for a unit is the mean over its seeds, so that no single draw of an untrained network
@@ -36,6 +42,8 @@ def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
     ----------
     evaluation
         The answers.
+    other_controls
+        What other controls would change of them; nothing if None.
     seed
         The seed of the bootstrap.
 
@@ -56,18 +64,21 @@ def compare_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
             for family in families:
                 if family != baseline:
                     rng = spawn(seed, "comparison", task, how)
-                    difference = paired_difference(values[family], values[baseline], rng, order=answers[0].score.order)
+                    order, shared = answers[0].score.order, _shared(other_controls, (task, how), family, baseline)
+                    difference = paired_difference(values[family], values[baseline], rng, order=order, shared=shared)
                     p = float("nan")
                     if not is_baseline(family):
                         rng = spawn(seed, "exchange", task, how)
-                        p = paired_p(values[family], values[baseline], rng, order=answers[0].score.order)
+                        p = paired_p(values[family], values[baseline], rng, order=order, shared=shared)
                     spread = (means[family] - max(seeds), means[family] - min(seeds))
                     rows.append((task, how, family, baseline, *difference, p, *spread))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def compare_tested(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
-    """Compare the encoder families under test with each other, each pair once.
+def compare_tested(
+    evaluation: Evaluation, other_controls: OtherControls | None = None, *, seed: int = 0
+) -> pd.DataFrame:
+    """Compare the encoder families under test with each other, each pair once; parameters as of `compare_families`.
 
     Returns
     -------
@@ -79,8 +90,10 @@ def compare_tested(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
         for one, other in combinations(values, 2):
             order = answers[0].score.order
             rng = spawn(seed, "comparison", task, how)
-            difference = paired_difference(values[one], values[other], rng, order=order)
-            p = paired_p(values[one], values[other], spawn(seed, "exchange", task, how), order=order)
+            shared = _shared(other_controls, (task, how), one, other)
+            difference = paired_difference(values[one], values[other], rng, order=order, shared=shared)
+            rng = spawn(seed, "exchange", task, how)
+            p = paired_p(values[one], values[other], rng, order=order, shared=shared)
             rows.append((task, how, one, other, *difference, p))
     return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
 
@@ -96,8 +109,17 @@ def family_values(answers: Sequence[Answer]) -> dict[str, pd.DataFrame]:
     }
 
 
+def _shared(other_controls: OtherControls | None, question: tuple[str, str], one: str, other: str) -> float:
+    """Return the variance of a difference by what all units share: that of a jackknife over controls."""
+    found = (other_controls or {}).get(question, {})
+    if one not in found or other not in found:
+        return 0.0
+    gaps = found[one] - found[other]
+    return float((len(gaps) - 1) / len(gaps) * ((gaps - gaps.mean()) ** 2).sum())
+
+
 def paired_difference(
-    one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator, *, order: int = 1
+    one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator, *, order: int = 1, shared: float = 0.0
 ) -> tuple[float, float, float, int, float]:
     """Return the difference one - other over the units that both have, its 95 % interval, their number, and power.
 
@@ -109,6 +131,8 @@ def paired_difference(
         The source of randomness.
     order
         How many units each value involves; see `Score`.
+    shared
+        The variance of the difference by what all units share, such as controls.
 
     Returns
     -------
@@ -117,19 +141,32 @@ def paired_difference(
     mean, draws, n_units = joint_draws({"one": one, "other": other}, rng, order=order)
     if n_units < 2:
         return float("nan"), float("nan"), float("nan"), n_units, float("nan")
-    differences = draws[:, 0] - draws[:, 1]
-    low, high = percentile_interval(differences)
-    return float(mean[0] - mean[1]), low, high, n_units, minimum_detectable_effect(float(differences.std()))
+    difference = float(mean[0] - mean[1])
+    drawn = draws[:, 0] - draws[:, 1]
+    drawn = difference + _widening(drawn, shared) * (drawn - difference)
+    return difference, *percentile_interval(drawn), n_units, minimum_detectable_effect(float(drawn.std()))
 
 
-def paired_p(one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator, *, order: int = 1) -> float:
+def _widening(draws: NDArray[np.float64], shared: float) -> float:
+    """Return by how much a difference varies more than these draws of units do."""
+    own = float(draws.var())
+    return float(np.sqrt(1 + shared / own)) if own > 0 else 1.0
+
+
+def paired_p(
+    one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator, *, order: int = 1, shared: float = 0.0
+) -> float:
     """Return the p value that two are alike, over the units that both have; arguments as for `paired_difference`."""
     table = one.join(other, how="inner", rsuffix="_other")
-    if table.empty:
-        return float("nan")
     units, strata = (table.index.get_level_values(level).to_numpy() for level in _KEY)
+    if len(np.unique(units)) < 2:
+        return float("nan")
     difference, weights = (table["value"] - table["value_other"]).to_numpy(), table["weight"].to_numpy()
-    return sign_flip_p(difference, units, weights=weights, strata=strata, order=order, rng=rng)
+    spread = 1.0
+    if shared > 0:
+        drawn = cluster_bootstrap(difference[:, None], units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
+        spread = _widening(order * drawn[:, 0], shared)
+    return sign_flip_p(difference, units, weights=weights, strata=strata, order=order, spread=spread, rng=rng)
 
 
 def joint_draws(

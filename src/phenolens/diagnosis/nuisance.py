@@ -10,6 +10,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.diagnosis.asking import shared_names
 from phenolens.diagnosis.confounding import Pairing, find_biology, pair_rows
 from phenolens.encoders import EncoderName, form_of
 from phenolens.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
@@ -126,7 +127,8 @@ def compare_nuisance(
         sites = next(iter(embeddings.values())).obs
         level: Level = "well" if find_biology(sites).name == "perturbation" else "site"
         vectors = {name: profile(own, "raw", level=level) for name, own in embeddings.items()}
-        rows, pairings, unpaired = pair_rows(_shared(vectors), seed)
+        shared = shared_names([own.obs_names for own in vectors.values()])
+        rows, pairings, unpaired = pair_rows(next(iter(vectors.values())).obs.loc[shared], seed)
     except (ProfilingError, TaskNotApplicable) as error:
         return Nuisance(pd.DataFrame(columns=list(COLUMNS)), {"nuisance": str(error)})
     missing = {f"nuisance {nuisance}": why for nuisance, why in unpaired.items()}
@@ -151,17 +153,6 @@ def compare_nuisance(
                 rng = spawn(seed, "nuisance", how, pairing.nuisance)
                 table.append((family, how, pairing.nuisance, pairing.biology, *_summarise(values, pairing, rng)))
     return Nuisance(pd.DataFrame(table, columns=list(COLUMNS)), missing)
-
-
-def _shared(vectors: Mapping[str, AnnData]) -> pd.DataFrame:
-    """Return the metadata of the rows that all encoders have."""
-    tables = [own.obs for own in vectors.values()]
-    if not all(table.index.is_unique for table in tables):
-        raise TaskNotApplicable("rows have no names of their own, by which encoders could be matched")
-    shared = tables[0]
-    for table in tables[1:]:
-        shared = shared[shared.index.isin(table.index)]
-    return shared
 
 
 def _read(x: NDArray[Any], pairings: Sequence[Pairing]) -> list[NDArray[np.float64]]:

@@ -135,6 +135,7 @@ def sign_flip_p(
     weights: NDArray[Any] | None = None,
     strata: NDArray[Any] | None = None,
     order: int = 1,
+    spread: float = 1.0,
     n_draws: int = 10_000,
     rng: np.random.Generator,
 ) -> float:
@@ -153,6 +154,8 @@ def sign_flip_p(
         (n,), as in `stratified_mean`.
     order
         How many units each value involves; where it is 2, half of a value stands with each of them, and both vary.
+    spread
+        By how much the statistic varies more than units do by themselves, because of what they share.
     n_draws
         How many choices of signs are drawn, unless there are no more than that, which are then all taken.
     rng
@@ -182,7 +185,9 @@ def sign_flip_p(
             ]
         )
     total = float(parts.sum())
-    return permutation_p(abs(total), order * np.abs(total - 2 * flipped), exact=exact)
+    # The observed choice of signs stays as it is: spread widens what the others are held against.
+    null = order * spread * np.abs(total - 2 * flipped)
+    return permutation_p(abs(total), null, exact=exact)
 
 
 def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Embeddings of sites to comparable profiles of wells, the same way for every encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import numpy as np
@@ -30,6 +30,7 @@ def profile(
     level: Level = "well",
     batch_by: Sequence[str] | None = None,
     hold_out: bool = False,
+    fit_on: Collection[str] | None = None,
     form: Form = "vectors",
     seed: int = 0,
 ) -> AnnData:
@@ -51,6 +52,8 @@ def profile(
         Fit on one half of each batch's controls only, and mark it in the column `FITTED_ON`. A profiler makes
         the controls that it saw look unlike any other well, inactive ones included: to compare treatments
         with controls, the controls must be ones that it did not see.
+    fit_on
+        The names of the controls to fit on where others are held out, instead of a half that the seed draws.
     form
         What the numbers are. ``vectors``: they are taken as they come. ``measurements``: numbers in unlike units, which
         are standardised over all rows before anything else. ``quantities``: few of these; they are also put through
@@ -78,7 +81,7 @@ def profile(
                 "write @on=all behind a profiler to fit it on all rows"
             )
         if hold_out:
-            controls = _half(controls, batch, seed)
+            controls = _half(controls, batch, seed) if fit_on is None else controls & obs.index.isin(fit_on)
             obs = obs.assign(**{FITTED_ON: controls})
     x = wells.X if form == "vectors" else StandardScaler().fit_transform(wells.X.astype(np.float64))
     for step in steps:

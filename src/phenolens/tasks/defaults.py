@@ -1,5 +1,7 @@
 """The questions that data can be asked when nobody has said which."""
 
+from typing import Literal
+
 import pandas as pd
 
 from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
@@ -11,6 +13,7 @@ from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
 
 # What must not straddle a split, where rows have it; the first that they have.
 _GROUPS = ("patient", "slide", "batch", "plate")
+_FOLDS = 5  # or as many as there are groups
 
 
 def default_tasks(obs: pd.DataFrame) -> list[AnyTask]:
@@ -39,7 +42,9 @@ def default_tasks(obs: pd.DataFrame) -> list[AnyTask]:
         tasks.append(Leakage(nuisance="plate"))
     if "label" in obs and obs["label"].nunique() > 1:
         group = next((name for name in _GROUPS if name in obs and obs[name].nunique() > 1), None)
-        tasks += [Probe(task=kind, label="label", group=group) for kind in ("linear-probe", "knn-probe")]
+        folds = min(_FOLDS, obs.loc[obs["label"].notna(), group].nunique()) if group else _FOLDS
+        kinds: tuple[Literal["linear-probe", "knn-probe"], ...] = ("linear-probe", "knn-probe")
+        tasks += [Probe(task=kind, label="label", group=group, folds=max(folds, 2)) for kind in kinds]
     if not tasks:
         raise TaskNotApplicable(
             "no perturbation has two rows and there are no labels to ask about; "

@@ -1,7 +1,7 @@
 """Every task asked of every encoder under every profiling, and what could not be asked."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -199,7 +199,14 @@ def evaluate(
 
 
 def profiles_for(
-    task: Task, encoder: str, sites: AnnData, how: str, *, batch_by: Sequence[str] | None = None, seed: int = 0
+    task: Task,
+    encoder: str,
+    sites: AnnData,
+    how: str,
+    *,
+    batch_by: Sequence[str] | None = None,
+    fit_on: Collection[str] | None = None,
+    seed: int = 0,
 ) -> AnnData:
     """Return the profiles that a task is asked of; parameters and errors as of `evaluate` and `profile`."""
     return profile(
@@ -208,6 +215,7 @@ def profiles_for(
         level=task.level,
         batch_by=batch_by,
         hold_out=task.needs_controls,
+        fit_on=fit_on,
         form=form_of(encoder),
         seed=seed,
     )

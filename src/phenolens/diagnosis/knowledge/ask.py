@@ -9,10 +9,11 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.diagnosis.asking import shared_names
 from phenolens.diagnosis.knowledge.concepts import Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.knowledge.levels import measured_factors, true_factors
 from phenolens.encoders import EncoderName, is_baseline, twin_of
-from phenolens.errors import EncoderError, TaskNotApplicable
+from phenolens.errors import EncoderError, ProfilingError, TaskNotApplicable
 from phenolens.metrics import percentile_interval
 from phenolens.profiling import profile
 
@@ -76,28 +77,20 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge
     seed
         As in `probe_concepts`.
     """
-    sites = next(iter(embeddings.values()))
-    truth = true_factors(sites.obs)
-    factors = truth or measured_factors(embeddings)
-    if not factors:
-        return Knowledge(
-            missing={"levels": "no baseline that measures a level is among the encoders, and this is no phantom"}
-        )
-    asked = {name: profile(own, "raw", level="well") for name, own in under_test(embeddings).items()}
-    if not asked:
+    tested = under_test(embeddings)
+    if not tested:
         return Knowledge(missing={"levels": "no encoder is under test"})
-    tables = {level: _average(table, sites) for level, table in factors.items()}
-    indices = [own.obs_names for own in asked.values()] + [table.index for table in tables.values()]
-    if not all(index.is_unique for index in indices):
-        return Knowledge(missing={"levels": "rows have no names of their own, by which encoders could be matched"})
-    shared = indices[0]
-    for index in indices[1:]:
-        shared = shared[shared.isin(index)]
-    asked = {name: own[shared] for name, own in asked.items()}
-    tables = {level: table.loc[shared] for level, table in tables.items()}
     try:
+        truth = true_factors(next(iter(embeddings.values())))
+        tables = truth or measured_factors(embeddings)
+        if not tables:
+            raise TaskNotApplicable("no baseline that measures a level is among the encoders, and this is no phantom")
+        asked = {name: profile(own, "raw", level="well") for name, own in tested.items()}
+        shared = shared_names([*(own.obs_names for own in asked.values()), *(table.index for table in tables.values())])
+        asked = {name: own[shared] for name, own in asked.items()}
+        tables = {level: table.loc[shared] for level, table in tables.items()}
         found = probe_concepts(asked, tables, seed=seed)
-    except TaskNotApplicable as error:
+    except (ProfilingError, TaskNotApplicable) as error:
         return Knowledge(missing={"levels": str(error)})
     family = {name: EncoderName.parse(name).family for name in asked}
     draws = _draws_by_family(found, family)
@@ -123,12 +116,6 @@ def _twin(name: str) -> str:
         return twin_of(EncoderName.parse(name).family) or ""
     except EncoderError:
         return ""
-
-
-def _average(table: pd.DataFrame, sites: AnnData) -> pd.DataFrame:
-    """Return numbers of sites averaged to wells, as vectors are."""
-    values = AnnData(table.to_numpy(dtype=np.float64), obs=sites.obs, var=pd.DataFrame(index=table.columns))
-    return profile(values, "raw", level="well").to_df()
 
 
 def _draws_by_family(found: Concepts, family: Mapping[str, str]) -> Draws:

@@ -23,6 +23,8 @@ _POWERS = 3  # of other levels' factors: what follows from them by a curve is th
 _FEWEST_LEFT = 20  # rows, beyond what batches, treatments and other levels take up
 _N_DRAWS = 1000
 _LEAST_LEFT = 1e-6  # of a factor's variance
+# Wells are drawn again, and the regression is not fitted again: by how much r would then vary more.
+_REFITTED = (1 + _FOLDS / (_FOLDS - 1)) ** 0.5
 # Where a row was acquired, and what it is: the first of these columns that there is.
 _BATCHES = ("plate", "slide", "patient")
 _TREATMENTS = ("perturbation", "label")
@@ -67,7 +69,8 @@ def probe_concepts(
     that it does.
 
     Its p value is that of the level's best factor, when what is left is permuted within batches and regressed on the
-    same again (Freedman & Lane, J. Bus. Econ. Stat. 1, 1983); intervals resample wells.
+    same again (Freedman & Lane, J. Bus. Econ. Stat. 1, 1983). Intervals resample wells, and are widened for what
+    fitting on other wells would change (Nadeau & Bengio, Mach. Learn. 52, 2003).
 
     Parameters
     ----------
@@ -116,7 +119,8 @@ def probe_concepts(
             guess = columns.reshape(truth.shape)
             r = _correlations(truth, guess)  # (1 + permutations, factors), the first not permuted
             per_factor += [(encoder, level, name, value) for name, value in zip(names, r[0], strict=True)]
-            draws[encoder, level] = _bootstrap(truth[:, 0], guess[:, 0], times).mean(axis=1)
+            drawn = _bootstrap(truth[:, 0], guess[:, 0], times).mean(axis=1)
+            draws[encoder, level] = r[0].mean() + _REFITTED * (drawn - r[0].mean())
             best = int(r[0].argmax())
             p = permutation_p(float(r[0, best]), r[1:].max(axis=1))
             low, high = percentile_interval(draws[encoder, level])

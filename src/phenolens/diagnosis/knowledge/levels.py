@@ -8,12 +8,13 @@ import pandas as pd
 from anndata import AnnData
 
 from phenolens.datasets.phantom import LEVELS, TRUTH, Level, truth_columns
+from phenolens.profiling import profile
 
 # Level -> baseline and its features, as patterns, that measure it. A few that a biologist knows by name, not all that
 # there are: what is left of a factor once other levels are known shrinks with every feature of theirs.
 _MEASURED: Mapping[Level, tuple[tuple[str, str], ...]] = {
     "acquisition": (("pixel-statistics", "*_p1"), ("power-spectrum", "*_power_2_2.83px")),
-    "density": (("cell-count", "nuclei_count"),),
+    "density": (("cell-count", "*"),),
     "intensity": (("pixel-statistics", "*_mean"),),
     "shape": (
         ("classical-features", "*_Area"),
@@ -35,31 +36,38 @@ _MEASURED: Mapping[Level, tuple[tuple[str, str], ...]] = {
 }
 
 
-def true_factors(obs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def true_factors(sites: AnnData) -> dict[str, pd.DataFrame]:
     """Return level -> the true factors of a phantom's wells; nothing for real images."""
-    found = {level: truth_columns(level, obs.columns) for level in LEVELS}
-    return {
-        level: obs[columns].apply(pd.to_numeric, errors="coerce").rename(columns=lambda name: name.removeprefix(TRUTH))
-        for level, columns in found.items()
-        if columns
-    }
+    found = {level: truth_columns(level, sites.obs.columns) for level in LEVELS}
+    return {level: _of_wells(sites, columns) for level, columns in found.items() if columns}
 
 
 def measured_factors(embeddings: Mapping[str, AnnData]) -> dict[str, pd.DataFrame]:
-    """Return level -> what baselines among the encoders have measured of it, in the same rows.
+    """Return level -> what baselines among the encoders have measured of it, in wells that all of these have.
 
-    Backgrounds and the finest detail stand for the acquisition; nuclei per image for density; mean intensities; areas,
+    Backgrounds and the finest detail stand for the acquisition; cells per image for density; mean intensities; areas,
     eccentricities and form factors of nuclei and cells; Haralick contrast and correlation, granularity and radial
     distribution for texture; and how nuclei lie, relative to their density, for arrangement.
     """
+    wells = {
+        encoder: profile(embeddings[encoder], "raw", level="well").to_df().astype(np.float64)
+        for encoder in sorted({encoder for sources in _MEASURED.values() for encoder, _ in sources} & set(embeddings))
+    }
     factors = {}
     for level, sources in _MEASURED.items():
         parts = [
-            own.to_df().loc[:, [fnmatchcase(name, pattern) for name in own.var_names]]
+            wells[encoder].loc[:, [fnmatchcase(name, pattern) for name in wells[encoder].columns]]
             for encoder, pattern in sources
-            if (own := embeddings.get(encoder)) is not None
+            if encoder in wells
         ]
         parts = [part for part in parts if part.shape[1]]
         if parts:
-            factors[str(level)] = pd.concat(parts, axis=1).astype(np.float64)
+            factors[str(level)] = pd.concat(parts, axis=1, join="inner")
     return factors
+
+
+def _of_wells(sites: AnnData, columns: list[str]) -> pd.DataFrame:
+    """Return columns of truth averaged to wells, as vectors are."""
+    numbers = sites.obs[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    names = pd.DataFrame(index=[column.removeprefix(TRUTH) for column in columns])
+    return profile(AnnData(numbers, obs=sites.obs, var=names), "raw", level="well").to_df()

@@ -9,15 +9,13 @@ import pandas as pd
 from anndata import AnnData
 
 from phenolens.diagnosis.asking import rows_asked
-from phenolens.diagnosis.claims import ALPHA, means_by_family, supports_gains
-from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
+from phenolens.diagnosis.claims import limits_of_best, means_by_family, supports_gains
+from phenolens.diagnosis.comparison import by_question, family_values
 from phenolens.diagnosis.sensitivity.ceiling import reachable_score
 from phenolens.diagnosis.sensitivity.dilution import STEP, Dilution, tell_dilutions
 from phenolens.diagnosis.sensitivity.stability import by_distance, other_protocols, rank_agreement
 from phenolens.encoders import is_baseline
 from phenolens.errors import ProfilingError, TaskNotApplicable
-from phenolens.metrics import percentile_interval
-from phenolens.randomness import spawn
 from phenolens.tasks import Evaluation, ReplicateRetrieval
 
 COLUMNS = (
@@ -121,7 +119,7 @@ def describe_metrics(
             "best_value": value,
             "headroom": (ceiling - simple) / (ceiling - chance) if ceiling > chance else _NAN,
         }
-        low = _lower_limit(family_values(answers)[best], ALPHA / len(means), spawn(seed, "best", name, how), order)
+        low, _ = limits_of_best(answers, seed=seed)
         agreement = rank_agreement(protocols, (name, how), order=order, seed=seed)
         rows.append(
             {"task": name, "profiling": how}
@@ -139,12 +137,6 @@ def _noted(not_asked: dict[str, str], part: str) -> Iterator[None]:
         yield
     except (TaskNotApplicable, ProfilingError) as error:
         not_asked[part] = str(error)
-
-
-def _lower_limit(values: pd.DataFrame, alpha: float, rng: np.random.Generator, order: int) -> float:
-    """Return the lower limit of a family's score; NaN with fewer than two units."""
-    _, draws, n_units = joint_draws({"best": values}, rng, order=order)
-    return percentile_interval(draws[:, 0], 1 - alpha)[0] if n_units > 1 else _NAN
 
 
 def _grade(scores: Mapping[str, Any], dilution: Dilution, low: float) -> dict[str, Any]:

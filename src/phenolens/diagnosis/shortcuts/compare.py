@@ -18,9 +18,9 @@ from phenolens.diagnosis.shortcuts.candidates import Candidates, choose_candidat
 from phenolens.diagnosis.shortcuts.left_out import NAMES, SHARED, leave_out, predict_apart
 from phenolens.diagnosis.shortcuts.matched import match_candidates, match_predictions
 from phenolens.diagnosis.shortcuts.regressed_out import compare_regressed_out
-from phenolens.diagnosis.shortcuts.similarity import compare_similarities
+from phenolens.diagnosis.shortcuts.similarity import FEWEST_TREATMENTS, compare_similarities
 from phenolens.encoders import EncoderName, is_baseline
-from phenolens.errors import TaskNotApplicable
+from phenolens.errors import ProfilingError, TaskNotApplicable
 from phenolens.profiling import Level, profile
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval, profiles_for
@@ -85,15 +85,16 @@ def compare_shortcuts(
         As in `evaluate`.
     """
     tested = {name: own for name, own in embeddings.items() if not is_baseline(name)}
-    if not tested:
-        nothing = pd.DataFrame(columns=list(_COLUMNS)), compare_similarities({}, {})
-        return Shortcuts(*nothing, {"shortcuts": "no encoder is under test"})
     asked: set[Level] = {answer.task.level for answer in evaluation.answers}
-    levels: tuple[Level, ...] = ("well", "site")
+    nothing = pd.DataFrame(columns=list(_COLUMNS)), compare_similarities({}, {})
+    if not tested:
+        return Shortcuts(*nothing, {"shortcuts": "no encoder is under test"})
+    if not all(_are_named(own, level) for own in embeddings.values() for level in asked):
+        return Shortcuts(*nothing, {"shortcuts": "rows have no names of their own, by which encoders could be matched"})
+    sources = {shortcut: source for shortcut, source in _SHORTCUTS.items() if source[0] in embeddings}
     measured = {
-        shortcut: {level: _covariates(embeddings[baseline], pattern, level) for level in levels}
-        for shortcut, (baseline, pattern) in _SHORTCUTS.items()
-        if baseline in embeddings
+        shortcut: {level: _covariates(embeddings[baseline], pattern, level) for level in sorted(asked)}
+        for shortcut, (baseline, pattern) in sources.items()
     }
     missing = {
         f"{shortcut}, regressed out or matched": f"nobody has measured it; the baseline {baseline} would"
@@ -102,8 +103,7 @@ def compare_shortcuts(
     }
     tables = []
     for shortcut, covariates in measured.items():
-        known = {level: covariates[level] for level in sorted(asked)}
-        table = compare_regressed_out(tested, evaluation, known, batch_by=batch_by, seed=seed)
+        table = compare_regressed_out(tested, evaluation, covariates, batch_by=batch_by, seed=seed)
         tables.append(table.assign(shortcut=shortcut, way="regressed out", asked=1.0))
     matched = {shortcut: covariates for shortcut, covariates in measured.items() if shortcut in _MATCHED}
     for question, answers in by_question(evaluation.answers).items():
@@ -118,12 +118,22 @@ def compare_shortcuts(
         tables.append(rows)
         missing |= reasons
     found = [table[list(_COLUMNS)] for table in tables if len(table)]
-    of_wells = {shortcut: covariates["well"] for shortcut, covariates in measured.items()}
-    return Shortcuts(
-        pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(_COLUMNS)),
-        compare_similarities(embeddings, of_wells, seed=seed),
-        missing,
-    )
+    table, similarities = nothing
+    try:
+        of_wells = {
+            shortcut: _covariates(embeddings[name], pattern, "well") for shortcut, (name, pattern) in sources.items()
+        }
+        similarities = compare_similarities(embeddings, of_wells, seed=seed)
+        if similarities.empty:
+            missing["similarities"] = f"no shortcut was measured in wells of {FEWEST_TREATMENTS} treatments"
+    except ProfilingError as error:
+        missing["similarities"] = str(error)
+    return Shortcuts(pd.concat(found, ignore_index=True) if found else table, similarities, missing)
+
+
+def _are_named(vectors: AnnData, level: Level) -> bool:
+    """Return whether rows can be told apart by their names at a level."""
+    return bool(vectors.obs_names.is_unique or profile(vectors, "raw", level=level).obs_names.is_unique)
 
 
 def _covariates(measured: AnnData, pattern: str, level: Level) -> pd.DataFrame:
@@ -233,10 +243,10 @@ class _AskProbe:
 
     def left_out(self, column: str) -> Values:
         """Ask of rows that share nothing with what the probe learned from."""
-        apart = predict_apart(self._task, self._profiles, column)
-        both = self._rows.index.intersection(apart.index)
+        together, apart = predict_apart(self._task, self._profiles, column, self._rows)
+        both = together.index.intersection(apart.index)
         before, after = (
             table.loc[both].groupby(["unit", "stratum"], sort=True)["correct"].agg(value="mean", weight="size")
-            for table in (self._rows, apart)
+            for table in (together, apart)
         )
         return before, after, self._chance

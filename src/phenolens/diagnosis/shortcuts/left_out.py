@@ -31,8 +31,22 @@ def leave_out(candidates: Candidates, column: str) -> Candidates:
     return candidates.restrict(np.take_along_axis(other, candidates.positives, axis=1), negative)
 
 
-def predict_apart(task: Probe, profiles: AnnData, column: str) -> pd.DataFrame:
-    """Return a probe's predictions of rows with another value of a metadata column than all that it learned from.
+def predict_apart(task: Probe, profiles: AnnData, column: str, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a probe's predictions as it is, and of rows with another value of a column than all that it learned from.
+
+    Where a column has fewer values than the probe has folds, both learn from as few rows: a probe that learns from less
+    is worse, whatever is shared.
+
+    Parameters
+    ----------
+    task
+        The probe.
+    profiles
+        What it is asked of.
+    column
+        The metadata column.
+    rows
+        Its predictions of them as it is.
 
     Raises
     ------
@@ -47,4 +61,4 @@ def predict_apart(task: Probe, profiles: AnnData, column: str) -> pd.DataFrame:
     if (other.groupby(own).nunique() > 1).any():
         raise TaskNotApplicable(f"a {task.group} stands in several values of {column}")
     few = task.model_copy(update={"folds": min(task.folds, other.nunique())})
-    return few.predict(profiles, apart=column)[0]
+    return rows if few.folds == task.folds else few.predict(profiles)[0], few.predict(profiles, apart=column)[0]

@@ -19,6 +19,7 @@ from phenolens.randomness import spawn
 COLUMNS = ("family", "shortcut", "follows", "low", "high", "biology", "biology_low", "biology_high", "alone", "rows")
 _MOST_ROWS = 1000
 _PARTS = 20  # of the jackknife
+FEWEST_TREATMENTS = _PARTS
 _STUDENT = 2.093  # 97.5 % of Student's t with 19 degrees of freedom
 
 
@@ -60,7 +61,7 @@ def compare_similarities(
             asked = labels[labels.index.isin(known.index)]
             taken = asked.index[draw_whole(asked.to_numpy(), _MOST_ROWS, spawn(seed, "similarity"))]
             codes = pd.factorize(asked[taken])[0]
-            if len(set(codes)) < _PARTS:
+            if len(set(codes)) < FEWEST_TREATMENTS:
                 continue
             found = _partial(np.asarray(wells[taken].X), known.loc[taken].to_numpy(dtype=np.float64), codes, seed)
             rows.append((EncoderName.parse(name).family, shortcut, *found, len(taken)))

@@ -10,11 +10,20 @@ from phenolens.diagnosis.claims import (
     best_baselines,
     is_above_chance,
     is_leaking,
+    limits_of_best,
     means_by_family,
     supports_gains,
 )
 from phenolens.diagnosis.comparison import by_question, family_values, paired_difference
-from phenolens.diagnosis.verdicts.verdict import Kind, Verdict, difference_within, p_words, percent, share_within
+from phenolens.diagnosis.verdicts.verdict import (
+    Kind,
+    Verdict,
+    difference_within,
+    p_words,
+    percent,
+    share_within,
+    units_shared,
+)
 from phenolens.encoders import is_baseline
 from phenolens.metrics import benjamini_hochberg
 from phenolens.randomness import spawn
@@ -41,7 +50,7 @@ def judge_scores(evaluation: Evaluation, comparisons: pd.DataFrame, *, seed: int
             verdicts += _judge_gain(answers, comparisons)
             verdicts += [_judge_activity(answers, activities)] if _is_activity(answers) else []
         elif not is_leaking(answers):
-            verdicts.append(_judge_nuisance(answers))
+            verdicts.append(_judge_nuisance(answers, seed))
     return verdicts
 
 
@@ -66,6 +75,8 @@ def judge_pairs(evaluation: Evaluation, pairs: pd.DataFrame) -> list[Verdict]:
         said = difference_within(row.difference, row.low, row.high)
         claim = f"{row.encoder} {relation} {row.other}: {said}, adjusted p {p_words(row.p_adjusted)}"
         claim += f"; a difference of {row.detectable:.2g} would be found four times in five."
+        if np.isnan(row.difference):
+            claim = f"{row.encoder} cannot be compared with {row.other}: {units_shared(int(row.n_units))}."
         verdicts.append(
             Verdict(
                 "pair",
@@ -106,7 +117,7 @@ def judge_robustness(nuisances: pd.DataFrame) -> list[Verdict]:
     """
     verdicts = []
     for row in nuisances.itertuples():
-        if is_baseline(str(row.family)) or np.isnan(row.robustness):
+        if is_baseline(str(row.family)) or np.isnan(row.robustness_low):
             continue
         said = share_within(row.robustness, row.robustness_low, row.robustness_high)
         claim = (
@@ -176,6 +187,7 @@ def _judge_leak(answers: Sequence[Answer], every: Sequence[Answer], seed: int) -
         and answer.profiling == how
         and (answer.task.task, answer.task.label, answer.task.group) == (task.task, task.label, task.group)
         and answer.task.split == "grouped"
+        and answer.family == best
     ]
     if not honest:
         claim = f"{opening}; its scores ({best}: {value:.2f}) say nothing about new groups. Split by group."
@@ -183,7 +195,7 @@ def _judge_leak(answers: Sequence[Answer], every: Sequence[Answer], seed: int) -
     rng = spawn(seed, "leak", task.id, how)
     leaking, unseen = family_values(answers)[best], family_values(honest)[best]
     difference, low, high, *_ = paired_difference(leaking, unseen, rng)
-    grouped = means_by_family(honest).set_index("family").loc[best, "value"]
+    grouped = means_by_family(honest)["value"].iloc[0]
     claim = (
         f"{opening}. {best} scores {value:.2f} on it and {grouped:.2f} on unseen groups: "
         f"{difference_within(difference, low, high)}" + ("." if low > 0 else ", an interval that holds zero.")
@@ -221,6 +233,10 @@ def _judge_against(kind: Kind, family: str, baseline: str, pairs: pd.DataFrame, 
     if not (p <= ALPHA and is_above_chance(answers, family if difference > 0 else baseline)):
         relation = "cannot be told from"
     what = "best baseline" if kind == "gain" else "best untrained network"
+    names = (family, baseline, str(pair["task"]), str(pair["profiling"]))
+    if np.isnan(difference):
+        why = units_shared(int(pair["n_units"]))
+        return Verdict(kind, f"{family} cannot be compared with the {what}, {baseline}: {why}.", *names)
     claim = f"{family} {relation} the {what}, {baseline}: {difference_within(difference, low, high)}"
     if pair["seeds_low"] < pair["seeds_high"]:
         claim += f" ({pair['seeds_low']:+.2f} to {pair['seeds_high']:+.2f} over its seeds)"
@@ -228,7 +244,7 @@ def _judge_against(kind: Kind, family: str, baseline: str, pairs: pd.DataFrame, 
     claim += f", {percent(scaled)} of the range from chance to the ceiling" if scaled > 0 else ""
     claim += f"; adjusted p {p_words(p)}"
     claim += "." if is_above_chance(answers, family) else f"; {family} cannot be told from chance."
-    return Verdict(kind, claim, family, baseline, str(pair["task"]), str(pair["profiling"]), difference, low, high, p)
+    return Verdict(kind, claim, *names, difference, low, high, p)
 
 
 def _judge_baselines(best: str, baselines: pd.DataFrame, pairs: pd.DataFrame, answers: Sequence[Answer]) -> Verdict:
@@ -237,11 +253,11 @@ def _judge_baselines(best: str, baselines: pd.DataFrame, pairs: pd.DataFrame, an
     behind = pairs[(pairs["baseline"] == best) & (pairs["high"] >= 0)]
     tied = [family for family in baselines["family"] if family in set(behind["encoder"])]
     value, chance = baselines[["value", "chance"]].iloc[0]
-    claim = f"the best baseline is {best} at {value:.2f} (chance {chance:.2f})" + (
-        f"; not to be told from it: {', '.join(tied)}."
-        if tied
-        else "; its difference to every other has an interval above zero."
-    )
+    claim = f"the best baseline is {best} at {value:.2f} (chance {chance:.2f})"
+    if tied:
+        claim += f"; not to be told from it: {', '.join(tied)}."
+    else:
+        claim += "; its difference to every other has an interval above zero." if len(baselines) > 1 else "."
     return Verdict("baselines", claim, best, task=task, profiling=how, effect=value - chance)
 
 
@@ -268,10 +284,10 @@ def _judge_activity(answers: Sequence[Answer], every: Sequence[Sequence[Answer]]
     return Verdict("activity", claim, best, task=task, profiling=how, effect=found / total)
 
 
-def _judge_nuisance(answers: Sequence[Answer]) -> Verdict:
-    """Say which family reveals most of a nuisance, and whether that is more than chance."""
+def _judge_nuisance(answers: Sequence[Answer], seed: int) -> Verdict:
+    """Say which family reveals most of a nuisance, and whether that is more than chance, as the best of so many."""
     family, value, chance = means_by_family(answers).iloc[0][["family", "value", "chance"]]
-    low, high = np.mean([(answer.low, answer.high) for answer in answers if answer.family == family], axis=0)
+    low, high = limits_of_best(answers, seed=seed)
     task, how = answers[0].task.id, answers[0].profiling
     relation = "reveals it" if low > chance else "does not reveal it beyond chance"
     claim = f"{family} {relation}: {answers[0].score.metric} {value:.2f} [{low:.2f}, {high:.2f}], chance {chance:.2f}."

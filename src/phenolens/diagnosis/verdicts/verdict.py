@@ -80,6 +80,11 @@ def difference_within(difference: float, low: float, high: float) -> str:
     return f"{difference:+.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
+def units_shared(n: int) -> str:
+    """Return why two cannot be compared, as a sentence has it."""
+    return "they share one unit only" if n == 1 else "they share no unit"
+
+
 def p_words(p: float) -> str:
     """Return a p value as a sentence has it."""
     return "below 0.001" if p < 0.001 else f"{p:.3f}"

@@ -138,6 +138,8 @@ def _by_replicates(answer: Answer, profiles: AnnData, seed: int) -> tuple[Curve,
     rows = sample_rows(answer.task, profiles, most=_MOST_WELLS, seed=seed)
     wells = np.flatnonzero(treated(rows.obs))
     counts = condition_names(rows.obs).iloc[wells].value_counts()
+    if counts.max() < 2:
+        raise TaskNotApplicable(f"no perturbation has two wells in a sample of {len(wells)}")
     most = int(counts[counts > 1].median())
     amounts = [n for n in _REPLICATES if n < most]
     curve: Curve = {}

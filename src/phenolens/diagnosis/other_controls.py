@@ -1,0 +1,94 @@
+"""What other controls would change: all perturbations are compared with the same ones, and post-processed by them."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from anndata import AnnData
+from numpy.typing import NDArray
+
+from phenolens.datasets import NEGATIVE_CONTROL
+from phenolens.diagnosis.asking import without_p
+from phenolens.diagnosis.claims import best_baselines, supports_gains
+from phenolens.diagnosis.comparison import OtherControls, by_question
+from phenolens.encoders import is_baseline
+from phenolens.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
+from phenolens.profiling import FITTED_ON, parse_profiling, profile
+from phenolens.randomness import spawn
+from phenolens.tasks import Answer, Evaluation, Task, profiles_for
+
+_PARTS = 10
+_MOST_WELLS = 2000
+
+
+def ask_without_controls(
+    embeddings: Mapping[str, AnnData],
+    evaluation: Evaluation,
+    *,
+    batch_by: Sequence[str] | None = None,
+    seed: int = 0,
+) -> tuple[OtherControls, dict[str, str]]:
+    """Ask questions in which controls take part, or their post-processing does, without a tenth of them at a time.
+
+    Perturbations are what intervals and p values resample. The noise of controls moves all of them together, in each
+    encoder by itself, and would pass for a difference between encoders.
+
+    Parameters
+    ----------
+    embeddings
+        Encoder -> its vectors of sites.
+    evaluation
+        The answers: encoders under test, the best baseline and the best untrained network are asked, one seed of each.
+    batch_by, seed
+        As in `evaluate`; the seed also deals controls into parts.
+
+    Returns
+    -------
+    Question -> family -> scores without each part of the controls, the same for all families; and why questions were
+    not asked.
+    """
+    found: OtherControls = {}
+    missing = {}
+    for (name, how), answers in by_question(evaluation.answers).items():
+        task = answers[0].task
+        fitted = any(step.on_controls for step in parse_profiling(how))
+        if not supports_gains(answers) or not (task.needs_controls or fitted):
+            continue
+        encoders = _encoders(answers)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PhenolensWarning)  # the evaluation has noted them
+                found[name, how] = {
+                    family: _scores(task, encoder, embeddings[encoder], how, batch_by, seed)
+                    for family, encoder in encoders.items()
+                }
+        except (TaskNotApplicable, ProfilingError) as error:
+            missing[f"other controls, {name}, {how}"] = str(error)
+    return found, missing
+
+
+def _encoders(answers: Sequence[Answer]) -> dict[str, str]:
+    """Return family -> encoder of those that claims are made of."""
+    families = {answer.family: answer.encoder for answer in reversed(answers)}
+    baselines = best_baselines(answers)
+    return {name: encoder for name, encoder in families.items() if not is_baseline(name) or name in baselines}
+
+
+def _scores(
+    task: Task, encoder: str, sites: AnnData, how: str, batch_by: Sequence[str] | None, seed: int
+) -> NDArray[np.float64]:
+    """Return the score of one encoder without each part of the controls."""
+    wells = profile(sites, "raw", level=task.level)
+    if len(wells) > _MOST_WELLS:
+        raise TaskNotApplicable(f"{len(wells)} wells, of which so many are asked no more than once; {_MOST_WELLS} are")
+    whole = profiles_for(task, encoder, wells, how, batch_by=batch_by, seed=seed)
+    fit_on = whole.obs_names[whole.obs[FITTED_ON].to_numpy()] if FITTED_ON in whole.obs else None
+    controls = np.sort(wells.obs_names[(wells.obs["role"] == NEGATIVE_CONTROL).to_numpy()].to_numpy(dtype=str))
+    dealt = np.array_split(spawn(seed, "parts of controls").permutation(controls), min(_PARTS, len(controls)))
+    quick = without_p(task)
+    values = []
+    for part in dealt:
+        rest = wells[~wells.obs_names.isin(part)]
+        profiles = profiles_for(task, encoder, rest, how, batch_by=batch_by, fit_on=fit_on, seed=seed)
+        values.append(quick.score(profiles, spawn(seed, "score", task.id, how)).value)
+    return np.array(values)

@@ -1,0 +1,105 @@
+"""What the data do not allow is left out of the card, which says why."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+
+from phenolens.diagnosis import diagnose
+from phenolens.tasks import evaluate, make_task
+
+CONTROLS = make_task("replicate-retrieval", n_permutations=50)
+OTHERS = make_task("replicate-retrieval", against="others", n_permutations=50)
+
+
+def wells(plates=2, controls=8, n=20):
+    """Return two encoders of a screen, and the counts of its cells."""
+    rng = np.random.default_rng(0)
+    names = [*(f"t{i}" for i in range(n)), *["dmso"] * controls]
+    rows = [
+        (f"p{plate}", f"{'ABCDEFGH'[i // 12]}{i % 12 + 1:02d}", name)
+        for plate in range(plates)
+        for i, name in zip(rng.permutation(2 * len(names)), names * 2, strict=True)
+    ]
+    obs = pd.DataFrame(rows, columns=["plate", "well", "perturbation"])
+    obs.index = [f"w{i}" for i in range(len(obs))]
+    if controls:
+        obs["role"] = np.where(obs["perturbation"] == "dmso", "negative_control", "treatment")
+    effect = pd.DataFrame(rng.normal(size=(n + 1, 4)), index=[*names[:n], "dmso"]).loc[obs["perturbation"]].to_numpy()
+    truth = effect + rng.normal(size=effect.shape)
+    count = AnnData(np.round(50 + 5 * truth[:, :1]), obs=obs, var=pd.DataFrame(index=["nuclei_count"]))
+    seen = {name: truth @ rng.normal(size=(4, 8)) + rng.normal(size=(len(obs), 8)) for name in ("mine", "yours")}
+    return {name: AnnData(x.astype("f4"), obs=obs) for name, x in seen.items()} | {"cell-count": count}
+
+
+def card_of(embeddings, *tasks):
+    evaluation = evaluate(embeddings, list(tasks))
+    return evaluation, diagnose(embeddings, evaluation)
+
+
+def test_without_controls_the_rest_is_asked():
+    evaluation, card = card_of(wells(controls=0), CONTROLS, OTHERS)
+    assert {item.task for item in evaluation.skipped} == {CONTROLS.id}
+    assert {row.task for row in card.evidence.comparisons.itertuples()} == {OTHERS.id}
+    assert set(card.evidence.shortcuts["way"]) == {"regressed out", "matched", "left out"}
+    assert any(verdict.kind == "gain" for verdict in card.verdicts)
+
+
+def test_with_one_plate_nothing_is_said_about_plates():
+    _, card = card_of(wells(plates=1), CONTROLS, OTHERS)
+    assert card.evidence.nuisances.empty
+    assert card.evidence.not_asked["nuisance"] == "all rows have one plate"
+    assert card.evidence.not_asked["plate, left out"] == "all rows have one plate"
+    assert "plate" not in set(card.evidence.shortcuts["shortcut"])
+
+
+def test_vectors_without_images_are_not_changed_and_have_no_layers():
+    _, card = card_of(wells(), OTHERS)
+    assert "no image was changed" in card.evidence.not_asked["interventions"]
+    assert "none were swept" in card.evidence.not_asked["layers"]
+    assert "no baseline that" not in card.evidence.not_asked.get("levels", "")  # cells were counted
+    assert "nobody has measured it" in card.evidence.not_asked["intensity, regressed out or matched"]
+
+
+@pytest.mark.parametrize("name", ["mine", "cell-count"])
+def test_one_encoder_alone_makes_a_card(name):
+    embeddings = wells()
+    _, card = card_of({name: embeddings[name]}, OTHERS)
+    assert card.verdicts
+    assert card.evidence.pairs.empty
+    if name == "cell-count":
+        assert card.evidence.not_asked["shortcuts"] == "no encoder is under test"
+
+
+def test_other_questions_are_told_from_those_that_shortcuts_can_be_taken_from():
+    embeddings = wells()
+    moa = {f"t{i}": f"m{i // 4}" for i in range(20)}
+    for own in embeddings.values():
+        own.obs["moa"] = own.obs["perturbation"].map(moa)
+    consistency = make_task("phenotypic-consistency", label="moa", n_permutations=50)
+    _, card = card_of(embeddings, consistency, OTHERS)
+    assert card.evidence.not_asked[f"matched, or left out of {consistency.id}"] == (
+        "only retrieval and probes can be asked so"
+    )
+    assert set(card.evidence.shortcuts.query("way == 'regressed out'")["task"]) == {consistency.id, OTHERS.id}
+
+
+def test_a_constant_encoder_is_named_and_the_card_goes_on():
+    embeddings = wells()
+    embeddings["yours"].X[:] = 1.0
+    _, card = card_of(embeddings, CONTROLS, OTHERS)
+    assert card.verdicts[0].kind == "degenerate"
+    assert card.verdicts[0].encoder == "yours"
+    beaten = [v.claim for v in card.verdicts if v.kind == "pair" and v.task]
+    assert beaten
+    assert all("mine beats yours" in claim for claim in beaten)
+
+
+def test_a_baseline_that_lacks_wells_does_not_stop_the_card():
+    embeddings = wells()
+    counted = embeddings["cell-count"][5:].copy()
+    _, card = card_of({"cell-count": counted, "mine": embeddings["mine"]}, OTHERS)
+    assert set(card.evidence.levels["level"]) == {"density"}
+    assert set(card.evidence.levels["rows"]) == {len(counted)}
+    _, turned = card_of({"mine": embeddings["mine"], "cell-count": counted}, OTHERS)
+    assert set(turned.evidence.levels["rows"]) == {len(counted)}
