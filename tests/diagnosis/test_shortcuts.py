@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 from phenolens.diagnosis import compare_shortcuts, diagnose
 from phenolens.diagnosis.shortcuts.candidates import choose_candidates
-from phenolens.diagnosis.shortcuts.left_out import leave_out
+from phenolens.diagnosis.shortcuts.left_out import leave_out, predict_apart
 from phenolens.diagnosis.shortcuts.matched import match_candidates, match_predictions
 from phenolens.diagnosis.shortcuts.similarity import compare_similarities
 from phenolens.metrics import average_precision, cosine_similarity
@@ -203,3 +203,44 @@ def test_probes_are_asked_of_unseen_plates():
     assert own.loc[("plate", "plates"), "high"] < 0.2
     assert own.loc[("plate", "labels"), "retention"] == pytest.approx(1, abs=0.05)
     assert "the baseline cell-count would" in found.missing["cell count, regressed out or matched"]
+
+
+def test_what_is_regressed_out_is_compared_on_the_rows_that_were_measured(wells):
+    own = wells["shapes"]
+    measured = (own.obs["role"] == "negative_control") | own.obs["perturbation"].isin(
+        [f"c{i}" for i in range(0, 40, 4)]
+    )
+    some = {"shapes": own, "cell-count": wells["cell-count"][measured.to_numpy()].copy()}
+    found = compare_shortcuts(some, evaluate(some, [RETRIEVAL])).table.set_index("way").loc["regressed out"]
+    alone = evaluate({"shapes": own[measured.to_numpy()]}, [RETRIEVAL]).answers[0].score
+    assert found["before"] == pytest.approx(alone.value)  # among fewer others than all wells have
+    assert 0.8 < found["retention"] < 1.1
+
+
+def test_a_probe_learns_from_as_few_rows_whether_plates_are_shared_or_not():
+    rng = np.random.default_rng(3)
+    n = 120
+    obs = pd.DataFrame(
+        {
+            "plate": [f"p{i // 2 % 2}" for i in range(n)],
+            "label": rng.integers(2, size=n).astype(str),
+            "movie": [f"m{i // 2}" for i in range(n)],
+        },
+        index=[f"r{i}" for i in range(n)],
+    )
+    vectors = AnnData(rng.normal(size=(n, 8)) + (obs["label"] == "1").to_numpy()[:, None], obs=obs)
+    task = make_task("knn-probe", label="label", group="movie")
+    together, apart = predict_apart(task, vectors, "plate", task.predict(vectors)[0])
+    halves = task.model_copy(update={"folds": 2}).predict(vectors)[0]
+    pd.testing.assert_frame_equal(together, halves)
+    assert len(apart) == n
+
+
+def test_rows_without_names_of_their_own_are_not_asked(wells):
+    same = {name: wells[name].copy() for name in ("both", "cell-count")}
+    for own in same.values():
+        own.obs = own.obs.drop(columns=["plate", "well"])
+        own.obs_names = ["row"] * own.n_obs
+    found = compare_shortcuts(same, evaluate(same, [RETRIEVAL]))
+    assert found.table.empty
+    assert "no names of their own" in found.missing["shortcuts"]

@@ -8,7 +8,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.datasets import NEGATIVE_CONTROL
-from phenolens.diagnosis.asking import without_p
+from phenolens.diagnosis.asking import shared_names, without_p
 from phenolens.diagnosis.claims import best_baselines, supports_gains
 from phenolens.diagnosis.comparison import OtherControls, by_question
 from phenolens.encoders import is_baseline
@@ -55,11 +55,13 @@ def ask_without_controls(
         if not supports_gains(answers) or not (task.needs_controls or fitted):
             continue
         encoders = _encoders(answers)
+        wells = {family: profile(embeddings[encoder], "raw", level=task.level) for family, encoder in encoders.items()}
         try:
+            parts = _deal_controls(wells, seed)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", PhenolensWarning)  # the evaluation has noted them
                 found[name, how] = {
-                    family: _scores(task, encoder, embeddings[encoder], how, batch_by, seed)
+                    family: _scores(task, encoder, wells[family], parts, how, batch_by, seed)
                     for family, encoder in encoders.items()
                 }
         except (TaskNotApplicable, ProfilingError) as error:
@@ -74,20 +76,32 @@ def _encoders(answers: Sequence[Answer]) -> dict[str, str]:
     return {name: encoder for name, encoder in families.items() if not is_baseline(name) or name in baselines}
 
 
+def _deal_controls(wells: Mapping[str, AnnData], seed: int) -> list[NDArray[np.str_]]:
+    """Return the names of the controls that all have, dealt into parts."""
+    obs = next(iter(wells.values())).obs.loc[shared_names([own.obs_names for own in wells.values()])]
+    controls = np.sort(obs.index[(obs["role"] == NEGATIVE_CONTROL).to_numpy()].to_numpy(dtype=str))
+    if not len(controls):
+        raise TaskNotApplicable("no negative control is in all encoders")
+    return np.array_split(spawn(seed, "parts of controls").permutation(controls), min(_PARTS, len(controls)))
+
+
 def _scores(
-    task: Task, encoder: str, sites: AnnData, how: str, batch_by: Sequence[str] | None, seed: int
+    task: Task,
+    encoder: str,
+    wells: AnnData,
+    parts: Sequence[NDArray[np.str_]],
+    how: str,
+    batch_by: Sequence[str] | None,
+    seed: int,
 ) -> NDArray[np.float64]:
     """Return the score of one encoder without each part of the controls."""
-    wells = profile(sites, "raw", level=task.level)
     if len(wells) > _MOST_WELLS:
         raise TaskNotApplicable(f"{len(wells)} wells, of which so many are asked no more than once; {_MOST_WELLS} are")
     whole = profiles_for(task, encoder, wells, how, batch_by=batch_by, seed=seed)
     fit_on = whole.obs_names[whole.obs[FITTED_ON].to_numpy()] if FITTED_ON in whole.obs else None
-    controls = np.sort(wells.obs_names[(wells.obs["role"] == NEGATIVE_CONTROL).to_numpy()].to_numpy(dtype=str))
-    dealt = np.array_split(spawn(seed, "parts of controls").permutation(controls), min(_PARTS, len(controls)))
     quick = without_p(task)
     values = []
-    for part in dealt:
+    for part in parts:
         rest = wells[~wells.obs_names.isin(part)]
         profiles = profiles_for(task, encoder, rest, how, batch_by=batch_by, fit_on=fit_on, seed=seed)
         values.append(quick.score(profiles, spawn(seed, "score", task.id, how)).value)

@@ -12,6 +12,7 @@ from phenolens.diagnosis.retention import compare_retention
 from phenolens.profiling import Level, RegressOut, profile
 from phenolens.tasks import Evaluation, evaluate
 
+_FEWEST_ROWS = 2
 _CONTROLS = 20  # for each covariate, or the error of its slope would itself tell perturbations apart
 
 
@@ -43,26 +44,31 @@ def compare_regressed_out(
 
     Returns
     -------
-    What `compare_retention` says.
+    What `compare_retention` says, of the rows that have the covariates.
     """
     tasks = list({answer.task.id: answer.task for answer in evaluation.answers}.values())
     ways = list(dict.fromkeys(answer.profiling for answer in evaluation.answers))
     parts = []
     for level, known in covariates.items():
-        rest = {name: _without(own, known, level) for name, own in embeddings.items()}
         asked = [without_p(task) for task in tasks if task.level == level]
+        every = {name: profile(own, "raw", level=level) for name, own in embeddings.items()}
+        measured = {name: own[own.obs_names.isin(known.index)] for name, own in every.items()}
+        measured = {name: own for name, own in measured.items() if len(own) >= _FEWEST_ROWS}
+        before = evaluation
+        if any(len(own) < len(every[name]) for name, own in measured.items()):  # fewer rows are another question
+            before = evaluate(measured, asked, profilings=ways, batch_by=batch_by, seed=seed)
+        rest = {name: _without(own, known) for name, own in measured.items()}
         after = evaluate(rest, asked, profilings=ways, batch_by=batch_by, seed=seed)
-        parts.append(compare_retention(evaluation, after, seed=seed))
+        parts.append(compare_retention(before, after, seed=seed))
     return pd.concat(parts)
 
 
-def _without(vectors: AnnData, covariates: pd.DataFrame, level: Level) -> AnnData:
-    """Return vectors at that level, of rows that have the covariates, with these regressed out.
+def _without(vectors: AnnData, covariates: pd.DataFrame) -> AnnData:
+    """Return vectors with covariates of the same rows regressed out.
 
     Before any other post-processing, and on all controls: what follows holds out and ranks the same as without.
     """
-    own = profile(vectors, "raw", level=level)
-    own = own[own.obs_names.isin(covariates.index)].copy()
+    own = vectors.copy()
     known = covariates.loc[own.obs_names].to_numpy(dtype=np.float64)
     controls = (own.obs["role"] == NEGATIVE_CONTROL).to_numpy() if "role" in own.obs else np.zeros(len(own), dtype=bool)
     enough = controls.sum() >= _CONTROLS * known.shape[1]
