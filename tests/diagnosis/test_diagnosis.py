@@ -154,6 +154,12 @@ def test_a_leaking_split_without_its_counterpart_asks_for_one(values):
     assert np.isnan(leak.effect)
 
 
+def test_activity_is_said_of_what_is_under_test(values):
+    p = np.where(np.arange(60) < 13, 0.001, 0.6)
+    found = verdicts(answer("mine", values - 0.2, p=p), answer("cell-count", values, p=p / 2))
+    assert [v.encoder for v in found if v.kind == "activity"] == ["mine"]
+
+
 def test_activity_counts_discoveries(values):
     p = np.where(np.arange(60) < 13, 0.01, 0.6)
     (activity,) = [v for v in verdicts(answer("cell-count", values, p=p)) if v.kind == "activity"]
@@ -252,11 +258,19 @@ def test_two_models_are_held_against_each_other(values):
         answer("yours", values + noise[1]),
         answer("theirs", values + 0.2),
         answer("cell-count", values),
-        level_pairs=pd.DataFrame([("texture", "mine", "yours", -0.2, -0.3, -0.1, 0.001)], columns=LEVEL_PAIR_COLUMNS),
+        levels=levels_of(texture={"family": "yours"}, shape={"family": "yours", "r": 0.1}),
+        level_pairs=pd.DataFrame(
+            [
+                ("texture", "mine", "yours", -0.2, -0.3, -0.1, 0.001),
+                ("shape", "mine", "yours", -0.2, -0.3, -0.1, 0.001),
+            ],
+            columns=LEVEL_PAIR_COLUMNS,
+        ),
     )
     said = [v.claim for v in found if v.kind == "pair"]
     assert sum("mine cannot be told from yours" in claim for claim in said) == 1
     assert sum("mine loses to theirs: -0.2" in claim for claim in said) == 1
+    assert not any("shape" in claim for claim in said)  # of which neither knows anything
     assert any(
         claim.startswith("yours reads texture better than mine: +0.20 [0.10, 0.30] on average") for claim in said
     )

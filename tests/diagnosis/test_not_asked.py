@@ -103,3 +103,15 @@ def test_a_baseline_that_lacks_wells_does_not_stop_the_card():
     assert set(card.evidence.levels["rows"]) == {len(counted)}
     _, turned = card_of({"mine": embeddings["mine"], "cell-count": counted}, OTHERS)
     assert set(turned.evidence.levels["rows"]) == {len(counted)}
+
+
+def test_encoders_are_asked_of_the_rows_that_all_have():
+    embeddings = wells(n=40)
+    few = embeddings["mine"][::3].copy()
+    evaluation, card = card_of({"mine": few, "yours": embeddings["yours"]}, OTHERS)
+    alone = evaluate({"yours": embeddings["yours"][::3].copy()}, [OTHERS])
+    (own,) = [answer for answer in evaluation.answers if answer.encoder == "yours"]
+    assert own.score.value == alone.answers[0].score.value
+    total = embeddings["yours"].n_obs
+    assert f"{total - few.n_obs} of {total} rows that not all encoders have are left out" in own.score.caveat
+    assert len(card.evidence.pairs) == 1

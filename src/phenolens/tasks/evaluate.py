@@ -168,7 +168,8 @@ def evaluate(
 
     Returns
     -------
-    Answers with 95 % intervals. A question that these data cannot answer is in `skipped`, with the reason.
+    Answers with 95 % intervals, of the rows that all encoders have. A question that these data cannot answer is in
+    `skipped`, with the reason.
 
     Raises
     ------
@@ -177,8 +178,9 @@ def evaluate(
     """
     answers: list[Answer] = []
     skipped: list[Skipped] = []
+    embeddings, unshared = _share_rows(embeddings)
     for encoder, sites in embeddings.items():
-        gaps = _check(encoder, sites)
+        gaps = "; ".join(filter(None, [_check(encoder, sites), unshared]))
         for how in profilings:
             for level, hold_out in sorted({(task.level, task.needs_controls) for task in tasks}):
                 asked = [task for task in tasks if (task.level, task.needs_controls) == (level, hold_out)]
@@ -196,6 +198,21 @@ def evaluate(
                     except TaskNotApplicable as error:
                         skipped.append(Skipped(task.id, how, encoder, str(error)))
     return Evaluation(answers, skipped)
+
+
+def _share_rows(embeddings: Mapping[str, AnnData]) -> tuple[Mapping[str, AnnData], str]:
+    """Return the rows that all encoders have, and a note on the others: among fewer, more is found."""
+    names = [own.obs_names for own in embeddings.values()]
+    if not names or all(own.equals(names[0]) for own in names) or not all(own.is_unique for own in names):
+        return embeddings, ""
+    shared = names[0]
+    for own in names[1:]:
+        shared = shared[shared.isin(own)]
+    if not len(shared):
+        return embeddings, "encoders share no names of rows, so that each is asked of its own"
+    most = max(len(own) for own in names)
+    note = f"{most - len(shared)} of {most} rows that not all encoders have are left out" if most > len(shared) else ""
+    return {name: own[shared] for name, own in embeddings.items()}, note
 
 
 def profiles_for(

@@ -25,8 +25,11 @@ def judge_knowledge(levels: pd.DataFrame, level_pairs: pd.DataFrame) -> list[Ver
     for family, own in levels.groupby("family", sort=False):
         if not is_baseline(str(family)):
             verdicts += _judge_levels(str(family), own)
+    known = {(row.family, row.level) for row in levels.itertuples() if row.known}
     for row in level_pairs[level_pairs["p_adjusted"] <= ALPHA].itertuples():
         better, worse = (row.encoder, row.other) if row.difference > 0 else (row.other, row.encoder)
+        if (better, row.level) not in known:
+            continue  # of what neither knows, neither reads more
         turned = (row.difference, row.low, row.high) if row.difference > 0 else (-row.difference, -row.high, -row.low)
         claim = f"{better} reads {row.level} better than {worse}: {difference_within(*turned)} on average"
         claim += f"; adjusted p {p_words(row.p_adjusted)}."

@@ -48,9 +48,9 @@ def judge_scores(evaluation: Evaluation, comparisons: pd.DataFrame, *, seed: int
     for answers in questions:
         if supports_gains(answers):
             verdicts += _judge_gain(answers, comparisons)
-            verdicts += [_judge_activity(answers, activities)] if _is_activity(answers) else []
+            verdicts += _judge_activity(answers, activities) if _is_activity(answers) else []
         elif not is_leaking(answers):
-            verdicts.append(_judge_nuisance(answers, seed))
+            verdicts += _judge_nuisance(answers, seed)
     return verdicts
 
 
@@ -266,30 +266,44 @@ def _is_activity(answers: Sequence[Answer]) -> bool:
     return isinstance(task, ReplicateRetrieval) and task.against == "controls"
 
 
-def _judge_activity(answers: Sequence[Answer], every: Sequence[Sequence[Answer]]) -> Verdict:
-    """Count the perturbations that the best family tells from controls, in the median over its seeds.
+def _judge_activity(answers: Sequence[Answer], every: Sequence[Sequence[Answer]]) -> list[Verdict]:
+    """Count the perturbations that families under test, or else the best, tell from controls, in the median over seeds.
 
-    P values are adjusted over all encoders and all ways of post-processing, of which the best was chosen.
+    P values are adjusted over all encoders and all ways of post-processing.
     """
-    best = str(means_by_family(answers)["family"].iloc[0])
     asked = [answer for question in every for answer in question]
     adjusted = benjamini_hochberg(np.concatenate([answer.score.units["p"].to_numpy(float) for answer in asked]))
     ends = np.cumsum([len(answer.score.units) for answer in asked])[:-1]
     own = [p for answer, p in zip(asked, np.split(adjusted, ends), strict=True) if answer in answers]
-    own = [p for answer, p in zip(answers, own, strict=True) if answer.family == best]
-    found = int(np.median([(p <= ALPHA).sum() for p in own]))
-    total = len(own[0])
-    claim = f"{best} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})."
     task, how = answers[0].task.id, answers[0].profiling
-    return Verdict("activity", claim, best, task=task, profiling=how, effect=found / total)
+    verdicts = []
+    for family in _spoken_of(answers):
+        of_family = [p for answer, p in zip(answers, own, strict=True) if answer.family == family]
+        found, total = int(np.median([(p <= ALPHA).sum() for p in of_family])), len(of_family[0])
+        claim = f"{family} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})."
+        verdicts.append(Verdict("activity", claim, family, task=task, profiling=how, effect=found / total))
+    return verdicts
 
 
-def _judge_nuisance(answers: Sequence[Answer], seed: int) -> Verdict:
-    """Say which family reveals most of a nuisance, and whether that is more than chance, as the best of so many."""
-    family, value, chance = means_by_family(answers).iloc[0][["family", "value", "chance"]]
-    low, high = limits_of_best(answers, seed=seed)
+def _judge_nuisance(answers: Sequence[Answer], seed: int) -> list[Verdict]:
+    """Say whether families under test, or else the one that does most, reveal a nuisance beyond chance."""
+    means = means_by_family(answers).set_index("family")
     task, how = answers[0].task.id, answers[0].profiling
-    relation = "reveals it" if low > chance else "does not reveal it beyond chance"
-    claim = f"{family} {relation}: {answers[0].score.metric} {value:.2f} [{low:.2f}, {high:.2f}], chance {chance:.2f}."
-    limits = {"effect": value - chance, "low": low - chance, "high": high - chance}
-    return Verdict("nuisance", claim, family, task=task, profiling=how, **limits)
+    verdicts = []
+    for family in _spoken_of(answers):
+        value, chance = means.loc[family, ["value", "chance"]]
+        own = [(answer.low, answer.high) for answer in answers if answer.family == family]
+        low, high = limits_of_best(answers, seed=seed) if is_baseline(family) else np.mean(own, axis=0)
+        relation = "reveals it" if low > chance else "does not reveal it beyond chance"
+        said = f"{value:.2f} [{low:.2f}, {high:.2f}], chance {chance:.2f}"
+        claim = f"{family} {relation}: {answers[0].score.metric} {said}."
+        limits = {"effect": value - chance, "low": low - chance, "high": high - chance}
+        verdicts.append(Verdict("nuisance", claim, family, task=task, profiling=how, **limits))
+    return verdicts
+
+
+def _spoken_of(answers: Sequence[Answer]) -> list[str]:
+    """Return the families under test, the best first; the best baseline where none is."""
+    families = means_by_family(answers)["family"].astype(str)
+    tested = families[~families.map(is_baseline).astype(bool)]
+    return list(tested) if len(tested) else list(families.head(1))
