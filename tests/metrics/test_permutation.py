@@ -10,6 +10,7 @@ from scipy.stats import chisquare, false_discovery_control, kstest
 from phenolens.metrics import (
     benjamini_hochberg,
     draw_sets,
+    maximum_p,
     mean_defined,
     permutation_p,
     replicate_retrieval_p,
@@ -137,3 +138,25 @@ def test_sign_flips_are_calibrated_for_models_that_are_alike():
 
 def test_few_units_cannot_be_told_apart_however_large_the_difference():
     assert sign_flip_p(np.full(4, 9.0), np.arange(4), rng=np.random.default_rng(0)) == 2 / 16
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_the_tail_of_a_maximum_holds_its_level(k):
+    rng = np.random.default_rng(3)
+    p = [
+        maximum_p(float(observed), null)
+        for null in rng.normal(size=(40, 200, k)).max(axis=2)
+        for observed in rng.normal(size=(2000, k)).max(axis=1)
+    ]
+    p = np.array(p)
+    for level in (0.05, 0.01, 0.001):
+        assert (p <= level).mean() <= 1.25 * level
+    far = [maximum_p(x, np.random.default_rng(4).normal(size=(200, k)).max(axis=1)) for x in (8.0, 12.0)]
+    assert 1 / 201 > far[0] > far[1] > 0
+
+
+def test_a_maximum_that_is_reached_is_counted():
+    null = np.arange(99.0)
+    assert maximum_p(90.0, null) == permutation_p(90.0, null)
+    assert maximum_p(float("nan"), null) != maximum_p(float("nan"), null)
+    assert maximum_p(5.0, np.zeros(99)) == 0.01

@@ -31,6 +31,7 @@ from phenolens.metrics.pair_separation import Separation, separation
 from phenolens.metrics.permutation import (
     benjamini_hochberg,
     draw_sets,
+    maximum_p,
     mean_defined,
     permutation_p,
     replicate_retrieval_p,
@@ -69,6 +70,7 @@ __all__ = [
     "linear_cka",
     "lisi",
     "mahalanobis",
+    "maximum_p",
     "mean_defined",
     "mean_pairwise_cosine",
     "minimum_detectable_effect",

@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold
 from phenolens.datasets import condition_names
 from phenolens.diagnosis.sampling import draw_whole
 from phenolens.errors import TaskNotApplicable
-from phenolens.metrics import percentile_interval, permutation_p, ridge_by_target
+from phenolens.metrics import maximum_p, percentile_interval, ridge_by_target
 from phenolens.randomness import spawn
 
 _PENALTIES = tuple(10.0**power for power in range(3, -5, -1))
@@ -69,8 +69,8 @@ def probe_concepts(
     that it does.
 
     Its p value is that of the level's best factor, when what is left is permuted within batches and regressed on the
-    same again (Freedman & Lane, J. Bus. Econ. Stat. 1, 1983). Intervals resample wells, and are widened for what
-    fitting on other wells would change (Nadeau & Bengio, Mach. Learn. 52, 2003).
+    same again (Freedman & Lane, J. Bus. Econ. Stat. 1, 1983; beyond what was drawn, `maximum_p`). Intervals resample
+    wells, and are widened for what fitting on other wells would change (Nadeau & Bengio, Mach. Learn. 52, 2003).
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def probe_concepts(
             drawn = _bootstrap(truth[:, 0], guess[:, 0], times).mean(axis=1)
             draws[encoder, level] = r[0].mean() + _REFITTED * (drawn - r[0].mean())
             best = int(r[0].argmax())
-            p = permutation_p(float(r[0, best]), r[1:].max(axis=1))
+            p = maximum_p(float(r[0, best]), r[1:].max(axis=1))
             low, high = percentile_interval(draws[encoder, level])
             per_level.append((encoder, level, names[best], r[0, best], p, r[0].mean(), low, high, n))
     return Concepts(
