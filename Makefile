@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 	$(BIN)/phenolens run recipes/demo.yaml --out $(OUT)
 
 test: $(VENV)/.installed
-	$(BIN)/pytest -n 2 --ignore tests/peers
+	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/peers
 	$(BIN)/pytest tests/peers # by themselves: some of these tools start threads, which no fork survives
 
 lint: $(VENV)/.installed
