@@ -9,7 +9,7 @@ OUT ?= out/demo
 demo: $(VENV)/.installed
 	rm -rf $(OUT)
 	$(BIN)/phenolens simulate cells --preset strong --channel dna --channel er --channel agp --out $(OUT)/plates
-	$(BIN)/phenolens run recipes/demo.yaml --out $(OUT)
+	PHENOLENS_DEMO=$(abspath $(OUT))/plates $(BIN)/phenolens run recipes/demo.yaml --out $(OUT)
 
 test: $(VENV)/.installed
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/peers

@@ -29,7 +29,8 @@ class PCACentreScale(ClassNamePrefixFeaturesOutMixin, ControlProfiler):  # type:
         self.n_components = n_components
 
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
-        self.pca_ = PCA(self.n_components, svd_solver="full").fit(x)
+        with np.errstate(invalid="ignore"):  # of no variance there are no shares
+            self.pca_ = PCA(self.n_components, svd_solver="full").fit(x)
         self.scaler_ = ControlScaler().fit(self.pca_.transform(x), controls, batches)
         self._n_features_out = self.pca_.n_components_
 

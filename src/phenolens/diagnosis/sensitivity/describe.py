@@ -79,8 +79,8 @@ def describe_metrics(
     Returns
     -------
     One row per question, and what could not be asked -> why. ``ceiling_is``: ``maximum``, ``replicates``, or the family
-    that reaches it. ``headroom``: NaN without a baseline, or a ceiling above chance. ``finest``, ``sensitivity``: as in
-    `Dilution`. ``able``: whether the best family is told from chance, as the best of so many, and from a copy that has
+    that reaches it, if it is no baseline. ``headroom``: NaN without a baseline, or a ceiling above chance. ``finest``,
+    ``sensitivity``: as in `Dilution`. ``able``: whether the best family is told from chance, as the best of so many, and from a copy that has
     lost all truth. ``grade``: ``tells``; ``tells only gross differences``, if only losses of more than half of the
     variance are told, or baselines leave less than a tenth of the range; ``cannot tell``. ``why``: in words.
     ``stability``: mean Kendall's tau over so many ``protocols``, with 95 % limits.
@@ -104,7 +104,10 @@ def describe_metrics(
         if isinstance(task, ReplicateRetrieval):
             with _noted(not_asked, f"ceiling of {name}, {how}"):
                 reachable = reachable_score(task, profiles, chance, how, seed=seed)
-                ceiling, ceiling_is = (reachable, "replicates") if reachable > value else (value, best)
+                if reachable > value:
+                    ceiling, ceiling_is = reachable, "replicates"
+                elif not is_baseline(best):  # the best baseline as its own ceiling would leave no room to anyone
+                    ceiling, ceiling_is = value, best
             with _noted(not_asked, f"distances of {name}, {how}"):
                 protocols.append(by_distance(task, profiles, how, seed=seed))
         baselines = means[means["family"].map(is_baseline).astype(bool)]
