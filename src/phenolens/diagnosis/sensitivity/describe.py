@@ -80,10 +80,10 @@ def describe_metrics(
     -------
     One row per question, and what could not be asked -> why. ``ceiling_is``: ``maximum``, ``replicates``, or the family
     that reaches it, if it is no baseline. ``headroom``: NaN without a baseline, or a ceiling above chance. ``finest``,
-    ``sensitivity``: as in `Dilution`. ``able``: whether the best family is told from chance, as the best of so many, and from a copy that has
-    lost all truth. ``grade``: ``tells``; ``tells only gross differences``, if only losses of more than half of the
-    variance are told, or baselines leave less than a tenth of the range; ``cannot tell``. ``why``: in words.
-    ``stability``: mean Kendall's tau over so many ``protocols``, with 95 % limits.
+    ``sensitivity``: as in `Dilution`. ``able``: whether the best family is told from chance, as the best of so many,
+    and from a copy that has lost all truth. ``grade``: ``tells``; ``tells only gross differences``, if only losses of
+    more than half of the variance are told, or baselines leave less than a tenth of the range; ``cannot tell``.
+    ``why``: in words. ``stability``: mean Kendall's tau over so many ``protocols``, with 95 % limits.
     """
     questions = {key: own for key, own in by_question(evaluation.answers).items() if supports_gains(own)}
     rows: list[dict[str, object]] = []
