@@ -115,3 +115,15 @@ def test_encoders_are_asked_of_the_rows_that_all_have():
     total = embeddings["yours"].n_obs
     assert f"{total - few.n_obs} of {total} rows that not all encoders have are left out" in own.score.caveat
     assert len(card.evidence.pairs) == 1
+
+
+def test_the_whole_card_is_of_the_rows_that_all_have():
+    embeddings = wells(n=40)
+    few = embeddings["mine"].obs_names[::2]
+    ragged = embeddings | {"untrained/resnet18@seed=0": embeddings["mine"][few].copy()}
+    _, found = card_of(ragged, OTHERS)
+    _, expected = card_of({name: own[few].copy() for name, own in ragged.items()}, OTHERS)
+    for part in ("comparisons", "pairs", "shortcuts", "nuisances", "levels", "metrics", "strata", "efficiency"):
+        own, other = (getattr(card.evidence, part) for card in (found, expected))
+        caveats = [column for column in ("caveat",) if column in own]
+        pd.testing.assert_frame_equal(own.drop(columns=caveats), other.drop(columns=caveats))

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
 from phenolens.diagnosis.sampling import draw_whole
-from phenolens.errors import PhenolensWarning, TaskNotApplicable
+from phenolens.errors import PhenolensWarning
 from phenolens.profiling import FITTED_ON
 from phenolens.randomness import spawn
 from phenolens.tasks import (
@@ -23,6 +23,7 @@ from phenolens.tasks import (
     Score,
     Task,
     profiles_for,
+    shared_names,
 )
 
 _FEWEST_PERMUTATIONS = 20  # that any task takes
@@ -41,24 +42,6 @@ def rows_asked(
         warnings.simplefilter("ignore", PhenolensWarning)  # the evaluation has noted them
         profiles = profiles_for(task, encoder, sites, how, batch_by=batch_by, seed=seed)
     return profiles[~profiles.obs[FITTED_ON].to_numpy()] if FITTED_ON in profiles.obs else profiles
-
-
-def shared_names(names: Sequence["pd.Index[str]"]) -> "pd.Index[str]":
-    """Return the names of the rows that all have, in the order of the first.
-
-    Raises
-    ------
-    TaskNotApplicable
-        If rows have no names of their own, or none is in all.
-    """
-    if not all(own.is_unique for own in names):
-        raise TaskNotApplicable("rows have no names of their own, by which encoders could be matched")
-    shared = names[0]
-    for own in names[1:]:
-        shared = shared[shared.isin(own)]
-    if shared.empty:
-        raise TaskNotApplicable("no row is in all encoders")
-    return shared
 
 
 def shared_rows(profiles: Mapping[str, AnnData]) -> dict[str, AnnData]:

@@ -22,7 +22,7 @@ from phenolens.diagnosis.verdicts.verdict import Verdict
 from phenolens.diagnosis.where.efficiency import data_efficiency
 from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
 from phenolens.diagnosis.where.strata import compare_strata
-from phenolens.tasks import Evaluation
+from phenolens.tasks import Evaluation, share_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +46,7 @@ def compare_scores(
     -------
     What `compare_families` and `compare_tested` say, p values adjusted over both; and the verdicts on them.
     """
-    controls, _ = ask_without_controls(embeddings, evaluation, batch_by=batch_by, seed=seed)
-    tables = {
-        "comparisons": compare_families(evaluation, controls, seed=seed),
-        "pairs": compare_tested(supporting_gains(evaluation), controls, seed=seed),
-    }
+    tables, _ = _compare(share_rows(embeddings)[0], evaluation, batch_by, seed)
     claims = control_claims(evaluation, tables)
     comparisons, pairs = claims["comparisons"].assign(scaled=float("nan")), claims["pairs"]
     return comparisons, pairs, [*judge_scores(evaluation, comparisons, seed=seed), *judge_pairs(evaluation, pairs)]
@@ -85,6 +81,7 @@ def diagnose(
     seed
         Of bootstrap, permutations, and the rows that are drawn where there are too many.
     """
+    embeddings, _ = share_rows(embeddings)  # as `evaluate` has asked them
     tested = under_test(embeddings)
     known = ask_levels(embeddings, seed=seed)
     ways = list(dict.fromkeys(answer.profiling for answer in evaluation.answers))
@@ -103,13 +100,12 @@ def diagnose(
         not_asked["layers"] = "none were swept; a recipe with `sweep` does" if tested else "no encoder is under test"
     sweep, no_sweep = _asked(sweep, "network")
     not_asked |= no_sweep
-    controls, no_controls = ask_without_controls(embeddings, evaluation, batch_by=batch_by, seed=seed)
+    compared, no_controls = _compare(embeddings, evaluation, batch_by, seed)
     not_asked |= no_controls
     claims = control_claims(
         evaluation,
-        {
-            "comparisons": compare_families(evaluation, controls, seed=seed),
-            "pairs": compare_tested(supporting_gains(evaluation), controls, seed=seed),
+        compared
+        | {
             "shortcuts": shortcuts.table,
             "interventions": interventions,
             "levels": known.levels,
@@ -136,6 +132,16 @@ def diagnose(
         not_asked=not_asked,
     )
     return Card(evidence, judge(evaluation, evidence, seed=seed))
+
+
+def _compare(
+    embeddings: Mapping[str, AnnData], evaluation: Evaluation, batch_by: Sequence[str] | None, seed: int
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """Return the differences between encoders, and why what other controls would change of them was not asked."""
+    controls, missing = ask_without_controls(embeddings, evaluation, batch_by=batch_by, seed=seed)
+    comparisons = compare_families(evaluation, controls, seed=seed)
+    pairs = compare_tested(supporting_gains(evaluation), controls, seed=seed)
+    return {"comparisons": comparisons, "pairs": pairs}, missing
 
 
 def _asked(table: pd.DataFrame, what: str) -> tuple[pd.DataFrame, dict[str, str]]:

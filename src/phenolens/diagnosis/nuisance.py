@@ -10,7 +10,6 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from phenolens.diagnosis.asking import shared_names
 from phenolens.diagnosis.confounding import Pairing, find_biology, pair_rows
 from phenolens.encoders import EncoderName, form_of
 from phenolens.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
@@ -25,6 +24,7 @@ from phenolens.metrics import (
 )
 from phenolens.profiling import Level, profile
 from phenolens.randomness import spawn
+from phenolens.tasks import shared_names
 
 COLUMNS = (
     "family",

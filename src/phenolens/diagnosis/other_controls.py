@@ -8,14 +8,14 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.datasets import NEGATIVE_CONTROL
-from phenolens.diagnosis.asking import shared_names, without_p
+from phenolens.diagnosis.asking import without_p
 from phenolens.diagnosis.claims import best_baselines, supports_gains
 from phenolens.diagnosis.comparison import OtherControls, by_question
 from phenolens.encoders import is_baseline
 from phenolens.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
 from phenolens.profiling import FITTED_ON, parse_profiling, profile
 from phenolens.randomness import spawn
-from phenolens.tasks import Answer, Evaluation, Task, profiles_for
+from phenolens.tasks import Answer, Evaluation, Task, profiles_for, shared_names
 
 _PARTS = 10
 _MOST_WELLS = 2000
@@ -96,7 +96,7 @@ def _scores(
 ) -> NDArray[np.float64]:
     """Return the score of one encoder without each part of the controls."""
     if len(wells) > _MOST_WELLS:
-        raise TaskNotApplicable(f"{len(wells)} wells, of which so many are asked no more than once; {_MOST_WELLS} are")
+        raise TaskNotApplicable(f"controls of {len(wells)} wells are not left out in turn; those of {_MOST_WELLS} are")
     whole = profiles_for(task, encoder, wells, how, batch_by=batch_by, seed=seed)
     fit_on = whole.obs_names[whole.obs[FITTED_ON].to_numpy()] if FITTED_ON in whole.obs else None
     quick = without_p(task)

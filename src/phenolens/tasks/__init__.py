@@ -12,6 +12,7 @@ from phenolens.tasks.registry import TASKS, AnyTask, make_task
 from phenolens.tasks.regression_probe import RegressionProbe
 from phenolens.tasks.relationship_recall import RelationshipRecall
 from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
+from phenolens.tasks.rows import share_rows, shared_names
 from phenolens.tasks.split import Split, make_splits
 from phenolens.tasks.strength import PerturbationStrength
 from phenolens.tasks.wells import unseen_wells
@@ -40,5 +41,7 @@ __all__ = [
     "make_splits",
     "make_task",
     "profiles_for",
+    "share_rows",
+    "shared_names",
     "unseen_wells",
 ]

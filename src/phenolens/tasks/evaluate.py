@@ -16,6 +16,7 @@ from phenolens.metrics import minimum_detectable_effect, percentile_interval
 from phenolens.profiling import profile
 from phenolens.randomness import spawn
 from phenolens.tasks.base import Score, Task
+from phenolens.tasks.rows import share_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +179,7 @@ def evaluate(
     """
     answers: list[Answer] = []
     skipped: list[Skipped] = []
-    embeddings, unshared = _share_rows(embeddings)
+    embeddings, unshared = share_rows(embeddings)
     for encoder, sites in embeddings.items():
         gaps = "; ".join(filter(None, [_check(encoder, sites), unshared]))
         for how in profilings:
@@ -198,21 +199,6 @@ def evaluate(
                     except TaskNotApplicable as error:
                         skipped.append(Skipped(task.id, how, encoder, str(error)))
     return Evaluation(answers, skipped)
-
-
-def _share_rows(embeddings: Mapping[str, AnnData]) -> tuple[Mapping[str, AnnData], str]:
-    """Return the rows that all encoders have, and a note on the others: among fewer, more is found."""
-    names = [own.obs_names for own in embeddings.values()]
-    if not names or all(own.equals(names[0]) for own in names) or not all(own.is_unique for own in names):
-        return embeddings, ""
-    shared = names[0]
-    for own in names[1:]:
-        shared = shared[shared.isin(own)]
-    if not len(shared):
-        return embeddings, "encoders share no names of rows, so that each is asked of its own"
-    most = max(len(own) for own in names)
-    note = f"{most - len(shared)} of {most} rows that not all encoders have are left out" if most > len(shared) else ""
-    return {name: own[shared] for name, own in embeddings.items()}, note
 
 
 def profiles_for(

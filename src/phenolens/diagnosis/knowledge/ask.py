@@ -9,13 +9,13 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from phenolens.diagnosis.asking import shared_names
 from phenolens.diagnosis.knowledge.concepts import Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.knowledge.levels import measured_factors, true_factors
 from phenolens.encoders import EncoderName, is_baseline, twin_of
 from phenolens.errors import EncoderError, ProfilingError, TaskNotApplicable
 from phenolens.metrics import percentile_interval
 from phenolens.profiling import profile
+from phenolens.tasks import shared_names
 
 Draws = Mapping[tuple[str, str], NDArray[np.float64]]
 
