@@ -67,31 +67,30 @@ def evaluate(
     from phenolens.tasks import evaluate as evaluate_tasks  # noqa: PLC0415
     from phenolens.tasks import make_task  # noqa: PLC0415
 
-    named = {
-        "label": label,
-        "group": group,
-        "split": split,
-        "against": against,
-        "relations": relations,
-        "translate": translate,
-        "targets": target,
-    }
-    options: dict[str, object] = {key: value for key, value in named.items() if value is not None}
-    question = make_task(task, **options, **parse_options(option or []))
-    columns = {
-        "perturbation": perturbation,
-        "perturbation_type": perturbation_type,
-        "dose": dose,
-        "role": role,
-        "plate": plate,
-        "well": well,
-        "batch": batch,
-    }
+    named = _given(
+        label=label,
+        group=group,
+        split=split,
+        against=against,
+        relations=relations,
+        translate=translate,
+        targets=target,
+    )
+    question = make_task(task, **named, **parse_options(option or []))
+    columns = _given(
+        perturbation=perturbation,
+        perturbation_type=perturbation_type,
+        dose=dose,
+        role=role,
+        plate=plate,
+        well=well,
+        batch=batch,
+    )
     read = {}
     for path in embeddings:
         file = read_embeddings(
             path,
-            columns={key: value for key, value in columns.items() if value is not None},
+            columns=columns,
             features=features,
             metadata=[*question.columns, *(batch_by or [])],
             missing=missing,
@@ -159,22 +158,21 @@ def diagnose(
     from phenolens.study import run as run_study  # noqa: PLC0415
     from phenolens.tasks import default_tasks  # noqa: PLC0415
 
-    columns = {
-        "label": label,
-        "patient": patient,
-        "perturbation": perturbation,
-        "perturbation_type": perturbation_type,
-        "dose": dose,
-        "role": role,
-        "plate": plate,
-        "well": well,
-        "batch": batch,
-    }
-    known = {key: value for key, value in columns.items() if value is not None}
+    columns = _given(
+        label=label,
+        patient=patient,
+        perturbation=perturbation,
+        perturbation_type=perturbation_type,
+        dose=dose,
+        role=role,
+        plate=plate,
+        well=well,
+        batch=batch,
+    )
     tables: dict[str, dict[str, Any]] = {}
     tasks: list[AnyTask] = []
     for path in embeddings:
-        file = read_embeddings(path, columns=known, features=features, metadata=batch_by or [], missing=missing)
+        file = read_embeddings(path, columns=columns, features=features, metadata=batch_by or [], missing=missing)
         name = str(file.uns[PROVENANCE]["encoder"])
         if name in tables:
             raise PhenolensError(f"{path} and {tables[name]['file']} both hold embeddings of {name}")
@@ -184,7 +182,7 @@ def diagnose(
     recipe = Recipe.model_validate(
         {
             "name": " and ".join(tables),
-            "dataset": {"tables": tables, "columns": known, "negative_controls": negative_control or []},
+            "dataset": {"tables": tables, "columns": columns, "negative_controls": negative_control or []},
             "profiling": profiling or ["raw"],
             "batch_by": batch_by,
             "tasks": tasks,
@@ -199,3 +197,8 @@ def diagnose(
         return
     print_verdicts(results.verdicts)
     typer.echo(f"card: {out / 'card.md'}; report: {out / 'report.html'}")
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}

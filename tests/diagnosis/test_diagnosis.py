@@ -36,7 +36,7 @@ EMPTY = {
     "pairs": list(PAIR_COLUMNS),
     "ranks": [],
     "metrics": list(METRIC_COLUMNS),
-    "shortcuts": ["shortcut", "way", *COLUMNS, "asked"],
+    "shortcuts": ["shortcut", "way", *COLUMNS],
     "similarities": [],
     "nuisances": list(NUISANCE_COLUMNS),
     "interventions": ["intervention", *COLUMNS, "shift"],
@@ -277,7 +277,7 @@ def test_two_models_are_held_against_each_other(values):
 
 
 def test_a_shortcut_is_said_once_in_all_its_ways(values):
-    row = {"shortcut": "cell count", "family": "mine", "task": RETRIEVAL.id, "profiling": "raw", "asked": 1.0}
+    row = {"shortcut": "cell count", "family": "mine", "task": RETRIEVAL.id, "profiling": "raw", "n_units": 60}
     row |= {"before": 0.5, "chance": 0.1, "p": 0.0001}
     ways = [
         {"way": "regressed out", "value": 0.2, "retention": 0.25, "low": 0.2, "high": 0.3},

@@ -149,7 +149,7 @@ def evidence() -> dict[str, object]:
         ],
         "shortcuts": [
             mine
-            | {"shortcut": "cell count", "way": "matched", "before": 0.5, "value": 0.35}
+            | {"shortcut": "cell count", "way": "matched", "before": 0.5, "value": 0.35, "n_units": 17}
             | {"retention": 0.62, "low": 0.5, "high": 0.7}
         ],
         "similarities": [
@@ -191,10 +191,10 @@ def evidence() -> dict[str, object]:
         ],
         "interventions": [
             mine
-            | {"intervention": "blur:2", "before": 0.5, "value": 0.26}
+            | {"intervention": "blur:2", "before": 0.5, "value": 0.26, "n_units": 24}
             | {"retention": 0.413, "low": 0.3, "high": 0.5, "shift": 0.77},
             mine
-            | {"intervention": "flip", "before": 0.5, "value": 0.5}
+            | {"intervention": "flip", "before": 0.5, "value": 0.5, "n_units": 24}
             | dict.fromkeys(("retention", "low", "high"), np.nan)
             | {"shift": 0.01},
         ],

@@ -11,7 +11,7 @@ from phenolens.metrics import percentile_interval
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation
 
-COLUMNS = ("family", "task", "profiling", "value", "before", "chance", "retention", "low", "high", "p")
+COLUMNS = ("family", "task", "profiling", "value", "before", "chance", "retention", "low", "high", "p", "n_units")
 
 
 def compare_retention(before: Evaluation, after: Evaluation, *, seed: int = 0) -> pd.DataFrame:
@@ -28,7 +28,8 @@ def compare_retention(before: Evaluation, after: Evaluation, *, seed: int = 0) -
     -------
     One row per encoder family and question: the score, that before, chance before, and the ``retention``, the share of
     the distance from chance that is left, with its 95 % interval over the units that both have, and the p value that
-    nothing was lost or won (`sign_flip_p`); NaN where the score before cannot be told from chance.
+    nothing was lost or won (`sign_flip_p`), NaN where the score before cannot be told from chance; and the number of
+    these units.
     """
     earlier = by_question(before.answers)
     rows: list[tuple[object, ...]] = []
@@ -45,7 +46,7 @@ def compare_retention(before: Evaluation, after: Evaluation, *, seed: int = 0) -
 def retain(
     values: Mapping[str, pd.DataFrame], chance: tuple[float, float], question: tuple[str, str], order: int, seed: int
 ) -> tuple[float, ...]:
-    """Return the score, that before, chance, the share of the distance that is left, its limits, and the p value.
+    """Return the score, that before, chance, the share of the distance that is left, its limits, p, and the units.
 
     Parameters
     ----------
@@ -63,10 +64,11 @@ def retain(
     mean, draws, n_units = joint_draws(values, spawn(seed, "retention", *question), order=order)
     scores = (float(mean[0]), float(mean[1]), chance[0])
     if n_units < 2 or percentile_interval(draws[:, 1])[0] <= chance[0]:
-        return (*scores, *[float("nan")] * 4)
+        return (*scores, *[float("nan")] * 4, n_units)
     left, whole = draws[:, 0] - chance[1], np.maximum(draws[:, 1] - chance[0], 1e-12)
     p = paired_p(values["after"], values["before"], spawn(seed, "retention p", *question), order=order)
-    return (*scores, (scores[0] - chance[1]) / (scores[1] - chance[0]), *percentile_interval(left / whole), p)
+    share = (scores[0] - chance[1]) / (scores[1] - chance[0])
+    return (*scores, share, *percentile_interval(left / whole), p, n_units)
 
 
 def _chance(answers: Sequence[Answer]) -> float:

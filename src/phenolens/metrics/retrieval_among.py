@@ -32,7 +32,7 @@ def average_precision_among(
     queries
         (q,) row numbers.
     positives
-        (q, k) row numbers of what each query should find, distinct, itself not among them.
+        (q, k) row numbers of what each query should find; those that count are distinct, and not the query itself.
     negative
         (q, n) mask of what each should not find.
     counted

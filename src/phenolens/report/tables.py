@@ -120,7 +120,7 @@ def uses(evidence: Mapping[str, Any]) -> tuple[Table, ...]:
             "the vectors; among wells that are alike in it (matched), or without neighbours that share it (left "
             "out), beside as many candidates at random; or once something has been taken from the pixels. "
             "Moved: how far vectors then moved, relative to the distance between wells.",
-            ("Encoder", "question", "taken away", "before", "after", "left", "95 % interval", "moved"),
+            ("Encoder", "question", "taken away", "before", "after", "left", "95 % interval", "units", "moved"),
             (*without, *after),
         ),
         Table(
@@ -231,7 +231,8 @@ def _use(row: Mapping[str, Any], taken: str) -> tuple[str, ...]:
     limits = f"{_share(row['low'])} to {_share(row['high'])}" if row["low"] is not None else ""
     scores = (number(row["before"], 2), number(row["value"], 2))
     moved = number(row.get("shift"), 2)
-    return (str(row["family"]), _question(row), taken, *scores, _share(row["retention"]), limits, moved)
+    units = number(row["n_units"], 0)
+    return (str(row["family"]), _question(row), taken, *scores, _share(row["retention"]), limits, units, moved)
 
 
 def _question(row: Mapping[str, Any]) -> str:

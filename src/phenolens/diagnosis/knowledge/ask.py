@@ -40,12 +40,12 @@ PAIR_COLUMNS = ("level", "encoder", "other", "difference", "low", "high", "p")
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """What is known of levels; the attributes are as in `Card`.
+    """What is known of levels.
 
     Attributes
     ----------
     levels, level_pairs, factors, variance, truth
-        As in `Card`, before claims are adjusted.
+        As in `Evidence`, before claims are adjusted.
     missing
         What could not be asked, and why.
     """

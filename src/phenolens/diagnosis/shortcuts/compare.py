@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 
@@ -14,15 +12,13 @@ from phenolens.diagnosis.claims import supports_gains
 from phenolens.diagnosis.comparison import by_question
 from phenolens.diagnosis.confounding import find_nuisances
 from phenolens.diagnosis.retention import COLUMNS, retain
-from phenolens.diagnosis.shortcuts.candidates import Candidates, choose_candidates, equal_in_number
-from phenolens.diagnosis.shortcuts.left_out import NAMES, SHARED, leave_out, predict_apart
-from phenolens.diagnosis.shortcuts.matched import match_candidates, match_predictions
+from phenolens.diagnosis.shortcuts.asking import AskProbe, AskRetrieval, Values
+from phenolens.diagnosis.shortcuts.left_out import NAMES, SHARED
 from phenolens.diagnosis.shortcuts.regressed_out import compare_regressed_out
 from phenolens.diagnosis.shortcuts.similarity import FEWEST_TREATMENTS, compare_similarities
 from phenolens.encoders import EncoderName, is_baseline
 from phenolens.errors import ProfilingError, TaskNotApplicable
 from phenolens.profiling import Level, profile
-from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval, profiles_for
 
 # Shortcut -> the baseline that measures it, and its features.
@@ -33,12 +29,7 @@ _SHORTCUTS = {
 }
 # A position is matched by nobody else's: neighbours in the same one are left out instead.
 _MATCHED = ("cell count", "intensity")
-_DRAWS = 3  # of as many candidates at random
-
-_COLUMNS = ("shortcut", "way", *COLUMNS, "asked")
-
-Values = tuple[pd.DataFrame, pd.DataFrame, float]
-"""Value and weight by (unit, stratum), before and after something was taken away; and chance before."""
+_COLUMNS = ("shortcut", "way", *COLUMNS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +39,8 @@ class Shortcuts:
     Attributes
     ----------
     table
-        One row per shortcut, way, encoder family and question: ``shortcut``, ``way``, what `compare_retention` says,
-        and ``asked``, the share of units that could be.
+        One row per shortcut, way, encoder family and question: ``shortcut``, ``way``, and what `compare_retention`
+        says.
     similarities
         What `compare_similarities` says.
     missing
@@ -86,11 +77,12 @@ def compare_shortcuts(
     """
     tested = {name: own for name, own in embeddings.items() if not is_baseline(name)}
     asked: set[Level] = {answer.task.level for answer in evaluation.answers}
-    nothing = pd.DataFrame(columns=list(_COLUMNS)), compare_similarities({}, {})
+    table, similarities = pd.DataFrame(columns=list(_COLUMNS)), compare_similarities({}, {})
     if not tested:
-        return Shortcuts(*nothing, {"shortcuts": "no encoder is under test"})
+        return Shortcuts(table, similarities, {"shortcuts": "no encoder is under test"})
     if not all(_are_named(own, level) for own in embeddings.values() for level in asked):
-        return Shortcuts(*nothing, {"shortcuts": "rows have no names of their own, by which encoders could be matched"})
+        why = "rows have no names of their own, by which encoders could be matched"
+        return Shortcuts(table, similarities, {"shortcuts": why})
     sources = {shortcut: source for shortcut, source in _SHORTCUTS.items() if source[0] in embeddings}
     measured = {
         shortcut: {level: _covariates(embeddings[baseline], pattern, level) for level in sorted(asked)}
@@ -103,8 +95,8 @@ def compare_shortcuts(
     }
     tables = []
     for shortcut, covariates in measured.items():
-        table = compare_regressed_out(tested, evaluation, covariates, batch_by=batch_by, seed=seed)
-        tables.append(table.assign(shortcut=shortcut, way="regressed out", asked=1.0))
+        rows = compare_regressed_out(tested, evaluation, covariates, batch_by=batch_by, seed=seed)
+        tables.append(rows.assign(shortcut=shortcut, way="regressed out"))
     matched = {shortcut: covariates for shortcut, covariates in measured.items() if shortcut in _MATCHED}
     for question, answers in by_question(evaluation.answers).items():
         task = answers[0].task
@@ -113,12 +105,11 @@ def compare_shortcuts(
         if not isinstance(task, ReplicateRetrieval | Probe):
             missing[f"matched, or left out of {task.id}"] = "only retrieval and probes can be asked so"
             continue
-        asker = _AskProbe(task) if isinstance(task, Probe) else _AskRetrieval(task, seed)
+        asker = AskProbe(task) if isinstance(task, Probe) else AskRetrieval(task, seed)
         rows, reasons = _ask_again(asker, tested, answers, question, matched, batch_by, seed)
         tables.append(rows)
         missing |= reasons
-    found = [table[list(_COLUMNS)] for table in tables if len(table)]
-    table, similarities = nothing
+    found = [own[list(_COLUMNS)] for own in tables if len(own)]
     try:
         of_wells = {
             shortcut: _covariates(embeddings[name], pattern, "well") for shortcut, (name, pattern) in sources.items()
@@ -143,7 +134,7 @@ def _covariates(measured: AnnData, pattern: str, level: Level) -> pd.DataFrame:
 
 
 def _ask_again(
-    asker: "_AskProbe | _AskRetrieval",
+    asker: AskProbe | AskRetrieval,
     tested: Mapping[str, AnnData],
     answers: Sequence[Answer],
     question: tuple[str, str],
@@ -170,7 +161,7 @@ def _ask_again(
                 own.append(ask())
             except TaskNotApplicable as error:
                 missing[f"{shortcut}, {way}, {task.id}"] = str(error)
-    order, n_units = answers[0].score.order, answers[0].score.n_units
+    order = answers[0].score.order
     rows = []
     for (shortcut, way), by_family in families.items():
         for family, own in by_family.items():
@@ -179,74 +170,9 @@ def _ask_again(
             before, after = (_mean([part[index] for part in own]) for index in (0, 1))
             chance = sum(part[2] for part in own) / len(own)
             scores = retain({"after": after, "before": before}, (chance, chance), question, order, seed)
-            asked = before.index.get_level_values("unit").nunique() / n_units
-            rows.append((shortcut, way, family, *question, *scores, asked))
+            rows.append((shortcut, way, family, *question, *scores))
     return pd.DataFrame(rows, columns=list(_COLUMNS)), missing
 
 
 def _mean(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables).groupby(["unit", "stratum"], sort=True)[["value", "weight"]].mean()
-
-
-class _AskRetrieval:
-    """One retrieval question, among fewer candidates; these are chosen once for all encoders of the same rows."""
-
-    def __init__(self, task: ReplicateRetrieval, seed: int) -> None:
-        self._task, self._seed = task, seed
-        self._chosen: dict[tuple[Any, ...], list[tuple[Candidates, Candidates]]] = {}
-
-    def meet(self, profiles: AnnData) -> None:
-        """Take the profiles of the next encoder."""
-        self._profiles = profiles
-
-    def matched(self, shortcut: str, covariates: pd.DataFrame) -> Values:
-        """Ask among candidates that are alike in a shortcut."""
-        return self._ask(shortcut, lambda whole: match_candidates(whole, covariates))
-
-    def left_out(self, column: str) -> Values:
-        """Ask among candidates that share nothing with the query."""
-        return self._ask(f"shared {column}", lambda whole: leave_out(whole, column))
-
-    def _ask(self, what: str, restrict: Callable[[Candidates], Candidates]) -> Values:
-        """Compare with the same question among as many candidates, drawn at random."""
-        key = (what, *self._profiles.obs_names)
-        if key not in self._chosen:
-            whole = choose_candidates(self._task, self._profiles, seed=self._seed)
-            fewer, rng = restrict(whole), spawn(self._seed, "equal in number", what)
-            self._chosen[key] = [equal_in_number(whole, fewer, rng) for _ in range(_DRAWS)]
-        drawn = self._chosen[key]
-        table = pd.DataFrame({"unit": drawn[0][0].units, "stratum": "", "chance": drawn[0][0].chance})
-        for name, index in (("before", 0), ("after", 1)):
-            table[name] = np.mean([pair[index].rank(self._profiles) for pair in drawn], axis=0)
-        if not table["chance"].notna().any():
-            raise TaskNotApplicable("no perturbation has both replicates and others left to compare them with")
-        means = table.dropna().groupby(["unit", "stratum"], sort=True)[["before", "after", "chance"]].mean()
-        before, after = (means[[name]].set_axis(["value"], axis=1).assign(weight=1.0) for name in ("before", "after"))
-        return before, after, float(means["chance"].mean())
-
-
-class _AskProbe:
-    """One probe, of rows that are alike, or share nothing with what it learned from."""
-
-    def __init__(self, task: Probe) -> None:
-        self._task = task
-
-    def meet(self, profiles: AnnData) -> None:
-        """Take the profiles of the next encoder."""
-        self._profiles = profiles
-        self._rows = self._task.predict(profiles)[0]
-        self._chance = 1 / self._rows["stratum"].nunique()
-
-    def matched(self, shortcut: str, covariates: pd.DataFrame) -> Values:
-        """Ask of rows whose classes are alike in a shortcut."""
-        return *match_predictions(self._rows, covariates), self._chance
-
-    def left_out(self, column: str) -> Values:
-        """Ask of rows that share nothing with what the probe learned from."""
-        together, apart = predict_apart(self._task, self._profiles, column, self._rows)
-        both = together.index.intersection(apart.index)
-        before, after = (
-            table.loc[both].groupby(["unit", "stratum"], sort=True)["correct"].agg(value="mean", weight="size")
-            for table in (together, apart)
-        )
-        return before, after, self._chance
