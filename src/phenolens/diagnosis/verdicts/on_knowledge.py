@@ -8,8 +8,8 @@ from phenolens.diagnosis.verdicts.verdict import Verdict, difference_within, p_w
 from phenolens.encoders import is_baseline
 
 _KEPT = 0.8  # the least share of a score, at the lower limit, that counts as kept
-# The least share of a score that a shortcut is said to explain: p values are of perturbations by themselves, and what they
-# share, slopes and what they are ranked before, moves scores by some hundredths.
+# The least share of a score that a shortcut is said to explain: p values are of perturbations by themselves, and what
+# these share, slopes and what they are ranked before, moves scores by some hundredths.
 _EXPLAINED = 0.1
 _FOLLOWS = 0.5  # the least share of the first component for it to be said to follow something
 _LARGE = 0.2  # the least share of all variance for a first component to be worth a word
