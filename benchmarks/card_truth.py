@@ -12,6 +12,7 @@
 import argparse
 import json
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from phenolens.diagnosis.other_controls import ask_without_controls
 from phenolens.diagnosis.verdicts.on_knowledge import judge_knowledge
 from phenolens.diagnosis.verdicts.on_scores import judge_pairs
 from phenolens.embedding import embed
+from phenolens.errors import PhenolensWarning
 from phenolens.tasks import Evaluation, evaluate, make_task
 
 ALPHA = 0.05
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    warnings.simplefilter("ignore", PhenolensWarning)
     result = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.exists() else {}
     for name in arguments.only:
         experiment, runs = EXPERIMENTS[name]

@@ -9,11 +9,11 @@ from pydantic import AfterValidator, Field, model_validator
 from phenolens.datasets import CellTable, Manifest, read_manifest
 from phenolens.embedding import Missing
 from phenolens.encoders import EncoderName, Kind, find_encoder
-from phenolens.errors import ProfilingError, RecipeError
+from phenolens.errors import PhenolensError, ProfilingError, RecipeError
 from phenolens.images import Crop
 from phenolens.profiling import parse_profiling
 from phenolens.recipe_file import Section, read_recipe_file
-from phenolens.tasks import AnyTask
+from phenolens.tasks import AnyTask, refuse_repeated
 
 
 def _is_encoder(name: str) -> str:
@@ -238,6 +238,14 @@ class Recipe(Section):
     interventions: Literal["all"] | list[str] = []
     sweep: SweepSection | None = None
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _tasks_have_names_of_their_own(self) -> Self:
+        try:
+            refuse_repeated(self.tasks)
+        except PhenolensError as error:
+            raise ValueError(str(error)) from error
+        return self
 
     @model_validator(mode="after")
     def _tables_bring_their_vectors(self) -> Self:

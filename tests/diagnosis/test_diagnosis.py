@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from numpy.testing import assert_allclose
 
 from phenolens.diagnosis import compare_families
 from phenolens.diagnosis.claims import control_claims
-from phenolens.diagnosis.comparison import PAIR_COLUMNS, compare_tested
+from phenolens.diagnosis.comparison import PAIR_COLUMNS, compare_tested, family_values, paired_p
 from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.knowledge.ask import PAIR_COLUMNS as LEVEL_PAIR_COLUMNS
 from phenolens.diagnosis.knowledge.ask import VARIANCE_COLUMNS
@@ -17,7 +18,7 @@ from phenolens.diagnosis.sensitivity.describe import COLUMNS as METRIC_COLUMNS
 from phenolens.diagnosis.verdicts.judge import judge
 from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
 from phenolens.diagnosis.where.strata import COLUMNS as STRATA_COLUMNS
-from phenolens.tasks import Answer, Evaluation, Score, make_task
+from phenolens.tasks import Answer, Evaluation, Score, evaluate, make_task
 
 RETRIEVAL = make_task("replicate-retrieval")
 RANDOM = make_task("linear-probe", label="kind", group="movie", split="random")
@@ -327,3 +328,23 @@ def test_what_the_largest_component_follows_is_said(values):
     found = verdicts(answer("mine", values), answer("cell-count", values), variance=variance)
     (said,) = [v.claim for v in found if v.kind == "component"]
     assert said == "the first component of mine, 40% of its variance, follows density: 61% of it."
+
+
+@pytest.mark.parametrize("group", [None, "movie"])
+def test_what_other_fits_would_change_is_part_of_a_difference_between_probes(group):
+    probe = make_task("ridge-probe", label="kind", group=group)
+    found, narrow = [], []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        kind = rng.integers(0, 3, 120)
+        obs = pd.DataFrame({"kind": kind.astype(str), "movie": rng.integers(0, 20, 120).astype(str)}).rename(
+            "r{}".format
+        )
+        seen = [0.7 * np.eye(3)[kind] + rng.normal(size=(120, 3)) for _ in range(2)]
+        x = [own @ rng.normal(size=(3, 16)) + 0.5 * rng.normal(size=(120, 16)) for own in seen]
+        evaluation = evaluate({"one": AnnData(x[0], obs=obs), "other": AnnData(x[1], obs=obs)}, [probe])
+        found.append(compare_tested(evaluation)["p"].iloc[0])
+        values = family_values(evaluation.answers)
+        narrow.append(paired_p(values["one"], values["other"], rng))
+    assert np.mean(np.array(found) <= 0.05) <= 0.05
+    assert np.mean(np.array(narrow) <= 0.05) > np.mean(np.array(found) <= 0.05)  # units alone tell too little

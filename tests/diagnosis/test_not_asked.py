@@ -127,3 +127,20 @@ def test_the_whole_card_is_of_the_rows_that_all_have():
         own, other = (getattr(card.evidence, part) for card in (found, expected))
         caveats = [column for column in ("caveat",) if column in own]
         pd.testing.assert_frame_equal(own.drop(columns=caveats), other.drop(columns=caveats))
+
+
+def test_of_copies_of_one_source_one_is_asked_what_it_knows():
+    rng = np.random.default_rng(0)
+    source = np.repeat(np.arange(100), 4)
+    kind = np.where(source % 2, "a", "b")
+    obs = pd.DataFrame({"source": source.astype(str), "label": kind}, index=[f"r{i}" for i in range(400)])
+    count = AnnData(
+        np.exp(3 + 0.3 * rng.normal(size=(100, 1)))[source], obs=obs, var=pd.DataFrame(index=["nuclei_count"])
+    )
+    recognises = rng.normal(size=(100, 80))[source] + 0.1 * rng.normal(size=(400, 80))  # each source, and no count
+    embeddings = {"mine": AnnData(recognises, obs=obs), "cell-count": count}
+    _, by_source = card_of(embeddings, make_task("ridge-probe", label="label", group="source"))
+    _, by_row = card_of(embeddings, make_task("ridge-probe", label="label"))
+    (row,) = by_source.evidence.levels.to_dict("records")
+    assert (row["rows"], row["known"]) == (100, False)
+    assert by_row.evidence.levels["known"].all()  # copies on both sides of a fold

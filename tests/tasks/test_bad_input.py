@@ -128,3 +128,15 @@ def test_too_little_is_refused_in_words_and_enough_is_answered(task, screen, cha
 def test_two_rows_of_one_name_are_refused_where_one_is_meant():
     with pytest.raises(PhenolensError, match="'a' names more than one row"):
         pairs_among(pd.DataFrame({"entity1": ["a"], "entity2": ["b"]}), ["a", "b", "a"])
+
+
+def test_two_tasks_of_one_name_are_refused(screen):
+    tasks = [make_task("linear-probe", label="moa", folds=folds) for folds in (3, 5)]
+    with pytest.raises(PhenolensError, match=r"2 tasks are called 'linear-probe:moa'"):
+        evaluate({"mine": screen}, tasks)
+
+
+def test_doses_may_be_text(task, screen):
+    screen.obs["dose"] = [f"{dose:g} uM" for dose in screen.obs["dose"].fillna(0)]
+    found = asked(task, screen)
+    assert "column 'dose' holds '1 uM'" in found if task.task == "dose-response" else is_answer(found)

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -270,8 +271,14 @@ def condition_names(table: pd.DataFrame) -> "pd.Series[str]":
     if "dose" not in table:
         return name
     unit = table["dose_unit"].astype(object).fillna("") if "dose_unit" in table else ""
-    dose = table["dose"].map(lambda value: "" if pd.isna(value) else f" {value:g} ").astype(str)
-    return (name + dose + unit).str.rstrip()
+    return (name + table["dose"].map(_dose_text).astype(str) + unit).str.rstrip()
+
+
+def _dose_text(dose: object) -> str:
+    """Return a dose between spaces; in a table of vectors it may be text."""
+    if pd.isna(dose):
+        return ""
+    return f" {dose:g} " if isinstance(dose, Real) else f" {dose} "
 
 
 def treated(table: pd.DataFrame) -> "pd.Series[bool]":

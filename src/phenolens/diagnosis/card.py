@@ -22,7 +22,7 @@ from phenolens.diagnosis.verdicts.verdict import Verdict
 from phenolens.diagnosis.where.efficiency import data_efficiency
 from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
 from phenolens.diagnosis.where.strata import compare_strata
-from phenolens.tasks import Evaluation, share_rows
+from phenolens.tasks import Evaluation, Probe, RegressionProbe, share_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ def diagnose(
     """
     embeddings, _ = share_rows(embeddings)  # as `evaluate` has asked them
     tested = under_test(embeddings)
-    known = ask_levels(embeddings, seed=seed)
+    known = ask_levels(embeddings, group=_group(evaluation), seed=seed)
     ways = list(dict.fromkeys(answer.profiling for answer in evaluation.answers))
     nuisance = compare_nuisance(embeddings, profilings=ways, batch_by=batch_by, seed=seed)
     shortcuts = compare_shortcuts(embeddings, evaluation, batch_by=batch_by, seed=seed)
@@ -142,6 +142,12 @@ def _compare(
     comparisons = compare_families(evaluation, controls, seed=seed)
     pairs = compare_tested(supporting_gains(evaluation), controls, seed=seed)
     return {"comparisons": comparisons, "pairs": pairs}, missing
+
+
+def _group(evaluation: Evaluation) -> str | None:
+    """Return the metadata column whose values must not straddle a split, if a probe names one."""
+    groups = (answer.task.group for answer in evaluation.answers if isinstance(answer.task, Probe | RegressionProbe))
+    return next((group for group in groups if group), None)
 
 
 def _asked(table: pd.DataFrame, what: str) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -64,14 +64,14 @@ def compare_families(
             for family in families:
                 if family != baseline:
                     rng = spawn(seed, "comparison", task, how)
-                    order, shared = answers[0].score.order, _shared(other_controls, (task, how), family, baseline)
-                    difference = paired_difference(values[family], values[baseline], rng, order=order, shared=shared)
+                    spread, shared = answers[0].score.spread, _shared(other_controls, (task, how), family, baseline)
+                    difference = paired_difference(values[family], values[baseline], rng, spread=spread, shared=shared)
                     p = float("nan")
                     if not is_baseline(family):
                         rng = spawn(seed, "exchange", task, how)
-                        p = paired_p(values[family], values[baseline], rng, order=order, shared=shared)
-                    spread = (means[family] - max(seeds), means[family] - min(seeds))
-                    rows.append((task, how, family, baseline, *difference, p, *spread))
+                        p = paired_p(values[family], values[baseline], rng, spread=spread, shared=shared)
+                    to_seeds = (means[family] - max(seeds), means[family] - min(seeds))
+                    rows.append((task, how, family, baseline, *difference, p, *to_seeds))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -88,12 +88,12 @@ def compare_tested(
     for (task, how), answers in by_question(evaluation.answers).items():
         values = {name: own for name, own in family_values(answers).items() if not is_baseline(name)}
         for one, other in combinations(values, 2):
-            order = answers[0].score.order
+            spread = answers[0].score.spread
             rng = spawn(seed, "comparison", task, how)
             shared = _shared(other_controls, (task, how), one, other)
-            difference = paired_difference(values[one], values[other], rng, order=order, shared=shared)
+            difference = paired_difference(values[one], values[other], rng, spread=spread, shared=shared)
             rng = spawn(seed, "exchange", task, how)
-            p = paired_p(values[one], values[other], rng, order=order, shared=shared)
+            p = paired_p(values[one], values[other], rng, spread=spread, shared=shared)
             rows.append((task, how, one, other, *difference, p))
     return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
 
@@ -119,7 +119,7 @@ def _shared(other_controls: OtherControls | None, question: tuple[str, str], one
 
 
 def paired_difference(
-    one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator, *, order: int = 1, shared: float = 0.0
+    one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator, *, spread: float = 1.0, shared: float = 0.0
 ) -> tuple[float, float, float, int, float]:
     """Return the difference one - other over the units that both have, its 95 % interval, their number, and power.
 
@@ -129,8 +129,8 @@ def paired_difference(
         Values and weights by (unit, stratum), as `family_values` gives them.
     rng
         The source of randomness.
-    order
-        How many units each value involves; see `Score`.
+    spread
+        By how much a difference varies more than its mean over drawn units; see `Score.spread`.
     shared
         The variance of the difference by what all units share, such as controls.
 
@@ -138,7 +138,7 @@ def paired_difference(
     -------
     Difference, limits, number of units, and the smallest difference that they find four times in five.
     """
-    mean, draws, n_units = joint_draws({"one": one, "other": other}, rng, order=order)
+    mean, draws, n_units = joint_draws({"one": one, "other": other}, rng, spread=spread)
     if n_units < 2:
         return float("nan"), float("nan"), float("nan"), n_units, float("nan")
     difference = float(mean[0] - mean[1])
@@ -154,7 +154,7 @@ def _widening(draws: NDArray[np.float64], shared: float) -> float:
 
 
 def paired_p(
-    one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator, *, order: int = 1, shared: float = 0.0
+    one: pd.DataFrame, other: pd.DataFrame, rng: np.random.Generator, *, spread: float = 1.0, shared: float = 0.0
 ) -> float:
     """Return the p value that two are alike, over the units that both have; arguments as for `paired_difference`."""
     table = one.join(other, how="inner", rsuffix="_other")
@@ -162,15 +162,14 @@ def paired_p(
     if len(np.unique(units)) < 2:
         return float("nan")
     difference, weights = (table["value"] - table["value_other"]).to_numpy(), table["weight"].to_numpy()
-    spread = 1.0
     if shared > 0:
         drawn = cluster_bootstrap(difference[:, None], units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
-        spread = _widening(order * drawn[:, 0], shared)
-    return sign_flip_p(difference, units, weights=weights, strata=strata, order=order, spread=spread, rng=rng)
+        spread *= _widening(spread * drawn[:, 0], shared)
+    return sign_flip_p(difference, units, weights=weights, strata=strata, spread=spread, rng=rng)
 
 
 def joint_draws(
-    values: Mapping[str, pd.DataFrame], rng: np.random.Generator, *, order: int = 1
+    values: Mapping[str, pd.DataFrame], rng: np.random.Generator, *, spread: float = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Return the scores (m,) of m encoders or families over the units that all have, and draws (b, m) of them together.
 
@@ -180,8 +179,8 @@ def joint_draws(
         Name -> values and weights by (unit, stratum), as `family_values` gives them.
     rng
         The source of randomness.
-    order
-        How many units each value involves; see `Score`.
+    spread
+        By how much a difference varies more than its mean over drawn units; see `Score.spread`.
 
     Returns
     -------
@@ -195,7 +194,7 @@ def joint_draws(
     weights = next(iter(values.values()))["weight"].reindex(table.index).to_numpy()
     mean = stratified_mean(table.to_numpy(), weights, strata)
     drawn = cluster_bootstrap(table.to_numpy(), units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
-    return mean, mean + order * (drawn - mean), n_units
+    return mean, mean + spread * (drawn - mean), n_units
 
 
 def rank_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
@@ -209,7 +208,7 @@ def rank_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
     for (task, how), answers in by_question(evaluation.answers).items():
         families = family_values(answers)
         score = answers[0].score
-        mean, draws, n_units = joint_draws(families, spawn(seed, "ranks", task, how), order=score.order)
+        mean, draws, n_units = joint_draws(families, spawn(seed, "ranks", task, how), spread=score.spread)
         if n_units < 2:
             continue
         sign = 1 if score.higher_is_better else -1

@@ -39,12 +39,12 @@ def compare_retention(before: Evaluation, after: Evaluation, *, seed: int = 0) -
                 own, then = ([a for a in part if a.family == family] for part in (earlier[question], answers))
                 values = {"after": family_values(then)[family], "before": family_values(own)[family]}
                 chance = (_chance(own), _chance(then))
-                rows.append((family, *question, *retain(values, chance, question, own[0].score.order, seed)))
+                rows.append((family, *question, *retain(values, chance, question, own[0].score.spread, seed)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def retain(
-    values: Mapping[str, pd.DataFrame], chance: tuple[float, float], question: tuple[str, str], order: int, seed: int
+    values: Mapping[str, pd.DataFrame], chance: tuple[float, float], question: tuple[str, str], spread: float, seed: int
 ) -> tuple[float, ...]:
     """Return the score, that before, chance, the share of the distance that is left, its limits, p, and the units.
 
@@ -56,17 +56,17 @@ def retain(
         Before, and after.
     question
         Task and profiling.
-    order
-        How many units each value involves; see `Score`.
+    spread
+        By how much a difference varies more than its mean over drawn units; see `Score.spread`.
     seed
         Of the bootstrap.
     """
-    mean, draws, n_units = joint_draws(values, spawn(seed, "retention", *question), order=order)
+    mean, draws, n_units = joint_draws(values, spawn(seed, "retention", *question), spread=spread)
     scores = (float(mean[0]), float(mean[1]), chance[0])
     if n_units < 2 or percentile_interval(draws[:, 1])[0] <= chance[0]:
         return (*scores, *[float("nan")] * 4, n_units)
     left, whole = draws[:, 0] - chance[1], np.maximum(draws[:, 1] - chance[0], 1e-12)
-    p = paired_p(values["after"], values["before"], spawn(seed, "retention p", *question), order=order)
+    p = paired_p(values["after"], values["before"], spawn(seed, "retention p", *question), spread=spread)
     share = (scores[0] - chance[1]) / (scores[1] - chance[0])
     return (*scores, share, *percentile_interval(left / whole), p, n_units)
 

@@ -50,7 +50,7 @@ def fit_scaling(evaluation: Evaluation, flops: Mapping[str, float], *, seed: int
             continue
         ordered = {encoder: values[encoder] for encoder in flops}
         rng = spawn(seed, "scaling", task, how)
-        mean, draws, n_units = joint_draws(ordered, rng, order=answers[0].score.order)
+        mean, draws, n_units = joint_draws(ordered, rng, spread=answers[0].score.spread)
         if n_units < 2:
             continue
         slope = float(mean @ slope_weights)

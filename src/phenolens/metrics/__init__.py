@@ -1,6 +1,6 @@
 """Pure kernels: arrays in, numbers and per-unit values out. Nothing of Phenolens is imported here."""
 
-from phenolens.metrics.bootstrap import cluster_bootstrap, percentile_interval, stratified_mean
+from phenolens.metrics.bootstrap import cluster_bootstrap, percentile_interval, refitted, stratified_mean
 from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
 from phenolens.metrics.geometry import (
     hubness,
@@ -81,6 +81,7 @@ __all__ = [
     "percentile_interval",
     "permutation_p",
     "rank_trend",
+    "refitted",
     "replicate_ceiling",
     "replicate_retrieval_p",
     "rewire",

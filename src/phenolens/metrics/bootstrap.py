@@ -76,6 +76,14 @@ def cluster_bootstrap(
     return draws
 
 
+def refitted(folds: int) -> float:
+    """Return by how much a cross-validated difference varies more than a bootstrap without new fits says.
+
+    Each fit serves 1 / (folds - 1) as many test rows as it has training rows (Nadeau & Bengio, Mach. Learn. 52, 2003).
+    """
+    return float(np.sqrt(1 + folds / (folds - 1)))
+
+
 def percentile_interval(draws: NDArray[Any], level: float = 0.95) -> tuple[float, float]:
     """Return the central interval that holds `level` of the draws (b,)."""
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])

@@ -170,7 +170,6 @@ def sign_flip_p(
     *,
     weights: NDArray[Any] | None = None,
     strata: NDArray[Any] | None = None,
-    order: int = 1,
     spread: float = 1.0,
     n_draws: int = 10_000,
     rng: np.random.Generator,
@@ -188,10 +187,9 @@ def sign_flip_p(
         (n,) unit of each row; a unit's rows change sign together.
     weights, strata
         (n,), as in `stratified_mean`.
-    order
-        How many units each value involves; where it is 2, half of a value stands with each of them, and both vary.
     spread
-        By how much the statistic varies more than units do by themselves, because of what they share.
+        By how much the statistic varies more than the mean over units does by itself, because of what they share: 2
+        where each value belongs to a pair of units, of which half stands with each.
     n_draws
         How many choices of signs are drawn, unless there are no more than that, which are then all taken.
     rng
@@ -222,7 +220,7 @@ def sign_flip_p(
         )
     total = float(parts.sum())
     # The observed choice of signs stays as it is: spread widens what the others are held against.
-    null = order * spread * np.abs(total - 2 * flipped)
+    null = spread * np.abs(total - 2 * flipped)
     return permutation_p(abs(total), null, exact=exact)
 
 

@@ -1,6 +1,6 @@
 """Biological questions, one each, with the contract that says what an answer is worth."""
 
-from phenolens.tasks.base import Contract, Score, Task
+from phenolens.tasks.base import Contract, Score, Task, numbers
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.defaults import default_tasks
@@ -8,7 +8,7 @@ from phenolens.tasks.dose_response import DoseResponse
 from phenolens.tasks.evaluate import Answer, Evaluation, Skipped, evaluate, profiles_for
 from phenolens.tasks.leakage import Leakage
 from phenolens.tasks.probe import Probe
-from phenolens.tasks.registry import TASKS, AnyTask, make_task
+from phenolens.tasks.registry import TASKS, AnyTask, make_task, refuse_repeated
 from phenolens.tasks.regression_probe import RegressionProbe
 from phenolens.tasks.relationship_recall import RelationshipRecall
 from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
@@ -40,7 +40,9 @@ __all__ = [
     "evaluate",
     "make_splits",
     "make_task",
+    "numbers",
     "profiles_for",
+    "refuse_repeated",
     "share_rows",
     "shared_names",
     "unseen_wells",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from phenolens.errors import TaskNotApplicable, did_you_mean
-from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, percentile_interval, stratified_mean
+from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, percentile_interval, refitted, stratified_mean
 
 UNIT_COLUMNS = ("unit", "stratum", "value", "weight", "chance", "p", "p_adjusted")
 
@@ -63,6 +63,8 @@ class Score:
         How many units each value involves: 2 where it belongs to a pair of them. Such a value stands, by half, with
         both, and both are drawn: by first order the score then varies twice as much as the mean over units does
         (Hoeffding, Ann. Math. Stat. 19, 1948).
+    folds
+        Into how many folds rows were dealt, where a regression was fitted to the others each time; 0 where none was.
     strata_are
         What the strata are, where each is an answer of its own: ``sources``; empty where they are not.
     details
@@ -75,6 +77,7 @@ class Score:
     caveat: str = ""
     higher_is_better: bool = True
     order: int = 1
+    folds: int = 0
     strata_are: str = ""
     details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -92,6 +95,14 @@ class Score:
     def n_units(self) -> int:
         """How many units it rests on."""
         return int(self.units["unit"].nunique())
+
+    @property
+    def spread(self) -> float:
+        """By how much a difference of two such scores varies more than its mean over drawn units does.
+
+        Units are drawn, and nothing is fitted again: what fits on other rows would change comes on top, see `refitted`.
+        """
+        return self.order * (refitted(self.folds) if self.folds else 1.0)
 
     def draws(self, rng: np.random.Generator, *, n_draws: int = 2000) -> NDArray[np.float64]:
         """Return cluster-bootstrap draws (n_draws,) of the value; NaN with fewer than two units."""
@@ -196,6 +207,21 @@ class WellQuestion(Question):
     def level(self) -> Literal["well", "site"]:
         """Wells: they are what is treated and replicated."""
         return "well"
+
+
+def numbers(column: "pd.Series[Any]", of: str) -> "pd.Series[float]":
+    """Return a column as numbers.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If it holds text that is none.
+    """
+    found = pd.to_numeric(column.astype(object), errors="coerce").astype(float)
+    text = column[found.isna() & column.notna()]
+    if len(text):
+        raise TaskNotApplicable(f"{of}: column '{column.name}' holds '{text.iloc[0]}' where a number is needed")
+    return found
 
 
 def required_column(profiles: AnnData, column: str, task: str) -> "pd.Series[str]":

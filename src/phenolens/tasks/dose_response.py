@@ -10,7 +10,7 @@ from pydantic import Field
 
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import cosine_similarity, rank_trend
-from phenolens.tasks.base import Contract, Score, WellQuestion, required_column, unit_table
+from phenolens.tasks.base import Contract, Score, WellQuestion, numbers, required_column, unit_table
 from phenolens.tasks.wells import Wells, unseen_wells
 
 _FEWEST_DOSES = 3
@@ -67,7 +67,7 @@ class DoseResponse(WellQuestion):
         if not dosed.any():
             raise TaskNotApplicable(f"{self.id}: no treated well has a dose and a negative control on its plate")
         compounds = required_column(profiles[dosed], "perturbation", self.id)
-        dose = obs.loc[dosed, "dose"].astype(float).to_numpy()
+        dose = numbers(obs.loc[dosed, "dose"], self.id).to_numpy()
         size = np.linalg.norm(effect[dosed], axis=1)
         rows = []
         for compound, own in pd.Series(np.arange(len(dose))).groupby(compounds.to_numpy(), sort=True):

@@ -16,6 +16,7 @@ from phenolens.metrics import minimum_detectable_effect, percentile_interval
 from phenolens.profiling import profile
 from phenolens.randomness import spawn
 from phenolens.tasks.base import Score, Task
+from phenolens.tasks.registry import refuse_repeated
 from phenolens.tasks.rows import share_rows
 
 
@@ -176,7 +177,10 @@ def evaluate(
     ------
     EmbeddingError
         If vectors hold NaN or infinite values.
+    PhenolensError
+        If two tasks have the same name.
     """
+    refuse_repeated(tasks)
     answers: list[Answer] = []
     skipped: list[Skipped] = []
     embeddings, unshared = share_rows(embeddings)

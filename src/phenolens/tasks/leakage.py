@@ -1,5 +1,6 @@
 """Leakage: can batch, plate or position be read off wells in which nothing was done?"""
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -85,4 +86,4 @@ class Leakage(WellQuestion):
             score = probe.score(controls, rng)
         except TaskNotApplicable as error:
             raise TaskNotApplicable(f"{self.id}, from {len(controls)} negative controls: {error}") from error
-        return Score(score.metric, score.unit, score.units, score.caveat, higher_is_better=False)
+        return replace(score, higher_is_better=False)

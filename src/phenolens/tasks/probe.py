@@ -103,7 +103,7 @@ class Probe(Question):
             strata=cells["stratum"],
             weights=cells["weight"].astype(float),
         )
-        return Score("balanced accuracy", self.group or "row", units, caveat)
+        return Score("balanced accuracy", self.group or "row", units, caveat, folds=self.folds)
 
     def predict(self, profiles: AnnData, *, apart: str | None = None) -> tuple[pd.DataFrame, str]:
         """Predict every row from rows that the classifier has not seen.

@@ -1,10 +1,13 @@
 """Tasks by name."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, ValidationError
 
 from phenolens.errors import PhenolensError, did_you_mean
+from phenolens.tasks.base import Task
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.dose_response import DoseResponse
@@ -41,6 +44,21 @@ TASKS: dict[str, type[_Known]] = {
     "regression-probe": RegressionProbe,
     "leakage": Leakage,
 }
+
+
+def refuse_repeated(tasks: Sequence[Task]) -> None:
+    """Refuse tasks of one name: nobody could tell their answers apart.
+
+    Raises
+    ------
+    PhenolensError
+        If two have the same `id`.
+    """
+    for name, times in Counter(task.id for task in tasks).items():
+        if times > 1:
+            raise PhenolensError(
+                f"{times} tasks are called '{name}': ask those that differ only in what no name tells in studies apart"
+            )
 
 
 def make_task(task: str, **options: object) -> _Known:

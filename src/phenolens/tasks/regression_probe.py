@@ -103,6 +103,7 @@ class RegressionProbe(Question):
             self.group,
             unit_table(units, values, chance=0.0, strata=strata),
             "; ".join(filter(None, notes)),
+            folds=min(self.folds, len(sizes)),
             strata_are="targets" if len(self.targets) > 1 else "",
         )
 

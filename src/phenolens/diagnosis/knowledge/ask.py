@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from phenolens.diagnosis.knowledge.concepts import Concepts, explained_variance, probe_concepts
+from phenolens.diagnosis.knowledge.concepts import BATCHES, Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.knowledge.levels import measured_factors, true_factors
 from phenolens.encoders import EncoderName, is_baseline, twin_of
 from phenolens.errors import EncoderError, ProfilingError, TaskNotApplicable
@@ -65,7 +65,7 @@ def under_test(embeddings: Mapping[str, AnnData]) -> dict[str, AnnData]:
     return {name: own for name, own in embeddings.items() if EncoderName.parse(name).family in families}
 
 
-def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge:
+def ask_levels(embeddings: Mapping[str, AnnData], *, group: str | None = None, seed: int = 0) -> Knowledge:
     """Ask encoders under test, and their twins, which levels they know, in wells where there are wells.
 
     Rows that not all of them have are left out.
@@ -74,6 +74,9 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge
     ----------
     embeddings
         Encoder -> its vectors of sites.
+    group
+        The metadata column whose rows are no replicates of each other, such as copies of one source image. Where no
+        batch tells what they share, one row of each group is asked.
     seed
         As in `probe_concepts`.
     """
@@ -87,6 +90,9 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, seed: int = 0) -> Knowledge
             raise TaskNotApplicable("no baseline that measures a level is among the encoders, and this is no phantom")
         asked = {name: profile(own, "raw", level="well") for name, own in tested.items()}
         shared = shared_names([*(own.obs_names for own in asked.values()), *(table.index for table in tables.values())])
+        obs = next(iter(asked.values())).obs.loc[shared]
+        if group in obs and not any(column in obs for column in BATCHES):
+            shared = shared[~obs[group].duplicated().to_numpy()]
         asked = {name: own[shared] for name, own in asked.items()}
         tables = {level: table.loc[shared] for level, table in tables.items()}
         found = probe_concepts(asked, tables, seed=seed)

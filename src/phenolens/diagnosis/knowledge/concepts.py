@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold
 from phenolens.datasets import condition_names
 from phenolens.diagnosis.sampling import draw_whole
 from phenolens.errors import TaskNotApplicable
-from phenolens.metrics import maximum_p, percentile_interval, ridge_by_target
+from phenolens.metrics import maximum_p, percentile_interval, refitted, ridge_by_target
 from phenolens.randomness import spawn
 
 _PENALTIES = tuple(10.0**power for power in range(3, -5, -1))
@@ -23,10 +23,8 @@ _POWERS = 3  # of other levels' factors: what follows from them by a curve is th
 _FEWEST_LEFT = 20  # rows, beyond what batches, treatments and other levels take up
 _N_DRAWS = 1000
 _LEAST_LEFT = 1e-6  # of a factor's variance
-# Wells are drawn again, and the regression is not fitted again: by how much r would then vary more.
-_REFITTED = (1 + _FOLDS / (_FOLDS - 1)) ** 0.5
 # Where a row was acquired, and what it is: the first of these columns that there is.
-_BATCHES = ("plate", "slide", "patient")
+BATCHES = ("plate", "slide", "patient")
 _TREATMENTS = ("perturbation", "label")
 
 
@@ -91,7 +89,7 @@ def probe_concepts(
     obs = next(iter(embeddings.values())).obs
     rows = _choose_rows(obs, seed)
     obs = obs.iloc[rows]
-    batch, treatment = _labels(obs, _BATCHES), _labels(obs, _TREATMENTS)
+    batch, treatment = _labels(obs, BATCHES), _labels(obs, _TREATMENTS)
     design = np.concatenate([np.ones((len(obs), 1)), _dummies(batch), _dummies(treatment)], axis=1)
     targets, missing = _targets({level: table.iloc[rows] for level, table in factors.items()}, design)
     if not targets:
@@ -120,7 +118,7 @@ def probe_concepts(
             r = _correlations(truth, guess)  # (1 + permutations, factors), the first not permuted
             per_factor += [(encoder, level, name, value) for name, value in zip(names, r[0], strict=True)]
             drawn = _bootstrap(truth[:, 0], guess[:, 0], times).mean(axis=1)
-            draws[encoder, level] = r[0].mean() + _REFITTED * (drawn - r[0].mean())
+            draws[encoder, level] = r[0].mean() + refitted(_FOLDS) * (drawn - r[0].mean())
             best = int(r[0].argmax())
             p = maximum_p(float(r[0, best]), r[1:].max(axis=1))
             low, high = percentile_interval(draws[encoder, level])
@@ -156,7 +154,7 @@ def explained_variance(
     rows = _choose_rows(obs, seed)
     obs = obs.iloc[rows]
     factors = {level: table.iloc[rows] for level, table in factors.items()}
-    labels = {"batch": _labels(obs, _BATCHES), "treatment": _labels(obs, _TREATMENTS)}
+    labels = {"batch": _labels(obs, BATCHES), "treatment": _labels(obs, _TREATMENTS)}
     blocks = {name: _dummies(own) for name, own in labels.items() if len(set(own)) > 1}
     blocks |= {level: _filled(table) for level, table in factors.items() if table.shape[1]}
     whole = _orthonormal(np.concatenate([np.ones((len(obs), 1)), *blocks.values()], axis=1))

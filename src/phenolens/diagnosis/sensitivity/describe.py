@@ -89,7 +89,7 @@ def describe_metrics(
     rows: list[dict[str, object]] = []
     not_asked: dict[str, str] = {}
     for (name, how), answers in questions.items():
-        task, order, means = answers[0].task, answers[0].score.order, means_by_family(answers)
+        task, spread, means = answers[0].task, answers[0].score.spread, means_by_family(answers)
         best, value, chance = means[["family", "value", "chance"]].iloc[0]
         encoders = {answer.family: answer.encoder for answer in reversed(answers)}
         profiles = {
@@ -123,7 +123,7 @@ def describe_metrics(
             "headroom": (ceiling - simple) / (ceiling - chance) if ceiling > chance else _NAN,
         }
         low, _ = limits_of_best(answers, seed=seed)
-        agreement = rank_agreement(protocols, (name, how), order=order, seed=seed)
+        agreement = rank_agreement(protocols, (name, how), spread=spread, seed=seed)
         rows.append(
             {"task": name, "profiling": how}
             | scores

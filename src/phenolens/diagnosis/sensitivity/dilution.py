@@ -61,15 +61,15 @@ def tell_dilutions(task: Task, rows: AnnData, how: str, *, seed: int = 0) -> Dil
     x = np.asarray(rows.X, dtype=np.float64)
     donors = draw_donors(rows.obs, spawn(seed, "donors", task.id, how))
     scores = [ask_again(task, rows, dilute(x, donors, share), how, seed=seed) for share in _SHARES]
-    values, order = [by_unit(score) for score in scores], scores[0].order
+    values, spread = [by_unit(score) for score in scores], scores[0].spread
     named = {str(share): own for share, own in zip(_SHARES, values, strict=True)}
-    mean, draws, n_units = joint_draws(named, spawn(seed, "dilution", task.id, how), order=order)
+    mean, draws, n_units = joint_draws(named, spawn(seed, "dilution", task.id, how), spread=spread)
     if n_units < 2:
         return Dilution(float("nan"), float("nan"))
     better, worse = draws[:, :-1], draws[:, 1:]
     finest = float("nan")
     for number in range(len(_SHARES) - 1, 0, -1):
-        p = paired_p(values[0], values[number], spawn(seed, "dilution p", task.id, how), order=order)
+        p = paired_p(values[0], values[number], spawn(seed, "dilution p", task.id, how), spread=spread)
         if mean[number] >= mean[0] or p > ALPHA:
             break
         finest = _SHARES[number]

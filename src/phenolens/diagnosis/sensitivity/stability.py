@@ -24,7 +24,7 @@ Values = Mapping[str, pd.DataFrame]
 
 
 def rank_agreement(
-    protocols: Sequence[tuple[Values, Values]], question: tuple[str, str], *, order: int = 1, seed: int = 0
+    protocols: Sequence[tuple[Values, Values]], question: tuple[str, str], *, spread: float = 1.0, seed: int = 0
 ) -> tuple[float, float, float, int]:
     """Return how well the ranking of families agrees with that under other protocols: Kendall's tau b.
 
@@ -34,8 +34,8 @@ def rank_agreement(
         For each, family -> values and weights by (unit, stratum) as the question is asked, and under the protocol.
     question
         Task and profiling, which name the draws.
-    order
-        How many units each value involves; see `Score`.
+    spread
+        By how much a difference varies more than its mean over drawn units; see `Score.spread`.
     seed
         Of the bootstrap.
 
@@ -51,7 +51,7 @@ def rank_agreement(
             continue
         values = {f"here {family}": here[family] for family in both}
         values |= {f"there {family}": there[family] for family in both}
-        mean, draws, n_units = joint_draws(values, spawn(seed, "stability", *question), order=order)
+        mean, draws, n_units = joint_draws(values, spawn(seed, "stability", *question), spread=spread)
         if n_units < 2:
             continue
         tau = _kendall(*np.split(mean[None], 2, axis=1))[0]

@@ -161,7 +161,7 @@ def _ask_again(
                 own.append(ask())
             except TaskNotApplicable as error:
                 missing[f"{shortcut}, {way}, {task.id}"] = str(error)
-    order = answers[0].score.order
+    spread = answers[0].score.spread
     rows = []
     for (shortcut, way), by_family in families.items():
         for family, own in by_family.items():
@@ -169,7 +169,7 @@ def _ask_again(
                 continue
             before, after = (_mean([part[index] for part in own]) for index in (0, 1))
             chance = sum(part[2] for part in own) / len(own)
-            scores = retain({"after": after, "before": before}, (chance, chance), question, order, seed)
+            scores = retain({"after": after, "before": before}, (chance, chance), question, spread, seed)
             rows.append((shortcut, way, family, *question, *scores))
     return pd.DataFrame(rows, columns=list(_COLUMNS)), missing
 

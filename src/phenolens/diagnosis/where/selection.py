@@ -10,7 +10,7 @@ from phenolens.diagnosis.comparison import by_question, family_values, joint_dra
 from phenolens.encoders import EncoderName
 from phenolens.metrics import percentile_interval, stratified_mean
 from phenolens.randomness import spawn
-from phenolens.tasks import Evaluation
+from phenolens.tasks import Evaluation, Score
 
 COLUMNS = (
     "network",
@@ -96,12 +96,12 @@ def choose_on_held_out(evaluation: Evaluation, variants: Mapping[str, Sequence[s
             families = dict.fromkeys(EncoderName.parse(name).family for name in (network, *names))
             own = {family: values[family] for family in families if family in values}
             rng = spawn(seed, "selection", *question)
-            rows.append((network, *question, *_choose(own, next(iter(families)), answers[0].score.order, rng)))
+            rows.append((network, *question, *_choose(own, next(iter(families)), answers[0].score, rng)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _choose(
-    values: Mapping[str, pd.DataFrame], default: str, order: int, rng: np.random.Generator
+    values: Mapping[str, pd.DataFrame], default: str, score: Score, rng: np.random.Generator
 ) -> tuple[object, ...]:
     """Return what a row says of one network, from ``chosen`` on."""
     nothing = ("", *[float("nan")] * 9)
@@ -121,12 +121,12 @@ def _choose(
             times[best] += 1
             held_out[~seen] += x[~seen, best] / _SPLITS
     chosen = pd.DataFrame({"value": held_out, "weight": weights}, index=table.index)
-    mean, draws, _ = joint_draws({"chosen": chosen, "last": values[default]}, rng, order=order)
+    mean, draws, _ = joint_draws({"chosen": chosen, "last": values[default]}, rng, spread=score.spread)
     return (
         *(table.columns[times.argmax()], times.max() / (2 * _SPLITS)),
         *(mean[0], *percentile_interval(draws[:, 0]), mean[1]),
         *(mean[0] - mean[1], *percentile_interval(draws[:, 0] - draws[:, 1])),
         stratified_mean(x, weights, strata).max() - mean[0],
         len(units),
-        "a value involves two units, which may lie in different halves" if order > 1 else "",
+        "a value involves two units, which may lie in different halves" if score.order > 1 else "",
     )

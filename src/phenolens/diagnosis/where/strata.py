@@ -15,7 +15,7 @@ from phenolens.encoders import is_baseline
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import percentile_interval
 from phenolens.randomness import spawn
-from phenolens.tasks import Answer, Evaluation, Probe, RegressionProbe
+from phenolens.tasks import Answer, Evaluation, Probe, RegressionProbe, numbers
 
 COLUMNS = (
     "family",
@@ -95,7 +95,7 @@ def compare_strata(evaluation: Evaluation, embeddings: Mapping[str, AnnData], *,
                     continue
                 for stratum, mask in strata.items() if len(strata) > 1 else ():
                     where = (*question, by, stratum)
-                    rows.append((family, best, *where, *_compare(pair, mask, answers[0].score.order, seed, where), ""))
+                    rows.append((family, best, *where, *_compare(pair, mask, answers[0].score.spread, seed, where), ""))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -128,7 +128,7 @@ def _stratify(
         case "strength":
             return {} if isinstance(answer.task, Probe | RegressionProbe) else _by_strength(units, others)
         case "dose":
-            return _by_dose(known["dose"].reindex(units).astype(float), known["dose_unit"].reindex(units).dropna())
+            return _by_dose(numbers(known["dose"].reindex(units), "strata"), known["dose_unit"].reindex(units).dropna())
         case "perturbation_type":
             return _each(known[by].reindex(units))
         case _:
@@ -170,13 +170,13 @@ def _thirds(values: "pd.Series[float]", names: Sequence[str], units: "pd.Index[A
 
 
 def _compare(
-    pair: Mapping[str, pd.DataFrame], mask: NDArray[np.bool_], order: int, seed: int, names: Sequence[str]
+    pair: Mapping[str, pd.DataFrame], mask: NDArray[np.bool_], spread: float, seed: int, names: Sequence[str]
 ) -> tuple[float, ...]:
     """Return both values, chance, the difference, its limits, its p value, and the number of units in a stratum."""
     own = pair["own"][mask]
-    mean, draws, n_units = joint_draws({**pair, "own": own}, spawn(seed, "strata", *names), order=order)
+    mean, draws, n_units = joint_draws({**pair, "own": own}, spawn(seed, "strata", *names), spread=spread)
     if n_units < 2:
         return (*[float("nan")] * 7, n_units)
     low, high = percentile_interval(draws[:, 0] - draws[:, 1])
-    p = paired_p(own, pair["best"], spawn(seed, "strata p", *names), order=order)
+    p = paired_p(own, pair["best"], spawn(seed, "strata p", *names), spread=spread)
     return (*map(float, mean), float(mean[0] - mean[1]), low, high, p, n_units)
