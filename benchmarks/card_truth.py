@@ -13,7 +13,7 @@ import argparse
 import json
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ TASKS = [
 ]
 HOW = ["raw", "tvn"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+FACTORS = [f"factor{i}" for i in range(24)]  # so many that hundreds of perturbations can be told apart
 MORPHOLOGY = {"shape", "texture", "arrangement"}
 
 
@@ -61,8 +62,16 @@ def main() -> None:
             arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def screen(rng: np.random.Generator, n_perturbations: int, *, n_plates: int = 4, n_controls: int = 8) -> pd.DataFrame:
-    """Return wells with one replicate of each perturbation on each plate, controls, and true factors of two levels."""
+def screen(
+    rng: np.random.Generator,
+    n_perturbations: int,
+    *,
+    factors: Sequence[str] = ("count", "texture", "mito_spacing"),
+    effect: float = 0.5,
+    n_plates: int = 4,
+    n_controls: int = 8,
+) -> pd.DataFrame:
+    """Return wells with one replicate of each perturbation on each plate, controls, and true factors."""
     rows = []
     for plate in range(n_plates):
         names = [*(f"t{i}" for i in range(n_perturbations)), *["dmso"] * n_controls]
@@ -72,9 +81,10 @@ def screen(rng: np.random.Generator, n_perturbations: int, *, n_plates: int = 4,
     obs = pd.DataFrame(rows, columns=["plate", "well", "perturbation"])
     obs["role"] = np.where(obs["perturbation"] == "dmso", "negative_control", "treatment")
     obs.index = [f"w{i}" for i in range(len(obs))]
-    for factor in ("count", "texture", "mito_spacing"):
-        effect = dict(zip(sorted(set(obs["perturbation"])), 0.5 * rng.normal(size=n_perturbations + 1), strict=True))
-        obs[f"true_{factor}"] = 10 + obs["perturbation"].map(effect) + rng.normal(size=len(obs))
+    for factor in factors:
+        means = effect * rng.normal(size=n_perturbations + 1)
+        by_name = dict(zip(sorted(set(obs["perturbation"])), means, strict=True))
+        obs[f"true_{factor}"] = 10 + obs["perturbation"].map(by_name) + rng.normal(size=len(obs))
     return obs
 
 
@@ -190,7 +200,7 @@ def smallest_gain(n: int, runs: int, seed: int) -> dict[str, Any]:
         found, gains, scores = 0, [], []
         for run in range(runs):
             rng = np.random.default_rng([seed, n, run])
-            obs, space = screen(rng, n), rng.normal(size=(3, 16))
+            obs, space = screen(rng, n, factors=FACTORS, effect=1.0), rng.normal(size=(len(FACTORS), 48))
             pair = {"better": reader(obs, space, rng, 1.0), "worse": reader(obs, space, rng, noise)}
             evaluation = evaluate(pair, [task])
             _, pairs, verdicts = compare_scores(pair, evaluation)

@@ -20,6 +20,40 @@ from phenolens.metrics import (
 )
 
 
+def one_p(x, replicate, plates, **options):
+    """Return value and p of one perturbation, where all other wells are controls."""
+    value, p = replicate_retrieval_p(x, [np.flatnonzero(replicate)], ~replicate, plates, **options)
+    return value[0], p[0]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("sets_at_once", [1, 100_000])
+def test_perturbations_that_are_asked_together_are_asked_as_each_by_itself(monkeypatch, tied, sets_at_once):
+    monkeypatch.setattr("phenolens.metrics.permutation._SETS_AT_ONCE", sets_at_once)
+    rng = np.random.default_rng(8)
+    plates = rng.permutation(np.repeat([2, 0, 1, 3], [14, 12, 10, 3]))
+    x = rng.normal(size=(len(plates), 4))
+    x = np.sign(x) if tied else x
+    control = rng.random(len(plates)) < 0.4
+    control[plates == 3] = False  # nobody to be ranked before
+    treated = rng.permutation(np.flatnonzero(~control))
+    units = [treated[:2], treated[2:4], treated[4:7], treated[7:10], np.flatnonzero(plates == 3)[:2]]
+    together = replicate_retrieval_p(x, units, control, plates, n_permutations=10**6, rng=rng)
+    for number, own in enumerate(units):
+        pool = np.concatenate([own, np.flatnonzero(control & np.isin(plates, plates[own]))])
+        replicate = np.arange(len(pool)) < len(own)
+        drawn, exact = draw_sets(
+            [np.flatnonzero(plates[pool] == name) for name in np.unique(plates[own])],
+            [(plates[own] == name).sum() for name in np.unique(plates[own])],
+            10**6,
+            rng,
+        )
+        assert exact
+        null = mean_defined(set_average_precision(x[pool], drawn, plates=plates[pool]))
+        value = mean_defined(set_average_precision(x[pool], np.flatnonzero(replicate)[None], plates=plates[pool]))[0]
+        assert_allclose((together[0][number], together[1][number]), (value, permutation_p(value, null, exact=True)))
+
+
 def test_enumeration_equals_a_count_over_combinations():
     x, plates = np.random.default_rng(1).normal(size=(8, 3)), np.zeros(8)
 
@@ -28,7 +62,7 @@ def test_enumeration_equals_a_count_over_combinations():
 
     observed = statistic([0, 1, 2])
     expected = np.mean([statistic(c) >= observed - 1e-9 for c in combinations(range(8), 3)])
-    value, p = replicate_retrieval_p(x, np.arange(8) < 3, plates, rng=np.random.default_rng(0))
+    value, p = one_p(x, np.arange(8) < 3, plates, rng=np.random.default_rng(0))
     assert_allclose((value, p), (observed, expected))
 
 
@@ -40,7 +74,7 @@ def test_p_is_uniform_on_noise_whatever_the_number_of_controls(controls_per_plat
     p = []
     for _ in range(300):
         x = rng.normal(size=(len(plates), 8))
-        p.append(replicate_retrieval_p(x, replicate, plates, n_permutations=199, rng=rng)[1])
+        p.append(one_p(x, replicate, plates, n_permutations=199, rng=rng)[1])
     assert kstest(p, "uniform").pvalue > 0.01
     assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.09
 
@@ -50,18 +84,18 @@ def test_p_is_small_for_an_effect_and_never_zero():
     x = rng.normal(size=(20, 6))
     replicate = np.arange(20) < 4
     x[replicate] += 10
-    p = replicate_retrieval_p(x, replicate, np.zeros(20), n_permutations=200, rng=np.random.default_rng(0))[1]
+    p = one_p(x, replicate, np.zeros(20), n_permutations=200, rng=np.random.default_rng(0))[1]
     assert 0 < p <= 2 / 201
 
 
 def test_a_constant_representation_has_p_one():
-    p = replicate_retrieval_p(np.ones((10, 3)), np.arange(10) < 3, np.zeros(10), rng=np.random.default_rng(0))[1]
+    p = one_p(np.ones((10, 3)), np.arange(10) < 3, np.zeros(10), rng=np.random.default_rng(0))[1]
     assert p == 1.0
 
 
 def test_without_controls_on_its_plates_there_is_no_p():
     plates, replicate = np.array([0, 0, 1, 1, 1]), np.array([1, 1, 0, 0, 0], bool)
-    assert np.isnan(replicate_retrieval_p(np.eye(5), replicate, plates, rng=np.random.default_rng(0))).all()
+    assert np.isnan(one_p(np.eye(5), replicate, plates, rng=np.random.default_rng(0))).all()
 
 
 @pytest.mark.parametrize(("size", "k"), [(6, 2), (6, 4)])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from phenolens.metrics.set_retrieval import set_average_precision
 
 _BLOCK_CELLS = 2**22
+_SETS_AT_ONCE = 30_000
 _SMALLEST = 1e-12  # no tail is known that well
 _TOLERANCE = 1e-9  # a permuted statistic that equals the observed one must count as reaching it
 
@@ -126,24 +127,28 @@ def maximum_p(observed: float, null: NDArray[Any]) -> float:
 
 def replicate_retrieval_p(
     x: NDArray[Any],
-    replicate: NDArray[np.bool_],
+    units: Sequence[NDArray[np.intp]],
+    control: NDArray[np.bool_],
     plates: NDArray[Any],
     *,
     n_permutations: int = 2000,
     rng: np.random.Generator,
-) -> tuple[float, float]:
-    """Return the replicates' mean AP before same-plate controls, and its p when controls pose as replicates.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each perturbation's mean AP before same-plate controls, and its p when controls pose as its replicates.
 
     Under the null hypothesis the replicates are further control wells, so that within a plate any of its wells could
-    have held them. Whole labellings are drawn, which keeps the dependence between the queries of one perturbation.
-    When there are at most `n_permutations` labellings all of them are enumerated.
+    have held them. Whole labellings are drawn, which keeps the dependence between the queries of one perturbation;
+    perturbations with as many replicates on the same plates are given the same. When there are at most `n_permutations`
+    labellings all of them are enumerated.
 
     Parameters
     ----------
     x
-        (n, d) vectors of the replicates of one perturbation and the controls.
-    replicate
-        (n,) True for a replicate, False for a control.
+        (n, d) vectors.
+    units
+        Row numbers of the replicates of each perturbation.
+    control
+        (n,) True for a control.
     plates
         (n,) plate of each row.
     n_permutations
@@ -153,15 +158,39 @@ def replicate_retrieval_p(
 
     Returns
     -------
-    The mean AP over the replicates with a control on their plate, and p in (0, 1]; both NaN where there are none.
+    (u,) mean AP over the replicates with a control on their plate, and (u,) p in (0, 1]; NaN where there are none.
     """
-    own = np.flatnonzero(replicate)
-    value = mean_defined(set_average_precision(x, own[None], plates=plates))[0]
-    pools = [np.flatnonzero(plates == plate) for plate in np.unique(plates[own])]
-    taken = [int(replicate[pool].sum()) for pool in pools]
-    sets, exact = draw_sets(pools, taken, n_permutations, rng)
-    null = mean_defined(set_average_precision(x, sets, plates=plates))
-    return float(value), permutation_p(value, null, exact=exact)
+    codes = np.unique(plates, return_inverse=True)[1]
+    units = [own[np.argsort(codes[own], kind="stable")] for own in units]
+    layouts: dict[tuple[int, ...], list[int]] = {}
+    for number, own in enumerate(units):
+        layouts.setdefault(tuple(codes[own].tolist()), []).append(number)
+    value, p = np.full(len(units), np.nan), np.full(len(units), np.nan)
+    for layout, numbers in layouts.items():
+        k, on_plate = len(layout), np.array(layout)
+        controls = np.flatnonzero(control & np.isin(codes, on_plate))
+        # Places 0 .. k - 1 are those of a perturbation's own wells, and the others those of controls.
+        place = np.concatenate([on_plate, codes[controls]])
+        pools = [np.flatnonzero(place == code) for code in np.unique(on_plate)]
+        sets, exact = draw_sets(pools, [int((pool < k).sum()) for pool in pools], n_permutations, rng)
+        sets = np.concatenate([np.arange(k)[None], sets])  # the observed one first
+        per_part = max(1, _SETS_AT_ONCE // len(sets))
+        for part in (numbers[start : start + per_part] for start in range(0, len(numbers), per_part)):
+            rows = np.concatenate([controls, *(units[number] for number in part)])
+            own = len(controls) + np.arange(len(part) * k).reshape(len(part), 1, k)
+            labelled = np.where(sets < k, own[:, 0][:, np.minimum(sets, k - 1)], sets - k).reshape(-1, k)
+            found = mean_defined(
+                set_average_precision(
+                    x[rows],
+                    labelled,
+                    negative=np.arange(len(rows)) < len(controls),
+                    also=np.repeat(own[:, 0], len(sets), axis=0),
+                    plates=codes[rows],
+                )
+            ).reshape(len(part), -1)
+            value[part] = found[:, 0]
+            p[part] = [permutation_p(float(row[0]), row[1:], exact=exact) for row in found]
+    return value, p
 
 
 def sign_flip_p(

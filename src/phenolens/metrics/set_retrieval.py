@@ -1,13 +1,13 @@
 """Average precision of sets of rows whose members should find one another, before rows of a reference."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from phenolens.metrics.similarity import unit_rows
-from phenolens.metrics.ties import count_reaching, expected_precision, harmonic_numbers
+from phenolens.metrics.ties import count_reaching, count_reaching_in_row, expected_precision, harmonic_numbers
 
 _BLOCK_CELLS = 4_000_000  # of similarities and of gathered vectors held at a time
 _GRAM_CELLS = 16_000_000  # below this the similarities of all rows are held, which spares gathering vectors
@@ -18,6 +18,7 @@ def set_average_precision(
     sets: NDArray[np.intp],
     *,
     negative: NDArray[np.bool_] | None = None,
+    also: NDArray[np.intp] | None = None,
     plates: NDArray[Any] | None = None,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
@@ -34,6 +35,8 @@ def set_average_precision(
         (s, k) row numbers, those of one set distinct; sets may overlap.
     negative
         (n,) mask of the rows that may be negatives; all if None. The members of a set are never its negatives.
+    also
+        (s, e) further rows that may be negatives of one set each; none of `negative`.
     plates
         (n,) plate of each row: only negatives of the querying member's own plate count. None: all count.
     device
@@ -66,11 +69,27 @@ def set_average_precision(
     codes = np.zeros(n, np.intp) if plates is None else np.unique(np.asarray(plates), return_inverse=True)[1]
     plate_of_query = codes[sets]
     for plate in np.unique(plate_of_query):
-        reference = negative & (codes == plate)
-        if reference.any():
+        on_plate = codes == plate
+        if (negative & on_plate).any():
             chosen, place = np.nonzero(plate_of_query == plate)
-            result[chosen, place] = _one_plate(cosines, sets[chosen], place, reference)
+            own = None if also is None else _Further(also[chosen], _are_left(also[chosen], sets[chosen], on_plate))
+            result[chosen, place] = _one_plate(cosines, sets[chosen], place, negative & on_plate, own)
     return result
+
+
+class _Further(NamedTuple):
+    """Rows (m, e) that may be negatives of one query each, and which of them are."""
+
+    rows: NDArray[np.intp]
+    are: NDArray[np.bool_]
+
+    def of(self, queries: NDArray[np.intp]) -> "_Further":
+        return _Further(self.rows[queries], self.are[queries])
+
+
+def _are_left(also: NDArray[np.intp], sets: NDArray[np.intp], on_plate: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which further rows (s, e) stand on the plate and are no members of their set."""
+    return on_plate[also] & (also[:, :, None] != sets[:, None, :]).all(axis=2)
 
 
 class _Cosines:
@@ -99,16 +118,21 @@ class _Cosines:
 
 
 def _one_plate(
-    cosines: _Cosines, sets: NDArray[np.intp], place: NDArray[np.intp], reference: NDArray[np.bool_]
+    cosines: _Cosines,
+    sets: NDArray[np.intp],
+    place: NDArray[np.intp],
+    reference: NDArray[np.bool_],
+    further: _Further | None,
 ) -> NDArray[np.float64]:
-    """Return the AP (m,) of the query at `place` (m,) of each of m sets against the rows of `reference`."""
+    """Return the AP (m,) of the query at `place` (m,) of each of m sets against `reference`, and its further rows."""
     rows = np.arange(len(sets))
     query = sets[rows, place]
     others = sets[np.arange(sets.shape[1]) != place[:, None]].reshape(len(sets), -1)
     candidates = np.flatnonzero(reference)
     position = np.full(len(reference), -1)
     position[candidates] = np.arange(len(candidates))
-    harmonic = harmonic_numbers(len(candidates) + others.shape[1], cosines.device)
+    n_further = 0 if further is None else further.rows.shape[1]
+    harmonic = harmonic_numbers(len(candidates) + n_further + others.shape[1], cosines.device)
 
     result = np.empty(len(sets))
     order = np.argsort(query, kind="stable")
@@ -123,7 +147,8 @@ def _one_plate(
         similarity = similarity.sort(dim=1).values
         asked = order[first[start] : first[start + len(block)]]
         times = np.diff(first[start : start + len(block) + 1])
-        result[asked] = _score_block(cosines, similarity, query[asked], others[asked], times, reference, harmonic)
+        own = None if further is None else further.of(asked)
+        result[asked] = _score_block(cosines, similarity, query[asked], others[asked], times, reference, own, harmonic)
     return result
 
 
@@ -134,29 +159,27 @@ def _score_block(
     others: NDArray[np.intp],
     times: NDArray[np.intp],
     reference: NDArray[np.bool_],
+    further: _Further | None,
     harmonic: torch.Tensor,
 ) -> NDArray[np.float64]:
     """Return the AP (m,) of queries that stand together by row, `times` (q,) often each."""
-    m, k = others.shape
     positive = cosines.along(query, others)
-    # The thresholds of one query stand in one row, padded to the most that any query has.
-    row = np.repeat(np.arange(len(times)), times)
-    slot = np.arange(m) - np.repeat(np.cumsum(times) - times, times)
-    thresholds = torch.zeros((len(times), int(times.max()), k), device=positive.device)
-    thresholds[row, slot] = positive
-    above, tied = (
-        counts.view(thresholds.shape)[row, slot] for counts in count_reaching(similarity, thresholds.flatten(1))
-    )
+    row = torch.from_numpy(np.repeat(np.arange(len(times)), times)).to(positive.device)
+    above, tied = count_reaching_in_row(similarity, row, positive)
     # Members among the reference are positives, not negatives.
     member = torch.from_numpy(reference[others]).to(positive.device)
     inside = torch.where(member, positive, -torch.inf).sort(dim=1).values
     members_above, members_tied = count_reaching(inside, positive)
     positives_above, positives_tied = count_reaching(positive.sort(dim=1).values, positive)
-    precision = expected_precision(
-        above - members_above, tied - members_tied, positives_above, positives_tied, harmonic
-    )
+    above, tied = above - members_above, tied - members_tied
     itself = torch.from_numpy(reference[query]).to(positive.device)
     n_negative = similarity.shape[1] - member.sum(1) - itself.long()
+    if further is not None:
+        are = torch.from_numpy(further.are).to(positive.device)
+        beside = torch.where(are, cosines.along(query, further.rows), -torch.inf).sort(dim=1).values
+        further_above, further_tied = count_reaching(beside, positive)
+        above, tied, n_negative = above + further_above, tied + further_tied, n_negative + are.sum(1)
+    precision = expected_precision(above, tied, positives_above, positives_tied, harmonic)
     return torch.where(n_negative > 0, precision.mean(1), torch.nan).cpu().numpy()
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 
 TIE = 5e-7  # float32 cosines of equal directions differ by rounding: nearer than this they tie
+_FEW = 8  # so few are compared faster one by one than searched
+_APART = 4.0  # farther than cosines lie from each other
 
 
 def harmonic_numbers(n: int, device: str = "cpu") -> torch.Tensor:
@@ -14,8 +16,31 @@ def harmonic_numbers(n: int, device: str = "cpu") -> torch.Tensor:
 def count_reaching(ascending: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return how many of each sorted row (q, n) lie above each value (q, k), and how many tie with it."""
     n = ascending.shape[1]
+    if n <= _FEW:
+        above, reaching = torch.zeros_like(values, dtype=torch.long), torch.zeros_like(values, dtype=torch.long)
+        for one in ascending[:, :, None].unbind(1):
+            above += one > values + TIE
+            reaching += one >= values - TIE
+        return above, reaching - above
     above = n - torch.searchsorted(ascending, values + TIE, right=True)
     reaching = n - torch.searchsorted(ascending, values - TIE, right=False)
+    return above, reaching - above
+
+
+def count_reaching_in_row(
+    ascending: torch.Tensor, row: torch.Tensor, values: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how many of its own sorted row of cosines (q, n) lie above each value (m, k), and how many tie with it.
+
+    Rows are asked by very different numbers of values, so that they are searched as one.
+    """
+    q, n = ascending.shape
+    shift = _APART * torch.arange(q, dtype=torch.float64, device=ascending.device)
+    line = (ascending.double().clamp(min=-_APART / 2) + shift[:, None]).flatten()
+    wanted = values.double() + shift[row][:, None]
+    end = (n * (row + 1))[:, None]
+    above = end - torch.searchsorted(line, wanted + TIE, right=True)
+    reaching = end - torch.searchsorted(line, wanted - TIE, right=False)
     return above, reaching - above
 
 

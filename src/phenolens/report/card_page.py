@@ -1,6 +1,6 @@
 """The diagnosis card as Markdown: for a repository, an issue or a paper's supplement."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from phenolens.report.results import Results
@@ -74,7 +74,7 @@ def _table(table: Table) -> str:
     return f"### {table.title}\n\n{table.intro}\n\n" + "\n".join(map(_line, lines))
 
 
-def _line(cells: Sequence[str] | Iterable[str]) -> str:
+def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

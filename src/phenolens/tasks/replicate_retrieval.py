@@ -150,12 +150,5 @@ class ReplicateRetrieval(WellQuestion):
                 n_permutations=self.n_permutations,
                 rng=rng,
             )
-        on_plate = {name: np.flatnonzero(wells.control & (plate == name)) for name in np.unique(plate)}
-        p = []
-        for own in units:
-            pool = np.concatenate([own, *(on_plate[name] for name in np.unique(plate[own]))])
-            replicate = np.arange(len(pool)) < len(own)
-            p.append(
-                replicate_retrieval_p(x[pool], replicate, plate[pool], n_permutations=self.n_permutations, rng=rng)[1]
-            )
-        return np.array(p)
+        found = replicate_retrieval_p(x, units, wells.control, plate, n_permutations=self.n_permutations, rng=rng)
+        return found[1]
