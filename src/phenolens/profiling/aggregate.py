@@ -64,15 +64,15 @@ def aggregate(embeddings: AnnData, by: Sequence[str], how: Average = "mean") -> 
     codes = grouped.ngroup().to_numpy()
     counts = np.bincount(codes)
     if how == "mean":
-        averages = np.zeros((len(counts), embeddings.n_vars))
-        np.add.at(averages, codes, np.asarray(embeddings.X))  # a view's own array type knows no `at`
-        averages /= counts[:, None]
+        together = np.asarray(embeddings.X, dtype=np.float64)[np.argsort(codes, kind="stable")]
+        averages = np.add.reduceat(together, np.cumsum(counts) - counts) / counts[:, None]
     else:
         x = np.asarray(embeddings.X, dtype=np.float64)
         averages = np.stack([_AVERAGES[how](x[rows]) for _, rows in Batches(codes)])
-    constant = [column for column in obs if (grouped[column].nunique(dropna=False) == 1).all()]
+    constant = [column for column in obs if counts.max() == 1 or (grouped[column].nunique(dropna=False) == 1).all()]
     metadata = obs[constant].iloc[np.unique(codes, return_index=True)[1]].copy()
-    metadata.index = pd.Index(metadata[list(by)].astype(str).agg("_".join, axis=1), name=None)
+    first, *others = (metadata[column].astype(str) for column in by)
+    metadata.index = pd.Index(first.str.cat(others, sep="_") if others else first, name=None)
     metadata["n_averaged"] = counts
     return AnnData(
         averages.astype(embeddings.X.dtype),
