@@ -66,5 +66,5 @@ def _finite(value: Any) -> Any:
 def print_verdicts(verdicts: list[dict[str, Any]]) -> None:
     """Print each verdict on a line, behind the question that it answers."""
     for verdict in verdicts:
-        question = f"{verdict['task']}, {verdict['profiling']}: " if verdict["task"] else ""
-        typer.echo(question + verdict["claim"])
+        question = ", ".join(filter(None, [verdict["task"], verdict["profiling"]]))
+        typer.echo(": ".join(filter(None, [question, verdict["claim"]])))

@@ -54,6 +54,13 @@ def test_metadata_that_differ_within_a_group_are_dropped_and_views_are_taken():
     assert found.obs["plate"].tolist() == ["1", "2"]
 
 
+def test_averages_are_named_by_what_they_are_of_and_can_be_averaged_again():
+    data = wells(np.eye(4), list("aabb"), plate=list("1122"), well=list("xyxx"))
+    once = aggregate(data, ["plate", "well"])
+    assert once.obs_names.tolist() == ["1_x", "1_y", "2_x"]
+    assert aggregate(once, ["plate"]).obs_names.tolist() == ["1", "2"]
+
+
 def test_refusals():
     data = wells(np.eye(3), ["a", "b", None])
     with pytest.raises(ProfilingError, match="row 'w2' has no value in column 'gene'"):

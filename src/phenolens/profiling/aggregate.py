@@ -72,7 +72,7 @@ def aggregate(embeddings: AnnData, by: Sequence[str], how: Average = "mean") -> 
     constant = [column for column in obs if counts.max() == 1 or (grouped[column].nunique(dropna=False) == 1).all()]
     metadata = obs[constant].iloc[np.unique(codes, return_index=True)[1]].copy()
     first, *others = (metadata[column].astype(str) for column in by)
-    metadata.index = pd.Index(first.str.cat(others, sep="_") if others else first, name=None)
+    metadata.index = pd.Index((first.str.cat(others, sep="_") if others else first).to_numpy())
     metadata["n_averaged"] = counts
     return AnnData(
         averages.astype(embeddings.X.dtype),

@@ -47,8 +47,9 @@ def _opening(results: Results) -> str:
 
 
 def _sentence(verdict: Mapping[str, Any]) -> str:
-    question = f"*{task_phrase(verdict['task'])}, {verdict['profiling']}:* " if verdict["task"] else ""
-    return f"- **{verdict['kind']}** {question}{verdict['claim']}"
+    asked = [task_phrase(verdict["task"]) if verdict["task"] else "", verdict["profiling"]]
+    question = ", ".join(filter(None, asked))
+    return f"- **{verdict['kind']}** " + (f"*{question}:* " if question else "") + str(verdict["claim"])
 
 
 def _scores(results: Results) -> Table:
