@@ -302,6 +302,10 @@ def test_a_gain_on_strong_phenotypes_alone_is_said(values):
         ]
     )
     found = verdicts(answer("mine", values), answer("cell-count", values), strata=strata)
+    no_less = strata.assign(difference=0.3, high=0.6)  # only less is known of the weak ones
+    assert not [
+        v for v in verdicts(answer("mine", values), answer("cell-count", values), strata=no_less) if v.kind == "where"
+    ]
     (said,) = [v.claim for v in found if v.kind == "where"]
     assert "strongest, +0.30 [0.20, 0.40], and not for certain on the weakest, +0.00 [-0.10, 0.10]" in said
 
@@ -334,7 +338,7 @@ def test_what_the_largest_component_follows_is_said(values):
 def test_what_other_fits_would_change_is_part_of_a_difference_between_probes(group):
     probe = make_task("ridge-probe", label="kind", group=group)
     found, narrow = [], []
-    for seed in range(100):
+    for seed in range(30):
         rng = np.random.default_rng(seed)
         kind = rng.integers(0, 3, 120)
         obs = pd.DataFrame({"kind": kind.astype(str), "movie": rng.integers(0, 20, 120).astype(str)}).rename(
@@ -347,4 +351,4 @@ def test_what_other_fits_would_change_is_part_of_a_difference_between_probes(gro
         values = family_values(evaluation.answers)
         narrow.append(paired_p(values["one"], values["other"], rng))
     assert np.mean(np.array(found) <= 0.05) <= 0.05
-    assert np.mean(np.array(narrow) <= 0.05) > np.mean(np.array(found) <= 0.05)  # units alone tell too little
+    assert np.mean(found) > np.mean(narrow) + 0.05  # units alone tell too little

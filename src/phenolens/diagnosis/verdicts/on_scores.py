@@ -141,10 +141,13 @@ def judge_strata(strata: pd.DataFrame) -> list[Verdict]:
     by_strength = strata[strata["by"] == "strength"]
     for (family, task, how), own in by_strength.groupby(["family", "task", "profiling"], sort=False):
         rows = own.set_index("stratum")
-        if {"weak", "strong"} <= set(rows.index) and rows.loc["strong", "low"] > 0 >= rows.loc["weak", "low"]:
-            said = [difference_within(*rows.loc[one, ["difference", "low", "high"]]) for one in ("strong", "weak")]
+        if not {"weak", "strong"} <= set(rows.index):
+            continue
+        weak, strong = rows.loc["weak"], rows.loc["strong"]
+        if weak["low"] <= 0 < strong["low"] and weak["difference"] < strong["low"]:
+            said = [difference_within(*one[["difference", "low", "high"]]) for one in (strong, weak)]
             claim = (
-                f"{family} gains over {rows.loc['strong', 'baseline']} on the third of phenotypes that is strongest, "
+                f"{family} gains over {strong['baseline']} on the third of phenotypes that is strongest, "
                 f"{said[0]}, and not for certain on the weakest, {said[1]}."
             )
             verdicts.append(Verdict("where", claim, str(family), task=str(task), profiling=str(how)))
