@@ -239,7 +239,7 @@ EXPERIMENTS: dict[str, tuple[Experiment, int]] = {
     "copies": (copies, 500),
     "batch": (batch, 60),
     "count": (count, 40),
-    "layout": (layout, 20),
+    "layout": (layout, 12),
     "power": (power, 150),
 }
 
