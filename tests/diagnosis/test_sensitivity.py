@@ -188,7 +188,7 @@ def test_probes_are_described_too():
     assert table["ceiling"].tolist() == [1, 1]
     assert table["ceiling_is"].tolist() == ["maximum"] * 2
     assert_allclose(table["headroom"], (1 - table["best_baseline_value"]) / 0.5)
-    assert (table["finest"] == 0.25).all()
+    assert table["finest"].tolist() == [0.5, 0.25]  # as claims would, whose differences allow for other fits
     assert table["protocols"].tolist() == [1, 1]  # each the other's
     assert (table["stability"] > 0.5).all()
     assert not not_asked

@@ -197,7 +197,7 @@ def _judge_leak(answers: Sequence[Answer], every: Sequence[Answer], seed: int) -
         return Verdict("leak", claim, best, task=task.id, profiling=how)
     rng = spawn(seed, "leak", task.id, how)
     leaking, unseen = family_values(answers)[best], family_values(honest)[best]
-    difference, low, high, *_ = paired_difference(leaking, unseen, rng, spread=honest[0].score.spread)
+    difference, low, high, *_ = paired_difference(leaking, unseen, rng)
     grouped = means_by_family(honest)["value"].iloc[0]
     claim = (
         f"{opening}. {best} scores {value:.2f} on it and {grouped:.2f} on unseen groups: "
