@@ -6,9 +6,11 @@ import timm
 import torch
 from torch import nn
 
+from phenolens.images import self_standardise
 from phenolens.nets import (
     INITIALISATIONS,
     GraphNetwork,
+    MaskedAutoencoder,
     MicroscopyViT,
     RandomConvolutions,
     Size,
@@ -64,8 +66,60 @@ def test_initialisations(how):
         torch.testing.assert_close(weight @ weight.T, torch.eye(len(weight)), atol=1e-4, rtol=0)
     if how == "scaled":
         assert abs(weight.var().item() * weight.shape[1] - 2) < 0.1
-    assert all(module.weight.any() for module in model.modules() if isinstance(module, nn.BatchNorm2d))
     assert model.eval()(torch.randn(1, 3, 64, 64)).std() > 0
+
+
+CLOSED = {  # architectures whose residual branches start at or near zero, and what closes them
+    "resnet18": "bn2.weight",
+    "regnety_002": "bn.weight",
+    "eca_nfnet_l0": "gain",
+    "dm_nfnet_f0": "skipinit_gain",
+    "swinv2_cr_tiny_224": "norm2.weight",
+    "levit_128s": "bn.weight",
+    "vit_relpos_small_patch16_224": "ls1.gamma",
+    "cait_xxs24_224": "gamma_1",
+    "convnext_atto": "gamma",
+    "resmlp_12_224": "ls1",
+    "poolformer_s12": "scale",
+    "swiftformer_xs": "gamma",
+}
+
+
+def factors(model):
+    """The parameters that are one small number throughout, but for those that are added."""
+    return {
+        name
+        for name, value in model.named_parameters()
+        if not any(word in name for word in ("bias", "beta", "pos"))
+        and (value == value.flatten()[0]).all()
+        and value.flatten()[0].abs() < 0.2
+    }
+
+
+@pytest.mark.parametrize("architecture", CLOSED)
+def test_residual_branches_of_untrained_networks_are_open(architecture):
+    torch.manual_seed(0)
+    model = timm.create_model(architecture, num_classes=0)
+    assert any(name.endswith(CLOSED[architecture]) for name in factors(model))
+    initialise(model, "own")
+    assert not factors(model)
+
+
+@torch.inference_mode()
+def test_an_untrained_autoencoder_is_more_than_the_mean_of_its_patches():
+    def share_of_blocks(model):
+        """How much of what tells images apart is lost without the blocks."""
+        whole = model(x)
+        model.backbone.blocks = nn.Identity()
+        stem = model(x)
+        return float((whole - stem).std(dim=0).mean() / whole.std(dim=0).mean())
+
+    torch.manual_seed(0)
+    x = self_standardise(torch.rand(16, 2, 64, 64) ** torch.linspace(0.2, 5, 16)[:, None, None, None])
+    closed, opened = (MaskedAutoencoder(Size(48, 2, 3, 8), 2, decoder=(32, 1, 2)).encoder.eval() for _ in range(2))
+    initialise(opened, "own")
+    assert share_of_blocks(closed) < 0.01
+    assert share_of_blocks(opened) > 0.5
 
 
 @torch.inference_mode()

@@ -61,5 +61,5 @@ def test_refusals_and_gaps():
         task.score(flat, rng)
     text = data.copy()
     text.obs["gene"] = "high"
-    with pytest.raises(TaskNotApplicable, match="not all numbers"):
+    with pytest.raises(TaskNotApplicable, match="where a number is needed"):
         task.score(text, rng)

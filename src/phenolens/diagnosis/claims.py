@@ -44,7 +44,7 @@ def limits_of_best(answers: Sequence[Answer], *, seed: int = 0) -> tuple[float, 
     families = means_by_family(answers)["family"]
     rng = spawn(seed, "best", answers[0].task.id, answers[0].profiling)
     best = {"best": family_values(answers)[families.iloc[0]]}
-    _, draws, n_units = joint_draws(best, rng, spread=answers[0].score.order)
+    _, draws, n_units = joint_draws(best, rng, spread=answers[0].score.order)  # a score's own limits, as it has them
     return percentile_interval(draws[:, 0], 1 - ALPHA / len(families)) if n_units > 1 else (float("nan"), float("nan"))
 
 

@@ -83,7 +83,7 @@ def twin(
     init: Initialisation = "own",
     seed: int = 0,
 ) -> Network:
-    """Return the random twin of a checkpoint: what its training started from, but for the seed.
+    """Return the random twin of a checkpoint: its architecture, with weights from a seed; see `initialise`.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 """Ways to draw the weights of an untrained network."""
 
+import re
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -8,6 +9,10 @@ from torch import nn
 
 Initialisation = Literal["own", "orthogonal", "scaled"]
 INITIALISATIONS: tuple[Initialisation, ...] = get_args(Initialisation)
+
+_NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm
+_SCALE = re.compile(r"gamma\w*|ls\d|scale|gain|skipinit_gain")  # what timm calls the factor of a residual branch
+_CLOSED = 0.2  # no branch starts between this and 1
 
 
 def draw(make: Callable[[], nn.Module], seed: int, how: Initialisation = "own") -> nn.Module:
@@ -30,20 +35,22 @@ def draw(make: Callable[[], nn.Module], seed: int, how: Initialisation = "own") 
 
 
 def initialise(model: nn.Module, how: Initialisation) -> None:
-    """Draw the weights of all linear and convolutional layers anew, in place.
+    """Draw the weights of all linear and convolutional layers anew, and open all residual branches, in place.
+
+    Recipes of training start residual branches at or near zero (LayerScale, the last norm of a block), where training
+    opens them. Untrained, such a network would be nothing but its stem: the mean over patches of one linear projection.
 
     Parameters
     ----------
     model
         A network as its architecture initialises it.
     how
-        ``own``: nothing more. ``orthogonal``: orthonormal rows or columns. ``scaled``: normal, with the variance that
-        keeps that of the signal, one over the number of inputs, or twice that before a rectifier (He et al., 2015).
+        ``own``: none are drawn anew. ``orthogonal``: orthonormal rows or columns. ``scaled``: normal, with the
+        variance that keeps that of the signal, one over the number of inputs, or twice that before a rectifier (He et
+        al., 2015).
     """
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d) and not module.weight.any():
-            # timm zeroes the last norm of each residual branch, which would remove the branch for good here.
-            nn.init.ones_(module.weight)
+        _open(module)
         if how == "own" or not isinstance(module, nn.Linear | nn.Conv2d):
             continue
         if how == "orthogonal":
@@ -52,3 +59,11 @@ def initialise(model: nn.Module, how: Initialisation) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu" if isinstance(module, nn.Conv2d) else "linear")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _open(module: nn.Module) -> None:
+    """Set the factors of residual branches that start at or near zero to one."""
+    for name, factor in module.named_parameters(recurse=False):
+        is_factor = (name == "weight" and isinstance(module, _NORMS)) or _SCALE.fullmatch(name)
+        if is_factor and bool((factor.abs() < _CLOSED).all()):
+            nn.init.ones_(factor)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import ridge_path
-from phenolens.tasks.base import Contract, Question, Score, required_column, unit_table, usable_rows
+from phenolens.tasks.base import Contract, Question, Score, numbers, required_column, unit_table, usable_rows
 
 _HEST_COMPONENTS = 256
 _FEWEST_ROWS = 10  # of a group, for a correlation within it
@@ -79,10 +79,7 @@ class RegressionProbe(Question):
         large = [name for name, size in sizes.items() if size >= _FEWEST_ROWS]
         if len(large) < 2:
             raise TaskNotApplicable(f"{self.id}: {len(large)} groups have {_FEWEST_ROWS} rows; two are needed")
-        try:
-            y = profiles.obs[list(self.targets)].to_numpy(dtype=np.float64)
-        except ValueError as error:
-            raise TaskNotApplicable(f"{self.id}: {', '.join(self.targets)} are not all numbers") from error
+        y = np.stack([numbers(profiles.obs[column], self.id) for column in self.targets], axis=1)
         x = np.asarray(profiles.X, dtype=np.float64)
         predicted = np.empty_like(y)
         for train, test in GroupKFold(min(self.folds, len(sizes))).split(x, y, groups):

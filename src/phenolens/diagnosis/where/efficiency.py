@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from phenolens.datasets import condition_names, treated
 from phenolens.diagnosis.asking import ask_again, rows_asked, sample_rows
 from phenolens.diagnosis.claims import means_by_family, supports_gains
-from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
+from phenolens.diagnosis.comparison import by_question, family_values, joint_draws, paired_difference
 from phenolens.encoders import is_baseline
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import percentile_interval
@@ -171,13 +171,14 @@ def _some_of_each(obs: pd.DataFrame, amount: int, rng: np.random.Generator) -> N
 
 def _compare(answers: Sequence[Answer], best: Sequence[Answer] | None, rng: np.random.Generator) -> tuple[float, ...]:
     """Return value, chance, limits, the difference to the best baseline, its limits, and the number of units."""
+    score = answers[0].score
     values = {"own": family_values(answers)[answers[0].family]}
     if best:
         values["best"] = family_values(best)[best[0].family]
-    mean, draws, n_units = joint_draws(values, rng)
+    mean, draws, n_units = joint_draws(values, rng, spread=score.order)  # limits as the score itself has them
     chance = float(np.mean([answer.score.chance for answer in answers]))
     nothing = (float("nan"),) * 3
     if n_units < 2:
         return (float("nan"), chance, *nothing[:2], *nothing, n_units)
-    difference = (float(mean[0] - mean[-1]), *percentile_interval(draws[:, 0] - draws[:, -1])) if best else nothing
+    difference = paired_difference(values["own"], values["best"], rng, spread=score.spread)[:3] if best else nothing
     return (float(mean[0]), chance, *percentile_interval(draws[:, 0]), *difference, n_units)
