@@ -166,8 +166,7 @@ def is_of_biology(verdict: Verdict) -> bool:
     """Whether it says that an encoder does better than something else, or tells perturbations from controls."""
     if verdict.kind == "activity":
         return verdict.effect > 0
-    gains = verdict.kind == "pair" or verdict.effect > 0  # one of a pair is always better; a baseline may well be
-    return gains and verdict.p_adjusted <= ALPHA and "cannot be told" not in verdict.claim.split(":")[0]
+    return " beats " in verdict.claim or " loses to " in verdict.claim
 
 
 def count(runs: int, seed: int) -> dict[str, Any]:

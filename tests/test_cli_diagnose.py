@@ -54,6 +54,9 @@ def test_two_models_are_held_against_each_other(capsys, profiles, tmp_path):
     assert {row["encoder"] for row in answer["scores"]} >= {"mine", "yours", "metadata"}
     assert "no baseline that measures a level" in answer["evidence"]["not_asked"]["levels"]
     assert "interventions" in answer["evidence"]["not_asked"]
+    card = (tmp_path / "out" / "card.md").read_text()
+    headings = [line for line in card.splitlines() if line.startswith("## ")]
+    assert headings[-5:-1] == ["## `mine`", "## `yours`", "## Side by side", "## Evidence"]
     for row in answer["evidence"]["pairs"]:
         assert row["low"] < row["difference"] < row["high"]
 

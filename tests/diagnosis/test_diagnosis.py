@@ -19,16 +19,16 @@ from phenolens.diagnosis.verdicts.judge import judge
 from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
 from phenolens.diagnosis.where.strata import COLUMNS as STRATA_COLUMNS
 from phenolens.tasks import Answer, Evaluation, Score, evaluate, make_task
+from phenolens.tasks.base import unit_table
 
 RETRIEVAL = make_task("replicate-retrieval")
 RANDOM = make_task("linear-probe", label="kind", group="movie", split="random")
 GROUPED = make_task("linear-probe", label="kind", group="movie")
 
 
-def answer(encoder, values, task=RETRIEVAL, caveat="", p=0.5):
-    units = pd.DataFrame({"unit": [f"u{i}" for i in range(len(values))], "stratum": "", "value": values})
-    units = units.assign(weight=1.0, chance=0.1, p=p, p_adjusted=p)
-    score = Score("mAP", "perturbation", units, caveat)
+def answer(encoder, values, task=RETRIEVAL, caveat="", p=0.5, details=None):
+    units = unit_table([f"u{i}" for i in range(len(values))], values, chance=0.1, p=p)
+    score = Score("mAP", "perturbation", units, caveat, details=details or {})
     low, high = score.interval(np.random.default_rng(0))
     return Answer(encoder, "raw", task, score, low, high)
 
@@ -37,7 +37,7 @@ EMPTY = {
     "pairs": list(PAIR_COLUMNS),
     "ranks": [],
     "metrics": list(METRIC_COLUMNS),
-    "shortcuts": ["shortcut", "way", *COLUMNS],
+    "shortcuts": ["shortcut", "way", "fit", *COLUMNS],
     "similarities": [],
     "nuisances": list(NUISANCE_COLUMNS),
     "interventions": ["intervention", *COLUMNS, "shift"],
@@ -119,6 +119,32 @@ def test_two_equal_encoders_are_rarely_called_different():
     assert called / 200 <= 0.08
 
 
+def test_an_equal_of_many_baselines_rarely_falls_short_of_the_best_of_them():
+    rng = np.random.default_rng(8)
+    said = []
+    for _ in range(60):
+        truth = rng.uniform(0.3, 0.7, 40)
+        own = [truth + rng.normal(0, 0.1, 40) for _ in range(13)]
+        names = ["mine", *(f"untrained/net{number}" for number in range(12))]
+        said += [v for v in verdicts(*map(answer, names, own)) if v.kind == "gain"]
+    assert sum("falls short" in v.claim for v in said) <= 4
+    assert np.mean([v.effect < 0 for v in said]) > 0.8  # the best of many looks better than its equals
+
+
+def test_better_than_another_below_chance_is_no_win():
+    rng = np.random.default_rng(9)
+    found = verdicts(
+        answer("mine", rng.normal(0.09, 0.01, 60)),
+        answer("yours", rng.normal(0.05, 0.01, 60)),
+        answer("cell-count", rng.normal(0.02, 0.01, 60)),
+    )
+    claims = [v.claim for v in found if v.kind in ("gain", "pair")]
+    assert len(claims) == 3
+    for claim in claims:
+        assert " differs from " in claim
+        assert "neither can be told from chance" in claim
+
+
 def test_a_score_without_baselines_is_no_finding(values):
     claims = [verdict.claim for verdict in verdicts(answer("mine", values))]
     assert any("no baseline was scored beside mine" in claim for claim in claims)
@@ -134,6 +160,23 @@ def test_baselines_alone_are_ranked_with_their_ties(values):
     (claim,) = [verdict.claim for verdict in found if verdict.kind == "baselines"]
     assert "not to be told from it" in claim
     assert "resnet18" not in claim
+
+
+def test_one_unit_tells_no_baselines_apart(values):
+    found = verdicts(answer("cell-count", values[:1]), answer("pixel-statistics", values[:1] - 0.01))
+    (claim,) = [verdict.claim for verdict in found if verdict.kind == "baselines"]
+    assert "not to be told from it: pixel-statistics" in claim
+
+
+def test_a_leak_is_held_against_the_same_probe_alone(values):
+    caveat = "leaking: 9 of 10 groups stand on both sides of the split"
+    few = GROUPED.model_copy(update={"shots": 5})
+    found = verdicts(
+        answer("cell-count", values, RANDOM, caveat),
+        answer("cell-count", values, GROUPED),
+        answer("cell-count", values - 0.3, few),
+    )
+    assert_allclose(found[0].effect, 0, atol=1e-12)
 
 
 def test_a_leaking_split_is_named_and_supports_no_claim(values):
@@ -157,8 +200,26 @@ def test_a_leaking_split_without_its_counterpart_asks_for_one(values):
 
 def test_activity_is_said_of_what_is_under_test(values):
     p = np.where(np.arange(60) < 13, 0.001, 0.6)
-    found = verdicts(answer("mine", values - 0.2, p=p), answer("cell-count", values, p=p / 2))
-    assert [v.encoder for v in found if v.kind == "activity"] == ["mine"]
+    found = verdicts(answer("mine", values - 0.2, p=p), answer("cell-count", values, p=np.append(p[1:], 0.6)))
+    (said,) = [v for v in found if v.kind == "activity"]
+    assert said.encoder == "mine"
+    assert "tells 13 of 60 perturbations from controls" in said.claim
+    assert "the best baseline, cell-count, 12." in said.claim
+
+
+def test_activity_is_not_lent_by_others(values):
+    own = (np.arange(60) + 0.5) / 60  # beside so many discoveries of others, two of these would pass for some
+    others = [answer(name, values, p=0.0005) for name in ("cell-count", "well-position", "pixel-statistics")]
+    (said,) = [v for v in verdicts(answer("mine", values, p=own), *others) if v.kind == "activity"]
+    assert "mine tells 0 of 60" in said.claim
+
+
+def test_too_few_controls_are_said_instead_of_no_activity(values):
+    few = {"": {"least_p": 0.1}}
+    found = verdicts(answer("mine", values, p=0.1, details=few), answer("cell-count", values))
+    (said,) = [v for v in found if v.kind == "activity"]
+    assert "none of 60 perturbations can be told from controls" in said.claim
+    assert "no p value falls below 0.1" in said.claim
 
 
 def test_activity_counts_discoveries(values):
@@ -202,11 +263,11 @@ def test_levels_are_known_by_effect_and_adjusted_p(values):
     )
     found = {v.claim for v in verdicts(answer("mine", values), answer("cell-count", values), levels=levels)}
     assert (
-        "mine knows texture, beyond all other levels: best mesh, r 0.50; better than its untrained twin: "
+        "mine knows texture, beyond shape, density, intensity: best mesh, r 0.50; better than its untrained twin: "
         "+0.30 [0.20, 0.40] on average; adjusted p 0.002." in found
     )
-    assert any("intensity" in claim and "no better than its untrained twin" in claim for claim in found)
-    assert "mine knows nothing measurable about shape, density." in found
+    assert any("intensity" in claim and "not for certain better than its untrained twin" in claim for claim in found)
+    assert "mine hardly reads density (r 0.15); it knows nothing measurable about shape." in found
 
 
 def test_a_baseline_is_not_judged_by_levels(values):
@@ -281,16 +342,19 @@ def test_a_shortcut_is_said_once_in_all_its_ways(values):
     row = {"shortcut": "cell count", "family": "mine", "task": RETRIEVAL.id, "profiling": "raw", "n_units": 60}
     row |= {"before": 0.5, "chance": 0.1, "p": 0.0001}
     ways = [
-        {"way": "regressed out", "value": 0.2, "retention": 0.25, "low": 0.2, "high": 0.3},
-        {"way": "matched", "value": 0.3, "retention": 0.5, "low": 0.4, "high": 0.6},
+        {"way": "matched", "fit": "", "value": 0.3, "retention": 0.5, "low": 0.4, "high": 0.6},
+        {"way": "regressed out", "fit": "all", "value": 0.2, "retention": 0.25, "low": 0.2, "high": 0.3},
+        {"way": "left out", "fit": "", "value": 0.5, "retention": 1.0, "low": 0.9, "high": 1.1, "p": 0.9},
     ]
     table = pd.DataFrame([row | way for way in ways])
     found = verdicts(answer("mine", values), answer("cell-count", values), shortcuts=table)
-    (said,) = [v.claim for v in found if v.kind == "shortcut"]
-    assert said.startswith(
-        "cell count explains 75% [70%, 80%] when regressed out (0.50 becomes 0.20) and "
-        "50% [40%, 60%] when matched (0.50 becomes 0.30) of what mine scores above chance; adjusted p "
+    (said,) = [v for v in found if v.kind == "shortcut"]
+    assert said.claim.startswith(
+        "cell count explains 75% [70%, 80%] when regressed out, with all that goes with it (0.50 becomes 0.20) and "
+        "50% [40%, 60%] when matched (0.50 among as many candidates becomes 0.30) of what mine scores above chance, "
+        "and 0% [-10%, 10%] when left out (0.50 among as many candidates becomes 0.50); adjusted p "
     )
+    assert_allclose((said.effect, said.low, said.high), (0.75, 0.7, 0.8))
 
 
 def test_a_gain_on_strong_phenotypes_alone_is_said(values):

@@ -6,6 +6,7 @@ import pytest
 from anndata import AnnData
 
 from phenolens.diagnosis import diagnose
+from phenolens.errors import TaskNotApplicable
 from phenolens.tasks import evaluate, make_task
 
 CONTROLS = make_task("replicate-retrieval", n_permutations=50)
@@ -37,6 +38,13 @@ def card_of(embeddings, *tasks):
     return evaluation, diagnose(embeddings, evaluation)
 
 
+def test_without_an_answer_there_is_no_card_and_it_is_said_why():
+    embeddings = wells(controls=0)
+    evaluation = evaluate(embeddings, [CONTROLS])
+    with pytest.raises(TaskNotApplicable, match=r"no question could be answered: .*control"):
+        diagnose(embeddings, evaluation)
+
+
 def test_without_controls_the_rest_is_asked():
     evaluation, card = card_of(wells(controls=0), CONTROLS, OTHERS)
     assert {item.task for item in evaluation.skipped} == {CONTROLS.id}
@@ -59,6 +67,9 @@ def test_vectors_without_images_are_not_changed_and_have_no_layers():
     assert "none were swept" in card.evidence.not_asked["layers"]
     assert "no baseline that" not in card.evidence.not_asked.get("levels", "")  # cells were counted
     assert "nobody has measured it" in card.evidence.not_asked["intensity, regressed out or matched"]
+    assert card.evidence.not_asked["texture"] == "nobody has measured it; the baseline classical-features would"
+    assert "density" not in card.evidence.not_asked
+    assert not any("beyond all other levels" in verdict.claim for verdict in card.verdicts)
 
 
 @pytest.mark.parametrize("name", ["mine", "cell-count"])

@@ -18,9 +18,8 @@ NOWHERE = {"mine": AnnData(np.zeros((1, 1)), obs=pd.DataFrame({"site": ["1"]}, i
 def answer(encoder, values, *, names=None, strata="", task=RETRIEVAL, chance=0.1, **score):
     names = [f"c{i}" for i in range(len(values))] if names is None else names
     units = pd.DataFrame({"unit": names, "stratum": strata, "value": values, "weight": 1.0, "chance": chance})
-    return Answer(
-        encoder, "raw", task, Score("mAP", "perturbation", units.assign(p=0.5, p_adjusted=0.5), **score), 0, 1
-    )
+    score = Score("mAP", "perturbation", units.assign(p=0.5, p_adjusted=0.5), **score)
+    return Answer(encoder, "raw", task, score, *score.interval(np.random.default_rng(0)))
 
 
 def strata(*answers, embeddings=NOWHERE, by="strength"):
@@ -93,12 +92,12 @@ def test_equal_encoders_show_no_trend_though_their_own_values_would(truth):
 def test_strength_is_not_told_by_a_family_that_knows_nothing(truth):
     answers = [answer("mine", noisy(truth, 0)), answer("cell-count", noisy(truth, 1))]
     useful = strata(*answers, answer("pixel-statistics", noisy(truth, 2) - 0.1))
-    diluted = strata(
-        *answers, answer("pixel-statistics", noisy(truth, 2) - 0.1), answer("file-size", noisy(0 * truth, 3))
-    )
+    idle = noisy(0 * truth, 3)
+    idle += 0.101 - idle.mean()  # above chance by luck
+    diluted = strata(*answers, answer("pixel-statistics", noisy(truth, 2) - 0.1), answer("file-size", idle))
     assert_allclose(diluted["value"].astype(float), useful["value"].astype(float))
-    alone = strata(*answers, answer("file-size", noisy(0 * truth, 3)))
-    assert alone["caveat"].tolist() == ["no other family scores above chance, by which strength could be told"]
+    alone = strata(*answers, answer("file-size", idle))
+    assert alone["caveat"].tolist() == ["no other family is above chance for certain, by which strength could be told"]
     assert alone["value"].isna().all()
 
 
@@ -109,9 +108,16 @@ def test_few_units_are_not_parted_and_it_is_said():
 
 
 def test_units_of_equal_strength_stay_together():
+    third = np.repeat([0.4, 0.6, 0.9], [10, 8, 12])
+    found = strata(answer("mine", third), answer("cell-count", third), answer("pixel-statistics", third - 0.1))
+    assert found["n_units"].to_dict() == {"weak": 10, "middle": 8, "strong": 12}
+
+
+def test_strengths_that_tie_have_no_thirds():
     third = np.repeat([0.4, 0.9], [10, 20])
     found = strata(answer("mine", third), answer("cell-count", third), answer("pixel-statistics", third - 0.1))
-    assert found["n_units"].to_dict() == {"weak": 10, "strong": 20}
+    assert found["caveat"].tolist() == ["of 30 units so many are found equally well that strength has no thirds"]
+    assert found["value"].isna().all()
 
 
 @pytest.mark.parametrize(

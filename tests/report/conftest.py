@@ -149,7 +149,7 @@ def evidence() -> dict[str, object]:
         ],
         "shortcuts": [
             mine
-            | {"shortcut": "cell count", "way": "matched", "before": 0.5, "value": 0.35, "n_units": 17}
+            | {"shortcut": "cell count", "way": "matched", "fit": "", "before": 0.5, "value": 0.35, "n_units": 17}
             | {"retention": 0.62, "low": 0.5, "high": 0.7}
         ],
         "similarities": [

@@ -68,6 +68,15 @@ def test_a_strong_perturbation_is_found_and_inactive_ones_are_not():
     assert low < score.value < high
 
 
+@pytest.mark.parametrize(("exchange_with", "n_controls"), [("controls", 2), ("controls", 40), ("treatments", 40)])
+def test_the_least_p_that_controls_allow_is_that_of_a_perfect_perturbation(exchange_with, n_controls):
+    rng = np.random.default_rng(3)
+    wells = noise(rng, n_controls, 12, 10)
+    wells.X[n_controls : n_controls + 4] += 30
+    score = make_task("replicate-retrieval", exchange_with=exchange_with).score(wells, rng)
+    assert_allclose(score.units["p"].min(), score.details[""]["least_p"])
+
+
 def test_doses_are_perturbations_of_their_own():
     x = np.random.default_rng(3).normal(size=(8, 3))
     role = ["negative_control"] * 4 + ["treatment"] * 4

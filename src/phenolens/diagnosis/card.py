@@ -22,6 +22,7 @@ from phenolens.diagnosis.verdicts.verdict import Verdict
 from phenolens.diagnosis.where.efficiency import data_efficiency
 from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
 from phenolens.diagnosis.where.strata import compare_strata
+from phenolens.errors import TaskNotApplicable
 from phenolens.tasks import Evaluation, Probe, RegressionProbe, share_rows
 
 
@@ -80,7 +81,15 @@ def diagnose(
         As in `evaluate`.
     seed
         Of bootstrap, permutations, and the rows that are drawn where there are too many.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If no question could be answered.
     """
+    if not evaluation.answers:
+        reason = evaluation.skipped[0].reason if evaluation.skipped else "no task was asked"
+        raise TaskNotApplicable(f"no question could be answered: {reason}")
     embeddings, _ = share_rows(embeddings)  # as `evaluate` has asked them
     tested = under_test(embeddings)
     known = ask_levels(embeddings, group=_group(evaluation), seed=seed)

@@ -62,7 +62,9 @@ def control_claims(evaluation: Evaluation, tables: Mapping[str, pd.DataFrame]) -
 
     The claims are, for each encoder that is no baseline, its gain in each question over the best baseline, and over the
     best untrained network; each level that it may know; what each intervention and each shortcut takes from each of its
-    scores; and each difference to another encoder under test, in scores and in levels.
+    scores; and each difference to another encoder under test, in scores and in levels. Among equals, the best of many
+    baselines is better than an encoder by having been picked: a p value that it falls short is first multiplied by the
+    number of baselines, or of untrained networks, that there were to pick from.
 
     Parameters
     ----------
@@ -78,8 +80,12 @@ def control_claims(evaluation: Evaluation, tables: Mapping[str, pd.DataFrame]) -
     twin knows is no claim: its p value is taken as it is.
     """
     claimed = {name: ~_families(table).map(is_baseline).to_numpy(dtype=bool) for name, table in tables.items()}
-    claimed["comparisons"] &= _held_against_the_best(evaluation, tables["comparisons"])
-    p = np.concatenate([table["p"].to_numpy(float)[claimed[name]] for name, table in tables.items()])
+    found = {name: table["p"].to_numpy(float) for name, table in tables.items()}
+    times = _times_picked(evaluation, tables["comparisons"])
+    claimed["comparisons"] &= times > 0
+    falls_short = tables["comparisons"]["difference"].to_numpy(float) < 0
+    found["comparisons"] = np.where(falls_short, np.minimum(1, found["comparisons"] * times), found["comparisons"])
+    p = np.concatenate([found[name][claimed[name]] for name in tables])
     adjusted = iter(benjamini_hochberg(p))
     result = {}
     for name, table in tables.items():
@@ -98,14 +104,17 @@ def _families(table: pd.DataFrame) -> "pd.Series[str]":
     return table["family" if "family" in table else "encoder"].astype(str)
 
 
-def _held_against_the_best(evaluation: Evaluation, comparisons: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows compare with a question's best baseline, or its best untrained network."""
-    best = np.zeros(len(comparisons), dtype=bool)
+def _times_picked(evaluation: Evaluation, comparisons: pd.DataFrame) -> NDArray[np.intp]:
+    """Return from how many each row's baseline was picked as a question's best, or best untrained; 0 if it was not."""
+    times = np.zeros(len(comparisons), dtype=np.intp)
     for (task, how), answers in by_question(evaluation.answers).items():
         if supports_gains(answers):
             of_question = (comparisons["task"] == task) & (comparisons["profiling"] == how)
-            best |= (of_question & comparisons["baseline"].isin(best_baselines(answers))).to_numpy()
-    return best
+            families = means_by_family(answers)["family"]
+            sizes = (families.map(is_baseline).sum(), families.map(is_untrained).sum())
+            for baseline, size in zip(best_baselines(answers), sizes, strict=False):
+                times[(of_question & (comparisons["baseline"] == baseline)).to_numpy()] = size
+    return times
 
 
 def best_baselines(answers: Sequence[Answer]) -> list[str]:

@@ -194,7 +194,8 @@ def joint_draws(
     weights = next(iter(values.values()))["weight"].reindex(table.index).to_numpy()
     mean = stratified_mean(table.to_numpy(), weights, strata)
     drawn = cluster_bootstrap(table.to_numpy(), units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
-    return mean, mean + spread * (drawn - mean), n_units
+    # Around their own mean: means over few unequal units are drawn off their value, and spread would multiply that.
+    return mean, mean + spread * (drawn - drawn.mean(axis=0)), n_units
 
 
 def rank_families(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:

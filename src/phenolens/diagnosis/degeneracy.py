@@ -88,7 +88,8 @@ def describe_degeneracy(vectors: AnnData | NDArray[Any], *, seed: int = 0) -> De
     """Describe the shape of an embedding (n, d), and say whether it has collapsed.
 
     It has where no finite rows are left, at least half of the rows repeat earlier ones, or the vectors differ by less
-    than 1e-4 of their length. Comparisons of all pairs are made on at most 5,000 rows, drawn with `seed`.
+    than 1e-4 of their length. One number per row may repeat. Comparisons of all pairs are made on at most 5,000 rows,
+    drawn with `seed`.
     """
     whole = np.asarray(vectors.X if isinstance(vectors, AnnData) else vectors)
     finite = np.isfinite(whole).all(axis=1)
@@ -110,7 +111,7 @@ def describe_degeneracy(vectors: AnnData | NDArray[Any], *, seed: int = 0) -> De
     finding = ""
     if spread < _SPREAD:
         finding = f"collapsed: vectors differ by {spread:.1g} of their length"
-    elif duplicates >= n / 2:
+    elif duplicates >= n / 2 and d > 1:  # one number, such as a count, may well repeat
         finding = f"collapsed: {duplicates} of {n} rows repeat earlier ones"
     return Degeneracy(
         n_rows=len(whole),

@@ -30,6 +30,7 @@ from phenolens.metrics.neighbours import (
 from phenolens.metrics.pair_separation import Separation, separation
 from phenolens.metrics.permutation import (
     benjamini_hochberg,
+    count_sets,
     draw_sets,
     maximum_p,
     mean_defined,
@@ -60,6 +61,7 @@ __all__ = [
     "control_average_precision",
     "cosine_silhouette",
     "cosine_similarity",
+    "count_sets",
     "distances",
     "distinct_pairs",
     "draw_sets",

@@ -46,11 +46,16 @@ def draw_sets(
     for pool, k in zip(pools, taken, strict=True):
         if k > len(pool):
             raise ValueError(f"{k} distinct rows cannot be drawn from {len(pool)}")
-    if prod(comb(len(pool), k) for pool, k in zip(pools, taken, strict=True)) <= n_draws:
+    if count_sets([len(pool) for pool in pools], taken) <= n_draws:
         choices = product(*(combinations(pool, k) for pool, k in zip(pools, taken, strict=True)))
         return np.array([[row for part in choice for row in part] for choice in choices], dtype=np.intp), True
     parts = [pool[_draw(len(pool), k, n_draws, rng)] for pool, k in zip(pools, taken, strict=True)]
     return np.concatenate(parts, axis=1), False
+
+
+def count_sets(sizes: Sequence[int], taken: Sequence[int]) -> int:
+    """Return how many sets there are with `taken[i]` distinct members of a pool of `sizes[i]`."""
+    return prod(comb(size, k) for size, k in zip(sizes, taken, strict=True))
 
 
 def _draw(size: int, k: int, n_draws: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -7,11 +7,12 @@ from phenolens.report.results import Results
 from phenolens.report.tables import Table, credibility, known_levels, places, uses
 from phenolens.report.text import count, number, task_phrase
 
-_NO_ENCODER = "On the data and the metrics"
+_DATA = "On the data and the metrics"
+_PAIRS = "Side by side"
 
 
 def card_page(results: Results) -> str:
-    """Return what a study found of each encoder: verdicts by encoder, then the evidence, and what was not asked.
+    """Return what a study found: verdicts on the data, each encoder and pairs, the evidence, and what was not asked.
 
     Parameters
     ----------
@@ -19,13 +20,13 @@ def card_page(results: Results) -> str:
         What a study has found.
     """
     parts = [f"# {results.name}", _opening(results)]
-    by_encoder: dict[str, list[str]] = {}
+    by_section: dict[str, list[str]] = {}
     for verdict in results.verdicts:
-        by_encoder.setdefault(str(verdict["encoder"]) or _NO_ENCODER, []).append(_sentence(verdict))
-    tested = {str(encoder["family"]) for encoder in results.encoders if not encoder["baseline"]}
-    for encoder in sorted(by_encoder, key=lambda name: name not in tested):
-        parts.append(f"## {_code(encoder) if encoder != _NO_ENCODER else encoder}")
-        parts.append("\n".join(by_encoder[encoder]))
+        by_section.setdefault(_section(verdict), []).append(_sentence(verdict))
+    tested = [_code(str(encoder["family"])) for encoder in results.encoders if not encoder["baseline"]]
+    first = [_DATA, *dict.fromkeys(tested), _PAIRS]
+    for section in sorted(by_section, key=lambda name: first.index(name) if name in first else len(first)):
+        parts += [f"## {section}", "\n".join(by_section[section])]
     parts.append("## Evidence")
     parts += [_table(table) for table in (_scores(results), *known_levels(results.evidence))]
     parts += [_table(table) for table in (*uses(results.evidence), *credibility(results.evidence))]
@@ -44,6 +45,13 @@ def _opening(results: Results) -> str:
     versions = results.provenance.get("versions", {})
     made = f"Phenolens {versions['phenolens']}, seed {results.provenance['seed']}" if versions else ""
     return ". ".join(filter(None, [", ".join(sizes), made])) + "."
+
+
+def _section(verdict: Mapping[str, Any]) -> str:
+    """Return under which heading a verdict stands: what calls scores into question comes before any encoder."""
+    if verdict["kind"] in ("metric", "leak") or not verdict["encoder"]:
+        return _DATA
+    return _PAIRS if verdict["kind"] == "pair" else _code(str(verdict["encoder"]))
 
 
 def _sentence(verdict: Mapping[str, Any]) -> str:

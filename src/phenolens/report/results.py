@@ -14,7 +14,7 @@ import pandas as pd
 from phenolens.errors import PhenolensError
 
 FORMAT = "phenolens-results"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 
 SCORE_COLUMNS = {
     "encoder": "str",

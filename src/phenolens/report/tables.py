@@ -109,16 +109,21 @@ def known_levels(evidence: Mapping[str, Any]) -> tuple[Table, ...]:
     )
 
 
+def _taken_away(row: Mapping[str, Any]) -> str:
+    return f"{row['shortcut']}, {row['way']}" + (" (fitted on all)" if row["fit"] == "all" else "")
+
+
 def uses(evidence: Mapping[str, Any]) -> tuple[Table, ...]:
     """Lay out what scores use: what is left of them without shortcuts, and after each intervention."""
-    without = _rows(evidence, "shortcuts", lambda row: _use(row, f"{row['shortcut']}, {row['way']}"))
+    without = _rows(evidence, "shortcuts", lambda row: _use(row, _taken_away(row)))
     after = _rows(evidence, "interventions", lambda row: _use(row, f"after {row['intervention']}"))
     return _there(
         Table(
             "What is left of scores",
             "The share of the distance between score and chance that is left: with a shortcut regressed out of "
-            "the vectors; among wells that are alike in it (matched), or without neighbours that share it (left "
-            "out), beside as many candidates at random; or once something has been taken from the pixels. "
+            "the vectors, with all that goes with it where there are too few controls to fit it on; "
+            "among wells that are alike in it (matched), or without neighbours that share it (left out), "
+            "beside as many candidates at random; or once something has been taken from the pixels. "
             "Moved: how far vectors then moved, relative to the distance between wells.",
             ("Encoder", "question", "taken away", "before", "after", "left", "95 % interval", "units", "moved"),
             (*without, *after),

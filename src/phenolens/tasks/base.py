@@ -116,7 +116,7 @@ class Score:
             n_draws=n_draws,
             rng=rng,
         )[:, 0]
-        return self.value + self.order * (drawn - self.value)
+        return self.value + self.order * (drawn - drawn.mean())  # a mean over few unequal units is drawn off its value
 
     def interval(self, rng: np.random.Generator, *, n_draws: int = 2000) -> tuple[float, float]:
         """Return the 95 % cluster-bootstrap interval over units; NaN with fewer than two units."""

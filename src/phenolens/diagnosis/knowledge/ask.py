@@ -10,7 +10,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.diagnosis.knowledge.concepts import BATCHES, Concepts, explained_variance, probe_concepts
-from phenolens.diagnosis.knowledge.levels import measured_factors, true_factors
+from phenolens.diagnosis.knowledge.levels import measured_factors, true_factors, unmeasured
 from phenolens.encoders import EncoderName, is_baseline, twin_of
 from phenolens.errors import EncoderError, ProfilingError, TaskNotApplicable
 from phenolens.metrics import percentile_interval
@@ -86,6 +86,7 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, group: str | None = None, s
     try:
         truth = true_factors(next(iter(embeddings.values())))
         tables = truth or measured_factors(embeddings)
+        missing = {} if truth else unmeasured(tables)
         if not tables:
             raise TaskNotApplicable("no baseline that measures a level is among the encoders, and this is no phantom")
         asked = {name: profile(own, "raw", level="well") for name, own in tested.items()}
@@ -107,7 +108,7 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, group: str | None = None, s
         _mean_over_seeds(found.factors, family, ["level", "factor"]),
         _mean_over_seeds(explained_variance(asked, tables, seed=seed), family, ["block"]),
         bool(truth),
-        found.missing,
+        {**missing, **found.missing},
     )
 
 

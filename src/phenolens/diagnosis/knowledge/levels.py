@@ -66,6 +66,15 @@ def measured_factors(embeddings: Mapping[str, AnnData]) -> dict[str, pd.DataFram
     return factors
 
 
+def unmeasured(factors: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Return why each level of real images that has no measured factors cannot be asked."""
+    return {
+        level: f"nobody has measured it; the baseline {sources[0][0]} would"
+        for level, sources in _MEASURED.items()
+        if level not in factors
+    }
+
+
 def _of_wells(sites: AnnData, columns: list[str]) -> pd.DataFrame:
     """Return columns of truth averaged to wells, as vectors are."""
     numbers = sites.obs[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)

@@ -40,8 +40,10 @@ COLUMNS = (
     "protocols",
 )
 TELLS, TELLS_GROSS, CANNOT_TELL = "tells", "tells only gross differences", "cannot tell"
+LITTLE_ROOM = "leaves little room"
 _FINE = 0.5  # of the variance: a metric that finds only larger losses tells gross differences
-_LITTLE_ROOM = 0.1
+_LEAST_ROOM = 0.1
+_MAXIMUM = "maximum"
 _NAN = float("nan")
 
 
@@ -81,9 +83,10 @@ def describe_metrics(
     One row per question, and what could not be asked -> why. ``ceiling_is``: ``maximum``, ``replicates``, or the family
     that reaches it, if it is no baseline. ``headroom``: NaN without a baseline, or a ceiling above chance. ``finest``,
     ``sensitivity``: as in `Dilution`. ``able``: whether the best family is told from chance, as the best of so many,
-    and from a copy that has lost all truth. ``grade``: ``tells``; ``tells only gross differences``, if only losses of
-    more than half of the variance are told, or baselines leave less than a tenth of the range; ``cannot tell``.
-    ``why``: in words. ``stability``: mean Kendall's tau over so many ``protocols``, with 95 % limits.
+    and from a copy that has lost all truth. ``grade``: ``tells``; ``leaves little room``, if baselines leave less
+    than a tenth of the range; ``tells only gross differences``, if only losses of more than half of the variance are
+    told; ``cannot tell``. ``why``: in words. ``stability``: mean Kendall's tau over so many ``protocols``, with 95 %
+    limits.
     """
     questions = {key: own for key, own in by_question(evaluation.answers).items() if supports_gains(own)}
     rows: list[dict[str, object]] = []
@@ -97,7 +100,7 @@ def describe_metrics(
             for family, encoder in encoders.items()
             if family == best or isinstance(task, ReplicateRetrieval)
         }
-        ceiling, ceiling_is, dilution = 1.0, "maximum", Dilution(_NAN, _NAN)
+        ceiling, ceiling_is, dilution = 1.0, _MAXIMUM, Dilution(_NAN, _NAN)
         protocols = [(family_values(answers), other) for other in other_protocols(task, how, questions)]
         with _noted(not_asked, f"sensitivity of {name}, {how}"):
             dilution = tell_dilutions(task, profiles[best], how, seed=seed)
@@ -158,9 +161,11 @@ def _grade(scores: Mapping[str, Any], dilution: Dilution, low: float) -> dict[st
         grade = TELLS if finest <= _FINE else TELLS_GROSS
         why = f"{best} is told from a copy that has lost {finest:.0%} of its variance"
         why += f", not from one that has lost {finest - STEP:.0%}" if finest > STEP else ""
-        if scores["headroom"] < _LITTLE_ROOM:
-            grade = TELLS_GROSS
-            why += f"; {scores['best_baseline']} leaves {scores['headroom']:.0%} of what is known to be reachable"
+        if scores["headroom"] < _LEAST_ROOM:
+            of = "the range of the metric" if scores["ceiling_is"] == _MAXIMUM else "what is known to be reachable"
+            held = f"{scores['best_baseline']} at {scores['best_baseline_value']:.2f} leaves "
+            held += f"{scores['headroom']:.0%} of {of}"
+            grade, why = (LITTLE_ROOM, held) if grade == TELLS else (grade, f"{why}; {held}")
     return {
         "finest": finest,
         "sensitivity": dilution.sensitivity,

@@ -29,7 +29,7 @@ _SHORTCUTS = {
 }
 # A position is matched by nobody else's: neighbours in the same one are left out instead.
 _MATCHED = ("cell count", "intensity")
-_COLUMNS = ("shortcut", "way", *COLUMNS)
+_COLUMNS = ("shortcut", "way", "fit", *COLUMNS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,8 @@ class Shortcuts:
     Attributes
     ----------
     table
-        One row per shortcut, way, encoder family and question: ``shortcut``, ``way``, and what `compare_retention`
-        says.
+        One row per shortcut, way, encoder family and question: ``shortcut``, ``way``, what a regression was fitted on
+        (``fit``), and what `compare_retention` says.
     similarities
         What `compare_similarities` says.
     missing
@@ -170,7 +170,7 @@ def _ask_again(
             before, after = (_mean([part[index] for part in own]) for index in (0, 1))
             chance = sum(part[2] for part in own) / len(own)
             scores = retain({"after": after, "before": before}, (chance, chance), question, spread, seed)
-            rows.append((shortcut, way, family, *question, *scores))
+            rows.append((shortcut, way, "", family, *question, *scores))
     return pd.DataFrame(rows, columns=list(_COLUMNS)), missing
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import NDArray
 
 from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.diagnosis.asking import without_p
@@ -44,7 +45,8 @@ def compare_regressed_out(
 
     Returns
     -------
-    What `compare_retention` says, of the rows that have the covariates.
+    What `compare_retention` says, of the rows that have the covariates; and ``fit``, what the regression was fitted on:
+    `controls`, or `all` rows.
     """
     tasks = list({answer.task.id: answer.task for answer in evaluation.answers}.values())
     ways = list(dict.fromkeys(answer.profiling for answer in evaluation.answers))
@@ -57,20 +59,26 @@ def compare_regressed_out(
         before = evaluation
         if any(len(own) < len(every[name]) for name, own in measured.items()):  # fewer rows are another question
             before = evaluate(measured, asked, profilings=ways, batch_by=batch_by, seed=seed)
-        rest = {name: _without(own, known) for name, own in measured.items()}
+        enough = all(_controls(own).sum() >= _CONTROLS * known.shape[1] for own in measured.values())
+        rest = {name: _without(own, known, controls_only=enough) for name, own in measured.items()}
         after = evaluate(rest, asked, profilings=ways, batch_by=batch_by, seed=seed)
-        parts.append(compare_retention(before, after, seed=seed))
+        parts.append(compare_retention(before, after, seed=seed).assign(fit="controls" if enough else "all"))
     return pd.concat(parts)
 
 
-def _without(vectors: AnnData, covariates: pd.DataFrame) -> AnnData:
+def _controls(vectors: AnnData) -> NDArray[np.bool_]:
+    if "role" not in vectors.obs:
+        return np.zeros(len(vectors), dtype=bool)
+    return (vectors.obs["role"] == NEGATIVE_CONTROL).to_numpy(dtype=bool)
+
+
+def _without(vectors: AnnData, covariates: pd.DataFrame, *, controls_only: bool) -> AnnData:
     """Return vectors with covariates of the same rows regressed out.
 
     Before any other post-processing, and on all controls: what follows holds out and ranks the same as without.
     """
     own = vectors.copy()
     known = covariates.loc[own.obs_names].to_numpy(dtype=np.float64)
-    controls = (own.obs["role"] == NEGATIVE_CONTROL).to_numpy() if "role" in own.obs else np.zeros(len(own), dtype=bool)
-    enough = controls.sum() >= _CONTROLS * known.shape[1]
-    own.X = RegressOut().fit_transform(own.X, controls=controls if enough else None, covariates=known)
+    controls = _controls(own) if controls_only else None
+    own.X = RegressOut().fit_transform(own.X, controls=controls, covariates=known)
     return own

@@ -1,8 +1,11 @@
 """Verdicts on what encoders know, and on what their scores use."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from phenolens.datasets.phantom import LEVELS
 from phenolens.diagnosis.claims import ALPHA
 from phenolens.diagnosis.verdicts.verdict import Verdict, difference_within, p_words, percent, share_within
 from phenolens.encoders import is_baseline
@@ -12,8 +15,8 @@ _KEPT = 0.8  # the least share of a score, at the lower limit, that counts as ke
 # these share, slopes and what they are ranked before, moves scores by some hundredths.
 _EXPLAINED = 0.1
 _FOLLOWS = 0.5  # the least share of the first component for it to be said to follow something
+_RETRIEVAL = "replicate-retrieval"  # of fewer candidates it is another question, which is asked beside
 _LARGE = 0.2  # the least share of all variance for a first component to be worth a word
-_WAYS = {"regressed out": "when regressed out", "matched": "when matched", "left out": "when left out"}
 
 
 def judge_knowledge(levels: pd.DataFrame, level_pairs: pd.DataFrame) -> list[Verdict]:
@@ -86,10 +89,12 @@ def judge_shortcuts(shortcuts: pd.DataFrame) -> list[Verdict]:
     shortcuts
         As `control_claims` returns them.
     """
-    lost = shortcuts[(shortcuts["p_adjusted"] <= ALPHA) & (shortcuts["retention"] <= 1 - _EXPLAINED)]
+    asked = shortcuts[shortcuts["retention"].notna()]
+    lost = (asked["p_adjusted"] <= ALPHA) & (asked["retention"] <= 1 - _EXPLAINED)
     return [
-        _judge_shortcut(str(shortcut), str(family), str(task), str(how), own)
-        for (family, task, how, shortcut), own in lost.groupby(["family", "task", "profiling", "shortcut"], sort=False)
+        _judge_shortcut(str(shortcut), str(family), str(task), str(how), own[lost[own.index]], own[~lost[own.index]])
+        for (family, task, how, shortcut), own in asked.groupby(["family", "task", "profiling", "shortcut"], sort=False)
+        if lost[own.index].any()
     ]
 
 
@@ -97,17 +102,24 @@ def _judge_levels(family: str, levels: pd.DataFrame) -> list[Verdict]:
     """Name the levels that a family knows, each by the factor that it reads best, and those that it does not."""
     verdicts = []
     for row in levels[levels["known"]].itertuples():
-        claim = f"{family} knows {row.level}, beyond all other levels: best {row.best}, r {row.r:.2f}"
+        others = [str(level) for level in levels["level"] if level != row.level]
+        beyond = f"beyond {', '.join(others)}" if others else "with no other level measured"
+        beyond = "beyond all other levels" if len(levels) == len(LEVELS) else beyond
+        claim = f"{family} knows {row.level}, {beyond}: best {row.best}, r {row.r:.2f}"
         if not np.isnan(row.twin):
             said = difference_within(row.gain, row.gain_low, row.gain_high)
-            better = row.gain_low > 0
-            claim += f"; {'better than' if better else 'no better than'} its untrained twin: {said} on average"
+            better = "better than" if row.gain_low > 0 else "not for certain better than"
+            claim += f"; {better} its untrained twin: {said} on average"
         claim += f"; adjusted p {p_words(row.p_adjusted)}."
         effects = {"effect": row.mean_r, "low": row.low, "high": row.high, "p_adjusted": row.p_adjusted}
         verdicts.append(Verdict("level", claim, family, **effects))
-    unknown = [str(level) for level in levels.loc[~levels["known"], "level"]]
-    if unknown:
-        verdicts.append(Verdict("unknown", f"{family} knows nothing measurable about {', '.join(unknown)}.", family))
+    rest = levels[~levels["known"]]
+    hardly = (rest["p_adjusted"] <= ALPHA) & (rest["r"] > 0)
+    rests = [f"hardly reads {row.level} (r {row.r:.2f})" for row in rest[hardly].itertuples()]
+    unknown = [str(level) for level in rest.loc[~hardly, "level"]]
+    rests += [f"knows nothing measurable about {', '.join(unknown)}"] if unknown else []
+    if rests:
+        verdicts.append(Verdict("unknown", f"{family} {'; it '.join(rests)}.", family))
     return verdicts
 
 
@@ -123,13 +135,21 @@ def _judge_use(family: str, task: str, how: str, rows: pd.DataFrame) -> Verdict:
     return Verdict("use", f"the score of {family} {claim}.", family, task=task, profiling=how)
 
 
-def _judge_shortcut(shortcut: str, family: str, task: str, how: str, rows: pd.DataFrame) -> Verdict:
-    """Say how much of one score a shortcut explains."""
-    said = []
-    for row in rows.itertuples():
-        share = share_within(1 - row.retention, 1 - row.high, 1 - row.low)
-        said.append(f"{share} {_WAYS[str(row.way)]} ({row.before:.2f} becomes {row.value:.2f})")
-    first, p = rows.iloc[0], float(rows["p_adjusted"].max())
-    claim = f"{shortcut} explains {' and '.join(said)} of what {family} scores above chance; adjusted p {p_words(p)}."
-    limits = {"effect": 1 - first["retention"], "low": 1 - first["high"], "high": 1 - first["low"]}
-    return Verdict("shortcut", claim, family, task=task, profiling=how, **limits, p_adjusted=p)
+def _judge_shortcut(shortcut: str, family: str, task: str, how: str, lost: pd.DataFrame, kept: pd.DataFrame) -> Verdict:
+    """Say how much of one score a shortcut explains, in the ways in which it does, and in the others."""
+    lost = lost.sort_values("retention")
+    explained = " and ".join(_explained(row) for row in lost.itertuples())
+    claim = f"{shortcut} explains {explained} of what {family} scores above chance"
+    claim += "".join(f", and {_explained(row)}" for row in kept.itertuples())
+    most = lost.iloc[0]
+    claim += f"; adjusted p {p_words(most['p_adjusted'])}."
+    limits = {"effect": 1 - most["retention"], "low": 1 - most["high"], "high": 1 - most["low"]}
+    return Verdict("shortcut", claim, family, task=task, profiling=how, **limits, p_adjusted=float(most["p_adjusted"]))
+
+
+def _explained(row: Any) -> str:
+    """Return what a way of taking a shortcut away takes of a score, and the scores before and after."""
+    share = share_within(1 - row.retention, 1 - row.high, 1 - row.low)
+    way = f"when {row.way}" + (", with all that goes with it" if row.fit == "all" else "")
+    beside = " among as many candidates" if row.way != "regressed out" and _RETRIEVAL in row.task else ""
+    return f"{share} {way} ({row.before:.2f}{beside} becomes {row.value:.2f})"

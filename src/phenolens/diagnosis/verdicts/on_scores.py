@@ -25,7 +25,6 @@ from phenolens.diagnosis.verdicts.verdict import (
     units_shared,
 )
 from phenolens.encoders import is_baseline
-from phenolens.metrics import benjamini_hochberg
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval
 
@@ -44,11 +43,10 @@ def judge_scores(evaluation: Evaluation, comparisons: pd.DataFrame, *, seed: int
     """
     questions = by_question(evaluation.answers).values()
     verdicts = [_judge_leak(answers, evaluation.answers, seed) for answers in questions if is_leaking(answers)]
-    activities = [answers for answers in questions if _is_activity(answers)]
     for answers in questions:
         if supports_gains(answers):
             verdicts += _judge_gain(answers, comparisons)
-            verdicts += _judge_activity(answers, activities) if _is_activity(answers) else []
+            verdicts += _judge_activity(answers) if _is_activity(answers) else []
         elif not is_leaking(answers):
             verdicts += _judge_nuisance(answers, seed)
     return verdicts
@@ -68,13 +66,11 @@ def judge_pairs(evaluation: Evaluation, pairs: pd.DataFrame) -> list[Verdict]:
     questions = by_question(evaluation.answers)
     for row in pairs.itertuples():
         answers = questions[str(row.task), str(row.profiling)]
-        relation = "beats" if row.difference > 0 else "loses to"
         better = str(row.encoder if row.difference > 0 else row.other)
-        is_claimed = row.p_adjusted <= ALPHA and is_above_chance(answers, better)
-        relation = relation if is_claimed else "cannot be told from"
+        relation, but = _relate(row.difference, row.p_adjusted, "loses to", can=is_above_chance(answers, better))
         said = difference_within(row.difference, row.low, row.high)
-        claim = f"{row.encoder} {relation} {row.other}: {said}, adjusted p {p_words(row.p_adjusted)}"
-        claim += f"; a difference of {row.detectable:.2g} would be found four times in five."
+        claim = f"{row.encoder} {relation} {row.other}: {said}, adjusted p {p_words(row.p_adjusted)}{but}"
+        claim += f"; asked alone, a difference of {row.detectable:.2g} would be found four times in five."
         if np.isnan(row.difference):
             claim = f"{row.encoder} cannot be compared with {row.other}: {units_shared(int(row.n_units))}."
         verdicts.append(
@@ -183,14 +179,9 @@ def _judge_leak(answers: Sequence[Answer], every: Sequence[Answer], seed: int) -
     best, value = means_by_family(answers).head(1).squeeze(axis=0).loc[["family", "value"]]
     leaked = answers[0].score.caveat.split(";")[0].removeprefix("leaking: ")
     opening = f"the random split leaks: {leaked}"
+    asked_honestly = task.model_copy(update={"split": "grouped"})
     honest = [
-        answer
-        for answer in every
-        if isinstance(answer.task, Probe)
-        and answer.profiling == how
-        and (answer.task.task, answer.task.label, answer.task.group) == (task.task, task.label, task.group)
-        and answer.task.split == "grouped"
-        and answer.family == best
+        answer for answer in every if (answer.task, answer.profiling, answer.family) == (asked_honestly, how, best)
     ]
     if not honest:
         claim = f"{opening}; its scores ({best}: {value:.2f}) say nothing about new groups. Split by group."
@@ -232,9 +223,8 @@ def _judge_against(kind: Kind, family: str, baseline: str, pairs: pd.DataFrame, 
     """Hold an encoder against the best baseline, or the best untrained network."""
     pair = pairs[(pairs["encoder"] == family) & (pairs["baseline"] == baseline)].iloc[0]
     difference, low, high, p = (float(pair[name]) for name in ("difference", "low", "high", "p_adjusted"))
-    relation = "beats" if difference > 0 else "falls short of"
-    if not (p <= ALPHA and is_above_chance(answers, family if difference > 0 else baseline)):
-        relation = "cannot be told from"
+    can = is_above_chance(answers, family if difference > 0 else baseline)
+    relation, but = _relate(difference, p, "falls short of", can=can)
     what = "best baseline" if kind == "gain" else "best untrained network"
     names = (family, baseline, str(pair["task"]), str(pair["profiling"]))
     if np.isnan(difference):
@@ -245,15 +235,24 @@ def _judge_against(kind: Kind, family: str, baseline: str, pairs: pd.DataFrame, 
         claim += f" ({pair['seeds_low']:+.2f} to {pair['seeds_high']:+.2f} over its seeds)"
     scaled = float(pair["scaled"])
     claim += f", {percent(scaled)} of the range from chance to the ceiling" if scaled > 0 else ""
-    claim += f"; adjusted p {p_words(p)}"
-    claim += "." if is_above_chance(answers, family) else f"; {family} cannot be told from chance."
+    claim += f"; adjusted p {p_words(p)}{but}"
+    claim += "." if but or is_above_chance(answers, family) else f"; {family} cannot be told from chance."
     return Verdict(kind, claim, *names, difference, low, high, p)
+
+
+def _relate(difference: float, p: float, less: str, *, can: bool) -> tuple[str, str]:
+    """Return how one stands to another, and what must be added, given whether the better one is above chance."""
+    if p > ALPHA or np.isnan(p):
+        return "cannot be told from", ""
+    if not can:
+        return "differs from", "; neither can be told from chance"
+    return ("beats" if difference > 0 else less), ""
 
 
 def _judge_baselines(best: str, baselines: pd.DataFrame, pairs: pd.DataFrame, answers: Sequence[Answer]) -> Verdict:
     """Name the best baseline and those that cannot be told from it."""
     task, how = answers[0].task.id, answers[0].profiling
-    behind = pairs[(pairs["baseline"] == best) & (pairs["high"] >= 0)]
+    behind = pairs[(pairs["baseline"] == best) & ~(pairs["high"] < 0)]
     tied = [family for family in baselines["family"] if family in set(behind["encoder"])]
     value, chance = baselines[["value", "chance"]].iloc[0]
     claim = f"the best baseline is {best} at {value:.2f} (chance {chance:.2f})"
@@ -269,23 +268,46 @@ def _is_activity(answers: Sequence[Answer]) -> bool:
     return isinstance(task, ReplicateRetrieval) and task.against == "controls"
 
 
-def _judge_activity(answers: Sequence[Answer], every: Sequence[Sequence[Answer]]) -> list[Verdict]:
-    """Count the perturbations that families under test, or else the best, tell from controls, in the median over seeds.
+def _judge_activity(answers: Sequence[Answer]) -> list[Verdict]:
+    """Count the perturbations that families under test, or else the best baseline, tell from controls.
 
-    P values are adjusted over all encoders and all ways of post-processing.
+    P values are adjusted over the perturbations of one encoder, and for the best of many baselines multiplied by their
+    number. Beside an encoder under test stands the best baseline.
     """
-    asked = [answer for question in every for answer in question]
-    adjusted = benjamini_hochberg(np.concatenate([answer.score.units["p"].to_numpy(float) for answer in asked]))
-    ends = np.cumsum([len(answer.score.units) for answer in asked])[:-1]
-    own = [p for answer, p in zip(asked, np.split(adjusted, ends), strict=True) if answer in answers]
     task, how = answers[0].task.id, answers[0].profiling
+    best = best_baselines(answers)[:1]
     verdicts = []
     for family in _spoken_of(answers):
-        of_family = [p for answer, p in zip(answers, own, strict=True) if answer.family == family]
-        found, total = int(np.median([(p <= ALPHA).sum() for p in of_family])), len(of_family[0])
-        claim = f"{family} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})."
-        verdicts.append(Verdict("activity", claim, family, task=task, profiling=how, effect=found / total))
+        of_many = means_by_family(answers)["family"].nunique() if family in best else 1
+        least, total = _least_p(answers, family), len(_units_of(answers, family)[0])
+        if of_many * least > ALPHA:
+            claim = (
+                f"whatever {family} sees, none of {total} perturbations can be told from controls: so few wells can "
+            )
+            claim += f"pose as one that no p value falls below {of_many * least:.2g}."
+            verdicts.append(Verdict("activity", claim, family, task=task, profiling=how))
+            continue
+        found = _count_active(answers, family, of_many)
+        claim = f"{family} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})"
+        for baseline in best if family not in best else ():
+            claim += f"; the best baseline, {baseline}, {_count_active(answers, baseline)}"
+        verdicts.append(Verdict("activity", f"{claim}.", family, task=task, profiling=how, effect=found / total))
     return verdicts
+
+
+def _units_of(answers: Sequence[Answer], family: str) -> list[pd.DataFrame]:
+    """Return the units of each seed of a family."""
+    return [answer.score.units for answer in answers if answer.family == family]
+
+
+def _count_active(answers: Sequence[Answer], family: str, times: int = 1) -> int:
+    """Return how many units are active, in the median over seeds, once p values have been multiplied."""
+    return int(np.median([(times * own["p_adjusted"] <= ALPHA).sum() for own in _units_of(answers, family)]))
+
+
+def _least_p(answers: Sequence[Answer], family: str) -> float:
+    """Return the least p value that any unit of a family can have; 0 if the task does not say."""
+    return min(answer.score.details.get("", {}).get("least_p", 0.0) for answer in answers if answer.family == family)
 
 
 def _judge_nuisance(answers: Sequence[Answer], seed: int) -> list[Verdict]:

@@ -9,7 +9,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.datasets import condition_names, treated
-from phenolens.diagnosis.claims import means_by_family, supports_gains
+from phenolens.diagnosis.claims import is_above_chance, means_by_family, supports_gains
 from phenolens.diagnosis.comparison import by_question, family_values, joint_draws, paired_p
 from phenolens.encoders import is_baseline
 from phenolens.errors import TaskNotApplicable
@@ -36,6 +36,8 @@ COLUMNS = (
 )
 _KEY = ["unit", "stratum"]
 _FEWEST_UNITS = 12  # of which a third is a stratum
+_FEWEST_OF_THIRD = 0.2  # of all units: where more of them tie, thirds are none
+_FEWEST_FOR_LIMITS = 6  # units, of fewer of which a bootstrap knows too little
 _MOST_DOSES = 6
 _MOST_CLASSES = 50
 
@@ -48,10 +50,10 @@ def compare_strata(evaluation: Evaluation, embeddings: Mapping[str, AnnData], *,
     The baseline is the best over the whole question, so that none is chosen for a stratum. Strata are described and not
     claimed: their p values are not adjusted for their number.
 
-    ``strength``: thirds of the perturbations by how well *other* families find them, on average over those that score
-    above chance. The encoder and its baseline have no say in it: of two equal encoders, the one whose own values made
-    the strata would lead among the strong, by its luck there, and fall behind among the weak (regression to the mean).
-    Families that err as one of the two does can still tilt it. Probes have groups, which have no strength.
+    ``strength``: thirds of the perturbations by how well *other* families find them, on average over those whose
+    interval lies above chance. The encoder and its baseline have no say in it: of two equal encoders, the one whose own
+    values made the strata would lead among the strong, by its luck there, and fall behind among the weak (regression to
+    the mean). Families that err as one of the two does can still tilt it. Probes have groups, which have no strength.
 
     ``dose``: each dose, or thirds of the conditions by dose where there are more than six. ``perturbation_type``: as in
     the manifest. ``class``: the strata of the score itself, such as the classes of a probe; where they are answers of
@@ -70,8 +72,9 @@ def compare_strata(evaluation: Evaluation, embeddings: Mapping[str, AnnData], *,
     -------
     One row per question that supports claims, family under test, and stratum: the ``value`` of both and ``chance`` over
     the units that both have there, their number, the paired ``difference`` with its 95 % interval, and the p value that
-    the two are alike. Strata that do not arise in the data, such as doses where there are none, have no rows; what
-    arises and cannot be asked has one without numbers, and the reason in ``caveat``.
+    the two are alike; limits and p are NaN of fewer than six units. Strata that do not arise in the data, such as doses
+    where there are none, have no rows; what arises and cannot be asked has one without numbers, and the reason in
+    ``caveat``.
     """
     obs = max(embeddings.values(), key=len).obs
     known = {column: _by_name(obs, column) for column in ("dose", "dose_unit", "perturbation_type")}
@@ -83,7 +86,7 @@ def compare_strata(evaluation: Evaluation, embeddings: Mapping[str, AnnData], *,
             continue
         best = str(means["family"][held_against].iloc[0])
         values = family_values(answers)
-        able = set(means["family"][means["value"] > means["chance"]])
+        able = {name for name in means["family"] if is_above_chance(answers, name)}
         for family in means["family"][~held_against]:
             others = [own for name, own in values.items() if name in able - {family, best}]
             pair = {"own": values[family], "best": values[best], "chance": _chances(answers, family)}
@@ -137,12 +140,16 @@ def _stratify(
 
 def _by_strength(units: "pd.Index[Any]", others: Sequence[pd.DataFrame]) -> Strata:
     if not others:
-        raise TaskNotApplicable("no other family scores above chance, by which strength could be told")
+        raise TaskNotApplicable("no other family is above chance for certain, by which strength could be told")
     strength = pd.concat([own["value"] for own in others], axis=1, join="inner").mean(axis=1).groupby("unit").mean()
     strength = strength[strength.index.isin(units)]
     if len(strength) < _FEWEST_UNITS:
         raise TaskNotApplicable(f"{len(strength)} units are too few to be parted by strength; {_FEWEST_UNITS} are not")
-    return _thirds(strength, ("weak", "middle", "strong"), units)
+    thirds = _thirds(strength, ("weak", "middle", "strong"), units)
+    sizes = [len(set(units[mask])) for mask in thirds.values()]
+    if len(sizes) < 3 or min(sizes) < _FEWEST_OF_THIRD * len(strength):
+        raise TaskNotApplicable(f"of {len(strength)} units so many are found equally well that strength has no thirds")
+    return thirds
 
 
 def _by_dose(dose: "pd.Series[float]", unit: "pd.Series[Any]") -> Strata:
@@ -177,6 +184,8 @@ def _compare(
     mean, draws, n_units = joint_draws({**pair, "own": own}, spawn(seed, "strata", *names), spread=spread)
     if n_units < 2:
         return (*[float("nan")] * 7, n_units)
-    low, high = percentile_interval(draws[:, 0] - draws[:, 1])
-    p = paired_p(own, pair["best"], spawn(seed, "strata p", *names), spread=spread)
+    low = high = p = float("nan")
+    if n_units >= _FEWEST_FOR_LIMITS:
+        low, high = percentile_interval(draws[:, 0] - draws[:, 1])
+        p = paired_p(own, pair["best"], spawn(seed, "strata p", *names), spread=spread)
     return (*map(float, mean), float(mean[0] - mean[1]), low, high, p, n_units)
