@@ -313,6 +313,19 @@ def test_the_best_untrained_network_is_held_against_an_encoder_beside_the_best_b
     assert "(+0.09 to +0.13 over its seeds)" in twins.claim  # one of which is 0.02 above the mean, one 0.02 below
 
 
+def test_the_own_twin_is_told_beside_the_best_untrained_network(values):
+    name, noise = "timm/resnet18", np.random.default_rng(11).normal(0, 0.05, 60)
+    answers = [answer(name, values + noise), answer("untrained/vit_small_patch16", values)]
+    answers.append(answer(f"twin/{name}", values - 0.1))
+    (gain,) = [v.claim for v in verdicts(*answers) if v.kind == "gain"]
+    assert "the best baseline, untrained/vit_small_patch16" in gain
+    assert "; over its own twin +0.1" in gain
+    gain, twins = [v.claim for v in verdicts(*answers, answer("cell-count", values + 0.2)) if v.encoder == name][:2]
+    assert "cell-count" in gain
+    assert "own twin" not in gain
+    assert "; over its own twin +0.1" in twins
+
+
 def test_two_models_are_held_against_each_other(values):
     noise = np.random.default_rng(7).normal(0, 0.05, (2, 60))
     found = verdicts(

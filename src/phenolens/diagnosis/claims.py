@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
-from phenolens.encoders import is_baseline, is_untrained
+from phenolens.encoders import EncoderName, is_baseline, is_untrained, twin_of
+from phenolens.errors import EncoderError
 from phenolens.metrics import benjamini_hochberg, percentile_interval
 from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe
@@ -115,6 +116,14 @@ def _times_picked(evaluation: Evaluation, comparisons: pd.DataFrame) -> NDArray[
             for baseline, size in zip(best_baselines(answers), sizes, strict=False):
                 times[(of_question & (comparisons["baseline"] == baseline)).to_numpy()] = size
     return times
+
+
+def own_twin(name: str) -> str:
+    """Return the family of an encoder's own random twin; nothing if it has none."""
+    try:
+        return twin_of(EncoderName.parse(name).family) or ""
+    except EncoderError:
+        return ""
 
 
 def best_baselines(answers: Sequence[Answer]) -> list[str]:

@@ -9,10 +9,11 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.diagnosis.claims import own_twin
 from phenolens.diagnosis.knowledge.concepts import BATCHES, Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.knowledge.levels import measured_factors, true_factors, unmeasured
-from phenolens.encoders import EncoderName, is_baseline, twin_of
-from phenolens.errors import EncoderError, ProfilingError, TaskNotApplicable
+from phenolens.encoders import EncoderName, is_baseline
+from phenolens.errors import ProfilingError, TaskNotApplicable
 from phenolens.metrics import percentile_interval
 from phenolens.profiling import profile
 from phenolens.tasks import shared_names
@@ -61,7 +62,7 @@ class Knowledge:
 def under_test(embeddings: Mapping[str, AnnData]) -> dict[str, AnnData]:
     """Return the encoders under test and all seeds of their twins."""
     tested = [name for name in embeddings if not is_baseline(name)]
-    families = {EncoderName.parse(name).family for name in tested} | {_twin(name) for name in tested}
+    families = {EncoderName.parse(name).family for name in tested} | {own_twin(name) for name in tested}
     return {name: own for name, own in embeddings.items() if EncoderName.parse(name).family in families}
 
 
@@ -117,14 +118,6 @@ def _mean_over_seeds(table: pd.DataFrame, family: Mapping[str, str], keys: list[
     return table.groupby(["family", *keys], sort=False, as_index=False).mean()
 
 
-def _twin(name: str) -> str:
-    """Return the family of an encoder's random twin; nothing if it has none."""
-    try:
-        return twin_of(EncoderName.parse(name).family) or ""
-    except EncoderError:
-        return ""
-
-
 def _draws_by_family(found: Concepts, family: Mapping[str, str]) -> Draws:
     """Return the bootstrap draws of each family and level, the mean over its seeds."""
     members: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
@@ -159,7 +152,7 @@ def _by_family(found: Concepts, family: Mapping[str, str], draws: Draws) -> pd.D
         p = float(own["p"].median()) * (2 if len(own) > 1 else 1)
         row |= {"r": float(own["r"].mean()), "mean_r": float(own["mean"].mean()), "p": min(p, 1.0)}
         row["low"], row["high"] = percentile_interval(draws[name, level])
-        twin = _twin(name)
+        twin = own_twin(name)
         beside = levels[(levels["family"] == twin) & (levels["level"] == level)]["mean"]
         row |= dict.fromkeys(("twin", "gain", "gain_low", "gain_high"), float("nan"))
         if len(beside):

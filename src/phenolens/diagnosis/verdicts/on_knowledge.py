@@ -115,8 +115,9 @@ def _judge_levels(family: str, levels: pd.DataFrame) -> list[Verdict]:
         verdicts.append(Verdict("level", claim, family, **effects))
     rest = levels[~levels["known"]]
     hardly = (rest["p_adjusted"] <= ALPHA) & (rest["r"] > 0)
-    rests = [f"hardly reads {row.level} (r {row.r:.2f})" for row in rest[hardly].itertuples()]
+    weak = [f"{row.level} (r {row.r:.2f})" for row in rest[hardly].itertuples()]
     unknown = [str(level) for level in rest.loc[~hardly, "level"]]
+    rests = [f"hardly reads {', '.join(weak)}"] if weak else []
     rests += [f"knows nothing measurable about {', '.join(unknown)}"] if unknown else []
     if rests:
         verdicts.append(Verdict("unknown", f"{family} {'; it '.join(rests)}.", family))

@@ -12,6 +12,7 @@ from phenolens.diagnosis.claims import (
     is_leaking,
     limits_of_best,
     means_by_family,
+    own_twin,
     supports_gains,
 )
 from phenolens.diagnosis.comparison import by_question, family_values, paired_difference
@@ -236,6 +237,11 @@ def _judge_against(kind: Kind, family: str, baseline: str, pairs: pd.DataFrame, 
     scaled = float(pair["scaled"])
     claim += f", {percent(scaled)} of the range from chance to the ceiling" if scaled > 0 else ""
     claim += f"; adjusted p {p_words(p)}{but}"
+    own = pairs[
+        (pairs["encoder"] == family) & (pairs["baseline"] == own_twin(family)) & (pairs["baseline"] != baseline)
+    ]
+    if baseline == best_baselines(answers)[-1] and len(own):
+        claim += f"; over its own twin {difference_within(*own.iloc[0][['difference', 'low', 'high']])}"
     claim += "." if but or is_above_chance(answers, family) else f"; {family} cannot be told from chance."
     return Verdict(kind, claim, *names, difference, low, high, p)
 
