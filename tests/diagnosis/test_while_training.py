@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import torch
+from lightning.pytorch import LightningModule, Trainer
 from pydantic import TypeAdapter
 
 from phenolens.datasets import read_manifest
 from phenolens.diagnosis.while_training import FILE, DiagnoseWhileTraining
+from phenolens.nets import MaskedAutoencoder, Size
 from phenolens.tasks import make_task
 from phenolens.training import DataOptions, ModelOptions, OptimiserOptions, RunOptions, train
 
@@ -50,3 +53,17 @@ def test_the_gain_over_step_zero_is_written_down(manifest, tmp_path):
     assert table["gain"].to_numpy() == pytest.approx((table["value"] - table["twin"]).to_numpy())
     assert (table["low"] <= table["gain"]).all()
     assert table["value"].iloc[-1] > 0.9
+
+
+def test_what_it_started_from_has_open_branches_and_what_is_trained_keeps_its_own(manifest, tmp_path):
+    torch.manual_seed(0)
+    module = LightningModule()
+    module.model = MaskedAutoencoder(Size(16, 1, 2, 8), 1, decoder=(16, 1, 2))
+    callback = DiagnoseWhileTraining(tmp_path, manifest, ["gray"], [], every=1)
+    callback.setup(Trainer(logger=False, enable_checkpointing=False), module, "fit")
+
+    def scales(network):
+        return [float(value.max()) for name, value in network.named_parameters() if name.endswith("gamma")]
+
+    assert set(scales(callback._twin)) == {1.0}
+    assert max(scales(module.model.encoder)) == pytest.approx(1e-4)

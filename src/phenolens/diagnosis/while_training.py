@@ -15,7 +15,7 @@ from phenolens.diagnosis.comparison import compare_families
 from phenolens.embedding import embed
 from phenolens.encoders.network import Network, NetworkEncoder
 from phenolens.images import Crop
-from phenolens.nets import embedder
+from phenolens.nets import embedder, initialise
 from phenolens.tasks import Task, evaluate
 
 _log = logging.getLogger(__name__)
@@ -64,8 +64,9 @@ class DiagnoseWhileTraining(Callback):
         self._asked = -1
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Keep what training starts from; an earlier state is not loaded yet."""
+        """Keep what training starts from, with open residual branches; an earlier state is not loaded yet."""
         self._twin = copy.deepcopy(embedder(module.model)).cpu()  # type: ignore[arg-type]
+        initialise(self._twin, "own")
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
