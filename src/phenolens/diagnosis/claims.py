@@ -64,8 +64,8 @@ def control_claims(evaluation: Evaluation, tables: Mapping[str, pd.DataFrame]) -
     The claims are, for each encoder that is no baseline, its gain in each question over the best baseline, and over the
     best untrained network; each level that it may know; what each intervention and each shortcut takes from each of its
     scores; and each difference to another encoder under test, in scores and in levels. Among equals, the best of many
-    baselines is better than an encoder by having been picked: a p value that it falls short is first multiplied by the
-    number of baselines, or of untrained networks, that there were to pick from.
+    baselines is better than an encoder by having been picked: that it falls short is claimed by the p value that no
+    baseline, or untrained network, is better than it.
 
     Parameters
     ----------
@@ -82,10 +82,8 @@ def control_claims(evaluation: Evaluation, tables: Mapping[str, pd.DataFrame]) -
     """
     claimed = {name: ~_families(table).map(is_baseline).to_numpy(dtype=bool) for name, table in tables.items()}
     found = {name: table["p"].to_numpy(float) for name, table in tables.items()}
-    times = _times_picked(evaluation, tables["comparisons"])
-    claimed["comparisons"] &= times > 0
-    falls_short = tables["comparisons"]["difference"].to_numpy(float) < 0
-    found["comparisons"] = np.where(falls_short, np.minimum(1, found["comparisons"] * times), found["comparisons"])
+    found["comparisons"] = _p_against_the_best(evaluation, tables["comparisons"])
+    claimed["comparisons"] &= ~np.isnan(found["comparisons"])
     p = np.concatenate([found[name][claimed[name]] for name in tables])
     adjusted = iter(benjamini_hochberg(p))
     result = {}
@@ -105,17 +103,29 @@ def _families(table: pd.DataFrame) -> "pd.Series[str]":
     return table["family" if "family" in table else "encoder"].astype(str)
 
 
-def _times_picked(evaluation: Evaluation, comparisons: pd.DataFrame) -> NDArray[np.intp]:
-    """Return from how many each row's baseline was picked as a question's best, or best untrained; 0 if it was not."""
-    times = np.zeros(len(comparisons), dtype=np.intp)
+def _p_against_the_best(evaluation: Evaluation, comparisons: pd.DataFrame) -> NDArray[np.float64]:
+    """Return p of the rows that compare with a question's best baseline, or its best untrained network; others NaN."""
+    p = pd.Series(np.nan, comparisons.index)
     for (task, how), answers in by_question(evaluation.answers).items():
-        if supports_gains(answers):
-            of_question = (comparisons["task"] == task) & (comparisons["profiling"] == how)
-            families = means_by_family(answers)["family"]
-            sizes = (families.map(is_baseline).sum(), families.map(is_untrained).sum())
-            for baseline, size in zip(best_baselines(answers), sizes, strict=False):
-                times[(of_question & (comparisons["baseline"] == baseline)).to_numpy()] = size
-    return times
+        if not supports_gains(answers):
+            continue
+        families = means_by_family(answers)["family"]
+        pools = (families[families.map(is_baseline).astype(bool)], families[families.map(is_untrained).astype(bool)])
+        of_question = comparisons[(comparisons["task"] == task) & (comparisons["profiling"] == how)]
+        for _, own in of_question.groupby("encoder", sort=False):
+            for baseline, pool in zip(best_baselines(answers), pools, strict=False):
+                held = own[own["baseline"] == baseline]
+                p[held.index] = _fall_short(own[own["baseline"].isin(pool)]) if _is_less(held).any() else held["p"]
+    return p.to_numpy(dtype=float)
+
+
+def _is_less(rows: pd.DataFrame) -> "pd.Series[bool]":
+    return rows["difference"] < 0
+
+
+def _fall_short(rows: pd.DataFrame) -> float:
+    """Return the p value that nobody of these is better, from those of each (Simes, Biometrika 73, 1986)."""
+    return float(np.nanmin(benjamini_hochberg(np.where(_is_less(rows), rows["p"].to_numpy(float), 1.0))))
 
 
 def own_twin(name: str) -> str:
