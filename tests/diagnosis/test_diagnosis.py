@@ -215,11 +215,11 @@ def test_activity_is_not_lent_by_others(values):
 
 
 def test_too_few_controls_are_said_instead_of_no_activity(values):
-    few = {"": {"least_p": 0.1}}
+    few = {"": {"least_p_adjusted": 0.1}}
     found = verdicts(answer("mine", values, p=0.1, details=few), answer("cell-count", values))
     (said,) = [v for v in found if v.kind == "activity"]
     assert "none of 60 perturbations can be told from controls" in said.claim
-    assert "no p value falls below 0.1" in said.claim
+    assert "no adjusted p value falls below 0.1" in said.claim
 
 
 def test_activity_counts_discoveries(values):

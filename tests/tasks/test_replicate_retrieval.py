@@ -74,7 +74,16 @@ def test_the_least_p_that_controls_allow_is_that_of_a_perfect_perturbation(excha
     wells = noise(rng, n_controls, 12, 10)
     wells.X[n_controls : n_controls + 4] += 30
     score = make_task("replicate-retrieval", exchange_with=exchange_with).score(wells, rng)
-    assert_allclose(score.units["p"].min(), score.details[""]["least_p"])
+    assert_allclose(score.units["p"].min(), score.details[""]["least_p_adjusted"])
+
+
+def test_the_least_adjusted_p_is_of_all_perturbations():
+    rng = np.random.default_rng(4)
+    wells = noise(rng, 3, 14, 10)
+    wells.obs["perturbation"] = [*["dmso"] * 3, *np.repeat(list("abcde"), 2), *["f"] * 4]
+    score = make_task("replicate-retrieval", exchange_with="controls").score(wells, rng)
+    # Two wells take the places of two of five in 10 ways, four in 35: adjusted, one of six at 1/35 is no better.
+    assert_allclose(score.details[""]["least_p_adjusted"], 0.1)
 
 
 def test_doses_are_perturbations_of_their_own():

@@ -11,6 +11,7 @@ from pydantic import Field
 from phenolens.datasets import condition_names
 from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import (
+    benjamini_hochberg,
     chance_average_precision,
     control_average_precision,
     count_sets,
@@ -104,8 +105,10 @@ class ReplicateRetrieval(WellQuestion):
         notes = [f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""]
         if self.against == "controls":
             notes += [layout.caveat, explain_exchange(self.exchange_with, partner)]
-        least = self._least_p(wells, list(scored.values()), partner)
-        return Score("mAP", "perturbation", table, "; ".join(filter(None, notes)), details={"": {"least_p": least}})
+        least = float(benjamini_hochberg(self._least_p(wells, list(scored.values()), partner)).min())
+        return Score(
+            "mAP", "perturbation", table, "; ".join(filter(None, notes)), details={"": {"least_p_adjusted": least}}
+        )
 
     def _rank(
         self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells
@@ -130,8 +133,8 @@ class ReplicateRetrieval(WellQuestion):
         }
         return ap, np.array([known.get(key, np.nan) for key in zip(replicates, negatives, strict=True)])
 
-    def _least_p(self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange) -> float:
-        """Return the least p value that any of these perturbations can have: few wells can pose as it in few ways."""
+    def _least_p(self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange) -> NDArray[np.float64]:
+        """Return the least p value that each perturbation can have: few wells can pose as it in few ways."""
         among_treated = self.against == "others" or partner == "treatments"
         others = pd.Series(wells.plate[wells.treated if among_treated else wells.control]).value_counts()
         ways = []
@@ -139,7 +142,7 @@ class ReplicateRetrieval(WellQuestion):
             taken = pd.Series(wells.plate[own]).value_counts()
             sizes = [others.get(plate, 0) + (0 if among_treated else k) for plate, k in taken.items()]
             ways.append(count_sets(sizes, list(taken)))
-        return max(1 / max(ways), 1 / (1 + self.n_permutations))
+        return np.maximum(1 / np.array(ways, dtype=float), 1 / (1 + self.n_permutations))
 
     def _test(
         self,

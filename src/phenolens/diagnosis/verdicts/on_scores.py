@@ -290,7 +290,7 @@ def _judge_activity(answers: Sequence[Answer]) -> list[Verdict]:
             claim = (
                 f"whatever {family} sees, none of {total} perturbations can be told from controls: so few wells can "
             )
-            claim += f"pose as one that no p value falls below {of_many * least:.2g}."
+            claim += f"pose as one that no adjusted p value falls below {of_many * least:.2g}."
             verdicts.append(Verdict("activity", claim, family, task=task, profiling=how))
             continue
         found = _count_active(answers, family, of_many)
@@ -312,8 +312,10 @@ def _count_active(answers: Sequence[Answer], family: str, times: int = 1) -> int
 
 
 def _least_p(answers: Sequence[Answer], family: str) -> float:
-    """Return the least p value that any unit of a family can have; 0 if the task does not say."""
-    return min(answer.score.details.get("", {}).get("least_p", 0.0) for answer in answers if answer.family == family)
+    """Return the least adjusted p value that units of a family can have; 0 if the task does not say."""
+    return min(
+        answer.score.details.get("", {}).get("least_p_adjusted", 0.0) for answer in answers if answer.family == family
+    )
 
 
 def _judge_nuisance(answers: Sequence[Answer], seed: int) -> list[Verdict]:
