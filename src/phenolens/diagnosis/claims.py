@@ -111,8 +111,8 @@ def _p_against_the_best(evaluation: Evaluation, comparisons: pd.DataFrame) -> ND
             continue
         families = means_by_family(answers)["family"]
         pools = (families[families.map(is_baseline).astype(bool)], families[families.map(is_untrained).astype(bool)])
-        of_question = comparisons[(comparisons["task"] == task) & (comparisons["profiling"] == how)]
-        for _, own in of_question.groupby("encoder", sort=False):
+        asked = (comparisons["task"] == task) & (comparisons["profiling"] == how) & comparisons["p"].notna()
+        for _, own in comparisons[asked].groupby("encoder", sort=False):
             for baseline, pool in zip(best_baselines(answers), pools, strict=False):
                 held = own[own["baseline"] == baseline]
                 p[held.index] = _fall_short(own[own["baseline"].isin(pool)]) if _is_less(held).any() else held["p"]
@@ -125,7 +125,7 @@ def _is_less(rows: pd.DataFrame) -> "pd.Series[bool]":
 
 def _fall_short(rows: pd.DataFrame) -> float:
     """Return the p value that nobody of these is better, from those of each (Simes, Biometrika 73, 1986)."""
-    return float(np.nanmin(benjamini_hochberg(np.where(_is_less(rows), rows["p"].to_numpy(float), 1.0))))
+    return float(np.min(benjamini_hochberg(np.where(_is_less(rows), rows["p"].to_numpy(float), 1.0))))
 
 
 def own_twin(name: str) -> str:

@@ -287,10 +287,8 @@ def _judge_activity(answers: Sequence[Answer]) -> list[Verdict]:
         of_many = means_by_family(answers)["family"].nunique() if family in best else 1
         least, total = _least_p(answers, family), len(_units_of(answers, family)[0])
         if of_many * least > ALPHA:
-            claim = (
-                f"whatever {family} sees, none of {total} perturbations can be told from controls: so few wells can "
-            )
-            claim += f"pose as one that no adjusted p value falls below {of_many * least:.2g}."
+            claim = f"whatever {family} sees, none of {total} perturbations can be told from controls: so few wells can"
+            claim += f" pose as one that no adjusted p value falls below {of_many * least:.2g}."
             verdicts.append(Verdict("activity", claim, family, task=task, profiling=how))
             continue
         found = _count_active(answers, family, of_many)
