@@ -48,6 +48,8 @@ def main() -> None:
         },
         "levels_missed": cases["missed"].explode().value_counts().to_dict(),
         "levels_invented": cases["invented"].explode().value_counts().to_dict(),
+        "levels_hardly_read_of_those_missed": cases["hardly_read"].explode().value_counts().to_dict(),
+        "levels_hardly_read_and_not_there": cases["hardly_read_invented"].explode().value_counts().to_dict(),
         "wrong": cases[~cases["right"]].drop(columns="right").to_dict("records"),
     }
     print(json.dumps(result, indent=1))
@@ -74,10 +76,11 @@ def ask(preset: str, seed: int, plates: int, wells: int) -> list[dict[str, Any]]
         screen = simulate_cells(Path(folder), preset=preset, plates=plates, wells=wells, channels=["dna"], seed=seed)
         vectors = embed(read_manifest(screen), [*oracles, "well-position"]).embeddings
     card = diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others", n_permutations=20)]))
-    named = card.evidence.levels[card.evidence.levels["known"]].groupby("family")["level"].agg(set)
+    levels = card.evidence.levels
+    named, hardly = (levels[levels[how]].groupby("family")["level"].agg(set) for how in ("known", "weak"))
     rows = []
     for name, (reads, noise) in oracles.items():
-        said = named.get(name, set())
+        said, weak = named.get(name, set()), hardly.get(name, set())
         rows.append(
             {
                 "preset": preset,
@@ -87,6 +90,8 @@ def ask(preset: str, seed: int, plates: int, wells: int) -> list[dict[str, Any]]
                 "right": said == reads,
                 "missed": sorted(reads - said),
                 "invented": sorted(said - reads),
+                "hardly_read": sorted(weak & reads),
+                "hardly_read_invented": sorted(weak - reads),
             }
         )
     return rows

@@ -77,8 +77,8 @@ def control_claims(evaluation: Evaluation, tables: Mapping[str, pd.DataFrame]) -
 
     Returns
     -------
-    The tables with ``p_adjusted``, NaN where nothing is claimed; of ``levels`` also whether each is ``known``. What a
-    twin knows is no claim: its p value is taken as it is.
+    The tables with ``p_adjusted``, NaN where nothing is claimed; of ``levels`` also whether each is ``known``, or
+    hardly read (``weak``). What a twin knows is no claim: its p value is taken as it is.
     """
     claimed = {name: ~_families(table).map(is_baseline).to_numpy(dtype=bool) for name, table in tables.items()}
     found = {name: table["p"].to_numpy(float) for name, table in tables.items()}
@@ -95,7 +95,10 @@ def control_claims(evaluation: Evaluation, tables: Mapping[str, pd.DataFrame]) -
         return result
     levels = result["levels"]
     held = np.where(claimed["levels"], levels["p_adjusted"].to_numpy(float), levels["p"].to_numpy(float))
-    result["levels"] = levels.assign(known=(held <= ALPHA) & (levels["r"].to_numpy(float) >= NAMED_R))
+    r = levels["r"].to_numpy(float)
+    result["levels"] = levels.assign(
+        known=(held <= ALPHA) & (r >= NAMED_R), weak=(held <= ALPHA) & (r > 0) & (r < NAMED_R)
+    )
     return result
 
 

@@ -31,8 +31,8 @@ class Evidence:
         What `compare_interventions` and `embedding_shift` say.
     levels
         One row per family under test, or twin, and level: what `probe_concepts` says, the mean over seeds; whether it
-        is ``known``; and ``gain``, by how much ``mean_r`` is above that of its own untrained ``twin``, with 95 %
-        limits.
+        is ``known``, or hardly read (``weak``); and ``gain``, by how much ``mean_r`` is above that of its own untrained
+        ``twin``, with 95 % limits.
     level_pairs
         One row per level and pair of families under test: the difference of ``mean_r``, with limits and p.
     factors

@@ -114,9 +114,8 @@ def _judge_levels(family: str, levels: pd.DataFrame) -> list[Verdict]:
         effects = {"effect": row.mean_r, "low": row.low, "high": row.high, "p_adjusted": row.p_adjusted}
         verdicts.append(Verdict("level", claim, family, **effects))
     rest = levels[~levels["known"]]
-    hardly = (rest["p_adjusted"] <= ALPHA) & (rest["r"] > 0)
-    weak = [f"{row.level} (r {row.r:.2f})" for row in rest[hardly].itertuples()]
-    unknown = [str(level) for level in rest.loc[~hardly, "level"]]
+    weak = [f"{row.level} (r {row.r:.2f})" for row in rest[rest["weak"]].itertuples()]
+    unknown = [str(level) for level in rest.loc[~rest["weak"], "level"]]
     rests = [f"hardly reads {', '.join(weak)}"] if weak else []
     rests += [f"knows nothing measurable about {', '.join(unknown)}"] if unknown else []
     if rests:
