@@ -112,7 +112,7 @@ def claimed(embeddings: dict[str, AnnData], evaluation: Evaluation) -> list[Verd
     """Return the differences that a card claims."""
     tables = adjusted(embeddings, evaluation)
     verdicts = [*judge_pairs(evaluation, tables["pairs"]), *judge_knowledge(tables["levels"], tables["level_pairs"])]
-    return [v for v in verdicts if v.p_adjusted <= ALPHA and "cannot be told" not in v.claim]
+    return [v for v in verdicts if v.p_adjusted <= ALPHA and "cannot be" not in v.claim]
 
 
 def adjusted(embeddings: dict[str, AnnData], evaluation: Evaluation) -> dict[str, pd.DataFrame]:

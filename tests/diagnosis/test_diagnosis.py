@@ -141,7 +141,7 @@ def test_better_than_another_below_chance_is_no_win():
     claims = [v.claim for v in found if v.kind in ("gain", "pair")]
     assert len(claims) == 3
     for claim in claims:
-        assert " differs from " in claim
+        assert " cannot be ranked with " in claim
         assert "neither can be told from chance" in claim
 
 

@@ -251,7 +251,7 @@ def _relate(difference: float, p: float, less: str, *, can: bool) -> tuple[str, 
     if p > ALPHA or np.isnan(p):
         return "cannot be told from", ""
     if not can:
-        return "differs from", "; neither can be told from chance"
+        return "cannot be ranked with", "; neither can be told from chance"
     return ("beats" if difference > 0 else less), ""
 
 
