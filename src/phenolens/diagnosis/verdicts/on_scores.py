@@ -44,10 +44,11 @@ def judge_scores(evaluation: Evaluation, comparisons: pd.DataFrame, *, seed: int
     """
     questions = by_question(evaluation.answers).values()
     verdicts = [_judge_leak(answers, evaluation.answers, seed) for answers in questions if is_leaking(answers)]
+    n_activities = sum(map(_is_activity, questions))
     for answers in questions:
         if supports_gains(answers):
             verdicts += _judge_gain(answers, comparisons)
-            verdicts += _judge_activity(answers) if _is_activity(answers) else []
+            verdicts += _judge_activity(answers, n_activities) if _is_activity(answers) else []
         elif not is_leaking(answers):
             verdicts += _judge_nuisance(answers, seed)
     return verdicts
@@ -274,17 +275,20 @@ def _is_activity(answers: Sequence[Answer]) -> bool:
     return isinstance(task, ReplicateRetrieval) and task.against == "controls"
 
 
-def _judge_activity(answers: Sequence[Answer]) -> list[Verdict]:
+def _judge_activity(answers: Sequence[Answer], n_questions: int) -> list[Verdict]:
     """Count the perturbations that families under test, or else the best baseline, tell from controls.
 
-    P values are adjusted over the perturbations of one encoder, and for the best of many baselines multiplied by their
-    number. Beside an encoder under test stands the best baseline.
+    P values are adjusted over the perturbations of one encoder, and multiplied by the number of such questions and of
+    families under test; where none is, of baselines, of which the best is named. Beside an encoder under test stands
+    the best baseline.
     """
     task, how = answers[0].task.id, answers[0].profiling
     best = best_baselines(answers)[:1]
     verdicts = []
+    families = means_by_family(answers)["family"]
+    n_tested = int((~families.map(is_baseline).astype(bool)).sum())
+    of_many = n_questions * (n_tested or len(families))
     for family in _spoken_of(answers):
-        of_many = means_by_family(answers)["family"].nunique() if family in best else 1
         least, total = _least_p(answers, family), len(_units_of(answers, family)[0])
         if of_many * least > ALPHA:
             claim = f"whatever {family} sees, none of {total} perturbations can be told from controls: so few wells can"
@@ -294,7 +298,7 @@ def _judge_activity(answers: Sequence[Answer]) -> list[Verdict]:
         found = _count_active(answers, family, of_many)
         claim = f"{family} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})"
         for baseline in best if family not in best else ():
-            claim += f"; the best baseline, {baseline}, {_count_active(answers, baseline)}"
+            claim += f"; the best baseline, {baseline}, {_count_active(answers, baseline, of_many)}"
         verdicts.append(Verdict("activity", f"{claim}.", family, task=task, profiling=how, effect=found / total))
     return verdicts
 
@@ -304,7 +308,7 @@ def _units_of(answers: Sequence[Answer], family: str) -> list[pd.DataFrame]:
     return [answer.score.units for answer in answers if answer.family == family]
 
 
-def _count_active(answers: Sequence[Answer], family: str, times: int = 1) -> int:
+def _count_active(answers: Sequence[Answer], family: str, times: int) -> int:
     """Return how many units are active, in the median over seeds, once p values have been multiplied."""
     return int(np.median([(times * own["p_adjusted"] <= ALPHA).sum() for own in _units_of(answers, family)]))
 
