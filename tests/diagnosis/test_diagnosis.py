@@ -207,6 +207,15 @@ def test_activity_is_said_of_what_is_under_test(values):
     assert "the best baseline, cell-count, 12." in said.claim
 
 
+def test_activity_is_controlled_over_all_encoders_under_test(values):
+    def active(*names):
+        answers = [answer(name, values, p=0.03) for name in names]
+        return [v.effect for v in verdicts(*answers, answer("cell-count", values)) if v.kind == "activity"]
+
+    assert active("mine") == [1.0]
+    assert active("mine", "yours") == [0.0, 0.0]
+
+
 def test_activity_is_not_lent_by_others(values):
     own = (np.arange(60) + 0.5) / 60  # beside so many discoveries of others, two of these would pass for some
     others = [answer(name, values, p=0.0005) for name in ("cell-count", "well-position", "pixel-statistics")]
