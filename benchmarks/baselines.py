@@ -27,10 +27,10 @@ def classical(folder: Path) -> dict[str, Any]:
     from cp_measure.featurizer import featurize, make_featurizer_config
 
     from phenolens.datasets import read_manifest
-    from phenolens.datasets.phantom import simulate_cells
     from phenolens.embedding import embed
     from phenolens.encoders import create_encoder
     from phenolens.images import read_site
+    from phenolens.simulation import simulate_cells
 
     manifest = read_manifest(
         simulate_cells(folder, preset="strong", plates=1, wells=SITES, size=256, channels=["dna", "er"])

@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from phenolens.core.errors import PhenolensWarning
 from phenolens.datasets import read_manifest
-from phenolens.datasets.phantom import simulate_cells
 from phenolens.diagnosis import Verdict, compare_families, compare_scores, diagnose
 from phenolens.diagnosis.claims import control_claims
 from phenolens.diagnosis.comparison import compare_tested
@@ -31,7 +31,7 @@ from phenolens.diagnosis.other_controls import ask_without_controls
 from phenolens.diagnosis.verdicts.on_knowledge import judge_knowledge
 from phenolens.diagnosis.verdicts.on_scores import judge_pairs
 from phenolens.embedding import embed
-from phenolens.errors import PhenolensWarning
+from phenolens.simulation import simulate_cells
 from phenolens.tasks import Evaluation, evaluate, make_task
 
 ALPHA = 0.05

@@ -45,13 +45,13 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import os
 
     from phenolens.datasets import read_manifest
-    from phenolens.datasets.phantom import CELL_PAINTING, simulate_cells
     from phenolens.diagnosis import compare_families
     from phenolens.embedding import embed
     from phenolens.images import Crop
+    from phenolens.recipes.training import read_training_recipe
+    from phenolens.simulation import CELL_PAINTING, simulate_cells
     from phenolens.tasks import evaluate, make_task
-    from phenolens.training_recipe import read_training_recipe
-    from phenolens.training_run import run_training
+    from phenolens.workflows.training import run_training
 
     trained_on, asked = folder / "screen", folder / "asked"
     if not (trained_on / "manifest.csv").is_file():

@@ -14,11 +14,11 @@ from typing import Any
 
 import pandas as pd
 
+from phenolens.core.random import spawn
 from phenolens.datasets import read_manifest
-from phenolens.datasets.phantom import LEVELS, PRESETS, simulate_cells
 from phenolens.diagnosis import diagnose
 from phenolens.embedding import embed
-from phenolens.randomness import spawn
+from phenolens.simulation import LEVELS, PRESETS, simulate_cells
 from phenolens.tasks import evaluate, make_task
 
 PER_SCREEN = 15

@@ -22,8 +22,8 @@ from scipy.ndimage import zoom
 from skimage.measure import regionprops
 from skimage.transform import rescale
 
-from phenolens.datasets.phantom import simulate_cells
 from phenolens.images import read_image, segment_nuclei
+from phenolens.simulation import simulate_cells
 
 N = 60
 PANEL, DIAMETER = 220, 22.0

@@ -14,9 +14,9 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageDraw
 
-from phenolens.datasets.phantom import CELL_PAINTING, CLASSES, FACTORS, simulate_cells, simulate_tissue
-from phenolens.datasets.phantom.biology import Perturbation, choose_preset
-from phenolens.datasets.phantom.screen import SitePlan, plan_screen, simulate_site
+from phenolens.simulation import CELL_PAINTING, CLASSES, FACTORS, simulate_cells, simulate_tissue
+from phenolens.simulation.biology import Perturbation, choose_preset
+from phenolens.simulation.screen import SitePlan, plan_screen, simulate_site
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images" / "phantom"
 SIDE = 180

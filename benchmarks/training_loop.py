@@ -103,9 +103,9 @@ def main() -> None:
     from pydantic import TypeAdapter
 
     from phenolens.datasets import read_manifest
-    from phenolens.datasets.phantom import simulate_cells
     from phenolens.images import self_standardise
     from phenolens.nets import SIZES
+    from phenolens.simulation import simulate_cells
     from phenolens.training import ModelOptions
     from phenolens.training.train import make_network
 

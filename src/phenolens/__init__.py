@@ -15,32 +15,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from phenolens.core.errors import PhenolensError
     from phenolens.datasets import Manifest, read_cell_table, read_manifest
-    from phenolens.datasets.phantom import simulate_cells, simulate_tissue
     from phenolens.diagnosis import Card, Verdict, diagnose
     from phenolens.embedding import Embedded, embed, read_embeddings, write_embeddings
     from phenolens.encoders import Encoder, create_encoder, list_encoders
-    from phenolens.errors import PhenolensError
     from phenolens.images import Crop, Site, read_site
     from phenolens.profiling import TVN, PCACentreScale, Sphering, aggregate, parse_profiling, profile
-    from phenolens.recipe import Recipe, read_recipe
+    from phenolens.recipes.study import Recipe, read_recipe
     from phenolens.report import Results, write_report
-    from phenolens.study import run
+    from phenolens.simulation import simulate_cells, simulate_tissue
     from phenolens.tasks import Score, evaluate, make_task
     from phenolens.training import train
+    from phenolens.workflows.study import run
 
 _HOMES = {
     "datasets": ("Manifest", "read_cell_table", "read_manifest"),
-    "datasets.phantom": ("simulate_cells", "simulate_tissue"),
+    "simulation": ("simulate_cells", "simulate_tissue"),
     "diagnosis": ("Card", "Verdict", "diagnose"),
     "embedding": ("Embedded", "embed", "read_embeddings", "write_embeddings"),
     "encoders": ("Encoder", "create_encoder", "list_encoders"),
-    "errors": ("PhenolensError",),
+    "core.errors": ("PhenolensError",),
     "images": ("Crop", "Site", "read_site"),
     "profiling": ("TVN", "PCACentreScale", "Sphering", "aggregate", "parse_profiling", "profile"),
-    "recipe": ("Recipe", "read_recipe"),
+    "recipes.study": ("Recipe", "read_recipe"),
     "report": ("Results", "write_report"),
-    "study": ("run",),
+    "workflows.study": ("run",),
     "tasks": ("Score", "evaluate", "make_task"),
     "training": ("train",),
 }

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+from phenolens.core.errors import EncoderError, ManifestError
 from phenolens.datasets import read_cell_table, read_manifest
 from phenolens.embedding import NOTE, PROVENANCE, embed
 from phenolens.encoders import create_encoder
-from phenolens.errors import EncoderError, ManifestError
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from phenolens.cli import main
+from phenolens.core.errors import ManifestError
 from phenolens.datasets import read_manifest
 from phenolens.embedding import dataset_channels, embed
-from phenolens.errors import ManifestError
 from phenolens.images import Crop
 
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from phenolens.core.errors import ManifestError
 from phenolens.datasets import read_manifest
-from phenolens.errors import ManifestError
 
 
 def write(tmp_path, text, name="manifest.csv"):

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from phenolens.cli import main
+from phenolens.core.errors import EncoderError, ImageError, ManifestError
 from phenolens.datasets import pack, read_manifest
-from phenolens.datasets.phantom import simulate_cells
 from phenolens.embedding import embed
 from phenolens.encoders import create_encoder
-from phenolens.errors import EncoderError, ImageError, ManifestError
 from phenolens.images import read_site
+from phenolens.simulation import simulate_cells
 from phenolens.training import DataOptions, OptimiserOptions, RunOptions, train
 from phenolens.training.options import MaskedAutoencoderOptions
 

@@ -6,9 +6,9 @@ import pytest
 from anndata import AnnData
 
 from phenolens.datasets import read_manifest
-from phenolens.datasets.phantom import LEVELS, simulate_cells
 from phenolens.diagnosis import diagnose
 from phenolens.embedding import embed
+from phenolens.simulation import LEVELS, simulate_cells
 from phenolens.tasks import evaluate, make_task
 
 

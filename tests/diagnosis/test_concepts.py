@@ -4,8 +4,8 @@ import pytest
 from anndata import AnnData
 from sklearn.decomposition import PCA
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.diagnosis import explained_variance, probe_concepts
-from phenolens.errors import TaskNotApplicable
 
 PLATES, CONDITIONS, REPLICATES = 4, 15, 4
 

@@ -6,11 +6,11 @@ import pytest
 from anndata import AnnData
 from numpy.testing import assert_allclose
 
+from phenolens.core.errors import ImageError
 from phenolens.datasets import read_manifest
-from phenolens.datasets.phantom import simulate_cells
 from phenolens.diagnosis import compare_interventions, embedding_shift
 from phenolens.embedding import embed
-from phenolens.errors import ImageError
+from phenolens.simulation import simulate_cells
 from phenolens.tasks import evaluate, make_task
 
 PROBE = make_task("ridge-probe", label="kind", group="movie")

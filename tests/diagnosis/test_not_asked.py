@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.diagnosis import diagnose
-from phenolens.errors import TaskNotApplicable
 from phenolens.tasks import evaluate, make_task
 
 CONTROLS = make_task("replicate-retrieval", n_permutations=50)

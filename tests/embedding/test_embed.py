@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
+from phenolens.core.errors import EmbeddingError, EncoderError, ImageError
 from phenolens.datasets import read_manifest
 from phenolens.embedding import (
     PROVENANCE,
@@ -18,7 +19,6 @@ from phenolens.embedding import (
     write_embeddings,
 )
 from phenolens.encoders import create_encoder
-from phenolens.errors import EmbeddingError, EncoderError, ImageError
 from phenolens.images import Crop
 
 NAME = "pixel-statistics"

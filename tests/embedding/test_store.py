@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+from phenolens.core.errors import EmbeddingError
 from phenolens.embedding import PROVENANCE, read_embeddings
-from phenolens.errors import EmbeddingError
 
 X = np.arange(6, dtype=np.float32).reshape(3, 2)
 

@@ -6,12 +6,12 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial import Voronoi, distance_matrix
 
+from phenolens.core.errors import EncoderError
 from phenolens.datasets import Cells
 from phenolens.encoders import create_encoder
 from phenolens.encoders.cell_graph import STEPS, build_graph, marks, positions
 from phenolens.encoders.cell_graph.encoder import Structure, cells_of
 from phenolens.encoders.cell_graph.pairs import RADII, close_pairs, ripley
-from phenolens.errors import EncoderError
 
 
 def random_cells(n=60, seed=0, side=100.0, types=3):

@@ -6,9 +6,9 @@ import tifffile
 import torch
 from numpy.testing import assert_allclose
 
+from phenolens.core.errors import EncoderError
 from phenolens.datasets import read_manifest
 from phenolens.encoders import EncoderName, create_encoder, is_baseline, twin_of
-from phenolens.errors import EncoderError
 from phenolens.images import self_standardise
 from phenolens.nets import Card, adapt_batch_norm, build, load_weights, save_checkpoint
 

@@ -7,8 +7,8 @@ import torch
 from numpy.testing import assert_allclose
 from safetensors.torch import save_file
 
+from phenolens.core.errors import EncoderError
 from phenolens.encoders import Encoder, create_encoder
-from phenolens.errors import EncoderError
 
 CHANNELS = ("dna", "er", "actin")
 NAMES = [

@@ -7,8 +7,8 @@ import torch
 from numpy.testing import assert_allclose
 from safetensors.torch import save_file
 
+from phenolens.core.errors import EncoderError
 from phenolens.encoders import create_encoder
-from phenolens.errors import EncoderError
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 255, (2, 2, 64, 64)).astype(np.uint8)

@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 from safetensors.torch import save_file
 from timm.models.vision_transformer import ParallelScalingBlock, VisionTransformer
 
+from phenolens.core.errors import EncoderError
 from phenolens.encoders import create_encoder, twin_of
-from phenolens.errors import EncoderError
 from phenolens.images import self_standardise
 from phenolens.nets import sincos_positions
 

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
+from phenolens.core.errors import EncoderError
 from phenolens.encoders import EncoderName, create_encoder, default_panel, is_baseline, list_encoders, twin_of
 from phenolens.encoders import registry as registry_module
 from phenolens.encoders.registry import EncoderEntry
-from phenolens.errors import EncoderError
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+from phenolens.core.errors import EncoderError
 from phenolens.datasets import Manifest
 from phenolens.embedding import embed
 from phenolens.encoders import RowEncoder, create_encoder
-from phenolens.errors import EncoderError
 
 NAMES = ["metadata", "well-position", "file-size", "metadata@columns=perturbation"]
 

@@ -1,11 +1,11 @@
 """Golden results: what three studies say, number by number, so that moving code about cannot change it unseen.
 
-`python tests/golden/make.py write` runs the studies and writes their results beside this file; `check` runs them and names
-what differs. Numbers are compared to the last digit: run both on one machine. What changes on purpose is written anew, and
-CHANGELOG.md says why.
+`python tests/golden/make.py write` runs the studies and writes their results beside this file; `check` runs them and
+names what differs. Numbers are compared to the last digit: run both on one machine. What changes on purpose is written
+anew, and CHANGELOG.md says why.
 
-`demo` is the study of `make demo`; `images` a small phantom with a network and an oracle under test, changed pixels and a
-sweep over layers; `tables` CellProfiler's features of CPJUMP1 beside the cell count, with few permutations.
+`demo` is the study of `make demo`; `images` a small phantom with a network and an oracle under test, changed pixels and
+a sweep over layers; `tables` CellProfiler's features of CPJUMP1 beside the cell count, with few permutations.
 """
 
 import json
@@ -22,9 +22,9 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from phenolens.datasets.phantom import simulate_cells
-from phenolens.recipe import read_recipe
-from phenolens.study import run
+from phenolens.recipes.study import read_recipe
+from phenolens.simulation import simulate_cells
+from phenolens.workflows.study import run
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 from phenolens.images import Crop, Site, corners, cut
 from phenolens.images.crop import tile_origins
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 from phenolens.images import find_intervention, interventions
 
 CHANNELS = ("dna", "er")

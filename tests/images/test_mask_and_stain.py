@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 from phenolens.images import bit_depth, on_border, read_mask, segment_cells, segment_nuclei, separate_stains
 
 

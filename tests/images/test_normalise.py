@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 from phenolens.images import scale_to_unit, self_standardise, standardise
 
 

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 import zarr
 
-from phenolens.errors import ImageError, PhenolensWarning
+from phenolens.core.errors import ImageError, PhenolensWarning
 from phenolens.images import read_image, read_site
 
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 from phenolens.images import read_image, segment_nuclei
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from phenolens.recipe import read_recipe
-from phenolens.study import run
+from phenolens.recipes.study import read_recipe
+from phenolens.workflows.study import run
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "bbbc013.yaml"
 TOP = [f"wortmannin {dose} nM" for dose in ("62.5", "125", "150", "250")]

@@ -9,8 +9,8 @@ from sklearn.preprocessing import StandardScaler
 
 from phenolens.embedding import read_embeddings
 from phenolens.metrics import cosine_similarity
-from phenolens.recipe import read_recipe
-from phenolens.study import run
+from phenolens.recipes.study import read_recipe
+from phenolens.workflows.study import run
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "cpjump1.yaml"
 

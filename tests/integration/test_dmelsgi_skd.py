@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from phenolens.metrics import PairNull
-from phenolens.recipe import read_recipe
-from phenolens.study import run
+from phenolens.recipes.study import read_recipe
 from phenolens.tasks.relations import pairs_among, read_relations, read_translation
+from phenolens.workflows.study import run
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "dmelsgi_skd.yaml"
 PERMUTATIONS = 39

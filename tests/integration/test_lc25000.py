@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from phenolens.recipe import read_recipe
-from phenolens.study import run
+from phenolens.recipes.study import read_recipe
+from phenolens.workflows.study import run
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "lc25000.yaml"
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from phenolens.recipe import read_recipe
-from phenolens.study import run
-from phenolens.training_recipe import read_training_recipe
-from phenolens.training_run import run_training
+from phenolens.recipes.study import read_recipe
+from phenolens.recipes.training import read_training_recipe
+from phenolens.workflows.study import run
+from phenolens.workflows.training import run_training
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 N_IMAGES, SIDE = 1000, 32

@@ -3,8 +3,8 @@
 import pytest
 
 from phenolens.datasets import read_cell_table, read_manifest
-from phenolens.datasets.phantom import simulate_tissue
 from phenolens.embedding import embed
+from phenolens.simulation import simulate_tissue
 from phenolens.tasks import evaluate, make_task
 
 STEPS = ["density", "positions", "composition", "neighbourhoods"]

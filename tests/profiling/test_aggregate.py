@@ -7,7 +7,7 @@ from anndata import AnnData
 from numpy.testing import assert_allclose
 from scipy.stats import trim_mean
 
-from phenolens.errors import ProfilingError
+from phenolens.core.errors import ProfilingError
 from phenolens.profiling import aggregate
 
 

@@ -6,7 +6,7 @@ import pytest
 from anndata import AnnData
 from numpy.testing import assert_allclose
 
-from phenolens.errors import ProfilingError
+from phenolens.core.errors import ProfilingError
 from phenolens.profiling import TVN, InverseNormal, RobustZ, parse_profiling, profile
 
 

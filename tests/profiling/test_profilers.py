@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm, rankdata
 
-from phenolens.errors import PhenolensWarning, ProfilingError
+from phenolens.core.errors import PhenolensWarning, ProfilingError
 from phenolens.profiling import TVN, BatchCentre, Harmony, InverseNormal, PCACentreScale, RegressOut, RobustZ, Sphering
 
 

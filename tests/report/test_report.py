@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from phenolens.errors import PhenolensError
+from phenolens.core.errors import PhenolensError
 from phenolens.report import Results, write_report
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'

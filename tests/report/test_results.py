@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from phenolens.errors import PhenolensError
+from phenolens.core.errors import PhenolensError
 from phenolens.report import Results
 
 

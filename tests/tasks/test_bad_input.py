@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from phenolens.errors import EmbeddingError, PhenolensError
+from phenolens.core.errors import EmbeddingError, PhenolensError
 from phenolens.tasks import TASKS, evaluate, make_task
 from phenolens.tasks.relations import pairs_among
 

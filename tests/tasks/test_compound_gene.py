@@ -6,7 +6,7 @@ import pytest
 from anndata import AnnData
 from numpy.testing import assert_allclose
 
-from phenolens.errors import PhenolensError, TaskNotApplicable
+from phenolens.core.errors import PhenolensError, TaskNotApplicable
 from phenolens.metrics import chance_average_precision
 from phenolens.tasks import make_task
 

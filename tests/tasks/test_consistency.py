@@ -6,7 +6,7 @@ import pytest
 from anndata import AnnData
 from numpy.testing import assert_allclose
 
-from phenolens.errors import TaskNotApplicable
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.tasks import make_task
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from phenolens.errors import TaskNotApplicable
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.tasks import make_task
 
 

@@ -7,7 +7,7 @@ from anndata import AnnData
 from numpy.testing import assert_allclose
 from sklearn.neighbors import KNeighborsClassifier
 
-from phenolens.errors import PhenolensError, TaskNotApplicable
+from phenolens.core.errors import PhenolensError, TaskNotApplicable
 from phenolens.tasks import make_splits, make_task
 from phenolens.tasks.classifiers import predict_nearest
 from phenolens.tasks.split import describe_leak

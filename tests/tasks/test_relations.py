@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from phenolens.errors import PhenolensError
+from phenolens.core.errors import PhenolensError
 from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
 
 

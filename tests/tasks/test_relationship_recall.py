@@ -6,7 +6,7 @@ import pytest
 from anndata import AnnData
 from numpy.testing import assert_allclose
 
-from phenolens.errors import PhenolensError, TaskNotApplicable
+from phenolens.core.errors import PhenolensError, TaskNotApplicable
 from phenolens.metrics import cosine_similarity
 from phenolens.tasks import evaluate, make_task
 

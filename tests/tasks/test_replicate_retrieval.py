@@ -7,7 +7,7 @@ from anndata import AnnData
 from numpy.testing import assert_allclose
 from sklearn.metrics import average_precision_score
 
-from phenolens.errors import TaskNotApplicable
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.profiling import profile
 from phenolens.tasks import make_task
 
@@ -94,7 +94,7 @@ def test_doses_are_perturbations_of_their_own():
     assert score.units["unit"].tolist() == ["drug 0.5 uM", "drug 2 uM"]
 
 
-@pytest.mark.filterwarnings("ignore::phenolens.errors.PhenolensWarning")
+@pytest.mark.filterwarnings("ignore::phenolens.core.errors.PhenolensWarning")
 @pytest.mark.parametrize("how", ["raw", "pca-centre-scale", "tvn"])
 @pytest.mark.parametrize(("n_controls", "d", "rank"), [(12, 100, 100), (12, 100, 8), (48, 20, 20)])
 def test_p_values_hold_their_level_on_noise_after_every_profiling(how, n_controls, d, rank):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from phenolens.errors import TrainingError
+from phenolens.core.errors import TrainingError
+from phenolens.recipes.training import read_training_recipe
 from phenolens.training import DataOptions, ModelOptions, RunOptions, estimate
-from phenolens.training_recipe import read_training_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes" / "train").glob("*.yaml"))
 QUICK = ("mae_s16", "camae_s16_shared", "munet", "phantom_camae", "mitocheck_mae", "mitocheck_wsl")

@@ -10,8 +10,8 @@ import torch
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+from phenolens.core.errors import EncoderError, TrainingError
 from phenolens.encoders import create_encoder, twin_of, weights
-from phenolens.errors import EncoderError, TrainingError
 from phenolens.nets import Card, build, read_card, save_checkpoint
 from phenolens.training import push
 

@@ -15,8 +15,8 @@ import tifffile
 import torch
 from pydantic import TypeAdapter
 
+from phenolens.core.errors import ImageError, TrainingError
 from phenolens.datasets import Manifest, read_manifest
-from phenolens.errors import ImageError, TrainingError
 from phenolens.nets import build, load_weights, read_card
 from phenolens.training import CropStream, DataOptions, ModelOptions, OptimiserOptions, RunOptions, stream_loader, train
 from phenolens.training import callbacks as callbacks_module

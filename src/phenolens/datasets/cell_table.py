@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phenolens.errors import ManifestError, did_you_mean
+from phenolens.core.errors import ManifestError, did_you_mean
 
 
 @dataclass(frozen=True, eq=False)

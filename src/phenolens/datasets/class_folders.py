@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from phenolens.errors import ManifestError
+from phenolens.core.errors import ManifestError
 
 
 def list_class_folders(folder: Path) -> pd.DataFrame:

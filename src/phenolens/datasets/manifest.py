@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from phenolens.core.errors import ManifestError, did_you_mean
+from phenolens.core.random import spawn
 from phenolens.datasets.cell_table import CellTable
 from phenolens.datasets.class_folders import list_class_folders
-from phenolens.errors import ManifestError, did_you_mean
 from phenolens.images import file_of
-from phenolens.randomness import spawn
 
 IMAGE_COLUMN = "image"
 IMAGE_PREFIX = "image_"

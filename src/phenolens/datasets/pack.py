@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 from safetensors import SafetensorError
 
-from phenolens.cores import available_cores
+from phenolens.core.cpu import available_cores
+from phenolens.core.errors import ImageError
 from phenolens.datasets.manifest import IMAGE_COLUMN, Manifest
-from phenolens.errors import ImageError
 from phenolens.images import Site, place_in_shard, read_site, shard_content, write_shard
 
 _log = logging.getLogger(__name__)

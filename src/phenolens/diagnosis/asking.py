@@ -10,11 +10,11 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from phenolens.core.errors import PhenolensWarning
+from phenolens.core.random import spawn
 from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
 from phenolens.diagnosis.sampling import draw_whole
-from phenolens.errors import PhenolensWarning
 from phenolens.profiling import FITTED_ON
-from phenolens.randomness import spawn
 from phenolens.tasks import (
     PerturbationStrength,
     Probe,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import pandas as pd
 from anndata import AnnData
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.diagnosis.claims import control_claims, supporting_gains
 from phenolens.diagnosis.comparison import compare_families, compare_tested, rank_families
 from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
@@ -22,7 +23,6 @@ from phenolens.diagnosis.verdicts.verdict import Verdict
 from phenolens.diagnosis.where.efficiency import data_efficiency
 from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
 from phenolens.diagnosis.where.strata import compare_strata
-from phenolens.errors import TaskNotApplicable
 from phenolens.tasks import Evaluation, Probe, RegressionProbe, share_rows
 
 

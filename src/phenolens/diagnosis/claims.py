@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from phenolens.core.errors import EncoderError
+from phenolens.core.random import spawn
 from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
 from phenolens.encoders import EncoderName, is_baseline, is_untrained, twin_of
-from phenolens.errors import EncoderError
 from phenolens.metrics import benjamini_hochberg, percentile_interval
-from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe
 
 ALPHA = 0.05

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from phenolens.core.random import spawn
 from phenolens.encoders import is_baseline
 from phenolens.metrics import (
     cluster_bootstrap,
@@ -16,7 +17,6 @@ from phenolens.metrics import (
     stratified_mean,
     tie_groups,
 )
-from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation
 
 _DIFFERENCE = ("difference", "low", "high", "n_units", "detectable")

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.datasets import condition_names, treated
 from phenolens.diagnosis.sampling import draw_whole
-from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import chance_average_precision, label_average_precision
-from phenolens.randomness import spawn
 
 NUISANCES = ("patient", "slide", "plate", "batch", "source")
 _MOST_ROWS = 2000  # for what compares all pairs

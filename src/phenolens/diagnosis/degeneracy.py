@@ -7,6 +7,7 @@ import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.core.random import spawn
 from phenolens.metrics import (
     hubness,
     mean_pairwise_cosine,
@@ -16,7 +17,6 @@ from phenolens.metrics import (
     uniformity,
     variance_spectrum,
 )
-from phenolens.randomness import spawn
 
 _MOST_ROWS = 5000  # for what compares all pairs
 _NEIGHBOURS = 10

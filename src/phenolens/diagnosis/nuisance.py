@@ -10,9 +10,10 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.core.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.diagnosis.confounding import Pairing, find_biology, pair_rows
 from phenolens.encoders import EncoderName, form_of
-from phenolens.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
 from phenolens.metrics import (
     cluster_bootstrap,
     label_average_precision,
@@ -23,7 +24,6 @@ from phenolens.metrics import (
     stratified_mean,
 )
 from phenolens.profiling import Level, profile
-from phenolens.randomness import spawn
 from phenolens.tasks import shared_names
 
 COLUMNS = (

@@ -7,14 +7,14 @@ import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.core.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.diagnosis.asking import without_p
 from phenolens.diagnosis.claims import best_baselines, supports_gains
 from phenolens.diagnosis.comparison import OtherControls, by_question
 from phenolens.encoders import is_baseline
-from phenolens.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
 from phenolens.profiling import FITTED_ON, parse_profiling, profile
-from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Task, profiles_for, shared_names
 
 _PARTS = 10

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from phenolens.core.random import spawn
 from phenolens.diagnosis.claims import supports_gains
 from phenolens.diagnosis.comparison import by_question, family_values, joint_draws, paired_p
 from phenolens.metrics import percentile_interval
-from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation
 
 COLUMNS = ("family", "task", "profiling", "value", "before", "chance", "retention", "low", "high", "p", "n_units")

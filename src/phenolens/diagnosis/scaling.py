@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from phenolens.core.random import spawn
 from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
 from phenolens.metrics import percentile_interval
-from phenolens.randomness import spawn
 from phenolens.tasks import Evaluation
 
 COLUMNS = ("task", "profiling", "slope", "low", "high", "at_most", "r_squared", "n_points", "n_units")

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from phenolens.core.errors import EmbeddingError, ImageError
 from phenolens.datasets import Manifest
 from phenolens.embedding.loader import Measured, default_workers, load_batches
 from phenolens.encoders import Encoder, Measurement, RowEncoder, create_encoder
-from phenolens.errors import EmbeddingError, ImageError
 from phenolens.images import Crop, Intervention, Site, find_intervention, read_site
 
 PROVENANCE = "phenolens"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from phenolens.core.errors import EmbeddingError
 from phenolens.datasets import Manifest
 from phenolens.embedding.embed import Embedded, dataset_channels, embed, embedding_settings, resolve_device
 from phenolens.embedding.store import is_current, read_embeddings, write_embeddings
 from phenolens.encoders import EncoderName, RowEncoder, create_encoder
-from phenolens.errors import EmbeddingError
 from phenolens.images import Crop
 
 _log = logging.getLogger(__name__)

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from phenolens.cores import available_cores
+from phenolens.core.cpu import available_cores
+from phenolens.core.errors import PhenolensError
+from phenolens.core.random import spawn
 from phenolens.datasets import Manifest
 from phenolens.encoders import Measurement, NucleiMeasurement
 from phenolens.encoders.nuclei import Segmentation
-from phenolens.errors import PhenolensError
 from phenolens.images import Crop, Intervention, Site, corners, cut, on_border, read_mask, read_site
-from phenolens.randomness import spawn
 
 _MOST_WORKERS = 8
 

@@ -16,9 +16,9 @@ from anndata import AnnData
 from pandas.api.types import is_numeric_dtype
 from scipy.sparse import issparse
 
+from phenolens.core.errors import EmbeddingError, PhenolensWarning, did_you_mean
 from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns
 from phenolens.embedding.embed import NOTE, PROVENANCE, storable
-from phenolens.errors import EmbeddingError, PhenolensWarning, did_you_mean
 
 Missing = Literal["refuse", "rows", "features", "median"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from phenolens.errors import EncoderError, did_you_mean
+from phenolens.core.errors import EncoderError, did_you_mean
 
 Pixels = torch.Tensor | NDArray[Any]
 

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from phenolens.core.errors import EncoderError, ImageError, did_you_mean
 from phenolens.datasets import Manifest
 from phenolens.encoders.network import Network
 from phenolens.encoders.weights import download_weights
-from phenolens.errors import EncoderError, ImageError, did_you_mean
 from phenolens.images import Crop, corners, cut, read_site, self_standardise
 from phenolens.nets import (
     Card,

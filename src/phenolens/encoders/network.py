@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
+from phenolens.core.errors import EncoderError
 from phenolens.encoders.base import Pixels, take_channels
-from phenolens.errors import EncoderError
 from phenolens.images import scale_to_unit, self_standardise, standardise
 from phenolens.nets import LayerVectors, Pool, n_layers
 

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.encoders.base import Measurement, Pixels, take_channels
-from phenolens.errors import EncoderError, did_you_mean
 from phenolens.images import RGB, nuclear_channel, segment_nuclei, separate_stains
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from phenolens.core.errors import EncoderError
 from phenolens.encoders.network import Network
 from phenolens.encoders.weights import download_weights, read_weights
-from phenolens.errors import EncoderError
 from phenolens.nets import SIZES, Initialisation, MicroscopyViT, draw
 
 _ENCODER = "encoder.vit_backbone."

@@ -11,9 +11,9 @@ from typing import Any, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.datasets import Manifest
 from phenolens.encoders.base import Encoder, RowEncoder
-from phenolens.errors import EncoderError, did_you_mean
 
 ENTRY_POINT_GROUP = "phenolens.encoders"
 
@@ -135,7 +135,7 @@ _BUILT_IN = {
     ),
     "oracle/": EncoderEntry(
         "true factors of a phantom, to test the benchmark, e.g. oracle/density+texture@noise=0.3",
-        "phenolens.encoders.oracle:Oracle",
+        "phenolens.simulation.oracle:Oracle",
     ),
     "timm/": EncoderEntry(
         "any trained timm model; @weights=FILE.safetensors for a local file, @mixing=joint|concat",

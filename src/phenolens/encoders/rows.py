@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from phenolens.core.errors import EncoderError, ImageError, did_you_mean
+from phenolens.core.random import spawn
 from phenolens.datasets import Manifest, well_positions
 from phenolens.encoders.base import RowEncoder, hash_text
-from phenolens.errors import EncoderError, ImageError, did_you_mean
 from phenolens.images import bit_depth, file_of
-from phenolens.randomness import spawn
 
 _COLUMNS = ("batch", "plate", "slide", "patient")
 _MOST_CATEGORIES = 512

@@ -7,9 +7,9 @@ from typing import Any
 import timm
 from torch import nn
 
+from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.encoders.network import Mixing, Network, in_channels
 from phenolens.encoders.weights import read_weights
-from phenolens.errors import EncoderError, did_you_mean
 from phenolens.images import RGB
 from phenolens.nets import SIZES, Initialisation, MicroscopyViT, RandomConvolutions, draw
 

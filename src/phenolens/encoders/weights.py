@@ -8,7 +8,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from phenolens.errors import EncoderError
+from phenolens.core.errors import EncoderError
 
 _FILE = "model.safetensors"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 
 # A plane of 32768 x 32768. Above it is a whole slide, or a damaged header that would claim all memory.
 _MAX_VALUES = 2**30

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.errors import ImageError, PhenolensWarning
+from phenolens.core.errors import ImageError, PhenolensWarning
 from phenolens.images._decoded import Decoded, check_size
 
 # Codecs that decode numbers; all others are refused unread, for numcodecs' "pickle" would run code.

@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 from phenolens.images._decoded import Decoded, check_size
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import PHOTOMETRIC, TiffFile, TiffPage, TiffPageSeries
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 from phenolens.images._decoded import Decoded, check_size
 
 _WHITE_IS_ZERO, _RGB, _YCBCR = 0, 2, 6

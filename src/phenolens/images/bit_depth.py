@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 from tifffile import TiffFile, TiffFileError
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 from phenolens.images.read import read_image
 
 _BITS = {"1": 1, "I": 32, "F": 32}  # of Pillow's modes; "I;16" says it, and all others have 8

@@ -6,9 +6,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
+from phenolens.core.random import spawn
 from phenolens.images.site import Site
-from phenolens.randomness import spawn
 
 _MODES = ("whole", "centre", "tiles", "random")
 

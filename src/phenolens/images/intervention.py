@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import rankdata
 
-from phenolens.errors import ImageError, did_you_mean
+from phenolens.core.errors import ImageError, did_you_mean
 from phenolens.images.channels import RGB, nuclear_channel
 
 Crops = NDArray[Any]  # (T, C, H, W)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 from phenolens.images.read import read_image
 
 _MOST_LABELS = np.iinfo(np.int32).max

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 
 _FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 

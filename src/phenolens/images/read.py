@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.errors import ImageError, did_you_mean
+from phenolens.core.errors import ImageError, did_you_mean
 from phenolens.images._decoded import Decoded
 from phenolens.images._ome_zarr import decode_ome_zarr
 from phenolens.images._raster import decode_jp2, decode_jpeg, decode_png

@@ -10,7 +10,7 @@ from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.segmentation import expand_labels, relabel_sequential, watershed
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 
 _SMOOTHING = 1.0  # pixels; below the size of any nucleus worth counting
 _TILE = 64  # pixels; the background is taken as constant over such a tile

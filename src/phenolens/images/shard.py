@@ -13,7 +13,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 from phenolens.images._decoded import Decoded
 from phenolens.images.site import Site
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.errors import ImageError, did_you_mean
+from phenolens.core.errors import ImageError, did_you_mean
 
 _DTYPE_NAMES = "uint8, uint16, float32 or float64"
 _DTYPES = (np.uint8, np.uint16, np.float32, np.float64)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2hed
 
-from phenolens.errors import ImageError
+from phenolens.core.errors import ImageError
 
 STAINS = ("haematoxylin", "eosin")
 

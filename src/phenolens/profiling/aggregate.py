@@ -9,7 +9,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
-from phenolens.errors import ProfilingError, did_you_mean
+from phenolens.core.errors import ProfilingError, did_you_mean
 from phenolens.metrics import ledoit_wolf
 from phenolens.profiling.batches import Batches
 

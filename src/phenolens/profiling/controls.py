@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from phenolens.errors import ProfilingError
+from phenolens.core.errors import ProfilingError
 from phenolens.profiling.batches import Batches
 
 _FEWEST_CONTROLS = 2

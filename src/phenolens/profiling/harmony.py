@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import OneToOneFeatureMixin
 
-from phenolens.errors import ProfilingError
+from phenolens.core.errors import ProfilingError
 from phenolens.profiling.batches import Batches
 from phenolens.profiling.controls import ControlProfiler
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phenolens.errors import ProfilingError, did_you_mean
+from phenolens.core.errors import ProfilingError, did_you_mean
 from phenolens.profiling.controls import ControlProfiler
 from phenolens.profiling.harmony import Harmony
 from phenolens.profiling.inverse_normal import InverseNormal

@@ -9,13 +9,13 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
+from phenolens.core.errors import ProfilingError, did_you_mean
+from phenolens.core.random import spawn
 from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.encoders import Form
-from phenolens.errors import ProfilingError, did_you_mean
 from phenolens.profiling.aggregate import aggregate
 from phenolens.profiling.pipeline import parse_profiling
 from phenolens.profiling.spread import Spread
-from phenolens.randomness import spawn
 
 Level = Literal["well", "site"]
 

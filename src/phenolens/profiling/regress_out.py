@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from phenolens.errors import ProfilingError
+from phenolens.core.errors import ProfilingError
 from phenolens.profiling.controls import ControlProfiler, check_batch, check_controls
 
 

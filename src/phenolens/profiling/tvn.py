@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import OneToOneFeatureMixin
 
-from phenolens.errors import ProfilingError
+from phenolens.core.errors import ProfilingError
 from phenolens.profiling.batches import Batches
 from phenolens.profiling.controls import ControlProfiler, ControlScaler
 from phenolens.profiling.whitening import spectrum_of_controls

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.errors import PhenolensWarning, ProfilingError
+from phenolens.core.errors import PhenolensWarning, ProfilingError
 from phenolens.metrics import ledoit_wolf
 
 

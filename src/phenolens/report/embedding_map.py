@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from phenolens.errors import PhenolensError
+from phenolens.core.errors import PhenolensError
 from phenolens.report.map_columns import hover_columns, map_columns
 
 MAX_POINTS = 1500

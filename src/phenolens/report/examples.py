@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from phenolens.core.errors import ImageError
 from phenolens.datasets import Manifest, condition_names
-from phenolens.errors import ImageError
 from phenolens.images import RGB, Site, nuclear_channel, read_site
 
 _MOST = 12

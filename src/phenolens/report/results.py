@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from phenolens.errors import PhenolensError
+from phenolens.core.errors import PhenolensError
 
 FORMAT = "phenolens-results"
 FORMAT_VERSION = 6

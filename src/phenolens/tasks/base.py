@@ -10,7 +10,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from phenolens.errors import TaskNotApplicable, did_you_mean
+from phenolens.core.errors import TaskNotApplicable, did_you_mean
 from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, percentile_interval, refitted, stratified_mean
 
 UNIT_COLUMNS = ("unit", "stratum", "value", "weight", "chance", "p", "p_adjusted")

@@ -9,8 +9,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
 
+from phenolens.core.errors import PhenolensError, TaskNotApplicable
 from phenolens.datasets import treated
-from phenolens.errors import PhenolensError, TaskNotApplicable
 from phenolens.metrics import average_precision, chance_average_precision, cosine_similarity, permutation_p
 from phenolens.profiling import Average, aggregate
 from phenolens.tasks.base import Contract, Score, WellQuestion, required_column, unit_table

@@ -7,8 +7,8 @@ import pandas as pd
 from anndata import AnnData
 from pydantic import Field
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import treated
-from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import (
     chance_average_precision,
     mean_defined,

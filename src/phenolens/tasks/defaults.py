@@ -4,8 +4,8 @@ from typing import Literal
 
 import pandas as pd
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
-from phenolens.errors import TaskNotApplicable
 from phenolens.tasks.leakage import Leakage
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.registry import AnyTask

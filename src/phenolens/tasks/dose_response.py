@@ -8,7 +8,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
 
-from phenolens.errors import TaskNotApplicable
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.metrics import cosine_similarity, rank_trend
 from phenolens.tasks.base import Contract, Score, WellQuestion, numbers, required_column, unit_table
 from phenolens.tasks.wells import Wells, unseen_wells

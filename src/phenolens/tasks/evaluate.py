@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from phenolens.core.errors import EmbeddingError, PhenolensWarning, ProfilingError, TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.embedding import NOTE, PROVENANCE
 from phenolens.encoders import EncoderName, form_of, is_baseline
-from phenolens.errors import EmbeddingError, PhenolensWarning, ProfilingError, TaskNotApplicable
 from phenolens.metrics import minimum_detectable_effect, percentile_interval
 from phenolens.profiling import profile
-from phenolens.randomness import spawn
 from phenolens.tasks.base import Score, Task
 from phenolens.tasks.registry import refuse_repeated
 from phenolens.tasks.rows import share_rows

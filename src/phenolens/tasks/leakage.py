@@ -7,8 +7,8 @@ import numpy as np
 from anndata import AnnData
 from pydantic import Field
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import well_positions
-from phenolens.errors import TaskNotApplicable
 from phenolens.tasks.base import Contract, Score, WellQuestion, required_column
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.wells import unseen_wells

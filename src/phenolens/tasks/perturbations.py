@@ -2,8 +2,8 @@
 
 from anndata import AnnData
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import treated
-from phenolens.errors import TaskNotApplicable
 from phenolens.profiling import Average, aggregate
 from phenolens.tasks.base import required_column
 

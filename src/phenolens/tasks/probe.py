@@ -11,9 +11,9 @@ from pydantic import Field
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from phenolens.errors import TaskNotApplicable
+from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.metrics import stratified_mean
-from phenolens.randomness import spawn
 from phenolens.tasks.base import Contract, Question, Score, required_column, unit_table, usable_rows
 from phenolens.tasks.classifiers import predict_linear, predict_nearest, predict_ridge
 from phenolens.tasks.split import Split, SplitKind, describe_leak, make_splits

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.preprocessing import StandardScaler
 
-from phenolens.errors import TaskNotApplicable
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.metrics import ridge_path
 from phenolens.tasks.base import Contract, Question, Score, numbers, required_column, unit_table, usable_rows
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phenolens.errors import PhenolensError
+from phenolens.core.errors import PhenolensError
 from phenolens.metrics import distinct_pairs
 
 _SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".parquet")

@@ -9,8 +9,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import treated
-from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import PairNull, PairTails, permutation_p, replicate_ceiling, rewire
 from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, Score, WellQuestion, unit_table

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from anndata import AnnData
 
-from phenolens.errors import TaskNotApplicable
+from phenolens.core.errors import TaskNotApplicable
 
 
 def shared_names(names: Sequence["pd.Index[str]"]) -> "pd.Index[str]":

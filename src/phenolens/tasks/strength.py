@@ -9,8 +9,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import condition_names
-from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import (
     distances,
     draw_sets,

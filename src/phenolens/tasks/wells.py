@@ -6,8 +6,8 @@ import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import NEGATIVE_CONTROL, treated
-from phenolens.errors import TaskNotApplicable
 from phenolens.profiling import FITTED_ON
 
 

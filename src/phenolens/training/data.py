@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from phenolens.cores import available_cores
+from phenolens.core.cpu import available_cores
+from phenolens.core.errors import ImageError, TrainingError
+from phenolens.core.random import spawn
 from phenolens.datasets import Manifest
-from phenolens.errors import ImageError, TrainingError
 from phenolens.images import read_site
-from phenolens.randomness import spawn
 
 _log = logging.getLogger(__name__)
 _MOST_FAILED = 0.01

@@ -9,7 +9,7 @@ from timm.optim.lion import Lion
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from phenolens.errors import TrainingError
+from phenolens.core.errors import TrainingError
 from phenolens.images import self_standardise
 from phenolens.training.options import OptimiserOptions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-from phenolens.errors import TrainingError
+from phenolens.core.errors import TrainingError
 from phenolens.nets import Card, read_card
 from phenolens.training.callbacks import MODEL
 

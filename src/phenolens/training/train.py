@@ -14,8 +14,8 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from phenolens.core.errors import TrainingError, did_you_mean
 from phenolens.datasets import Manifest
-from phenolens.errors import TrainingError, did_you_mean
 from phenolens.nets import Card, MaskedAutoencoder, MaskedUNet, build
 from phenolens.training.callbacks import MODEL, STATE, NameBadBatch, Pictures, Save
 from phenolens.training.classification import Classification

@@ -9,11 +9,11 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.diagnosis.claims import own_twin
 from phenolens.diagnosis.knowledge.concepts import BATCHES, Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.knowledge.levels import measured_factors, true_factors, unmeasured
 from phenolens.encoders import EncoderName, is_baseline
-from phenolens.errors import ProfilingError, TaskNotApplicable
 from phenolens.metrics import percentile_interval
 from phenolens.profiling import profile
 from phenolens.tasks import shared_names

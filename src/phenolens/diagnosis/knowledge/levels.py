@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from phenolens.datasets.phantom import LEVELS, TRUTH, Level, truth_columns
 from phenolens.profiling import profile
+from phenolens.simulation import LEVELS, TRUTH, Level, truth_columns
 
 # Level -> baseline and its features, as patterns, that measure it. A few that a biologist knows by name, not all that
 # there are: what is left of a factor once other levels are known shrinks with every feature of theirs.

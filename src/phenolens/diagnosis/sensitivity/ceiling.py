@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.datasets import condition_names, treated
 from phenolens.diagnosis.asking import ask_again, sample_rows, shared_rows
-from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import ledoit_wolf
 from phenolens.profiling import Sphering
-from phenolens.randomness import spawn
 from phenolens.tasks import ReplicateRetrieval
 
 _COMPONENTS = 64  # of each encoder

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.diagnosis.asking import rows_asked
 from phenolens.diagnosis.claims import limits_of_best, means_by_family, supports_gains
 from phenolens.diagnosis.comparison import by_question, family_values
@@ -15,7 +16,6 @@ from phenolens.diagnosis.sensitivity.ceiling import reachable_score
 from phenolens.diagnosis.sensitivity.dilution import STEP, Dilution, tell_dilutions
 from phenolens.diagnosis.sensitivity.stability import by_distance, other_protocols, rank_agreement
 from phenolens.encoders import is_baseline
-from phenolens.errors import ProfilingError, TaskNotApplicable
 from phenolens.tasks import Evaluation, ReplicateRetrieval
 
 COLUMNS = (

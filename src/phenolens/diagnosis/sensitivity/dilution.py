@@ -7,10 +7,10 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.core.random import spawn
 from phenolens.diagnosis.asking import ask_again, by_unit, sample_rows
 from phenolens.diagnosis.claims import ALPHA
 from phenolens.diagnosis.comparison import joint_draws, paired_p
-from phenolens.randomness import spawn
 from phenolens.tasks import Task
 
 STEP = 0.25

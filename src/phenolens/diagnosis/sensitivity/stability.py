@@ -8,10 +8,10 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from phenolens.core.random import spawn
 from phenolens.diagnosis.asking import ask_again, by_unit, sample_rows
 from phenolens.diagnosis.comparison import family_values, joint_draws
 from phenolens.metrics import distances, mean_defined, percentile_interval
-from phenolens.randomness import spawn
 from phenolens.tasks import Answer, ReplicateRetrieval, Task
 
 _FEWEST_FAMILIES = 4

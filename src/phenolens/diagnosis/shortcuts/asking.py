@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.diagnosis.shortcuts.candidates import Candidates, choose_candidates, equal_in_number
 from phenolens.diagnosis.shortcuts.left_out import leave_out, predict_apart
 from phenolens.diagnosis.shortcuts.matched import match_candidates, match_predictions
-from phenolens.errors import TaskNotApplicable
-from phenolens.randomness import spawn
 from phenolens.tasks import Probe, ReplicateRetrieval
 
 _DRAWS = 3  # of as many candidates at random

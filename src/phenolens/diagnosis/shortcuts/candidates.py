@@ -9,11 +9,11 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.datasets import condition_names
 from phenolens.diagnosis.sampling import draw_whole
-from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import average_precision_among, chance_average_precision
-from phenolens.randomness import spawn
 from phenolens.tasks import ReplicateRetrieval, unseen_wells
 
 _MOST_WELLS = 1500  # treated; beyond, so many of whole perturbations

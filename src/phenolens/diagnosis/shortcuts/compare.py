@@ -8,6 +8,7 @@ from functools import partial
 import pandas as pd
 from anndata import AnnData
 
+from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.diagnosis.claims import supports_gains
 from phenolens.diagnosis.comparison import by_question
 from phenolens.diagnosis.confounding import find_nuisances
@@ -17,7 +18,6 @@ from phenolens.diagnosis.shortcuts.left_out import NAMES, SHARED
 from phenolens.diagnosis.shortcuts.regressed_out import compare_regressed_out
 from phenolens.diagnosis.shortcuts.similarity import FEWEST_TREATMENTS, compare_similarities
 from phenolens.encoders import EncoderName, is_baseline
-from phenolens.errors import ProfilingError, TaskNotApplicable
 from phenolens.profiling import Level, profile
 from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval, profiles_for
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.diagnosis.confounding import NUISANCES
 from phenolens.diagnosis.shortcuts.candidates import Candidates
-from phenolens.errors import TaskNotApplicable
 from phenolens.tasks import Probe
 
 # What neighbours may share: the columns that say so, finer ones first, and position, as people call a well.

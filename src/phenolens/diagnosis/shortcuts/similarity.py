@@ -8,13 +8,13 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.diagnosis.confounding import find_biology
 from phenolens.diagnosis.sampling import draw_whole
 from phenolens.encoders import EncoderName, is_baseline
-from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import unit_rows
 from phenolens.profiling import profile
-from phenolens.randomness import spawn
 
 COLUMNS = ("family", "shortcut", "follows", "low", "high", "biology", "biology_low", "biology_high", "alone", "rows")
 _MOST_ROWS = 1000

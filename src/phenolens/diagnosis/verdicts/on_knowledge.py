@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phenolens.datasets.phantom import LEVELS
 from phenolens.diagnosis.claims import ALPHA
 from phenolens.diagnosis.verdicts.verdict import Verdict, difference_within, p_words, percent, share_within
 from phenolens.encoders import is_baseline
+from phenolens.simulation import LEVELS
 
 _KEPT = 0.8  # the least share of a score, at the lower limit, that counts as kept
 # The least share of a score that a shortcut is said to explain: p values are of perturbations by themselves, and what

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from phenolens.core.random import spawn
 from phenolens.diagnosis.claims import (
     ALPHA,
     best_baselines,
@@ -26,7 +27,6 @@ from phenolens.diagnosis.verdicts.verdict import (
     units_shared,
 )
 from phenolens.encoders import is_baseline
-from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval
 
 

@@ -9,14 +9,14 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.datasets import condition_names, treated
 from phenolens.diagnosis.asking import ask_again, rows_asked, sample_rows
 from phenolens.diagnosis.claims import means_by_family, supports_gains
 from phenolens.diagnosis.comparison import by_question, family_values, joint_draws, paired_difference
 from phenolens.encoders import is_baseline
-from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import percentile_interval
-from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval
 
 COLUMNS = (

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from phenolens.core.random import spawn
 from phenolens.diagnosis.claims import supports_gains
 from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
 from phenolens.encoders import EncoderName
 from phenolens.metrics import percentile_interval, stratified_mean
-from phenolens.randomness import spawn
 from phenolens.tasks import Evaluation, Score
 
 COLUMNS = (

@@ -8,13 +8,13 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.random import spawn
 from phenolens.datasets import condition_names, treated
 from phenolens.diagnosis.claims import is_above_chance, means_by_family, supports_gains
 from phenolens.diagnosis.comparison import by_question, family_values, joint_draws, paired_p
 from phenolens.encoders import is_baseline
-from phenolens.errors import TaskNotApplicable
 from phenolens.metrics import percentile_interval
-from phenolens.randomness import spawn
 from phenolens.tasks import Answer, Evaluation, Probe, RegressionProbe, numbers
 
 COLUMNS = (

@@ -10,14 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from skimage.measure import regionprops_table
 
-from phenolens.cores import available_cores
+from phenolens.core.cpu import available_cores
+from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.datasets import Cells, Manifest
 from phenolens.encoders.base import Pixels, RowEncoder, hash_text
 from phenolens.encoders.cell_graph import marks, positions
 from phenolens.encoders.cell_graph.graph import Edges, build_graph
 from phenolens.encoders.cell_graph.pairs import close_pairs
 from phenolens.encoders.nuclei import NucleiMeasurement, Segmentation
-from phenolens.errors import EncoderError, did_you_mean
 
 STEPS = ("density", "positions", "morphology", "composition", "neighbourhoods")
 _NUCLEAR = ("area", "axis_major_length", "axis_minor_length", "perimeter", "solidity")

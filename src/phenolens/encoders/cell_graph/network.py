@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from phenolens.core.errors import EncoderError
 from phenolens.datasets import Cells, Manifest
 from phenolens.encoders.base import RowEncoder, hash_text
 from phenolens.encoders.cell_graph.graph import build_graph
-from phenolens.errors import EncoderError
 from phenolens.nets import GraphNetwork
 
 Training = Literal["none", "masked"]

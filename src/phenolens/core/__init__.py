@@ -1,0 +1,1 @@
+"""What everything stands on: errors, randomness by name, processor cores."""

@@ -1,0 +1,82 @@
+"""What is in which well: a layout of each plate, randomised or confounded on purpose."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+
+import numpy as np
+
+from phenolens.simulation.biology import Perturbation
+
+LEAST_REPLICATES = 2
+_CONTROL_SHARE = 3
+_FORMATS = ((8, 12), (16, 24))
+MOST_WELLS = math.prod(_FORMATS[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Well:
+    """One well of a plate.
+
+    Attributes
+    ----------
+    name
+        Such as ``B03``.
+    edge
+        How much it is at the edge: 1 in the outermost ring, less further in.
+    perturbation
+        What was put in it; None for a negative control.
+    guide
+        Which of the perturbation's guides, counted from 0.
+    """
+
+    name: str
+    edge: float
+    perturbation: Perturbation | None
+    guide: int = 0
+
+    @property
+    def penetrance(self) -> float:
+        """The share of cells that respond."""
+        given = self.perturbation
+        return 1.0 if given is None else given.penetrance * given.guides[self.guide]
+
+
+def treated_wells(wells: int) -> int:
+    """Return how many of the wells of a plate hold perturbations: the others are controls."""
+    return wells - wells // _CONTROL_SHARE
+
+
+def lay_out(
+    wells: int, library: Sequence[Perturbation], rng: np.random.Generator, *, fixed: bool = False
+) -> list[Well]:
+    """Fill the first rows of a 96- or 384-well plate.
+
+    Every perturbation gets the same number of replicates; a third of the wells, and those left over, are controls.
+
+    Parameters
+    ----------
+    wells
+        Number of wells to fill, at most `MOST_WELLS`.
+    library
+        The perturbations.
+    rng
+        Source of the order.
+    fixed
+        Perturbations stand in the order of the library, replicates side by side, and controls behind them: every plate
+        is alike, and position is confounded with treatment.
+    """
+    rows, columns = next(shape for shape in _FORMATS if wells <= math.prod(shape))
+    replicates = treated_wells(wells) // len(library)
+    contents: list[tuple[Perturbation | None, int]] = [
+        (own, replicate % len(own.guides)) for own in library for replicate in range(replicates)
+    ]
+    contents += [(None, 0)] * (wells - len(contents))
+    order = np.arange(wells) if fixed else rng.permutation(wells)
+    plate = []
+    for position, content in enumerate(order):
+        row, column = divmod(position, columns)
+        ring = min(row, column, rows - 1 - row, columns - 1 - column)
+        plate.append(Well(f"{ascii_uppercase[row]}{column + 1:02d}", math.exp(-1.5 * ring), *contents[content]))
+    return plate

@@ -1,0 +1,89 @@
+"""Oracles: encoders that know chosen true factors of a phantom, and nothing else, to test the benchmark itself."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phenolens.core.errors import EncoderError, did_you_mean
+from phenolens.core.random import spawn
+from phenolens.datasets import Manifest
+from phenolens.encoders.base import RowEncoder, hash_text
+from phenolens.simulation import LEVELS, TRUTH, truth_columns
+
+_DIM = 128
+
+
+class Oracle(RowEncoder):
+    """An encoder that knows chosen true factors of a phantom's sites, and nothing else.
+
+    The factors are standardised over the sites, given noise, and spread by random Fourier features: the cosine of two
+    sites then falls with the distance of what the oracle knows of them, in however few dimensions.
+
+    Parameters
+    ----------
+    what
+        Levels (density, intensity, shape, texture, arrangement, acquisition) or factors as in the manifest without
+        ``true_``, joined by ``+``.
+    noise
+        Its standard deviation, relative to that between sites.
+    seed
+        Of noise and spread.
+    manifest
+        Of a phantom, with columns ``true_*``.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such level or factor, or the manifest is not that of a phantom.
+    """
+
+    feature_names = tuple(f"oracle_{index}" for index in range(_DIM))
+
+    def __init__(
+        self,
+        name: str,
+        what: str,
+        channels: Sequence[str],
+        *,
+        noise: float = 0.0,
+        seed: int = 0,
+        manifest: Manifest,
+    ) -> None:
+        self.name = name
+        self.noise = noise
+        self._known = _standardise(manifest.table, _columns(what, manifest, name))
+        self.what = what
+        self.seed = seed
+        self.weights_hash = hash_text(name)
+
+    def embed_rows(self) -> NDArray[np.float32]:
+        """Return the vectors (n, 128)."""
+        rng = spawn(self.seed, "oracle", f"oracle/{self.what}")
+        known = self._known + self.noise * rng.standard_normal(self._known.shape)
+        frequency, phase = rng.standard_normal((known.shape[1], _DIM)), rng.uniform(0.0, 2.0 * np.pi, _DIM)
+        spread = np.cos(known @ frequency / np.sqrt(known.shape[1]) + phase) * np.sqrt(2.0 / _DIM)
+        return np.asarray(spread, dtype=np.float32)
+
+
+def _columns(what: str, manifest: Manifest, name: str) -> list[str]:
+    there = [column.removeprefix(TRUTH) for column in manifest.table if column.startswith(TRUTH)]
+    if not there:
+        raise EncoderError(f"{manifest.source}: has no columns {TRUTH}*, which '{name}' reads; is it a phantom's?")
+    chosen: list[str] = []
+    for part in what.split("+"):
+        of_level = [truth_columns(level, manifest.table) for level in LEVELS if level == part]
+        own = of_level[0] if of_level else [TRUTH + part] if part in there else []
+        if not own:
+            raise EncoderError(f"'{name}': no level or factor '{part}'{did_you_mean(part, [*LEVELS, *there])}")
+        chosen += own
+    return list(dict.fromkeys(chosen))
+
+
+def _standardise(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]:
+    """Return factors (n, k) of mean 0 and variance 1; what is not known of a site is put at the mean."""
+    values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    centred = values - np.nanmean(values, axis=0)
+    scale = np.nanstd(values, axis=0)
+    return np.nan_to_num(centred / np.where(scale > 0, scale, 1.0))

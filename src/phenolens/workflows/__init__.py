@@ -1,0 +1,1 @@
+"""From recipe to result, one file for each kind."""

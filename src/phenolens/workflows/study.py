@@ -1,0 +1,304 @@
+"""A study from recipe to report: embed, profile, ask, diagnose, write down; and go on where it stopped."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from anndata import AnnData
+
+from phenolens.core.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
+from phenolens.datasets import (
+    NEGATIVE_CONTROL,
+    Manifest,
+    condition_names,
+    read_cell_table,
+    treated,
+)
+from phenolens.diagnosis import diagnose
+from phenolens.embedding import PROVENANCE, dataset_channels, embed, embed_to_folder, mark_controls, read_embeddings
+from phenolens.encoders import EncoderName, create_encoder, default_panel, is_baseline, kind_of, twin_of
+from phenolens.images import find_intervention
+from phenolens.profiling import parse_profiling
+from phenolens.recipes.study import Recipe
+from phenolens.report import Results, write_examples, write_report
+from phenolens.tasks import evaluate
+from phenolens.workflows.further import FurtherEmbeddings
+
+_VERSIONS = ("phenolens", "torch", "timm", "numpy", "scikit-learn", "scikit-image", "anndata")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Material:
+    """What the questions of a study are asked of, and how it came about."""
+
+    embeddings: Mapping[str, AnnData]
+    dataset: dict[str, Any]
+    panel_missing: list[dict[str, Any]]
+    quarantine: Mapping[str, str] = field(default_factory=dict)
+    examples: list[dict[str, str]] = field(default_factory=list)
+    device: str = "none"
+
+
+def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
+    """Run a study; write its embeddings, results and report.
+
+    Embeddings that `out` already holds, of the same images, weights and settings, are used again.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    out
+        The folder for embeddings/, scores.parquet, units.parquet, comparisons.parquet, results.json, card.md and
+        report.html.
+    progress
+        Whether to draw progress bars on stderr.
+
+    Raises
+    ------
+    PhenolensError
+        If the recipe does not fit the data, or more sites than it allows could not be read; what has been
+        embedded by then is kept.
+    """
+    out = Path(out)
+    material = _read_tables(recipe) if recipe.dataset.tables else _embed_images(recipe, out, progress)
+    _log.info("asking %d tasks of %d encoders", len(recipe.tasks), len(material.embeddings))
+    evaluation = evaluate(
+        material.embeddings,
+        recipe.tasks,
+        profilings=recipe.profiling,
+        batch_by=recipe.batch_by,
+        seed=recipe.seed,
+    )
+    if not evaluation.answers:
+        raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
+    changed = sweep = None
+    if recipe.interventions or recipe.sweep:
+        further = FurtherEmbeddings(recipe, _open_manifest(recipe), material.dataset["channels"], out, progress)
+        changed = further.intervene(material.embeddings, evaluation) if recipe.interventions else None
+        sweep = further.sweep(material.embeddings, evaluation) if recipe.sweep else None
+    card = diagnose(
+        material.embeddings,
+        evaluation,
+        interventions=changed,
+        sweep=sweep,
+        batch_by=recipe.batch_by,
+        seed=recipe.seed,
+    )
+    results = Results(
+        name=recipe.name,
+        dataset=material.dataset,
+        encoders=_describe_encoders(material.embeddings),
+        panel_missing=material.panel_missing,
+        scores=evaluation.scores(),
+        units=evaluation.units(),
+        comparisons=card.evidence.comparisons,
+        verdicts=[asdict(verdict) for verdict in card.verdicts],
+        skipped=[asdict(item) for item in evaluation.skipped],
+        quarantine=[{"site_id": key, "reason": reason} for key, reason in material.quarantine.items()],
+        examples=material.examples,
+        provenance={
+            "versions": {package: version(package) for package in _VERSIONS},
+            "recipe": recipe.as_yaml(),
+            "seed": recipe.seed,
+            "precision": recipe.embedding.precision,
+            "device": material.device,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+        parts=evaluation.parts(),
+        evidence=card.evidence.records(),
+    )
+    results.save(out)
+    write_report(out)
+    return results
+
+
+def check_dataset(recipe: Recipe) -> tuple[str, int]:
+    """Check that a recipe's images or tables are there and have what it asks of them; return source and rows.
+
+    Raises
+    ------
+    PhenolensError
+        If a file, a column or the negative controls are missing.
+    """
+    if recipe.dataset.tables:
+        embeddings = _read_tables(recipe).embeddings
+        return ", ".join(embeddings), max(len(vectors) for vectors in embeddings.values())
+    manifest = _open_manifest(recipe)
+    manifest.check_files()
+    return str(manifest.source), len(manifest)
+
+
+def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
+    manifest = _open_manifest(recipe)
+    channels = dataset_channels(manifest, recipe.dataset.channels)
+    if recipe.interventions != "all":
+        for intervention in recipe.interventions:
+            find_intervention(intervention, channels)  # refused now, not after hours of work
+    kind = recipe.dataset.kind or kind_of(manifest, channels)
+    typed = manifest.cells is not None and bool(manifest.cells.type_names)
+    names, missing = _choose_encoders(recipe, default_panel(kind, len(channels), typed=typed), channels, manifest)
+    embedded = embed_to_folder(
+        manifest,
+        names,
+        out / "embeddings",
+        channels=channels,
+        progress=progress,
+        **dict(recipe.embedding),
+    )
+    description = {
+        "manifest": str(manifest.source),
+        "manifest_hash": manifest.fingerprint,
+        "kind": kind,
+        "channels": list(channels),
+        "n_cells": len(manifest.cells) if manifest.cells is not None else None,
+        **_describe_rows(manifest.table, recipe),
+    }
+    return _Material(
+        embedded.embeddings,
+        description,
+        missing,
+        embedded.quarantine,
+        write_examples(manifest, channels, out) if channels else [],
+        str(next(iter(embedded.embeddings.values())).uns[PROVENANCE]["device"]),
+    )
+
+
+def _read_tables(recipe: Recipe) -> _Material:
+    """Read ready-made vectors; of the panel, only what needs no images can be had besides tables named like it."""
+    dataset = recipe.dataset
+    asked = {column for task in recipe.tasks for column in task.columns} | set(recipe.batch_by or ())
+    embeddings = {}
+    for name, table in dataset.tables.items():
+        vectors = read_embeddings(
+            table.file,
+            columns=dataset.columns,
+            values=dataset.values,
+            features=table.features,
+            metadata=sorted(asked),
+            missing=table.missing,
+        )
+        vectors.uns[PROVENANCE]["encoder"] = name
+        if dataset.negative_controls:
+            vectors.obs = mark_controls(vectors.obs, dataset.negative_controls, table.file)
+        _check_questions(recipe, vectors.obs, str(table.file))
+        embeddings[name] = vectors
+    files = sorted({table.file for table in dataset.tables.values()})
+    largest = max(embeddings.values(), key=len)
+    manifest = Manifest(largest.obs, files[0].parent, files[0])
+    kind = dataset.kind or kind_of(manifest, ())
+    panel = [name for name in default_panel(kind, 1) if name not in embeddings]
+    names, missing = _choose_encoders(recipe, panel, (), manifest)
+    if names:
+        embeddings |= embed(manifest, names).embeddings
+    description = {
+        "manifest": ", ".join(map(str, files)),
+        "manifest_hash": hashlib.sha256(b"".join(_digest(file) for file in files)).hexdigest()[:16],
+        "kind": kind,
+        "channels": [],
+        **_describe_rows(largest.obs, recipe),
+    }
+    return _Material(embeddings, description, missing)
+
+
+def _digest(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def _open_manifest(recipe: Recipe) -> Manifest:
+    dataset = recipe.dataset
+    section = dataset.cells
+    cells = None
+    if section is not None:
+        cells = read_cell_table(section.file, columns=section.columns, morphology=section.morphology)
+    manifest = dataset.open(cells)
+    _check_questions(recipe, manifest.table, str(manifest.source))
+    return manifest
+
+
+def _check_questions(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
+    """Refuse, before any work starts, a recipe that asks for columns or controls that the data have not."""
+    for task in recipe.tasks:
+        for column in task.columns:
+            if column not in table:
+                raise ManifestError(
+                    f"{source}: no column '{column}', which the task {task.id} needs"
+                    f"{did_you_mean(column, table.columns)}"
+                )
+    needing = [how for how in recipe.profiling if any(step.on_controls for step in parse_profiling(how))]
+    needing += [task.id for task in recipe.tasks if task.needs_controls]
+    if needing and not ("role" in table and (table["role"] == NEGATIVE_CONTROL).any()):
+        raise ManifestError(
+            f"{source}: no row has role '{NEGATIVE_CONTROL}', which {' and '.join(needing)} need; "
+            "fill in the column 'role', or leave them out of the recipe"
+        )
+
+
+def _choose_encoders(
+    recipe: Recipe, panel: Sequence[str], channels: Sequence[str], manifest: Manifest
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the encoders to run, seeds spelt out, and which baselines of the panel are missing, and why.
+
+    Raises
+    ------
+    RecipeError
+        If a pattern of what to leave out fits nothing.
+    """
+    twins = [twin for name in recipe.encoders if (twin := twin_of(name)) is not None]
+    panel = list(dict.fromkeys([*panel, *twins]))
+    for pattern in recipe.leave_out:
+        if not any(fnmatchcase(name, pattern) for name in panel):
+            raise RecipeError(
+                f"{recipe.name}: leave_out: no baseline '{pattern}' in the panel{did_you_mean(pattern, panel)}"
+            )
+    asked = [*recipe.encoders, *recipe.baselines]
+    missing: list[dict[str, Any]] = []
+    for name in panel:
+        why = next((why for pattern, why in recipe.leave_out.items() if fnmatchcase(name, pattern)), None)
+        if why is not None:
+            missing.append({"name": name, "reason": why, "by_recipe": True})
+            continue
+        try:
+            create_encoder(name, channels, manifest=manifest)
+            asked.append(name)
+        except EncoderError as error:
+            missing.append({"name": name, "reason": str(error), "by_recipe": False})
+    seeded = [str(one) for name in asked for one in EncoderName.parse(name).seeds(recipe.seeds)]
+    return list(dict.fromkeys(seeded)), missing
+
+
+def _describe_rows(table: pd.DataFrame, recipe: Recipe) -> dict[str, Any]:
+    groups = [column for task in recipe.tasks if not task.needs_controls for column in task.columns]
+    conditions = condition_names(table)[treated(table)] if "perturbation" in table else None
+    return {
+        "n_sites": len(table),
+        "n_wells": len(table.groupby(["plate", "well"], observed=True)) if {"plate", "well"} <= set(table) else None,
+        "n_plates": table["plate"].nunique() if "plate" in table else None,
+        "n_perturbations": None if conditions is None else conditions.nunique(),
+        "n_negative_controls": int((table["role"] == NEGATIVE_CONTROL).sum()) if "role" in table else 0,
+        "groups": {column: int(table[column].nunique()) for column in dict.fromkeys(groups)},
+    }
+
+
+def _describe_encoders(embeddings: Mapping[str, AnnData]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "family": EncoderName.parse(name).family,
+            "baseline": is_baseline(name),
+            "dim": vectors.n_vars,
+            "weights_hash": str(vectors.uns[PROVENANCE].get("weights_hash", "")),
+            "sites_per_second": vectors.uns[PROVENANCE].get("sites_per_second"),
+        }
+        for name, vectors in embeddings.items()
+    ]

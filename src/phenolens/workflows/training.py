@@ -1,0 +1,89 @@
+"""A training run from recipe to checkpoint."""
+
+from pathlib import Path
+
+from phenolens.diagnosis.callback import DiagnoseWhileTraining
+from phenolens.embedding import dataset_channels
+from phenolens.recipes.training import TrainingRecipe
+from phenolens.training import Estimate, estimate, train
+
+
+def run_training(recipe: TrainingRecipe, out: Path, *, progress: bool = False) -> Path:
+    """Train what a recipe says, diagnosing it meanwhile if asked to; return the checkpoint.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    out
+        As in `train`.
+    progress
+        Whether to draw a progress bar.
+
+    Raises
+    ------
+    PhenolensError
+        As `train` does.
+    """
+    manifest = recipe.dataset.open()
+    channels = dataset_channels(manifest, recipe.dataset.channels)
+    callbacks = []
+    if recipe.diagnose is not None:
+        asked = recipe.diagnose
+        callbacks.append(
+            DiagnoseWhileTraining(
+                out,
+                asked.dataset.open(),
+                channels,
+                asked.tasks,
+                asked.every,
+                crop=asked.crop,
+                profilings=asked.profiling,
+            )
+        )
+    return train(
+        manifest,
+        channels,
+        recipe.model,
+        out,
+        data=recipe.data,
+        optimiser=recipe.optimiser,
+        run=recipe.run,
+        seed=recipe.seed,
+        recipe=recipe.as_yaml(),
+        licence=recipe.licence,
+        callbacks=callbacks,
+        progress=progress,
+    )
+
+
+def estimate_run(
+    recipe: TrainingRecipe, channels: int, *, devices: int, teraflops: float, utilisation: float
+) -> Estimate:
+    """Return what a recipe's run will take, without a look at its images.
+
+    Parameters
+    ----------
+    recipe
+        What is to be done.
+    channels
+        How many channels the images have, if the recipe does not name them.
+    devices, teraflops, utilisation
+        As in `estimate`.
+
+    Raises
+    ------
+    TrainingError
+        If the network cannot be made, or the crop does not fit it.
+    """
+    named = recipe.dataset.channels
+    return estimate(
+        recipe.model,
+        len(named) if named else channels,
+        data=recipe.data,
+        optimiser=recipe.optimiser,
+        run=recipe.run,
+        devices=devices,
+        teraflops=teraflops,
+        utilisation=utilisation,
+    )

@@ -1,0 +1,107 @@
+"""Recipes: what is read, filled in, and refused by entry."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from phenolens.core.errors import EncoderError, ImageError, RecipeError
+from phenolens.recipes.study import read_recipe
+
+GOOD = {
+    "name": "x",
+    "dataset": {"manifest": "m.csv"},
+    "tasks": [{"task": "replicate-retrieval"}, {"task": "linear-probe", "label": "phenotype"}],
+}
+
+
+def write(tmp_path, **changes):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, **changes}))
+    return path
+
+
+def test_defaults_and_paths_that_start_at_the_recipe(tmp_path):
+    recipe = read_recipe(write(tmp_path))
+    assert recipe.dataset.manifest == tmp_path / "m.csv"
+    assert recipe.baselines == []
+    assert recipe.leave_out == {}
+    assert recipe.seeds == 3
+    assert [task.task for task in recipe.tasks] == ["replicate-retrieval", "linear-probe"]
+    assert recipe.embedding.crop.mode == "whole"
+
+
+def test_a_recipe_written_out_reads_back_the_same(tmp_path):
+    recipe = read_recipe(write(tmp_path, embedding={"crop": {"mode": "tiles", "size": 64}}))
+    again = tmp_path / "again.yaml"
+    again.write_text(recipe.as_yaml())
+    assert read_recipe(again) == recipe
+
+
+def test_variables_of_our_own_are_filled_in_and_no_others(tmp_path, monkeypatch):
+    dataset = {"manifest": "${PHENOLENS_DATA:-data}/m.csv", "names": ["${HOME}"]}
+    monkeypatch.delenv("PHENOLENS_DATA", raising=False)
+    recipe = read_recipe(write(tmp_path, dataset=dataset))
+    assert recipe.dataset.manifest == tmp_path / "data" / "m.csv"
+    assert recipe.dataset.names == ("${HOME}",)
+    monkeypatch.setenv("PHENOLENS_DATA", "/elsewhere")
+    assert str(read_recipe(write(tmp_path, dataset=dataset)).dataset.manifest) == "/elsewhere/m.csv"
+    with pytest.raises(RecipeError, match="set the environment variable PHENOLENS_NONE"):
+        read_recipe(write(tmp_path, dataset={"manifest": "${PHENOLENS_NONE}"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nam": "y"}, "nam: extra inputs"),
+        ({"tasks": []}, "tasks: list should have at least 1 item"),
+        ({"tasks": [{"task": "probing"}]}, "tasks.0: input tag 'probing'"),
+        ({"tasks": [{"task": "linear-probe"}]}, "tasks.0.linear-probe.label: field required"),
+        ({"profiling": ["zca"]}, "profiling.0: value error, no profiling 'zca'"),
+        ({"embedding": {"batch_size": 0}}, "embedding.batch_size: input should be greater"),
+        ({"embedding": {"max_failed": 2}}, "embedding.max_failed"),
+        ({"dataset": {}}, "dataset: value error, give either a manifest of images or tables of vectors"),
+        ({"seeds": "many"}, "seeds: input should be a valid integer"),
+    ],
+)
+def test_refusals_name_the_entry_on_one_line(tmp_path, changes, message):
+    path = write(tmp_path, **changes)
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_encoders_and_crops_are_checked_before_any_work(tmp_path):
+    with pytest.raises(EncoderError, match="did you mean 'cell-count'"):
+        read_recipe(write(tmp_path, encoders=["cell-counts"]))
+    with pytest.raises(ImageError, match="mode 'tiles' needs a size"):
+        read_recipe(write(tmp_path, embedding={"crop": {"mode": "tiles"}}))
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- a\n- b", "!!python/object/apply:os.system ['true']", ""])
+def test_what_is_no_recipe(tmp_path, text):
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_recipe(tmp_path):
+    with pytest.raises(RecipeError, match="no recipe at"):
+        read_recipe(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for folder in ("", "trained")
+        for path in sorted((Path(__file__).parents[2] / "recipes" / folder).glob("*.yaml"))
+    ],
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)
+def test_committed_recipes_are_valid(path):
+    assert read_recipe(path).tasks

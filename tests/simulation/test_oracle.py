@@ -1,0 +1,87 @@
+"""Oracles know what they are told and nothing else: the benchmark must find out which."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from phenolens.core.errors import EncoderError
+from phenolens.datasets import read_manifest
+from phenolens.embedding import embed
+from phenolens.encoders import create_encoder
+from phenolens.simulation import simulate_cells
+from phenolens.tasks import evaluate, make_task
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """Two plates on which each perturbation changes one factor."""
+    folder = tmp_path_factory.mktemp("phantom")
+    return read_manifest(simulate_cells(folder, plates=2, wells=96, size=96, channels=["dna"], seed=2))
+
+
+def found(manifest, name):
+    """The perturbations that an oracle tells from controls."""
+    evaluation = evaluate(embed(manifest, [name]).embeddings, [make_task("replicate-retrieval", n_permutations=499)])
+    units = evaluation.answers[0].score.units
+    return set(units.loc[units["p_adjusted"] <= 0.05, "unit"])
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("oracle/density", "fewer_cells"),
+        ("oracle/intensity", "brighter"),
+        ("oracle/nuclear_area", "larger_nuclei"),
+        ("oracle/texture", "coarse_texture"),
+    ],
+)
+def test_the_benchmark_finds_what_an_oracle_knows_and_nothing_else(manifest, name, known):
+    assert found(manifest, name) == {known}
+
+
+def test_an_oracle_of_two_levels_finds_both(manifest):
+    assert found(manifest, "oracle/intensity+texture") == {"brighter", "coarse_texture"}
+
+
+def test_noise_takes_knowledge_away(manifest):
+    assert found(manifest, "oracle/density@noise=20") == set()
+
+
+def test_vectors_depend_on_the_name_alone(manifest):
+    one, same, other = (
+        create_encoder(f"oracle/shape@noise=0.1,seed={seed}", [], manifest=manifest).embed_rows() for seed in (1, 1, 2)
+    )
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert one.shape == (192, 128)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("oracle/densty", "did you mean 'density'"),
+        ("oracle/density+what", "no level or factor 'what'"),
+        ("oracle/density@nose=1", "did you mean 'noise'"),
+        ("oracle/density@noise=much", "option 'noise'.*number"),
+    ],
+)
+def test_refusals(manifest, name, message):
+    with pytest.raises(EncoderError, match=message):
+        create_encoder(name, [], manifest=manifest)
+
+
+def test_an_oracle_reads_no_images_and_no_real_manifest(tmp_path):
+    with pytest.raises(EncoderError, match="give the manifest"):
+        create_encoder("oracle/density", ["dna"])
+    pd.DataFrame({"site_id": ["a"], "image": ["a.png"]}).to_csv(tmp_path / "m.csv", index=False)
+    with pytest.raises(EncoderError, match="is it a phantom's"):
+        create_encoder("oracle/density", ["gray"], manifest=read_manifest(tmp_path / "m.csv"))
+
+
+def test_only_an_oracle_of_arrangement_finds_a_change_of_arrangement(tmp_path):
+    """GENE3 alone has the whole effect; what can be averaged over cells or pixels does not know of it."""
+    options = {"plates": 2, "wells": 96, "perturbations": 6, "size": 224, "channels": ["dna"], "seed": 4}
+    manifest = read_manifest(simulate_cells(tmp_path, preset="arrangement-only", **options))
+    assert found(manifest, "oracle/segregation") == {"GENE3"}
+    assert found(manifest, "oracle/density+intensity+shape+texture") == set()
+    assert found(manifest, "oracle/acquisition") == set()

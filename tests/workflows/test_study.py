@@ -1,0 +1,252 @@
+"""The whole way on a small screen: results, resumption, refusals."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import timm
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from phenolens.core.errors import EmbeddingError, ImageError, ManifestError, RecipeError
+from phenolens.encoders import default_panel
+from phenolens.recipes.study import read_recipe
+from phenolens.report import Results
+from phenolens.simulation import simulate_cells
+from phenolens.workflows.study import run
+
+RUN = ["metadata", "pixel-statistics", "random-convolutions"]
+PROBE = {"task": "knn-probe", "label": "perturbation", "folds": 2, "level": "well"}
+LEFT_OUT = ["well-position", "file-size", "[ac]*", "power-spectrum", "untrained/*"]
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Two plates of 32 wells; one perturbation is bright, one does nothing."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    rows = []
+    for plate in ("p1", "p2"):
+        for well in range(32):
+            name = ["dmso", "dmso", "bright", "nothing"][well % 4]
+            level = 400 if name == "bright" else 200
+            pixels = rng.poisson(level + rng.normal(0, 10), (2, 32, 32)).astype(np.uint16)
+            file = f"images/{plate}_{well}.tif"
+            tifffile.imwrite(tmp_path / file, pixels, photometric="minisblack")
+            role = "negative_control" if name == "dmso" else "treatment"
+            rows.append((f"{plate}_{well}", file, plate, f"A{well:02d}", name, role))
+    columns = ["site_id", "image", "plate", "well", "perturbation", "role"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
+    recipe = {
+        "name": "small",
+        "dataset": {"manifest": "manifest.csv", "names": ["dna", "er"]},
+        "leave_out": dict.fromkeys(LEFT_OUT, "a quick test"),
+        "seeds": 2,
+        "embedding": {"workers": 0},
+        "profiling": ["raw", "pca-centre-scale"],
+        "tasks": [
+            {"task": "replicate-retrieval", "n_permutations": 100},
+            {"task": "knn-probe", "label": "perturbation", "group": "plate", "folds": 2, "level": "well"},
+        ],
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return tmp_path
+
+
+def rewrite(study, **changes):
+    recipe = yaml.safe_load((study / "recipe.yaml").read_text())
+    (study / "recipe.yaml").write_text(yaml.safe_dump({**recipe, **changes}))
+    return read_recipe(study / "recipe.yaml")
+
+
+def test_results_are_tidy_and_true(study):
+    results = run(read_recipe(study / "recipe.yaml"), study / "out")
+    scores = pd.read_parquet(study / "out" / "scores.parquet")
+    assert len(scores) == 4 * 2 * 2
+    assert set(scores["encoder"]) == {*RUN[:2], f"{RUN[2]}@seed=0", f"{RUN[2]}@seed=1"}
+    units = pd.read_parquet(study / "out" / "units.parquet")
+    bright = units.query("unit == 'bright' and encoder == 'pixel-statistics' and profiling == 'pca-centre-scale'")
+    nothing = units.query("unit == 'nothing' and encoder == 'pixel-statistics' and profiling == 'raw'")
+    assert bright["p"].item() <= 0.05
+    assert bright["value"].item() > bright["chance"].item()
+    assert nothing["p"].item() > 0.05
+    page = json.loads((study / "out" / "results.json").read_text())
+    assert page["dataset"]["n_negative_controls"] == 32
+    left_out = {item["name"]: item for item in page["panel_missing"]}
+    assert left_out["untrained/vit_small_patch16@mixing=joint"]["reason"] == "a quick test"
+    assert all(item["by_recipe"] for item in left_out.values())
+    assert set(left_out) | set(RUN) == set(default_panel("cells", 2))
+    assert (study / "out" / "report.html").stat().st_size > 1_000_000
+    assert len(Results.load(study / "out").comparisons) == len(results.comparisons) == 3 * 2 * 2 * 2
+
+
+def test_the_same_recipe_gives_the_same_numbers_and_embeds_once(study, monkeypatch):
+    recipe = read_recipe(study / "recipe.yaml")
+    first = run(recipe, study / "one").scores
+    second = run(recipe, study / "two").scores
+    pd.testing.assert_frame_equal(first, second)
+    monkeypatch.setattr("phenolens.embedding.folder.embed", lambda *_, **__: pytest.fail("embedded again"))
+    pd.testing.assert_frame_equal(run(recipe, study / "one").scores, first)
+
+
+def test_the_order_of_encoders_changes_no_number(study):
+    key = ["encoder", "profiling", "task"]
+    forward = run(read_recipe(study / "recipe.yaml"), study / "one").scores.sort_values(key)
+    backward = run(rewrite(study, baselines=RUN[::-1]), study / "two").scores.sort_values(key)
+    pd.testing.assert_frame_equal(forward.reset_index(drop=True), backward.reset_index(drop=True))
+
+
+def test_without_negative_controls_nothing_starts(study):
+    table = pd.read_csv(study / "manifest.csv").assign(role="treatment")
+    table.to_csv(study / "manifest.csv", index=False)
+    with pytest.raises(ManifestError, match="no row has role 'negative_control', which pca-centre-scale and"):
+        run(read_recipe(study / "recipe.yaml"), study / "out")
+    assert not (study / "out").exists()
+
+
+def test_a_column_that_a_task_needs_is_asked_for_first(study):
+    recipe = rewrite(study, tasks=[{"task": "knn-probe", "label": "perturbations"}])
+    with pytest.raises(ManifestError, match=r"no column 'perturbations', which the task .* did you mean"):
+        run(recipe, study / "out")
+
+
+def test_bad_images_are_listed_and_too_many_stop_it(study):
+    (study / "images" / "p1_2.tif").unlink()
+    with pytest.raises(EmbeddingError, match="1 of 64 sites could not be read"):
+        run(read_recipe(study / "recipe.yaml"), study / "out")
+    results = run(rewrite(study, embedding={"workers": 0, "max_failed": 0.05}), study / "out")
+    assert [item["site_id"] for item in results.quarantine] == ["p1_2"]
+    assert "p1_2" in (study / "out" / "report.html").read_text()
+
+
+def test_the_default_panel_runs_and_says_what_it_cannot(study):
+    table = pd.read_csv(study / "manifest.csv")
+    recipe = rewrite(
+        study,
+        leave_out={},
+        seeds=1,
+        profiling=["raw"],
+        dataset={"manifest": "manifest.csv", "names": ["red", "green"]},
+    )
+    results = run(recipe, study / "out")
+    assert results.skipped == []
+    missing = {item["name"]: item["reason"] for item in results.panel_missing}
+    assert missing.pop("well-position") == "well-position: wells are not all named like B03"
+    assert set(missing) == {"cell-count", "area-fraction", "classical-features", "cell-graph/positions"}
+    assert all("which of the channels red, green shows nuclei" in reason for reason in missing.values())
+    assert not any(item["by_recipe"] for item in results.panel_missing)
+    assert len(table) == results.dataset["n_sites"]
+
+
+def test_a_recipe_cannot_leave_out_what_is_not_there_or_without_a_reason(study):
+    with pytest.raises(
+        RecipeError, match=r"no baseline 'pixel-statistic' in the panel; did you mean 'pixel-statistics'"
+    ):
+        run(rewrite(study, leave_out={"pixel-statistic": "why not"}), study / "out")
+    with pytest.raises(RecipeError, match=r"leave_out.cell-count: string should have at least 1 character"):
+        rewrite(study, leave_out={"cell-count": ""})
+
+
+def test_a_trained_network_brings_its_random_twin(study):
+    torch.manual_seed(7)
+    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), study / "w.safetensors")
+    trained = f"timm/test_resnet@weights={study / 'w.safetensors'}"
+    results = run(rewrite(study, encoders=[trained]), study / "out")
+    twins = [f"twin/timm/test_resnet@seed={seed}" for seed in (0, 1)]
+    assert set(twins) <= set(results.scores.query("baseline")["encoder"])
+    gained = results.comparisons.query("encoder == @trained")
+    assert "twin/timm/test_resnet" in set(gained["baseline"])
+    left_out = {**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "no time"}
+    without = run(rewrite(study, encoders=[trained], leave_out=left_out), study / "without")
+    assert {"name": "twin/timm/test_resnet", "reason": "no time", "by_recipe": True} in without.panel_missing
+
+
+def test_encoders_are_asked_again_about_changed_pixels(study):
+    torch.manual_seed(7)
+    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), study / "w.safetensors")
+    trained = f"timm/test_resnet@weights={study / 'w.safetensors'}"
+    names = ["turn", "scramble-phases", "drop-channel:er"]
+    recipe = rewrite(study, encoders=[trained], profiling=["raw"], interventions=names)
+    found = pd.DataFrame(run(recipe, study / "out").evidence["interventions"])
+    assert set(found["intervention"]) == set(names)
+    assert set(found["family"]) == {trained}
+    assert (study / "out" / "interventions" / "drop-channel-er" / "quarantine.csv").is_file()
+    assert found["shift"].notna().all()
+    every = run(rewrite(study, encoders=[trained], profiling=["raw"], interventions="all"), study / "out")
+    with pytest.raises(ImageError, match="no intervention 'drop-channel:mito'"):
+        run(rewrite(study, encoders=[trained], interventions=["drop-channel:mito"]), study / "refused")
+    assert not (study / "refused").exists()
+    assert {"nuclei-only", "drop-channel:dna"} <= {row["intervention"] for row in every.evidence["interventions"]}
+
+
+def test_layers_are_swept_and_make_no_claims(study):
+    torch.manual_seed(7)
+    trained = {}
+    for architecture in ("test_vit", "test_resnet"):
+        file = study / f"{architecture}.safetensors"
+        save_file(timm.create_model(architecture, pretrained=False).state_dict(), file)
+        trained[architecture] = f"timm/{architecture}@weights={file}"
+    recipe = rewrite(
+        study,
+        encoders=[*trained.values()],
+        leave_out={**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "a quick test"},
+        profiling=["raw"],
+        tasks=[PROBE],
+        sweep={"layers": [1, 3, 99], "pools": ["mean", "class"]},
+    )
+    results = run(recipe, study / "out")
+    found = {row["network"]: row for row in results.evidence["sweep"]}
+    assert set(found) == set(trained.values())
+    # No network has a layer 99, and of these one has no class token.
+    tried = {path.stem for path in (study / "out" / "sweep").glob("*.h5ad")}
+    assert sum("test_vit" in name for name in tried) == 4
+    assert sum("test_resnet" in name for name in tried) == 2
+    scores = results.scores.set_index("encoder")["value"]
+    for name, row in found.items():
+        assert row["last"] == pytest.approx(scores[name])
+        assert row["n_units"] == 64
+        assert row["chosen"].startswith(name)
+        assert row["low"] <= row["value"] <= row["high"]
+    assert not any("layer=" in name for name in results.scores["encoder"])
+    assert Results.load(study / "out").evidence["sweep"][0]["network"] in found
+
+
+def test_what_has_no_layers_to_choose_from_is_said(study):
+    torch.manual_seed(7)
+    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), study / "w.safetensors")
+    chosen = f"timm/test_resnet@weights={study / 'w.safetensors'},layer=2"
+    left_out = {**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "a quick test"}
+    asked = {"encoders": [chosen], "leave_out": left_out, "profiling": ["raw"], "tasks": [PROBE]}
+    assert "none were swept" in run(rewrite(study, **asked), study / "out").evidence["not_asked"]["layers"]
+    evidence = run(rewrite(study, **asked, sweep={}), study / "out").evidence
+    assert evidence["sweep"] == []
+    (why,) = [why for part, why in evidence["not_asked"].items() if part.startswith(chosen)]
+    assert why == "1 of its variants could be asked; its own vectors and one other are needed"
+
+
+def test_a_sweep_that_cannot_be_is_refused(study):
+    with pytest.raises(RecipeError, match=r"sweep.layers.*: input should be greater than or equal to 1, found 0"):
+        rewrite(study, sweep={"layers": [0]})
+    with pytest.raises(RecipeError, match=r"sweep.pools.0: input should be 'mean', 'class' or 'channels', found 'max'"):
+        rewrite(study, sweep={"pools": ["max"]})
+    with pytest.raises(RecipeError, match="a sweep over layers needs images"):
+        rewrite(study, dataset={"tables": {"mine": {"file": "mine.csv"}}}, sweep={})
+
+
+def test_an_oracle_stands_among_the_encoders_of_a_study(tmp_path):
+    simulate_cells(tmp_path / "screen", plates=1, wells=48, size=64, channels=["dna"], workers=1)
+    recipe = {
+        "name": "phantom",
+        "dataset": {"manifest": "screen/manifest.csv"},
+        "encoders": ["oracle/intensity"],
+        "leave_out": dict.fromkeys(["[!p]*", "power-spectrum"], "a quick test"),
+        "embedding": {"workers": 0},
+        "tasks": [{"task": "replicate-retrieval", "n_permutations": 100}],
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    results = run(read_recipe(tmp_path / "recipe.yaml"), tmp_path / "out")
+    assert set(results.scores["encoder"]) == {"oracle/intensity", "pixel-statistics"}
+    assert results.comparisons["encoder"].tolist() == ["oracle/intensity"]
