@@ -21,12 +21,12 @@ class EncoderInfo:
     seed
         Which draw it is of a network that is drawn several times; None if it is not.
     role
-        ``tested``: under test. ``oracle``: under test, and knows the truth of a phantom. ``baseline``: what those are held
-        against. ``untrained``: a baseline too, a network that has learned nothing.
+        ``tested``: under test. ``oracle``: under test, and knows the truth of a phantom. ``baseline``: what those are
+        held against. ``untrained``: a baseline too, a network that has learned nothing.
     feature_type
-        ``vectors``: directions in one space, as networks give them. ``measurements``: numbers in unlike units, which are
-        standardised before anything is made of them. ``quantities``: so few of these that a cosine would see but their
-        signs, so that they are expanded as well (`phenolens.profiling.spread`).
+        ``vectors``: directions in one space, as networks give them. ``measurements``: numbers in unlike units, which
+        are standardised before anything is made of them. ``quantities``: so few of these that a cosine would see but
+        their signs, so that they are expanded as well (`phenolens.profiling.spread`).
     counterpart
         The name of its untrained counterpart: the same architecture and input path without what was learned. Empty if
         it has none.
