@@ -17,7 +17,8 @@ import pandas as pd
 from anndata import AnnData
 
 from phenolens.diagnosis import diagnose
-from phenolens.tasks import evaluate, make_task
+from phenolens.evaluation import evaluate
+from phenolens.tasks import make_task
 
 WELLS_PER_PLATE = 384
 CONTROLS_PER_PLATE = 32
@@ -40,7 +41,7 @@ def main() -> None:
     start = time.perf_counter()
     evaluation = evaluate(embeddings, tasks)
     asked = time.perf_counter()
-    card = diagnose(embeddings, evaluation)
+    card = diagnose(evaluation)
     done = time.perf_counter()
     result = {
         "encoders": arguments.encoders,

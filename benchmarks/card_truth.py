@@ -31,10 +31,10 @@ from phenolens.diagnosis.other_controls import ask_without_controls
 from phenolens.diagnosis.verdicts.on_knowledge import judge_knowledge
 from phenolens.diagnosis.verdicts.on_scores import judge_pairs
 from phenolens.embedding import embed
+from phenolens.evaluation import ALPHA, Evaluation, evaluate
 from phenolens.simulation import simulate_cells
-from phenolens.tasks import Evaluation, evaluate, make_task
+from phenolens.tasks import make_task
 
-ALPHA = 0.05
 TASKS = [
     make_task("replicate-retrieval", n_permutations=200),
     make_task("replicate-retrieval", against="others", n_permutations=20),
@@ -102,43 +102,43 @@ def copies(runs: int, seed: int) -> dict[str, Any]:
         rng = np.random.default_rng([seed, run])
         obs, space = screen(rng, 24), rng.normal(size=(3, 16))
         pair = {name: reader(obs, space, rng, 1.0) for name in ("one", "other")}
-        own = [v.claim for v in claimed(pair, evaluate(pair, TASKS, profilings=HOW)) if v.kind == "pair"]
+        own = [v.claim for v in claimed(evaluate(pair, TASKS, profilings=HOW)) if v.kind == "pair"]
         called += bool(own)
         claims += own
     return {"runs": runs, "called_different": called, "rate": round(called / runs, 4), "examples": claims[:5]}
 
 
-def claimed(embeddings: dict[str, AnnData], evaluation: Evaluation) -> list[Verdict]:
+def claimed(evaluation: Evaluation) -> list[Verdict]:
     """Return the differences that a card claims."""
-    tables = adjusted(embeddings, evaluation)
-    verdicts = [*judge_pairs(evaluation, tables["pairs"]), *judge_knowledge(tables["levels"], tables["level_pairs"])]
+    tables = adjusted(evaluation)
+    tested = {info.name for info in evaluation.profiles.infos.values() if info.is_tested}
+    on_levels = judge_knowledge(tables["levels"], tables["level_pairs"], tested)
+    verdicts = [*judge_pairs(evaluation, tables["pairs"]), *on_levels]
     return [v for v in verdicts if v.p_adjusted <= ALPHA and "cannot be" not in v.claim]
 
 
-def adjusted(embeddings: dict[str, AnnData], evaluation: Evaluation) -> dict[str, pd.DataFrame]:
+def adjusted(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     """Return the gains, differences and levels of a card, adjusted, without the parts of it that take longer."""
-    known = ask_levels(embeddings)
-    controls, _ = ask_without_controls(embeddings, evaluation)
+    known = ask_levels(evaluation.profiles)
+    controls, _ = ask_without_controls(evaluation)
     return control_claims(
         evaluation,
         {
             "comparisons": compare_families(evaluation, controls),
-            "pairs": compare_tested(evaluation, controls),
+            "pairs": compare_tested(evaluation.claiming, controls),
             "levels": known.levels,
             "level_pairs": known.level_pairs,
         },
     )
 
 
-def on_phantom(
-    preset: str, seed: int, tested: dict[str, str], baselines: list[str]
-) -> tuple[dict[str, AnnData], Evaluation]:
-    """Return oracles, or baselines under another name, on a phantom, and what tasks say of them."""
+def on_phantom(preset: str, seed: int, tested: dict[str, str], baselines: list[str]) -> Evaluation:
+    """Return what tasks say of oracles, or of baselines under another name, on a phantom."""
     with tempfile.TemporaryDirectory() as folder:
         made = simulate_cells(Path(folder), preset=preset, plates=4, wells=96, size=128, channels=["dna"], seed=seed)
         found = embed(read_manifest(made), [*dict.fromkeys([*tested.values(), *baselines])]).embeddings
     vectors = {name: found[source] for name, source in tested.items()} | {name: found[name] for name in baselines}
-    return vectors, evaluate(vectors, TASKS, profilings=HOW)
+    return evaluate(vectors, TASKS, profilings=HOW)
 
 
 def batch(runs: int, seed: int) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def batch(runs: int, seed: int) -> dict[str, Any]:
     baselines = ["well-position", "power-spectrum", "random-convolutions@seed=0"]
     claims = []
     for run in range(runs):
-        _, _, verdicts = compare_scores(*on_phantom("batch-only", seed + run, tested, baselines))
+        verdicts = compare_scores(on_phantom("batch-only", seed + run, tested, baselines)).verdicts
         claims.append([v.claim for v in verdicts if is_of_biology(v)])
     free = sum(not own for own in claims)
     return {
@@ -174,7 +174,7 @@ def count(runs: int, seed: int) -> dict[str, Any]:
     tested = {"counter": "oracle/density", "noisy-counter": "oracle/density@noise=0.5", "counted": "cell-count"}
     said: dict[str, int] = {}
     for run in range(runs):
-        levels = adjusted(*on_phantom("count-only", seed + run, tested, ["well-position"]))["levels"]
+        levels = adjusted(on_phantom("count-only", seed + run, tested, ["well-position"]))["levels"]
         for row in levels[levels["known"] & levels["level"].isin(MORPHOLOGY)].itertuples():
             said[f"{row.family} knows {row.level}"] = said.get(f"{row.family} knows {row.level}", 0) + 1
     return {"runs": runs, "encoders": list(tested), "said_to_know_morphology": said}
@@ -186,7 +186,7 @@ def layout(runs: int, seed: int) -> dict[str, Any]:
     caught, wrongly, shares = 0, 0, []
     for run in range(runs):
         card = diagnose(
-            *on_phantom("layout-confounded", seed + run, tested, ["well-position", "random-convolutions@seed=0"])
+            on_phantom("layout-confounded", seed + run, tested, ["well-position", "random-convolutions@seed=0"])
         )
         shortcuts = [v for v in card.verdicts if v.kind == "shortcut" and v.claim.startswith("position")]
         own = [v.effect for v in shortcuts if v.encoder == "positions"]
@@ -216,10 +216,10 @@ def smallest_gain(n: int, runs: int, seed: int) -> dict[str, Any]:
             obs, space = screen(rng, n, factors=FACTORS, effect=1.0), rng.normal(size=(len(FACTORS), 48))
             pair = {"better": reader(obs, space, rng, 1.0), "worse": reader(obs, space, rng, noise)}
             evaluation = evaluate(pair, [task])
-            _, pairs, verdicts = compare_scores(pair, evaluation)
-            gains.append(pairs["difference"].iloc[0])
-            scores.append(evaluation.answers[0].score.value)
-            found += any(v.kind == "pair" and "better beats worse" in v.claim for v in verdicts)
+            compared = compare_scores(evaluation)
+            gains.append(compared.pairs["difference"].iloc[0])
+            scores.append(evaluation.scores[0].score.value)
+            found += any(v.kind == "pair" and "better beats worse" in v.claim for v in compared.verdicts)
         rows.append((float(np.mean(gains)), found / runs))
         if found / runs > 0.95:
             break

@@ -18,8 +18,9 @@ from phenolens.core.random import spawn
 from phenolens.datasets import read_manifest
 from phenolens.diagnosis import diagnose
 from phenolens.embedding import embed
+from phenolens.evaluation import evaluate
 from phenolens.simulation import LEVELS, PRESETS, simulate_cells
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import make_task
 
 PER_SCREEN = 15
 NOISE = (0.0, 0.3, 1.0)
@@ -75,7 +76,8 @@ def ask(preset: str, seed: int, plates: int, wells: int) -> list[dict[str, Any]]
     with tempfile.TemporaryDirectory() as folder:  # oracles read its table alone, so that one channel will do
         screen = simulate_cells(Path(folder), preset=preset, plates=plates, wells=wells, channels=["dna"], seed=seed)
         vectors = embed(read_manifest(screen), [*oracles, "well-position"]).embeddings
-    card = diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others", n_permutations=20)]))
+    retrieval = make_task("replicate-retrieval", against="others", n_permutations=20)
+    card = diagnose(evaluate(vectors, [retrieval]))
     levels = card.evidence.levels
     named, hardly = (levels[levels[how]].groupby("family")["level"].agg(set) for how in ("known", "weak"))
     rows = []

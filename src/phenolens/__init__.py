@@ -7,7 +7,7 @@ The public API in a handful of calls::
     manifest = pl.read_manifest("manifest.csv")
     embedded = pl.embed(manifest, ["cell-count", "untrained/resnet18"])
     evaluation = pl.evaluate(embedded.embeddings, [pl.make_task("replicate-retrieval")])
-    for verdict in pl.diagnose(embedded.embeddings, evaluation).verdicts:
+    for verdict in pl.diagnose(evaluation).verdicts:
         print(verdict.claim)
 """
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from phenolens.diagnosis import Card, Verdict, diagnose
     from phenolens.embedding import Embedded, embed, read_embeddings, write_embeddings
     from phenolens.encoders import Encoder, create_encoder, list_encoders
+    from phenolens.evaluation import evaluate
     from phenolens.images import Crop, Site, read_site
     from phenolens.profiling import TVN, PCACentreScale, Sphering, aggregate, parse_profiling, profile
     from phenolens.recipes.study import Recipe, read_recipe
     from phenolens.report import Results, write_report
     from phenolens.simulation import simulate_cells, simulate_tissue
-    from phenolens.tasks import Score, evaluate, make_task
+    from phenolens.tasks import Score, make_task
     from phenolens.training import train
     from phenolens.workflows.study import run
 
@@ -36,12 +37,13 @@ _HOMES = {
     "embedding": ("Embedded", "embed", "read_embeddings", "write_embeddings"),
     "encoders": ("Encoder", "create_encoder", "list_encoders"),
     "core.errors": ("PhenolensError",),
+    "evaluation": ("evaluate",),
     "images": ("Crop", "Site", "read_site"),
     "profiling": ("TVN", "PCACentreScale", "Sphering", "aggregate", "parse_profiling", "profile"),
     "recipes.study": ("Recipe", "read_recipe"),
     "report": ("Results", "write_report"),
     "workflows.study": ("run",),
-    "tasks": ("Score", "evaluate", "make_task"),
+    "tasks": ("Score", "make_task"),
     "training": ("train",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

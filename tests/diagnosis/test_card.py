@@ -8,8 +8,9 @@ from anndata import AnnData
 from phenolens.datasets import read_manifest
 from phenolens.diagnosis import diagnose
 from phenolens.embedding import embed
+from phenolens.evaluation import evaluate
 from phenolens.simulation import LEVELS, simulate_cells
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import make_task
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def manifest(tmp_path_factory):
 
 def card_of(manifest, *names):
     vectors = embed(manifest, list(names), channels=("dna",)).embeddings
-    return diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
+    return diagnose(evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
 
 
 def known(card):
@@ -76,7 +77,7 @@ def test_real_images_are_measured_by_baselines():
     }
     vectors["cell-count"].var_names = ["nuclei_count"]
     vectors["pixel-statistics"].var_names = ["dna_mean"]
-    card = diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
+    card = diagnose(evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
     assert not card.evidence.truth
     assert known(card)["mine"] == {"density"}
 
@@ -85,7 +86,7 @@ def test_what_could_not_be_asked_is_on_the_card():
     rng = np.random.default_rng(1)
     obs = wells_of(rng)
     vectors = {"mine": AnnData(rng.normal(size=(len(obs), 4)), obs=obs)}
-    card = diagnose(vectors, evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
+    card = diagnose(evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
     assert card.evidence.levels.empty
     assert "no baseline that measures a level" in card.evidence.not_asked["levels"]
     assert card.evidence.degeneracy["finding"].tolist() == [""]

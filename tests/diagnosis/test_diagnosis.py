@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from made_up import evaluation_of, scored
 from numpy.testing import assert_allclose
 
 from phenolens.diagnosis import compare_families
 from phenolens.diagnosis.claims import control_claims
-from phenolens.diagnosis.comparison import PAIR_COLUMNS, compare_tested, family_values, paired_p
+from phenolens.diagnosis.comparison import PAIR_COLUMNS, compare_tested
 from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.knowledge.ask import PAIR_COLUMNS as LEVEL_PAIR_COLUMNS
 from phenolens.diagnosis.knowledge.ask import VARIANCE_COLUMNS
@@ -18,7 +19,8 @@ from phenolens.diagnosis.sensitivity.describe import COLUMNS as METRIC_COLUMNS
 from phenolens.diagnosis.verdicts.judge import judge
 from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
 from phenolens.diagnosis.where.strata import COLUMNS as STRATA_COLUMNS
-from phenolens.tasks import Answer, Evaluation, Score, evaluate, make_task
+from phenolens.evaluation import evaluate, paired_p
+from phenolens.tasks import Leak, Score, make_task
 from phenolens.tasks.base import unit_table
 
 RETRIEVAL = make_task("replicate-retrieval")
@@ -26,11 +28,11 @@ RANDOM = make_task("linear-probe", label="kind", group="movie", split="random")
 GROUPED = make_task("linear-probe", label="kind", group="movie")
 
 
-def answer(encoder, values, task=RETRIEVAL, caveat="", p=0.5, details=None):
+def answer(encoder, values, task=RETRIEVAL, leak=None, p=0.5, details=None):
     units = unit_table([f"u{i}" for i in range(len(values))], values, chance=0.1, p=p)
-    score = Score("mAP", "perturbation", units, caveat, details=details or {})
+    score = Score("mAP", "perturbation", units, leak=leak, details=details or {})
     low, high = score.interval(np.random.default_rng(0))
-    return Answer(encoder, "raw", task, score, low, high)
+    return scored(encoder, score, task, low=low, high=high)
 
 
 EMPTY = {
@@ -54,9 +56,9 @@ CLAIMED = ("comparisons", "pairs", "shortcuts", "interventions", "levels", "leve
 
 
 def verdicts(*answers, **found):
-    evaluation = Evaluation(list(answers), [])
+    evaluation = evaluation_of(*answers)
     tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
-    tables |= {"comparisons": compare_families(evaluation), "pairs": compare_tested(evaluation)} | found
+    tables |= {"comparisons": compare_families(evaluation), "pairs": compare_tested(evaluation.claiming)} | found
     tables |= control_claims(evaluation, {name: tables[name] for name in CLAIMED})
     tables["comparisons"] = tables["comparisons"].assign(scaled=np.nan)
     return judge(evaluation, Evidence(**tables, truth=False, not_asked={}))
@@ -70,13 +72,10 @@ def values():
 def test_a_family_is_the_mean_of_its_seeds_and_differences_are_paired(values):
     rng = np.random.default_rng(1)
     jitter = rng.normal(0, 0.02, 60)
-    evaluation = Evaluation(
-        [
-            answer("mine", values + 0.05),
-            answer("untrained/resnet18@seed=0", values + jitter),
-            answer("untrained/resnet18@seed=1", values - jitter),
-        ],
-        [],
+    evaluation = evaluation_of(
+        answer("mine", values + 0.05),
+        answer("untrained/resnet18@seed=0", values + jitter),
+        answer("untrained/resnet18@seed=1", values - jitter),
     )
     table = compare_families(evaluation)
     assert table[["encoder", "baseline"]].values.tolist() == [["mine", "untrained/resnet18"]]
@@ -88,7 +87,7 @@ def test_a_family_is_the_mean_of_its_seeds_and_differences_are_paired(values):
 
 
 def test_units_that_only_one_of_two_has_are_left_out_of_their_comparison(values):
-    table = compare_families(Evaluation([answer("mine", values[:20]), answer("cell-count", values - 0.1)], []))
+    table = compare_families(evaluation_of(answer("mine", values[:20]), answer("cell-count", values - 0.1)))
     row = table.iloc[0]
     assert row["n_units"] == 20
     assert_allclose(row["difference"], 0.1)
@@ -169,10 +168,10 @@ def test_one_unit_tells_no_baselines_apart(values):
 
 
 def test_a_leak_is_held_against_the_same_probe_alone(values):
-    caveat = "leaking: 9 of 10 groups stand on both sides of the split"
+    leak = Leak(9, 10)
     few = GROUPED.model_copy(update={"shots": 5})
     found = verdicts(
-        answer("cell-count", values, RANDOM, caveat),
+        answer("cell-count", values, RANDOM, leak),
         answer("cell-count", values, GROUPED),
         answer("cell-count", values - 0.3, few),
     )
@@ -180,9 +179,9 @@ def test_a_leak_is_held_against_the_same_probe_alone(values):
 
 
 def test_a_leaking_split_is_named_and_supports_no_claim(values):
-    caveat = "leaking: 9 of 10 groups stand on both sides of the split"
+    leak = Leak(9, 10)
     found = verdicts(
-        answer("cell-count", values + 0.2, RANDOM, caveat),
+        answer("cell-count", values + 0.2, RANDOM, leak),
         answer("cell-count", values, GROUPED),
     )
     assert found[0].kind == "leak"
@@ -192,8 +191,8 @@ def test_a_leaking_split_is_named_and_supports_no_claim(values):
 
 
 def test_a_leaking_split_without_its_counterpart_asks_for_one(values):
-    caveat = "leaking: 9 of 10 groups stand on both sides of the split"
-    (leak,) = verdicts(answer("cell-count", values, RANDOM, caveat))
+    leak = Leak(9, 10)
+    (leak,) = verdicts(answer("cell-count", values, RANDOM, leak))
     assert "Split by group" in leak.claim
     assert np.isnan(leak.effect)
 
@@ -433,8 +432,9 @@ def test_what_other_fits_would_change_is_part_of_a_difference_between_probes(gro
         seen = [0.7 * np.eye(3)[kind] + rng.normal(size=(120, 3)) for _ in range(2)]
         x = [own @ rng.normal(size=(3, 16)) + 0.5 * rng.normal(size=(120, 16)) for own in seen]
         evaluation = evaluate({"one": AnnData(x[0], obs=obs), "other": AnnData(x[1], obs=obs)}, [probe])
-        found.append(compare_tested(evaluation)["p"].iloc[0])
-        values = family_values(evaluation.answers)
+        found.append(compare_tested(evaluation.claiming)["p"].iloc[0])
+        (question,) = evaluation.questions.values()
+        values = question.values
         narrow.append(paired_p(values["one"], values["other"], rng))
     assert np.mean(np.array(found) <= 0.05) <= 0.05
     assert np.mean(found) > np.mean(narrow) + 0.05  # units alone tell too little

@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose
 
 from phenolens.diagnosis.where import efficiency
 from phenolens.diagnosis.where.efficiency import data_efficiency
-from phenolens.tasks import evaluate, make_task
+from phenolens.evaluation import evaluate, score_table
+from phenolens.tasks import make_task
 
 PROBE = make_task("ridge-probe", label="kind", group="movie")
 CONTROLS = make_task("replicate-retrieval", against="controls", n_permutations=20)
@@ -57,7 +58,7 @@ def wells() -> dict[str, AnnData]:
 
 
 def curves(vectors, task):
-    return data_efficiency(vectors, evaluate(vectors, [task]))
+    return data_efficiency(evaluate(vectors, [task]))
 
 
 def test_a_probe_rises_with_shots_where_there_is_something_to_learn(cells):
@@ -83,7 +84,8 @@ def test_the_baseline_is_on_the_curve_and_is_held_against_nothing(cells):
 
 def test_few_shots_are_those_of_the_option_of_that_name(cells):
     table = curves(cells, PROBE).set_index(["family", "amount"])
-    five = evaluate(cells, [PROBE.model_copy(update={"shots": 5})]).scores().set_index("encoder")["value"]
+    evaluation = evaluate(cells, [PROBE.model_copy(update={"shots": 5})])
+    five = score_table(evaluation).set_index("encoder")["value"]
     assert_allclose(table.xs(5, level="amount")["value"].astype(float).sort_index(), five.sort_index())
     assert curves(cells, PROBE.model_copy(update={"shots": 5})).empty  # the recipe has a curve of its own
 
@@ -92,7 +94,7 @@ def test_few_shots_are_those_of_the_option_of_that_name(cells):
 def test_retrieval_rises_with_replicates_and_ends_with_the_evaluation(wells, task):
     table = curves(wells, task)
     assert set(table["data"]) == {"replicates"}
-    whole = evaluate(wells, [task]).scores().set_index("family")
+    whole = score_table(evaluate(wells, [task])).set_index("family")
     for family, own in table.groupby("family"):
         assert own["amount"].tolist() == [2, 3, 4, N_REPLICATES]
         assert_allclose(own["value"].iloc[-1], whole.loc[family, "value"])
@@ -107,10 +109,10 @@ def test_retrieval_rises_with_replicates_and_ends_with_the_evaluation(wells, tas
 
 def test_replicates_are_taken_from_as_many_plates_as_possible_and_controls_stay(wells, monkeypatch):
     asked = []
-    ask = efficiency.ask_again
+    ask = efficiency.rescore
     monkeypatch.setattr(
         efficiency,
-        "ask_again",
+        "rescore",
         lambda task, rows, *rest, **named: asked.append(rows.obs) or ask(task, rows, *rest, **named),
     )
     curves({name: wells[name] for name in ("mine",)}, CONTROLS)
@@ -126,11 +128,11 @@ def test_replicates_are_taken_from_as_many_plates_as_possible_and_controls_stay(
 
 
 def test_large_data_are_sampled_by_whole_perturbations(wells, monkeypatch):
-    monkeypatch.setattr(efficiency, "_MOST_WELLS", 50)
+    monkeypatch.setattr("phenolens.tasks.less_data._MOST_WELLS", 50)
     table = curves(wells, OTHERS)
     assert set(table["n_units"]) == {8}
     assert set(table["caveat"]) == {"a sample of 48 of 96 treated wells"}
-    monkeypatch.setattr(efficiency, "_MOST_WELLS", 5)
+    monkeypatch.setattr("phenolens.tasks.less_data._MOST_WELLS", 5)
     said = curves(wells, OTHERS)
     assert said["caveat"].str.contains("none of 1 perturbations has 2 wells and others to rank").all()
     assert said["value"].isna().all()

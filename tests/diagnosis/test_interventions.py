@@ -10,8 +10,9 @@ from phenolens.core.errors import ImageError
 from phenolens.datasets import read_manifest
 from phenolens.diagnosis import compare_interventions, embedding_shift
 from phenolens.embedding import embed
+from phenolens.evaluation import evaluate
 from phenolens.simulation import simulate_cells
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import make_task
 
 PROBE = make_task("ridge-probe", label="kind", group="movie")
 

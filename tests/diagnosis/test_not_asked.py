@@ -7,7 +7,8 @@ from anndata import AnnData
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.diagnosis import diagnose
-from phenolens.tasks import evaluate, make_task
+from phenolens.evaluation import evaluate
+from phenolens.tasks import make_task
 
 CONTROLS = make_task("replicate-retrieval", n_permutations=50)
 OTHERS = make_task("replicate-retrieval", against="others", n_permutations=50)
@@ -35,14 +36,14 @@ def wells(plates=2, controls=8, n=20):
 
 def card_of(embeddings, *tasks):
     evaluation = evaluate(embeddings, list(tasks))
-    return evaluation, diagnose(embeddings, evaluation)
+    return evaluation, diagnose(evaluation)
 
 
 def test_without_an_answer_there_is_no_card_and_it_is_said_why():
     embeddings = wells(controls=0)
     evaluation = evaluate(embeddings, [CONTROLS])
     with pytest.raises(TaskNotApplicable, match=r"no question could be answered: .*control"):
-        diagnose(embeddings, evaluation)
+        diagnose(evaluation)
 
 
 def test_without_controls_the_rest_is_asked():
@@ -121,8 +122,8 @@ def test_encoders_are_asked_of_the_rows_that_all_have():
     few = embeddings["mine"][::3].copy()
     evaluation, card = card_of({"mine": few, "yours": embeddings["yours"]}, OTHERS)
     alone = evaluate({"yours": embeddings["yours"][::3].copy()}, [OTHERS])
-    (own,) = [answer for answer in evaluation.answers if answer.encoder == "yours"]
-    assert own.score.value == alone.answers[0].score.value
+    (own,) = [each for each in evaluation.scores if each.encoder == "yours"]
+    assert own.score.value == alone.scores[0].score.value
     total = embeddings["yours"].n_obs
     assert f"{total - few.n_obs} of {total} rows that not all encoders have are left out" in own.score.caveat
     assert len(card.evidence.pairs) == 1

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from made_up import profiles_of
 from numpy.testing import assert_allclose
 
 from phenolens.diagnosis.nuisance import COLUMNS, compare_nuisance
+from phenolens.evaluation import evaluate, score_table
 from phenolens.metrics import average_precision, cosine_similarity, nearest_neighbours, robustness_index
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import make_task
 
 N_PLATES, N_PERTURBATIONS, N_CONTROLS = 4, 30, 10
 TREATED = np.tile(np.arange(N_PERTURBATIONS + N_CONTROLS) < N_PERTURBATIONS, N_PLATES)
@@ -53,7 +55,7 @@ def on(found, nuisance):
 
 
 def test_what_knows_biology_is_told_from_what_knows_plates(encoders):
-    found = compare_nuisance(encoders)
+    found = compare_nuisance(profiles_of(encoders))
     assert found.missing == {}
     assert list(found.table.columns) == list(COLUMNS)
     assert found.table["nuisance"].unique().tolist() == ["plate", "batch"]
@@ -82,7 +84,7 @@ def test_what_knows_biology_is_told_from_what_knows_plates(encoders):
 
 def test_chance_is_what_random_vectors_score(obs):
     seeds = {f"random-convolutions@seed={seed}": reader(obs, 0, 0, seed) for seed in range(20)}
-    table = compare_nuisance(seeds).table
+    table = compare_nuisance(profiles_of(seeds)).table
     assert len(table) == 2
     for score, chance in (
         ("biology_score", "biology_chance"),
@@ -93,7 +95,7 @@ def test_chance_is_what_random_vectors_score(obs):
 
 
 def test_limits_hold_the_scores(encoders):
-    table = compare_nuisance(encoders).table
+    table = compare_nuisance(profiles_of(encoders)).table
     for score, stem in (("biology_score", "biology"), ("nuisance_score", "nuisance"), ("robustness", "robustness")):
         assert (table[f"{stem}_low"] <= table[score]).all()
         assert (table[score] <= table[f"{stem}_high"]).all()
@@ -102,7 +104,7 @@ def test_limits_hold_the_scores(encoders):
 
 
 def test_scores_are_those_of_brute_force(encoders, obs):
-    row = on(compare_nuisance(encoders), "batch").loc["both"]
+    row = on(compare_nuisance(profiles_of(encoders)), "batch").loc["both"]
     x, own = encoders["both"].X[TREATED], obs[TREATED]
     for column, score in (("perturbation", "biology_score"), ("batch", "nuisance_score")):
         same = own[column].to_numpy() == own[column].to_numpy()[:, None]
@@ -116,8 +118,8 @@ def test_scores_are_those_of_brute_force(encoders, obs):
 def test_biology_is_what_replicate_retrieval_says_after_any_post_processing(encoders):
     ways = ["raw", "robust-z", "tvn"]
     retrieval = make_task("replicate-retrieval", against="others", n_permutations=20)
-    scores = evaluate(encoders, [retrieval], profilings=ways).scores().set_index(["family", "profiling"])
-    table = compare_nuisance(encoders, profilings=ways).table
+    scores = score_table(evaluate(encoders, [retrieval], profilings=ways)).set_index(["family", "profiling"])
+    table = compare_nuisance(profiles_of(encoders), profilings=ways).table
     table = table[table["nuisance"] == "plate"].set_index(["family", "profiling"])
     assert len(table) == len(scores) == 15
     assert_allclose(table["biology_score"], scores.loc[table.index, "value"], atol=1e-6)
@@ -125,45 +127,45 @@ def test_biology_is_what_replicate_retrieval_says_after_any_post_processing(enco
 
 
 def test_sites_are_averaged_and_the_order_of_rows_does_not_matter(encoders, obs):
-    one = compare_nuisance({"both": encoders["both"]}).table
+    one = compare_nuisance(profiles_of({"both": encoders["both"]})).table
     noise = np.random.default_rng(1).normal(size=encoders["both"].shape).astype("f4")
     x = np.concatenate([encoders["both"].X + noise, encoders["both"].X - noise])
     sites = pd.concat([obs, obs]).set_axis([f"t{i}" for i in range(2 * len(obs))])
     shuffled = AnnData(x, obs=sites)[np.random.default_rng(2).permutation(2 * len(obs))].copy()
     scores = ["biology_score", "nuisance_score", "robustness", "lisi", "n_rows", "n_units"]
-    assert_allclose(compare_nuisance({"both": shuffled}).table[scores], one[scores], rtol=1e-4)
+    assert_allclose(compare_nuisance(profiles_of({"both": shuffled})).table[scores], one[scores], rtol=1e-4)
 
 
 def test_the_seeds_of_a_family_are_averaged(obs):
     seeds = {f"twin/timm/vit@seed={i}": reader(obs, 0.3 * i, 1, seed=i) for i in range(3)}
-    found = on(compare_nuisance(seeds), "plate")
-    alone = [on(compare_nuisance({name: own}), "plate") for name, own in seeds.items()]
+    found = on(compare_nuisance(profiles_of(seeds)), "plate")
+    alone = [on(compare_nuisance(profiles_of({name: own})), "plate") for name, own in seeds.items()]
     assert found.index.tolist() == ["twin/timm/vit"]
     for score in ("biology_score", "nuisance_score", "lisi"):
         assert_allclose(found[score], np.mean([table[score] for table in alone]))
 
 
 def test_the_same_seed_gives_the_same_table(encoders):
-    one, again, other = (compare_nuisance(encoders, seed=seed).table for seed in (0, 0, 1))
+    one, again, other = (compare_nuisance(profiles_of(encoders), seed=seed).table for seed in (0, 0, 1))
     pd.testing.assert_frame_equal(one, again)
     assert not np.array_equal(one["biology_low"], other["biology_low"])
     assert_allclose(one["biology_score"], other["biology_score"])
 
 
 def test_constant_vectors_score_chance(obs):
-    table = compare_nuisance({"constant": AnnData(np.ones((len(obs), 3), "f4"), obs=obs)}).table
+    table = compare_nuisance(profiles_of({"constant": AnnData(np.ones((len(obs), 3), "f4"), obs=obs)})).table
     assert_allclose(table["biology_score"], table["biology_chance"])
     assert_allclose(table["nuisance_score"], table["nuisance_chance"])
 
 
 def test_a_perturbation_on_one_plate_cannot_be_told_from_it(obs):
     confounded = obs.assign(perturbation="on " + obs["plate"] + (np.arange(len(obs)) % 2).astype(str))
-    table = on(compare_nuisance({"both": reader(confounded, 1, 1)}), "plate")
+    table = on(compare_nuisance(profiles_of({"both": reader(confounded, 1, 1)})), "plate")
     assert table.loc["both", "caveat"] == "every perturbation goes with one plate only: the two cannot be told apart"
     assert table.loc["both", ["robustness", "robustness_low", "robustness_high"]].isna().all()
     some = obs.assign(perturbation=obs["perturbation"].where(obs["perturbation"] != "c0", "c0 on " + obs["plate"]))
     some.loc[(some["perturbation"] == "c1") & some["plate"].isin(["p2", "p3"]), "batch"] = "b0"
-    row = on(compare_nuisance({"both": reader(some, 1, 1)}), "batch").loc["both"]
+    row = on(compare_nuisance(profiles_of({"both": reader(some, 1, 1)})), "batch").loc["both"]
     assert row["caveat"] == "the perturbation of 4 of 116 rows goes with one batch only"  # c1; c0 has no others
     assert np.isfinite(row["robustness"])
 
@@ -172,7 +174,7 @@ def test_where_the_two_go_together_each_is_scored_by_vectors_that_know_the_other
     half = obs["plate"].isin(["p0", "p1"])
     together = obs.assign(perturbation=obs["perturbation"].where(half | ~TREATED, obs["perturbation"] + "'"))
     encoders = {"biology": reader(together, 3, 0), "batch": reader(together, 0, 3, columns=("perturbation", "batch"))}
-    table = on(compare_nuisance(encoders), "batch")
+    table = on(compare_nuisance(profiles_of(encoders)), "batch")
     batch, biology = table.loc["batch"], table.loc["biology"]
     assert batch["biology_score"] == pytest.approx(batch["biology_by_nuisance"], abs=0.02)
     assert batch["biology_by_nuisance"] > batch["biology_chance"] + 0.01
@@ -198,7 +200,7 @@ def test_tiles_are_asked_for_their_label_and_patients_are_resampled():
         "labels": reader(tissue(), 1, 0, columns=columns),
         "patients": reader(tissue(), 0, 1, columns=columns),
     }
-    found = compare_nuisance(encoders)
+    found = compare_nuisance(profiles_of(encoders))
     assert found.missing == {"nuisance slide": "slide tells the same rows apart as patient"}
     table = on(found, "patient")
     assert set(table["biology"]) == {"label"}
@@ -215,13 +217,14 @@ def test_tiles_are_asked_for_their_label_and_patients_are_resampled():
 
 def test_cells_of_a_well_keep_their_own_labels():
     cells = tissue().assign(plate=lambda own: "plate " + own["patient"], well="A01").drop(columns=["patient", "slide"])
-    (row,) = compare_nuisance({"mine": reader(cells, 1, 1, columns=("label", "plate"))}).table.itertuples()
+    (row,) = compare_nuisance(profiles_of({"mine": reader(cells, 1, 1, columns=("label", "plate"))})).table.itertuples()
     assert (row.biology, row.nuisance, row.n_rows) == ("label", "plate", len(cells))
 
 
 def test_patients_of_one_label_each_cannot_be_told_from_it():
     nested = tissue().assign(label=lambda own: own["patient"].isin([f"p{i}" for i in range(6)]).map(str))
-    (row,) = compare_nuisance({"mine": reader(nested, 1, 1, columns=("label", "patient"))}).table.itertuples()
+    nested_profiles = profiles_of({"mine": reader(nested, 1, 1, columns=("label", "patient"))})
+    (row,) = compare_nuisance(nested_profiles).table.itertuples()
     assert row.caveat == "every patient goes with one label only: the two cannot be told apart"
     assert np.isnan(row.robustness)
 
@@ -241,7 +244,7 @@ def test_patients_of_one_label_each_cannot_be_told_from_it():
 )
 def test_what_cannot_be_asked_is_said(obs, change, said):
     changed = change(obs)
-    found = compare_nuisance({"mine": AnnData(np.ones((len(obs), 3), "f4"), obs=changed)})
+    found = compare_nuisance(profiles_of({"mine": AnnData(np.ones((len(obs), 3), "f4"), obs=changed)}))
     assert found.table.empty
     assert list(found.table.columns) == list(COLUMNS)
     assert said in found.missing["nuisance"]
@@ -250,22 +253,32 @@ def test_what_cannot_be_asked_is_said(obs, change, said):
 def test_what_is_missing_of_several_is_said_and_the_rest_is_asked(obs, encoders):
     gaps = obs.assign(batch=[None, *obs["batch"][1:]], source="lab")
     data = {"mine": AnnData(encoders["both"].X, obs=gaps)}
-    found = compare_nuisance(data)
+    found = compare_nuisance(profiles_of(data))
     assert found.table["nuisance"].tolist() == ["plate"]
     assert found.missing == {
         "nuisance batch": f"1 of {TREATED.sum()} rows have no batch",
         "nuisance source": "all rows have one source",
     }
     alone = {"mine": AnnData(encoders["both"].X[TREATED], obs=obs[TREATED])}
-    found = compare_nuisance(alone, profilings=["tvn", "raw"])
+    found = compare_nuisance(profiles_of(alone), profilings=["tvn", "raw"])
     assert set(found.table["profiling"]) == {"raw"}
-    assert "fitted on negative controls" in found.missing["nuisance after tvn"]
+    assert "fitted on negative controls" in found.missing["nuisance after tvn, mine"]
+
+
+def test_an_encoder_without_profiles_is_skipped_alone(obs, encoders):
+    """Whitening needs a dimension in which controls vary; the others keep their evidence."""
+    flat = AnnData(np.ones((len(obs), 3), "f4"), obs=obs)
+    alone = compare_nuisance(profiles_of({"both": encoders["both"]}), profilings=["tvn"]).table
+    found = compare_nuisance(profiles_of({"both": encoders["both"], "flat": flat}), profilings=["tvn"])
+    pd.testing.assert_frame_equal(found.table, alone)
+    assert list(found.missing) == ["nuisance after tvn, flat"]
 
 
 def test_only_rows_that_all_encoders_have_are_asked(encoders):
     kept = np.ones(len(TREATED), dtype=bool)
     kept[:5] = False
-    found = compare_nuisance({"biology": encoders["biology"], "plates": encoders["plates"][kept].copy()}).table
+    profiles = profiles_of({"biology": encoders["biology"], "plates": encoders["plates"][kept].copy()})
+    found = compare_nuisance(profiles).table
     assert set(found["n_rows"]) == {TREATED.sum() - 5}
 
 
@@ -280,7 +293,7 @@ def test_of_many_rows_whole_perturbations_are_drawn(obs):
         index=[f"w{i}" for i in range(n)],
     )
     many.loc[many.index[:600], "perturbation"] = "positive control"
-    table = compare_nuisance({"mine": AnnData(rng.normal(size=(n, 4)).astype("f4"), obs=many)}).table
+    table = compare_nuisance(profiles_of({"mine": AnnData(rng.normal(size=(n, 4)).astype("f4"), obs=many)})).table
     (row,) = table.itertuples()
     assert 1900 < row.n_rows <= 2000
     assert row.n_rows % replicates in (0, 100 % replicates)  # with or without 100 wells of the control

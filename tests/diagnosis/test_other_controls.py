@@ -8,8 +8,9 @@ from anndata import AnnData
 from phenolens.diagnosis import compare_families
 from phenolens.diagnosis.comparison import compare_tested
 from phenolens.diagnosis.other_controls import ask_without_controls
+from phenolens.evaluation import evaluate
 from phenolens.profiling import FITTED_ON, profile
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import make_task
 
 CONTROLS = make_task("replicate-retrieval", n_permutations=20)
 OTHERS = make_task("replicate-retrieval", against="others", n_permutations=20)
@@ -41,7 +42,7 @@ def wells():
 
 def test_scores_are_those_of_a_screen_without_these_controls(wells):
     evaluation = evaluate(wells, [CONTROLS, OTHERS], profilings=["raw", "tvn"])
-    found, missing = ask_without_controls(wells, evaluation)
+    found, missing = ask_without_controls(evaluation)
     assert missing == {}
     # Of others, raw, controls are no part.
     assert set(found) == {(CONTROLS.id, "raw"), (CONTROLS.id, "tvn"), (OTHERS.id, "tvn")}
@@ -54,15 +55,15 @@ def test_scores_are_those_of_a_screen_without_these_controls(wells):
     for first in range(len(control)):
         for second in range(first, len(control)):
             kept = np.delete(np.arange(wells["one"].n_obs), control[[first, second]])
-            score = evaluate({"one": wells["one"][kept]}, [CONTROLS]).answers[0].score.value
+            score = evaluate({"one": wells["one"][kept]}, [CONTROLS]).scores[0].score.value
             expected.add(round(score, 6))
     assert {round(float(score), 6) for score in own["one"]} <= expected
 
 
 def test_what_is_shared_widens_limits_and_p_values(wells):
     evaluation = evaluate(wells, [CONTROLS])
-    scores, _ = ask_without_controls(wells, evaluation)
-    alone, together = compare_tested(evaluation).iloc[0], compare_tested(evaluation, scores).iloc[0]
+    scores, _ = ask_without_controls(evaluation)
+    alone, together = compare_tested(evaluation.claiming).iloc[0], compare_tested(evaluation.claiming, scores).iloc[0]
     assert together["difference"] == alone["difference"]
     gaps = scores[CONTROLS.id, "raw"]["one"] - scores[CONTROLS.id, "raw"]["other"]
     shared = 9 / 10 * ((gaps - gaps.mean()) ** 2).sum()
@@ -75,7 +76,7 @@ def test_what_is_shared_widens_limits_and_p_values(wells):
 
 def test_a_baseline_that_is_not_the_best_is_compared_as_before(wells):
     evaluation = evaluate(wells, [CONTROLS])
-    scores, _ = ask_without_controls(wells, evaluation)
+    scores, _ = ask_without_controls(evaluation)
     for family in ("one", "other"):
         scores[CONTROLS.id, "raw"].pop(family)
     pd.testing.assert_frame_equal(compare_families(evaluation), compare_families(evaluation, scores))

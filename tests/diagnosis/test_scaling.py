@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import evaluation_of, scored
 
 from phenolens.diagnosis import fit_scaling
-from phenolens.tasks import Answer, Evaluation, Score, make_task
+from phenolens.tasks import Score, make_task
 
 TASK = make_task("knn-probe", label="label", group="group")
 
@@ -25,8 +26,8 @@ def evaluation(values, names):
                 "p_adjusted": np.nan,
             }
         )
-        answers.append(Answer(name, "raw", TASK, Score("accuracy", "well", units), 0.0, 1.0))
-    return Evaluation(answers, [])
+        answers.append(scored(name, Score("accuracy", "well", units), TASK))
+    return evaluation_of(*answers)
 
 
 def test_the_slope_is_that_of_least_squares():

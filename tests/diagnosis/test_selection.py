@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import evaluation_of, scored
 from numpy.testing import assert_allclose
 
 from phenolens.diagnosis.where.selection import choose_on_held_out, layer_variants
 from phenolens.encoders import EncoderName
-from phenolens.tasks import Answer, Evaluation, Score, make_task
+from phenolens.tasks import Score, make_task
 
 RETRIEVAL = make_task("replicate-retrieval")
 NAME = "timm/test_vit@mixing=joint"
@@ -17,13 +18,13 @@ LAYERS = layer_variants(NAME, range(1, 11), ["mean"])
 def answer(encoder, values, order=1):
     units = pd.DataFrame({"unit": [f"u{i}" for i in range(len(values))], "stratum": "", "value": values})
     score = Score("mAP", "perturbation", units.assign(weight=1.0, chance=0.1, p=0.5, p_adjusted=0.5), order=order)
-    return Answer(encoder, "raw", RETRIEVAL, score, 0, 1)
+    return scored(encoder, score, RETRIEVAL)
 
 
 def choose(values, seed=0, **score):
     """Return the row on a network and its variants, whose values are the rows of a table."""
     answers = [answer(name, own, **score) for name, own in zip([NAME, *LAYERS], values, strict=False)]
-    return choose_on_held_out(Evaluation(answers, []), {NAME: LAYERS}, seed=seed).squeeze(axis=0)
+    return choose_on_held_out(evaluation_of(*answers), {NAME: LAYERS}, seed=seed).squeeze(axis=0)
 
 
 def test_names_of_layers_keep_the_options_of_the_network():
@@ -77,11 +78,11 @@ def test_classes_are_strata_of_the_choice():
     def probe(name, many, few):
         table = pd.DataFrame({"unit": units, "stratum": strata, "value": np.where(strata == "many", many, few)})
         score = Score("balanced accuracy", "movie", table.assign(weight=weight, chance=0.5, p=0.5, p_adjusted=0.5))
-        return Answer(name, "raw", RETRIEVAL, score, 0, 1)
+        return scored(name, score, RETRIEVAL)
 
     # By weight alone the network itself would win; classes count the same.
     answers = [probe(NAME, 0.9, 0.0), probe(LAYERS[0], 0.8, 0.6)]
-    row = choose_on_held_out(Evaluation(answers, []), {NAME: LAYERS[:1]}).squeeze(axis=0)
+    row = choose_on_held_out(evaluation_of(*answers), {NAME: LAYERS[:1]}).squeeze(axis=0)
     assert row["chosen"] == LAYERS[0]
     assert_allclose([row["value"], row["last"]], [0.7, 0.45])
 

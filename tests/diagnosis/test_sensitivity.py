@@ -4,18 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from made_up import evaluation_of, scored
 from numpy.testing import assert_allclose
 from scipy.spatial.distance import cdist
 from scipy.stats import kendalltau
 
-from phenolens.diagnosis.asking import ask_again, sample_rows
+from phenolens.diagnosis.rescore import rescore, sample_rows
 from phenolens.diagnosis.sensitivity.ceiling import pool, reachable_score, whiten_halves
 from phenolens.diagnosis.sensitivity.describe import CANNOT_TELL, COLUMNS, LITTLE_ROOM, TELLS, describe_metrics
 from phenolens.diagnosis.sensitivity.dilution import dilute, draw_donors, tell_dilutions
 from phenolens.diagnosis.sensitivity.stability import euclidean_as_cosine, other_protocols, rank_agreement
+from phenolens.evaluation import evaluate, score_table
 from phenolens.metrics import average_precision, ledoit_wolf
 from phenolens.profiling import Sphering
-from phenolens.tasks import Answer, Evaluation, Score, evaluate, make_task
+from phenolens.tasks import Score, make_task
 
 OTHERS = make_task("replicate-retrieval", against="others", n_permutations=20)
 CONTROLS = make_task("replicate-retrieval", against="controls", n_permutations=20)
@@ -54,7 +56,7 @@ def noise_of_few_directions(n, d, rng):
 
 
 def describe(vectors, tasks, **options):
-    return describe_metrics(vectors, evaluate(vectors, tasks, **options))
+    return describe_metrics(evaluate(vectors, tasks, **options))
 
 
 def test_on_clean_wells_a_metric_tells():
@@ -104,8 +106,8 @@ def test_a_saturated_metric_leaves_no_room():
 def test_the_ceiling_holds_every_family(task):
     vectors = encoders(1.0, 4.0, n_controls=24)
     evaluation = evaluate(vectors, [task])
-    row = describe_metrics(vectors, evaluation)[0].iloc[0]
-    assert evaluation.scores()["value"].max() <= row["ceiling"] <= 1
+    row = describe_metrics(evaluation)[0].iloc[0]
+    assert score_table(evaluation)["value"].max() <= row["ceiling"] <= 1
 
 
 @pytest.mark.parametrize("task", [OTHERS, CONTROLS])
@@ -117,7 +119,8 @@ def test_the_ceiling_sees_through_noise_that_replicates_show(task):
     vectors = {
         name: AnnData(np.hstack([beneath, nuisance]) @ rng.normal(size=(9, 12)), obs=obs) for name in ("one", "other")
     }
-    scores = evaluate({**vectors, "beneath": AnnData(beneath, obs=obs)}, [task]).scores().set_index("encoder")
+    evaluation = evaluate({**vectors, "beneath": AnnData(beneath, obs=obs)}, [task])
+    scores = score_table(evaluation).set_index("encoder")
     value, chance = scores["value"], scores["chance"].iloc[0]
     assert value[["one", "other"]].max() < value["beneath"] - 0.2
     reached = reachable_score(task, vectors, chance, "raw")
@@ -133,13 +136,13 @@ def test_no_perturbation_is_asked_in_a_space_that_its_own_replicates_have_shaped
         obs, codes = layout(60, 2, 30)
         x = pool([noise_of_few_directions(len(obs), 24, rng) for _ in range(2)])
         rows = AnnData(x, obs=obs)
-        scores = [ask_again(task, half, white, "raw") for half, white in whiten_halves(rows, x)]
+        scores = [rescore(task, half, white, "raw") for half, white in whiten_halves(rows, x)]
         excess.append(np.mean([score.value - score.chance for score in scores]))
         treated = (obs["role"] == "treatment").to_numpy()
         means = pd.DataFrame(x[treated]).groupby(codes[treated]).transform("mean").to_numpy()
         residuals = x[treated] - means
         seen = Sphering(shrinkage=ledoit_wolf(residuals)).fit(residuals).transform(x)
-        score = ask_again(task, rows, seen, "raw")
+        score = rescore(task, rows, seen, "raw")
         leaking.append(score.value - score.chance)
     error = np.std(excess, ddof=1) / np.sqrt(len(excess))
     assert abs(np.mean(excess)) < 3 * error
@@ -151,16 +154,23 @@ def test_the_ceiling_of_noise_is_at_chance():
     obs, _ = layout(150, 2)
     vectors = {name: AnnData(noise_of_few_directions(len(obs), 64, rng), obs=obs) for name in ("one", "other")}
     evaluation = evaluate(vectors, [OTHERS])
-    row = describe_metrics(vectors, evaluation)[0].iloc[0]
-    width = max(answer.high - answer.low for answer in evaluation.answers)
+    row = describe_metrics(evaluation)[0].iloc[0]
+    width = max(each.estimate.high - each.estimate.low for each in evaluation.scores)
     assert row["ceiling"] < row["chance"] + width
 
 
-def test_oracles_are_no_part_of_the_ceiling():
+def test_oracles_are_no_part_of_the_ceiling(monkeypatch):
     vectors = encoders(1.0, 4.0)
     truth = {**vectors, "oracle/shape": encoders(1.0, 0.0)["good"]}
-    assert reachable_score(OTHERS, truth, 0.1, "raw") == reachable_score(OTHERS, vectors, 0.1, "raw")
+    asked = []
+
+    def spy(task, profiles, *rest, **named):
+        asked.append(set(profiles))
+        return reachable_score(task, profiles, *rest, **named)
+
+    monkeypatch.setattr("phenolens.diagnosis.sensitivity.describe.reachable_score", spy)
     (row,) = describe(truth, [OTHERS])[0].itertuples()
+    assert asked == [{"good", "lesser", "pixel-statistics", "untrained/resnet18"}]
     assert (row.ceiling_is, row.ceiling) == ("oracle/shape", row.best_value)
 
 
@@ -198,7 +208,7 @@ def test_probes_are_described_too():
 def test_the_same_seed_gives_the_same_table():
     vectors = encoders(1.0, 3.0, n_conditions=12)
     evaluation = evaluate(vectors, [OTHERS])
-    one, other = (describe_metrics(vectors, evaluation, seed=7)[0] for _ in range(2))
+    one, other = (describe_metrics(evaluation, seed=7)[0] for _ in range(2))
     pd.testing.assert_frame_equal(one, other)
 
 
@@ -238,13 +248,13 @@ def test_cosines_rank_as_euclidean_distances():
     obs, codes = layout(20, 3)
     x = rng.normal(size=(20, 5))[codes] + rng.normal(size=(60, 5)) + 4  # far from the origin, cosines rank otherwise
     x *= rng.uniform(0.5, 2, (60, 1))
-    found = ask_again(OTHERS, AnnData(x, obs=obs), euclidean_as_cosine(x), "raw").units.set_index("unit")["value"]
+    found = rescore(OTHERS, AnnData(x, obs=obs), euclidean_as_cosine(x), "raw").units.set_index("unit")["value"]
     same = codes[:, None] == codes
     truth = average_precision(-cdist(x, x), same & ~np.eye(60, dtype=bool), ~same)
     assert_allclose(
         found.sort_index(), pd.Series(truth).groupby([f"c{i}" for i in codes]).mean().sort_index(), atol=1e-6
     )
-    cosine = ask_again(OTHERS, AnnData(x, obs=obs), x, "raw").units.set_index("unit")["value"]
+    cosine = rescore(OTHERS, AnnData(x, obs=obs), x, "raw").units.set_index("unit")["value"]
     assert not np.allclose(cosine, found.loc[cosine.index], atol=0.02)
 
 
@@ -292,9 +302,8 @@ def test_protocols_ask_the_same_otherwise():
     units = pd.DataFrame({"unit": ["u0", "u1"], "stratum": "", "value": 0.5, "weight": 1.0, "chance": 0.1})
 
     def questions(*pairs):
-        return {
-            (task.id, how): [Answer("mine", how, task, Score("mAP", "unit", units), 0.0, 1.0)] for task, how in pairs
-        }
+        scores = [scored("mine", Score("mAP", "unit", units), task, profiling=how) for task, how in pairs]
+        return [*evaluation_of(*scores).questions.values()]
 
     linear, nearest, other = (
         make_task("linear-probe", label="kind", group="movie"),
@@ -302,16 +311,17 @@ def test_protocols_ask_the_same_otherwise():
         make_task("linear-probe", label="stage", group="movie"),
     )
     asked = questions((linear, "raw"), (linear, "tvn"), (nearest, "raw"), (other, "raw"), (OTHERS, "raw"))
-    assert len(other_protocols(linear, "raw", asked)) == 2
-    assert len(other_protocols(other, "raw", asked)) == 0
-    assert len(other_protocols(OTHERS, "raw", asked)) == 0
-    assert len(other_protocols(OTHERS, "raw", {**asked, **questions((CONTROLS, "raw"))})) == 0
+    of_linear, _, _, of_other, of_retrieval = asked
+    assert len(other_protocols(of_linear, asked)) == 2
+    assert len(other_protocols(of_other, asked)) == 0
+    assert len(other_protocols(of_retrieval, asked)) == 0
+    assert len(other_protocols(of_retrieval, [*asked, *questions((CONTROLS, "raw"))])) == 0
 
 
 def test_nuisances_and_leaks_are_not_described():
     units = pd.DataFrame({"unit": ["u0", "u1"], "stratum": "", "value": 0.5, "weight": 1.0, "chance": 0.1})
-    nuisance = Answer("mine", "raw", OTHERS, Score("accuracy", "well", units, higher_is_better=False), 0.0, 1.0)
-    table, not_asked = describe_metrics({}, Evaluation([nuisance], []))
+    nuisance = scored("mine", Score("accuracy", "well", units, higher_is_better=False), OTHERS)
+    table, not_asked = describe_metrics(evaluation_of(nuisance))
     assert table.empty
     assert list(table.columns) == list(COLUMNS)
     assert not not_asked

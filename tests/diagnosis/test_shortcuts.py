@@ -7,12 +7,14 @@ from anndata import AnnData
 from scipy.stats import rankdata
 
 from phenolens.diagnosis import compare_shortcuts, diagnose
-from phenolens.diagnosis.shortcuts.candidates import choose_candidates
-from phenolens.diagnosis.shortcuts.left_out import leave_out, predict_apart
-from phenolens.diagnosis.shortcuts.matched import match_candidates, match_predictions
 from phenolens.diagnosis.shortcuts.similarity import compare_similarities
+from phenolens.evaluation import evaluate
 from phenolens.metrics import average_precision, cosine_similarity
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import make_task
+from phenolens.tasks.restricted.candidates import choose_candidates
+from phenolens.tasks.restricted.left_out import leave_out
+from phenolens.tasks.restricted.matched import match_candidates, match_predictions
+from phenolens.tasks.restricted.probe import predict_apart
 
 RETRIEVAL = make_task("replicate-retrieval", against="others", n_permutations=20)
 AGAINST_CONTROLS = make_task("replicate-retrieval", n_permutations=20)
@@ -60,7 +62,7 @@ def wells() -> dict[str, AnnData]:
 
 @pytest.fixture(scope="module")
 def table(wells):
-    found = compare_shortcuts(wells, evaluate(wells, [RETRIEVAL, AGAINST_CONTROLS])).table
+    found = compare_shortcuts(evaluate(wells, [RETRIEVAL, AGAINST_CONTROLS])).table
     return found.set_index(["shortcut", "way", "task", "family"]).sort_index()
 
 
@@ -86,7 +88,7 @@ def test_neighbours_of_the_same_plate_explain_what_an_encoder_of_plates_scores(t
 
 
 def test_the_card_says_so(wells):
-    card = diagnose(wells, evaluate(wells, [RETRIEVAL]))
+    card = diagnose(evaluate(wells, [RETRIEVAL]))
     said = {v.encoder: v for v in card.verdicts if v.kind == "shortcut" and v.claim.startswith("cell count explains ")}
     assert set(said) == {"counts", "both", "curves"}
     assert said["counts"].effect > 0.7
@@ -94,7 +96,7 @@ def test_the_card_says_so(wells):
 
 
 def test_similarities_follow_the_count_or_biology_each_beyond_the_other(wells):
-    own = compare_shortcuts(wells, evaluate(wells, [RETRIEVAL])).similarities.set_index("family")
+    own = compare_shortcuts(evaluate(wells, [RETRIEVAL])).similarities.set_index("family")
     assert own.loc["counts", "low"] > 0.5
     assert own.loc["counts", "biology"] < 0.1
     assert own.loc["shapes", "low"] < 0 < own.loc["shapes", "high"]
@@ -107,7 +109,7 @@ def test_a_partial_correlation_is_that_of_residuals(wells):
     known = pd.DataFrame({"count": np.random.default_rng(4).normal(size=len(wells["both"]))}, wells["both"].obs_names)
     obs = wells["both"].obs.drop(columns=["plate", "well"])
     vectors = AnnData(wells["both"].X + 0.7 * known.to_numpy(), obs=obs)
-    found = compare_similarities({"both": vectors}, {"count": known}).iloc[0]
+    found = compare_similarities({"both": vectors}, {"count": known}, {"both": "both"}).iloc[0]
     treated = (obs["role"] == "treatment").to_numpy()
     x, count, name = vectors.X[treated], known["count"].to_numpy()[treated], obs["perturbation"].to_numpy()[treated]
     upper = np.triu_indices(len(x), 1)
@@ -126,16 +128,16 @@ def test_a_partial_correlation_is_that_of_residuals(wells):
 
 @pytest.mark.parametrize("task", [RETRIEVAL, AGAINST_CONTROLS])
 def test_candidates_rank_as_the_task_does(wells, task):
-    candidates = choose_candidates(task, wells["both"])
+    candidates = choose_candidates(task.id, wells["both"], against_controls=task.needs_controls)
     found = pd.Series(candidates.rank(wells["both"])).groupby(candidates.units).mean()
-    units = evaluate({"both": wells["both"]}, [task]).answers[0].score.units.set_index("unit")["value"]
+    units = evaluate({"both": wells["both"]}, [task]).scores[0].score.units.set_index("unit")["value"]
     np.testing.assert_allclose(found[units.index], units, atol=1e-6)
 
 
 @pytest.mark.parametrize("task", [RETRIEVAL, AGAINST_CONTROLS])
 def test_what_is_left_out_takes_no_part(wells, task):
     own = wells["both"]
-    fewer = leave_out(choose_candidates(task, own), "plate")
+    fewer = leave_out(choose_candidates(task.id, own, against_controls=task.needs_controls), "plate")
     value = fewer.rank(own)
     obs, x = fewer.obs, own[fewer.obs.index].X
     name, plate = obs["perturbation"].to_numpy(), obs["plate"].to_numpy()
@@ -148,7 +150,7 @@ def test_what_is_left_out_takes_no_part(wells, task):
 
 
 def test_matched_candidates_are_alike_in_the_covariate(wells):
-    candidates = choose_candidates(RETRIEVAL, wells["both"])
+    candidates = choose_candidates(RETRIEVAL.id, wells["both"], against_controls=False)
     known = wells["cell-count"].to_df()
     matched = match_candidates(candidates, known)
     count = known.loc[candidates.obs.index, "nuclei_count"].to_numpy()
@@ -199,7 +201,7 @@ def test_probes_are_asked_of_unseen_plates():
         "labels": AnnData(np.eye(2)[label] + 0.1 * rng.normal(size=(n, 2)), obs=obs),
     }
     task = make_task("knn-probe", label="label", group="movie")
-    found = compare_shortcuts(vectors, evaluate(vectors, [task]))
+    found = compare_shortcuts(evaluate(vectors, [task]))
     own = found.table.set_index(["shortcut", "family"])
     assert own.loc[("plate", "plates"), "high"] < 0.2
     assert own.loc[("plate", "labels"), "retention"] == pytest.approx(1, abs=0.05)
@@ -212,8 +214,8 @@ def test_what_is_regressed_out_is_compared_on_the_rows_that_were_measured(wells)
         [f"c{i}" for i in range(0, 40, 4)]
     )
     some = {"shapes": own, "cell-count": wells["cell-count"][measured.to_numpy()].copy()}
-    found = compare_shortcuts(some, evaluate(some, [RETRIEVAL])).table.set_index("way").loc["regressed out"]
-    alone = evaluate({"shapes": own[measured.to_numpy()]}, [RETRIEVAL]).answers[0].score
+    found = compare_shortcuts(evaluate(some, [RETRIEVAL])).table.set_index("way").loc["regressed out"]
+    alone = evaluate({"shapes": own[measured.to_numpy()]}, [RETRIEVAL]).scores[0].score
     assert found["before"] == pytest.approx(alone.value)  # among fewer others than all wells have
     assert 0.8 < found["retention"] < 1.1
 
@@ -231,8 +233,8 @@ def test_a_probe_learns_from_as_few_rows_whether_plates_are_shared_or_not():
     )
     vectors = AnnData(rng.normal(size=(n, 8)) + (obs["label"] == "1").to_numpy()[:, None], obs=obs)
     task = make_task("knn-probe", label="label", group="movie")
-    together, apart = predict_apart(task, vectors, "plate", task.predict(vectors)[0])
-    halves = task.model_copy(update={"folds": 2}).predict(vectors)[0]
+    together, apart = predict_apart(task, vectors, "plate", task.predict(vectors).rows)
+    halves = task.model_copy(update={"folds": 2}).predict(vectors).rows
     pd.testing.assert_frame_equal(together, halves)
     assert len(apart) == n
 
@@ -242,6 +244,6 @@ def test_rows_without_names_of_their_own_are_not_asked(wells):
     for own in same.values():
         own.obs = own.obs.drop(columns=["plate", "well"])
         own.obs_names = ["row"] * own.n_obs
-    found = compare_shortcuts(same, evaluate(same, [RETRIEVAL]))
+    found = compare_shortcuts(evaluate(same, [RETRIEVAL]))
     assert found.table.empty
     assert "no names of their own" in found.missing["shortcuts"]

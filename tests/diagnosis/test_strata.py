@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from made_up import evaluation_of, scored
 from numpy.testing import assert_allclose
 
 from phenolens.diagnosis.where.strata import compare_strata
+from phenolens.evaluation import evaluate, score_table
 from phenolens.metrics import stratified_mean
-from phenolens.tasks import Answer, Evaluation, Score, evaluate, make_task
+from phenolens.tasks import Leak, Score, make_task
 
 RETRIEVAL = make_task("replicate-retrieval")
 PROBE = make_task("ridge-probe", label="kind", group="movie")
@@ -19,11 +21,12 @@ def answer(encoder, values, *, names=None, strata="", task=RETRIEVAL, chance=0.1
     names = [f"c{i}" for i in range(len(values))] if names is None else names
     units = pd.DataFrame({"unit": names, "stratum": strata, "value": values, "weight": 1.0, "chance": chance})
     score = Score("mAP", "perturbation", units.assign(p=0.5, p_adjusted=0.5), **score)
-    return Answer(encoder, "raw", task, score, *score.interval(np.random.default_rng(0)))
+    low, high = score.interval(np.random.default_rng(0))
+    return scored(encoder, score, task, low=low, high=high)
 
 
 def strata(*answers, embeddings=NOWHERE, by="strength"):
-    table = compare_strata(Evaluation(list(answers), []), embeddings)
+    table = compare_strata(evaluation_of(*answers, embeddings=embeddings))
     return table[table["by"] == by].set_index("stratum")
 
 
@@ -177,22 +180,22 @@ def test_classes_of_a_probe_are_strata_and_its_groups_have_no_strength():
 
     vectors = {"mine": reader("a"), "pixel-statistics": reader("b"), "power-spectrum": reader()}
     evaluation = evaluate(vectors, [PROBE])
-    table = compare_strata(evaluation, vectors)
+    table = compare_strata(evaluation)
     assert set(table["by"]) == {"class"}
     table = table.set_index("stratum")
     assert table.index.tolist() == ["a", "b", "c"]
     assert table.loc["a", "low"] > 0.3
     assert table.loc["b", "high"] < -0.3
-    scores = evaluation.scores().set_index("encoder")["value"]
+    scores = score_table(evaluation).set_index("encoder")["value"]
     assert_allclose(table["value"].mean(), scores["mine"])  # balanced accuracy is the mean over classes
-    units = evaluation.answers[0].score.units.query("stratum == 'a'")
+    units = evaluation.scores[0].score.units.query("stratum == 'a'")
     assert_allclose(table.loc["a", "value"], stratified_mean(units["value"], units["weight"])[0])
 
 
 def test_baselines_alone_and_leaking_splits_have_no_strata(truth):
     assert strata(answer("cell-count", truth), answer("pixel-statistics", truth)).empty
     leaking = make_task("ridge-probe", label="kind", group="movie", split="random")
-    caveat = "leaking: 9 of 10 groups stand on both sides of the split"
+    leak = Leak(9, 10)
     assert strata(
-        answer("mine", truth, task=leaking, caveat=caveat), answer("cell-count", truth, task=leaking, caveat=caveat)
+        answer("mine", truth, task=leaking, leak=leak), answer("cell-count", truth, task=leaking, leak=leak)
     ).empty

@@ -4,8 +4,9 @@ import pytest
 
 from phenolens.datasets import read_cell_table, read_manifest
 from phenolens.embedding import embed
+from phenolens.evaluation import evaluate
 from phenolens.simulation import simulate_tissue
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import make_task
 
 STEPS = ["density", "positions", "composition", "neighbourhoods"]
 NAMES = [f"cell-graph/{step}" for step in STEPS] + [
@@ -32,7 +33,7 @@ def slides(tmp_path_factory):
 def answers(manifest, names):
     task = make_task("linear-probe", label="label", group="patient", folds=4)
     evaluation = evaluate(embed(manifest, names).embeddings, [task])
-    return {answer.encoder: answer for answer in evaluation.answers}
+    return {each.info.id: each for each in evaluation.scores}
 
 
 @pytest.mark.parametrize("preset", ["composition", "arrangement"])

@@ -5,9 +5,10 @@ import pandas as pd
 from anndata import AnnData
 from numpy.testing import assert_allclose
 
+from phenolens.evaluation import evaluate
 from phenolens.metrics import cosine_similarity
 from phenolens.profiling import Spread, profile
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import make_task
 
 
 def test_the_waves_are_the_gaussian_of_the_distance_and_the_numbers_stand_beside_them():
@@ -55,7 +56,7 @@ def counts(seed=0):
 def test_a_count_finds_its_replicates_only_if_spread():
     task = make_task("replicate-retrieval", against="others", n_permutations=100)
     found = {
-        name: evaluate({name: counts()}, [task], profilings=["batch-centre@on=all"]).answers[0].score.value
+        name: evaluate({name: counts()}, [task], profilings=["batch-centre@on=all"]).scores[0].score.value
         for name in ("cell-count", "my-count")
     }
     assert found["cell-count"] > 0.95

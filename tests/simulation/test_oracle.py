@@ -8,8 +8,9 @@ from phenolens.core.errors import EncoderError
 from phenolens.datasets import read_manifest
 from phenolens.embedding import embed
 from phenolens.encoders import create_encoder
+from phenolens.evaluation import evaluate
 from phenolens.simulation import simulate_cells
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import make_task
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def manifest(tmp_path_factory):
 def found(manifest, name):
     """The perturbations that an oracle tells from controls."""
     evaluation = evaluate(embed(manifest, [name]).embeddings, [make_task("replicate-retrieval", n_permutations=499)])
-    units = evaluation.answers[0].score.units
+    units = evaluation.scores[0].score.units
     return set(units.loc[units["p_adjusted"] <= 0.05, "unit"])
 
 

@@ -6,7 +6,8 @@ import pytest
 from anndata import AnnData
 
 from phenolens.core.errors import EmbeddingError, PhenolensError
-from phenolens.tasks import TASKS, evaluate, make_task
+from phenolens.evaluation import evaluate
+from phenolens.tasks import TASKS, make_task
 from phenolens.tasks.relations import pairs_among
 
 OPTIONS = {
@@ -53,8 +54,8 @@ def screen():
 def asked(task, data):
     """Return the one answer, or the reason why there is none."""
     evaluation = evaluate({"mine": data}, [task])
-    assert len(evaluation.answers) + len(evaluation.skipped) == 1
-    return evaluation.answers[0] if evaluation.answers else evaluation.skipped[0].reason
+    assert len(evaluation.scores) + len(evaluation.skipped) == 1
+    return evaluation.scores[0] if evaluation.scores else evaluation.skipped[0].reason
 
 
 def is_answer(found):
@@ -64,8 +65,8 @@ def is_answer(found):
 def test_good_data_are_answered_in_full(task, screen):
     found = asked(task, screen)
     assert is_answer(found), found
-    assert np.isfinite([found.score.value, found.score.chance, found.low, found.high]).all()
-    assert found.low <= found.high
+    assert np.isfinite([found.score.value, found.score.chance, found.estimate.low, found.estimate.high]).all()
+    assert found.estimate.low <= found.estimate.high
     assert found.score.n_units >= 2
     assert found.score.units["p"].dropna().between(0, 1, inclusive="right").all()
 

@@ -30,7 +30,7 @@ def test_controls_in_a_column_or_on_the_rim_stand_apart_and_scattered_ones_do_no
     obs = pd.DataFrame({"well": WELLS})
     found = describe_layout(obs, ~control, control)
     assert found.controls_stand_apart == apart
-    assert ("controls stand apart" in found.caveat) == apart
+    assert ("controls stand apart" in " ".join(note.text for note in found.notes)) == apart
 
 
 def test_perturbations_that_never_move_are_named():
@@ -38,10 +38,10 @@ def test_perturbations_that_never_move_are_named():
     everyone = np.ones(4, bool)
     assert (
         "100% of perturbations stand in the same well of every plate"
-        in describe_layout(obs, everyone, ~everyone).caveat
+        in describe_layout(obs, everyone, ~everyone).notes[0].text
     )
     obs["well"] = ["B02", "B03", "B03", "B02"]
-    assert describe_layout(obs, everyone, ~everyone).caveat == ""
+    assert describe_layout(obs, everyone, ~everyone).notes == ()
 
 
 @pytest.mark.parametrize("obs", [{}, {"well": ["one", "two"]}, {"well": ["A01", None]}])
@@ -49,4 +49,4 @@ def test_unknown_positions_allow_no_conclusion(obs):
     found = describe_layout(pd.DataFrame(obs, index=range(2)), np.array([True, False]), np.array([False, True]))
     assert np.isnan(found.covered)
     assert not found.controls_stand_apart
-    assert found.caveat == ""
+    assert found.notes == ()

@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from phenolens.core.errors import PhenolensError, TaskNotApplicable
 from phenolens.tasks import make_splits, make_task
 from phenolens.tasks.classifiers import predict_nearest
-from phenolens.tasks.split import describe_leak
+from phenolens.tasks.split import find_leak
 
 PROBES = ["linear-probe", "knn-probe"]
 
@@ -94,7 +94,7 @@ def test_splits_cover_every_row_once_and_grouped_ones_do_not_straddle():
         splits = make_splits(labels, groups, kind=kind, folds=4, seed=0)
         assert sorted(np.concatenate([split.test for split in splits])) == list(range(200))
         assert all(not set(split.train) & set(split.test) for split in splits)
-        assert bool(describe_leak(splits)) == (kind == "random")
+        assert bool(find_leak(splits)) == (kind == "random")
 
 
 def test_nearest_neighbours_equal_scikit_learn():

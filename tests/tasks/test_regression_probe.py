@@ -6,6 +6,7 @@ import pytest
 from anndata import AnnData
 
 from phenolens.core.errors import TaskNotApplicable
+from phenolens.evaluation import score_strata
 from phenolens.tasks import make_task
 
 
@@ -30,9 +31,9 @@ def test_a_gene_that_follows_is_predicted_and_one_that_does_not_is_not(form):
     rng = np.random.default_rng(0)
     task = make_task("regression-probe", targets=["gene", "other"], group="patient", form=form)
     score = task.score(spots(rng), rng)
-    parts = score.by_stratum(rng)
-    assert parts["gene"]["value"] > 0.9
-    assert abs(parts["other"]["value"]) < 0.2
+    parts = {each.stratum: each.estimate.value for each in score_strata(score, rng)}
+    assert parts["gene"] > 0.9
+    assert abs(parts["other"]) < 0.2
     assert score.n_units == 6
     assert score.chance == 0
 

@@ -7,8 +7,9 @@ from anndata import AnnData
 from numpy.testing import assert_allclose
 
 from phenolens.core.errors import PhenolensError, TaskNotApplicable
+from phenolens.evaluation import evaluate, score_strata, summaries
 from phenolens.metrics import cosine_similarity
-from phenolens.tasks import evaluate, make_task
+from phenolens.tasks import make_task
 
 GENES = [f"G{i}" for i in range(120)]
 
@@ -36,10 +37,24 @@ def ask(relations, **options):
     return make_task("relationship-recall", relations=[relations], n_permutations=39, **options)
 
 
+def parts_of(score, rng):
+    """The scores of sources by name, with further numbers."""
+    return {
+        each.stratum: {
+            "value": each.estimate.value,
+            "chance": each.chance,
+            "interval": [each.estimate.low, each.estimate.high],
+            "n_units": each.estimate.n_units,
+            **each.details,
+        }
+        for each in score_strata(score, rng)
+    }
+
+
 def test_true_relations_are_recalled_and_false_ones_are_not(relations):
     rng = np.random.default_rng(1)
     score = ask(relations).score(wells(rng, effect=1.0), rng)
-    parts = score.by_stratum(rng)
+    parts = parts_of(score, rng)
     assert set(parts) == {"Truth", "Noise"}
     assert parts["Truth"]["value"] > 0.3
     assert parts["Truth"]["p_labels_permuted"] == parts["Truth"]["p_degree_preserved"] == 1 / 40
@@ -56,7 +71,7 @@ def test_true_relations_are_recalled_and_false_ones_are_not(relations):
 def test_value_is_the_share_of_pairs_in_the_tails(relations):
     rng = np.random.default_rng(2)
     data = wells(rng, effect=0.5)
-    part = ask(relations).score(data, rng).by_stratum(rng)["Truth"]
+    part = parts_of(ask(relations).score(data, rng), rng)["Truth"]
     similarity = cosine_similarity(np.asarray(data.X).reshape(120, 3, 10).mean(axis=1))
     low, high = np.quantile(similarity[np.triu_indices(120, 1)], [0.05, 0.95])
     pairs = np.array([(i, j) for i in range(120) for j in range(i + 1, 120) if i // 6 == j // 6])
@@ -64,7 +79,7 @@ def test_value_is_the_share_of_pairs_in_the_tails(relations):
     assert part["n_relations"] == len(pairs)
     assert_allclose(part["value"], ((values < low) | (values > high)).mean(), atol=1e-9)
     assert_allclose(part["recall_upper_tail"], (values > high).mean(), atol=1e-9)
-    upper = ask(relations, tails="upper").score(data, rng).by_stratum(rng)["Truth"]
+    upper = parts_of(ask(relations, tails="upper").score(data, rng), rng)["Truth"]
     assert_allclose(upper["value"], part["recall_upper_tail"])
     assert upper["chance"] == pytest.approx(0.05)
 
@@ -128,6 +143,6 @@ def test_refusals(relations, tmp_path):
 
 def test_every_answer_has_its_parts(relations):
     evaluation = evaluate({"mine": wells(np.random.default_rng(7), effect=1.0)}, [ask(relations)])
-    (summary,) = evaluation.summaries()
+    (summary,) = summaries(evaluation)
     assert {"value", "chance", "interval", "n_units", "sources", "detectable"} <= set(summary)
     assert {"value", "chance", "interval", "n_units"} <= set(summary["sources"]["Truth"])

@@ -64,7 +64,8 @@ def evaluate(
     """Ask one question of embeddings, also of your own; several files are compared."""
     from phenolens.diagnosis import compare_scores, rank_families  # noqa: PLC0415
     from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings  # noqa: PLC0415
-    from phenolens.tasks import evaluate as evaluate_tasks  # noqa: PLC0415
+    from phenolens.evaluation import evaluate as evaluate_tasks  # noqa: PLC0415
+    from phenolens.evaluation import summaries  # noqa: PLC0415
     from phenolens.tasks import make_task  # noqa: PLC0415
 
     named = _given(
@@ -101,24 +102,24 @@ def evaluate(
     if len(read) < len(embeddings):
         raise PhenolensError(f"{len(embeddings)} files hold embeddings of {len(read)} encoders: {', '.join(read)}")
     evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], batch_by=batch_by, seed=seed)
-    if not evaluation.answers:
+    if not evaluation.scores:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
-    comparisons, pairs, found = compare_scores(read, evaluation, batch_by=batch_by, seed=seed)
-    verdicts = [asdict(verdict) for verdict in found]
+    compared = compare_scores(evaluation)
+    verdicts = [asdict(verdict) for verdict in compared.verdicts]
     if as_json:
         print_json(
             {
-                "scores": evaluation.summaries(),
+                "scores": summaries(evaluation),
                 "ranks": rank_families(evaluation, seed=seed).to_dict("records"),
-                "comparisons": comparisons.to_dict("records"),
-                "pairs": pairs.to_dict("records"),
+                "comparisons": compared.comparisons.to_dict("records"),
+                "pairs": compared.pairs.to_dict("records"),
                 "verdicts": verdicts,
                 "skipped": [asdict(item) for item in evaluation.skipped],
             }
         )
         return
     table = Table("encoder", "profiling", "", "value", "95 % interval", "chance", "units", "caveat")
-    for answer in evaluation.summaries():
+    for answer in summaries(evaluation):
         for part, row in {"": answer, **answer.get("sources", {}), **answer.get("targets", {})}.items():
             interval = " .. ".join(f"{limit:.3f}" for limit in row["interval"])
             shown = (answer["encoder"], answer["profiling"]) if not part else ("", "")

@@ -1,6 +1,6 @@
 """What did it learn? Paired comparisons with the baselines, and verdicts in words."""
 
-from phenolens.diagnosis.card import Card, compare_scores, diagnose
+from phenolens.diagnosis.card import Card, ScoreComparison, compare_scores, diagnose
 from phenolens.diagnosis.comparison import compare_families, rank_families
 from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
 from phenolens.diagnosis.evidence import Evidence
@@ -18,6 +18,7 @@ __all__ = [
     "Concepts",
     "Degeneracy",
     "Evidence",
+    "ScoreComparison",
     "Verdict",
     "choose_on_held_out",
     "compare_families",

@@ -11,18 +11,20 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from phenolens.datasets import Manifest
-from phenolens.diagnosis.comparison import compare_families
 from phenolens.embedding import embed
 from phenolens.encoders.network import Network, NetworkEncoder
+from phenolens.evaluation import evaluate
 from phenolens.images import Crop
 from phenolens.nets import embedder, initialise
-from phenolens.tasks import Task, evaluate
+from phenolens.tasks import Task
 
 _log = logging.getLogger(__name__)
 
 FILE = "diagnosis.csv"
 _NAME, _TWIN = "checkpoint:in-training", "twin/checkpoint:in-training"
 _COLUMNS = ("step", "task", "profiling", "value", "twin", "gain", "low", "high", "n_units")
+
+_LOGGED = ("step", "task", "gain", "low", "high")
 
 
 class DiagnoseWhileTraining(Callback):
@@ -76,20 +78,20 @@ class DiagnoseWhileTraining(Callback):
         if step == self._asked or step % self.every or not trainer.is_global_zero:
             return
         self._asked = step
-        rows = self.ask(copy.deepcopy(embedder(module.model)), str(module.device))  # type: ignore[arg-type]
+        rows = self.ask(step, copy.deepcopy(embedder(module.model)), str(module.device))  # type: ignore[arg-type]
         path = self.folder / FILE
         is_new = not path.is_file()
         with path.open("a", newline="") as file:
-            writer = csv.writer(file)
+            writer = csv.DictWriter(file, _COLUMNS)
             if is_new:
-                writer.writerow(_COLUMNS)
-            writer.writerows([step, *row] for row in rows)
-        for task, _, _, _, gain, low, high, _ in rows:
-            module.log(f"gain/{task}", gain)
-            _log.info("step %d, %s: %+.3f [%.3f, %.3f] over its twin", step, task, gain, low, high)
+                writer.writeheader()
+            writer.writerows(rows)
+        for row in rows:
+            module.log(f"gain/{row['task']}", row["gain"])
+            _log.info("step %d, %s: %+.3f [%.3f, %.3f] over its twin", *(row[name] for name in _LOGGED))
 
-    def ask(self, network: torch.nn.Module, device: str) -> list[tuple[Any, ...]]:
-        """Return one row per question: task, profiling, value, twin's value, gain, its limits, and units."""
+    def ask(self, step: int, network: torch.nn.Module, device: str) -> list[dict[str, Any]]:
+        """Return one row per question, in the columns of the file."""
         assert self._twin is not None  # noqa: S101 - set up before any step
         encoders = [
             NetworkEncoder(name, Network(model, self.channels), device=device)
@@ -97,19 +99,19 @@ class DiagnoseWhileTraining(Callback):
         ]
         embedded = embed(self.manifest, encoders, channels=self.channels, crop=self.crop, workers=0, device=device)
         evaluation = evaluate(embedded.embeddings, self.tasks, profilings=self.profilings)
-        scores = evaluation.scores().set_index(["encoder", "task", "profiling"])["value"]
-        gains = compare_families(evaluation)
-        gains = gains[(gains["encoder"] == _NAME) & (gains["baseline"] == _TWIN)]
         return [
-            (
-                row.task,
-                row.profiling,
-                scores[_NAME, row.task, row.profiling],
-                scores[_TWIN, row.task, row.profiling],
-                row.difference,
-                row.low,
-                row.high,
-                row.n_units,
-            )
-            for row in gains.itertuples()
+            {
+                "step": step,
+                "task": question.task.id,
+                "profiling": question.profiling,
+                "value": question.mean_of(_NAME).value,
+                "twin": question.mean_of(_TWIN).value,
+                "gain": gain.value,
+                "low": gain.low,
+                "high": gain.high,
+                "n_units": gain.n_units,
+            }
+            for question in evaluation.questions.values()
+            if {_NAME, _TWIN} <= set(question.by_encoder)
+            for gain in [question.difference(_NAME, _TWIN, with_p=False).estimate]
         ]

@@ -1,13 +1,11 @@
 """The diagnosis card: what all evidence together says of each encoder, with false claims controlled over the whole."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import pandas as pd
-from anndata import AnnData
 
 from phenolens.core.errors import TaskNotApplicable
-from phenolens.diagnosis.claims import control_claims, supporting_gains
+from phenolens.diagnosis.claims import control_claims
 from phenolens.diagnosis.comparison import compare_families, compare_tested, rank_families
 from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
 from phenolens.diagnosis.evidence import Evidence
@@ -23,7 +21,7 @@ from phenolens.diagnosis.verdicts.verdict import Verdict
 from phenolens.diagnosis.where.efficiency import data_efficiency
 from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
 from phenolens.diagnosis.where.strata import compare_strata
-from phenolens.tasks import Evaluation, Probe, RegressionProbe, share_rows
+from phenolens.evaluation import Evaluation
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,33 +32,34 @@ class Card:
     verdicts: list[Verdict]
 
 
-def compare_scores(
-    embeddings: Mapping[str, AnnData],
-    evaluation: Evaluation,
-    *,
-    batch_by: Sequence[str] | None = None,
-    seed: int = 0,
-) -> tuple[pd.DataFrame, pd.DataFrame, list[Verdict]]:
-    """Compare encoders by their scores alone; parameters as of `diagnose`.
+@dataclass(frozen=True, eq=False)
+class ScoreComparison:
+    """Encoders compared by their scores alone.
 
-    Returns
-    -------
-    What `compare_families` and `compare_tested` say, p values adjusted over both; and the verdicts on them.
+    Attributes
+    ----------
+    comparisons, pairs
+        What `compare_families` and `compare_tested` say, p values adjusted over both.
+    verdicts
+        The sentences that they support.
     """
-    tables, _ = _compare(share_rows(embeddings)[0], evaluation, batch_by, seed)
+
+    comparisons: pd.DataFrame
+    pairs: pd.DataFrame
+    verdicts: list[Verdict]
+
+
+def compare_scores(evaluation: Evaluation) -> ScoreComparison:
+    """Compare encoders by their scores alone."""
+    tables, _ = _compare(evaluation)
     claims = control_claims(evaluation, tables)
     comparisons, pairs = claims["comparisons"].assign(scaled=float("nan")), claims["pairs"]
-    return comparisons, pairs, [*judge_scores(evaluation, comparisons, seed=seed), *judge_pairs(evaluation, pairs)]
+    verdicts = [*judge_scores(evaluation, comparisons), *judge_pairs(evaluation, pairs)]
+    return ScoreComparison(comparisons, pairs, verdicts)
 
 
 def diagnose(
-    embeddings: Mapping[str, AnnData],
-    evaluation: Evaluation,
-    *,
-    interventions: pd.DataFrame | None = None,
-    sweep: pd.DataFrame | None = None,
-    batch_by: Sequence[str] | None = None,
-    seed: int = 0,
+    evaluation: Evaluation, *, interventions: pd.DataFrame | None = None, sweep: pd.DataFrame | None = None
 ) -> Card:
     """Put the evidence on each encoder together and judge it.
 
@@ -69,36 +68,29 @@ def diagnose(
 
     Parameters
     ----------
-    embeddings
-        Encoder -> its vectors of the same sites; baselines and twins among them.
     evaluation
-        What the tasks said of them.
+        The scores of all encoders, baselines and untrained counterparts among them, with the vectors that they are of.
     interventions
         What `compare_interventions` says, with ``shift`` from `embedding_shift`; None if nothing was changed.
     sweep
         What `choose_on_held_out` says of layers; None if none were swept.
-    batch_by
-        As in `evaluate`.
-    seed
-        Of bootstrap, permutations, and the rows that are drawn where there are too many.
 
     Raises
     ------
     TaskNotApplicable
         If no question could be answered.
     """
-    if not evaluation.answers:
+    if not evaluation.scores:
         reason = evaluation.skipped[0].reason if evaluation.skipped else "no task was asked"
         raise TaskNotApplicable(f"no question could be answered: {reason}")
-    embeddings, _ = share_rows(embeddings)  # as `evaluate` has asked them
-    tested = under_test(embeddings)
-    known = ask_levels(embeddings, group=_group(evaluation), seed=seed)
-    ways = list(dict.fromkeys(answer.profiling for answer in evaluation.answers))
-    nuisance = compare_nuisance(embeddings, profilings=ways, batch_by=batch_by, seed=seed)
-    shortcuts = compare_shortcuts(embeddings, evaluation, batch_by=batch_by, seed=seed)
-    metrics, no_metrics = describe_metrics(embeddings, evaluation, batch_by=batch_by, seed=seed)
-    strata, no_strata = _asked(compare_strata(evaluation, embeddings, seed=seed), "by")
-    efficiency, no_efficiency = _asked(data_efficiency(embeddings, evaluation, batch_by=batch_by, seed=seed), "data")
+    profiles, seed = evaluation.profiles, evaluation.settings.seed
+    tested = under_test(profiles)
+    known = ask_levels(profiles, group=_group(evaluation), seed=seed)
+    nuisance = compare_nuisance(profiles, profilings=evaluation.answered_profilings, seed=seed)
+    shortcuts = compare_shortcuts(evaluation, seed=seed)
+    metrics, no_metrics = describe_metrics(evaluation, seed=seed)
+    strata, no_strata = _asked(compare_strata(evaluation, seed=seed), "by")
+    efficiency, no_efficiency = _asked(data_efficiency(evaluation, seed=seed), "data")
     not_asked = {**known.missing, **shortcuts.missing, **nuisance.missing, **no_metrics, **no_strata, **no_efficiency}
     if interventions is None:
         interventions = pd.DataFrame(columns=["intervention", *RETENTION_COLUMNS, "shift"])
@@ -109,7 +101,7 @@ def diagnose(
         not_asked["layers"] = "none were swept; a recipe with `sweep` does" if tested else "no encoder is under test"
     sweep, no_sweep = _asked(sweep, "network")
     not_asked |= no_sweep
-    compared, no_controls = _compare(embeddings, evaluation, batch_by, seed)
+    compared, no_controls = _compare(evaluation)
     not_asked |= no_controls
     claims = control_claims(
         evaluation,
@@ -122,7 +114,7 @@ def diagnose(
         },
     )
     degeneracy = pd.DataFrame(
-        [{"encoder": name, **describe_degeneracy(own, seed=seed).as_dict()} for name, own in tested.items()],
+        [{"encoder": name, **describe_degeneracy(vectors, seed=seed).as_dict()} for name, vectors in tested.items()],
         columns=["encoder", *(field.name for field in fields(Degeneracy))],
     )
     evidence = Evidence(
@@ -140,22 +132,19 @@ def diagnose(
         truth=known.truth,
         not_asked=not_asked,
     )
-    return Card(evidence, judge(evaluation, evidence, seed=seed))
+    return Card(evidence, judge(evaluation, evidence))
 
 
-def _compare(
-    embeddings: Mapping[str, AnnData], evaluation: Evaluation, batch_by: Sequence[str] | None, seed: int
-) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+def _compare(evaluation: Evaluation) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """Return the differences between encoders, and why what other controls would change of them was not asked."""
-    controls, missing = ask_without_controls(embeddings, evaluation, batch_by=batch_by, seed=seed)
-    comparisons = compare_families(evaluation, controls, seed=seed)
-    pairs = compare_tested(supporting_gains(evaluation), controls, seed=seed)
-    return {"comparisons": comparisons, "pairs": pairs}, missing
+    controls, missing = ask_without_controls(evaluation, seed=evaluation.settings.seed)
+    comparisons = compare_families(evaluation, controls)
+    return {"comparisons": comparisons, "pairs": compare_tested(evaluation.claiming, controls)}, missing
 
 
 def _group(evaluation: Evaluation) -> str | None:
-    """Return the metadata column whose values must not straddle a split, if a probe names one."""
-    groups = (answer.task.group for answer in evaluation.answers if isinstance(answer.task, Probe | RegressionProbe))
+    """Return the metadata column whose values must not straddle a split, if a task names one."""
+    groups = (question.task.split_by for question in evaluation.questions.values())
     return next((group for group in groups if group), None)
 
 

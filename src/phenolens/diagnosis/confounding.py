@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.datasets import condition_names, treated
-from phenolens.diagnosis.sampling import draw_whole
 from phenolens.metrics import chance_average_precision, label_average_precision
+from phenolens.tasks import draw_whole
 
 NUISANCES = ("patient", "slide", "plate", "batch", "source")
 _MOST_ROWS = 2000  # for what compares all pairs

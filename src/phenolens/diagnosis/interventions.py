@@ -6,22 +6,16 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from phenolens.diagnosis.asking import without_p
 from phenolens.diagnosis.retention import compare_retention
-from phenolens.encoders import EncoderName
+from phenolens.embedding import encoder_info
+from phenolens.evaluation import Evaluation
 from phenolens.metrics import mean_pairwise_cosine, unit_rows
 from phenolens.profiling import profile
-from phenolens.tasks import Evaluation, Task, evaluate
+from phenolens.tasks import Task
 
 
 def compare_interventions(
-    evaluation: Evaluation,
-    changed: Mapping[str, Mapping[str, AnnData]],
-    tasks: Sequence[Task],
-    *,
-    profilings: Sequence[str] = ("raw",),
-    batch_by: Sequence[str] | None = None,
-    seed: int = 0,
+    evaluation: Evaluation, changed: Mapping[str, Mapping[str, AnnData]], tasks: Sequence[Task]
 ) -> pd.DataFrame:
     """Score encoders on changed images, and say how much of what they knew above chance is left.
 
@@ -31,27 +25,23 @@ def compare_interventions(
     Parameters
     ----------
     evaluation
-        The answers on images as they are.
+        The scores on images as they are; the changed ones are evaluated with the same settings.
     changed
         Intervention -> encoder -> its vectors of the changed images.
-    tasks, profilings, batch_by, seed
+    tasks
         As in `evaluate`.
 
     Returns
     -------
-    One row per intervention, encoder family and question: ``intervention``, and what `compare_retention` says.
+    One row per intervention, encoder and question: ``intervention``, and what `compare_retention` says.
     """
-    tables = {
-        intervention: compare_retention(
-            evaluation,
-            evaluate(
-                embeddings, [without_p(task) for task in tasks], profilings=profilings, batch_by=batch_by, seed=seed
-            ),
-            seed=seed,
-        )
-        for intervention, embeddings in changed.items()
-    }
-    return pd.concat(tables, names=["intervention"]).reset_index(level=0).reset_index(drop=True)
+    quick = [task.without_p() for task in tasks]
+    tables = []
+    for intervention, embeddings in changed.items():
+        left = compare_retention(evaluation, evaluation.rescore(embeddings, quick), seed=evaluation.settings.seed)
+        left.insert(0, "intervention", intervention)
+        tables.append(left)
+    return pd.concat(tables, ignore_index=True)
 
 
 def embedding_shift(original: Mapping[str, AnnData], changed: Mapping[str, Mapping[str, AnnData]]) -> pd.DataFrame:
@@ -64,12 +54,13 @@ def embedding_shift(original: Mapping[str, AnnData], changed: Mapping[str, Mappi
     """
     rows = []
     for intervention, embeddings in changed.items():
-        for name, own in embeddings.items():
-            before, after = (profile(vectors, "raw", level="well") for vectors in (original[name], own))
+        for name, vectors in embeddings.items():
+            before, after = (profile(each, "raw", level="well") for each in (original[name], vectors))
             shared = before.obs_names.intersection(after.obs_names)
-            x, y = (np.asarray(vectors[shared].X, dtype=np.float64) for vectors in (before, after))
+            x, y = (np.asarray(each[shared].X, dtype=np.float64) for each in (before, after))
             middle = x.mean(axis=0)
             moved = 1 - float((unit_rows(x - middle) * unit_rows(y - middle)).sum(axis=1).mean())
-            rows.append((EncoderName.parse(name).family, intervention, moved / (1 - mean_pairwise_cosine(x - middle))))
+            shift = moved / (1 - mean_pairwise_cosine(x - middle))
+            rows.append({"family": encoder_info(vectors, name).name, "intervention": intervention, "shift": shift})
     table = pd.DataFrame(rows, columns=["family", "intervention", "shift"])
     return table.groupby(["family", "intervention"], sort=False, as_index=False)["shift"].mean()

@@ -1,19 +1,17 @@
 """Is it biology or batch? How well vectors tell what was done, beside how well they tell where it was measured."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 
-from phenolens.core.errors import PhenolensWarning, ProfilingError, TaskNotApplicable
+from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.diagnosis.confounding import Pairing, find_biology, pair_rows
-from phenolens.encoders import EncoderName, form_of
+from phenolens.evaluation import Profiles, shared_names
 from phenolens.metrics import (
     cluster_bootstrap,
     label_average_precision,
@@ -23,8 +21,7 @@ from phenolens.metrics import (
     percentile_interval,
     stratified_mean,
 )
-from phenolens.profiling import Level, profile
-from phenolens.tasks import shared_names
+from phenolens.profiling import Level
 
 COLUMNS = (
     "family",
@@ -70,13 +67,7 @@ class Nuisance:
     missing: Mapping[str, str]
 
 
-def compare_nuisance(
-    embeddings: Mapping[str, AnnData],
-    *,
-    profilings: Sequence[str] = ("raw",),
-    batch_by: Sequence[str] | None = None,
-    seed: int = 0,
-) -> Nuisance:
+def compare_nuisance(profiles: Profiles, *, profilings: Sequence[str] = ("raw",), seed: int = 0) -> Nuisance:
     """Score biology and nuisance on the same rows, after the same post-processing.
 
     Biology is the perturbation and dose of a treated well, or else the label of a tile or cell. Nuisances are patient,
@@ -89,10 +80,11 @@ def compare_nuisance(
 
     Parameters
     ----------
-    embeddings
-        Encoder -> its vectors of the same sites; baselines and all seeds of twins among them.
-    profilings, batch_by
-        As in `evaluate`. Profilers are fitted on all controls, which are not ranked.
+    profiles
+        Of all encoders. Profilers are fitted on all controls, which are not ranked. An encoder of which none can be
+        made is skipped alone.
+    profilings
+        The post-processings.
     seed
         Of the rows that are drawn, and of the bootstrap.
 
@@ -124,34 +116,28 @@ def compare_nuisance(
     Source: Kömen et al., PathoROB (2025), for the robustness index.
     """
     try:
-        sites = next(iter(embeddings.values())).obs
+        sites = next(iter(profiles.embeddings.values())).obs
         level: Level = "well" if find_biology(sites).name == "perturbation" else "site"
-        vectors = {name: profile(own, "raw", level=level) for name, own in embeddings.items()}
-        shared = shared_names([own.obs_names for own in vectors.values()])
+        vectors = {name: profiles.averaged(name, level) for name in profiles.embeddings}
+        shared = shared_names([each.obs_names for each in vectors.values()])
         rows, pairings, unpaired = pair_rows(next(iter(vectors.values())).obs.loc[shared], seed)
     except (ProfilingError, TaskNotApplicable) as error:
         return Nuisance(pd.DataFrame(columns=list(COLUMNS)), {"nuisance": str(error)})
     missing = {f"nuisance {nuisance}": why for nuisance, why in unpaired.items()}
-    families: dict[str, list[str]] = {}
-    for name in vectors:
-        families.setdefault(EncoderName.parse(name).family, []).append(name)
-    table: list[tuple[object, ...]] = []
-    for how in profilings:
-        found = {}
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", PhenolensWarning)  # `evaluate` puts them beside its scores
-                for name, own in vectors.items():
-                    profiles = profile(own, how, level="site", batch_by=batch_by, form=form_of(name), seed=seed)
-                    found[name] = _read(np.asarray(profiles[rows].X), pairings)
-        except ProfilingError as error:
-            missing[f"nuisance after {how}"] = str(error)
-            continue
+    table = []
+    for profiling in profilings:
+        available, skipped = profiles.available(vectors, profiling, level, "nuisance")
+        missing |= {f"nuisance after {profiling}, {each.encoder}": each.reason for each in skipped}
+        found: dict[str, list[list[NDArray[np.float64]]]] = {}
+        for name, made in available.items():
+            read = _read(np.asarray(made[rows].X), pairings)
+            found.setdefault(profiles.infos[name].name, []).append(read)
         for number, pairing in enumerate(pairings):
-            for family, seeds in families.items():
-                values = np.mean([found[name][number] for name in seeds], axis=0)
-                rng = spawn(seed, "nuisance", how, pairing.nuisance)
-                table.append((family, how, pairing.nuisance, pairing.biology, *_summarise(values, pairing, rng)))
+            for encoder, seeds in found.items():
+                values = np.mean([read[number] for read in seeds], axis=0)
+                rng = spawn(seed, "nuisance", profiling, pairing.nuisance)
+                asked = {"profiling": profiling, "nuisance": pairing.nuisance, "biology": pairing.biology}
+                table.append({"family": encoder} | asked | _summarise(values, pairing, rng))
     return Nuisance(pd.DataFrame(table, columns=list(COLUMNS)), missing)
 
 
@@ -178,24 +164,27 @@ def _read(x: NDArray[Any], pairings: Sequence[Pairing]) -> list[NDArray[np.float
     return found
 
 
-def _summarise(values: NDArray[np.float64], pairing: Pairing, rng: np.random.Generator) -> tuple[object, ...]:
+def _summarise(values: NDArray[np.float64], pairing: Pairing, rng: np.random.Generator) -> dict[str, object]:
     """Return the columns of the table from ``biology_score`` on."""
     units, weights = pairing.unit_of[pairing.asked], pairing.weights
     n_units = len(np.unique(units))
-    mean, chance, crossed = (stratified_mean(own, weights) for own in (values, pairing.chance, pairing.crossed))
+    mean, chance, crossed = (stratified_mean(each, weights) for each in (values, pairing.chance, pairing.crossed))
     draws = np.full((1, len(mean)), np.nan)
     if n_units > 1:
         draws = cluster_bootstrap(values, units, weights=weights, rng=rng)
-    robustness, by_chance, drawn = (_share(own[..., 2], own[..., 3]) for own in (mean, chance, draws))
+    robustness, by_chance, drawn = (_share(each[..., 2], each[..., 3]) for each in (mean, chance, draws))
+    row: dict[str, object] = {}
+    for number, name in enumerate(("biology", "nuisance")):
+        row[f"{name}_score"] = mean[number]
+        row[f"{name}_low"], row[f"{name}_high"] = percentile_interval(draws[:, number])
+        row[f"{name}_chance"] = chance[number]
+    row |= {"biology_by_nuisance": crossed[0], "nuisance_by_biology": crossed[1]}
     separable = 0 < by_chance < 1
-    return (
-        *(mean[0], *percentile_interval(draws[:, 0]), chance[0], crossed[0]),
-        *(mean[1], *percentile_interval(draws[:, 1]), chance[1], crossed[1]),
-        *((float(robustness), *percentile_interval(drawn)) if separable else [float("nan")] * 3),
-        float(by_chance),
-        *(mean[4], min(pairing.others, _NEIGHBOURS), len(values), n_units),
-        pairing.caveat,
-    )
+    limits = percentile_interval(drawn) if separable else (float("nan"), float("nan"))
+    row |= {"robustness": float(robustness) if separable else float("nan")}
+    row |= {"robustness_low": limits[0], "robustness_high": limits[1], "robustness_chance": float(by_chance)}
+    row |= {"lisi": mean[4], "neighbours": min(pairing.others, _NEIGHBOURS)}
+    return row | {"n_rows": len(values), "n_units": n_units, "caveat": pairing.caveat}
 
 
 def _share(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

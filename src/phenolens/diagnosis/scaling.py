@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from phenolens.core.random import spawn
-from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
+from phenolens.evaluation import Evaluation, joint_draws, values_by_unit
 from phenolens.metrics import percentile_interval
-from phenolens.tasks import Evaluation
 
 COLUMNS = ("task", "profiling", "slope", "low", "high", "at_most", "r_squared", "n_points", "n_units")
 
@@ -41,22 +40,33 @@ def fit_scaling(evaluation: Evaluation, flops: Mapping[str, float], *, seed: int
     if len(np.unique(x)) < 2:
         raise ValueError("a line needs two encoders that were trained with different numbers of operations")
     slope_weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-    rows: list[tuple[object, ...]] = []
-    for (task, how), answers in by_question(evaluation.answers).items():
-        values = {
-            answer.encoder: family_values([answer])[answer.family] for answer in answers if answer.encoder in flops
-        }
+    rows = []
+    for question in evaluation.questions.values():
+        values = {each.info.id: values_by_unit(each.score) for each in question.scores if each.info.id in flops}
         if len(values) < len(flops):
             continue
         ordered = {encoder: values[encoder] for encoder in flops}
-        rng = spawn(seed, "scaling", task, how)
-        mean, draws, n_units = joint_draws(ordered, rng, spread=answers[0].score.spread)
-        if n_units < 2:
+        rng = spawn(seed, "scaling", *question.key)
+        joint = joint_draws(ordered, rng, se_inflation=question.first.se_inflation)
+        mean, draws = joint.mean, joint.draws
+        if joint.n_units < 2:
             continue
         slope = float(mean @ slope_weights)
         low, high = percentile_interval(draws @ slope_weights)
         line = mean.mean() + slope * (x - x.mean())
-        spread = ((mean - mean.mean()) ** 2).sum()
-        explained = 1 - float(((mean - line) ** 2).sum() / spread) if spread > 0 else float("nan")
-        rows.append((task, how, slope, low, high, float(line[x.argmax()]), explained, len(x), n_units))
+        total = ((mean - mean.mean()) ** 2).sum()
+        explained = 1 - float(((mean - line) ** 2).sum() / total) if total > 0 else float("nan")
+        rows.append(
+            {
+                "task": question.task.id,
+                "profiling": question.profiling,
+                "slope": slope,
+                "low": low,
+                "high": high,
+                "at_most": float(line[x.argmax()]),
+                "r_squared": explained,
+                "n_points": len(x),
+                "n_units": joint.n_units,
+            }
+        )
     return pd.DataFrame(rows, columns=list(COLUMNS))

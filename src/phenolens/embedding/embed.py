@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from phenolens.core.errors import EmbeddingError, ImageError
 from phenolens.datasets import Manifest
 from phenolens.embedding.loader import Measured, default_workers, load_batches
-from phenolens.encoders import Encoder, Measurement, RowEncoder, create_encoder
+from phenolens.encoders import Encoder, EncoderInfo, Measurement, RowEncoder, create_encoder, describe_encoder
 from phenolens.images import Crop, Intervention, Site, find_intervention, read_site
 
 PROVENANCE = "phenolens"
@@ -301,6 +301,7 @@ def _to_anndata(
     provenance = {
         **settings,
         "encoder": encoder.name,
+        "info": describe_encoder(encoder.name).as_dict(),
         "weights_hash": encoder.weights_hash,
         "sites_per_second": round(float(read.sum()) / max(seconds, 1e-9), 2),
         "versions": {package: version(package) for package in ("phenolens", "torch", "timm")},
@@ -311,6 +312,14 @@ def _to_anndata(
         var=pd.DataFrame(index=list(encoder.feature_names)),
         uns={PROVENANCE: provenance | ({NOTE: note} if note else {})},
     )
+
+
+def encoder_info(vectors: AnnData, name: str) -> EncoderInfo:
+    """Return what is known of the encoder of these vectors; what their provenance does not say, by its name."""
+    content = vectors.uns.get(PROVENANCE, {}).get("info")
+    known = None if content is None else EncoderInfo.from_dict(content)
+    # Whoever gives vectors another name says what they are: a table that is named like a baseline is one.
+    return known if known is not None and known.id == name else describe_encoder(name)
 
 
 def storable(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Images to vectors: the encoder contract, the registry, the baselines and the adapters."""
 
 from phenolens.encoders.base import Encoder, Measurement, RowEncoder
+from phenolens.encoders.info import EncoderInfo
 from phenolens.encoders.nuclei import NucleiMeasurement
 from phenolens.encoders.panel import Kind, default_panel, kind_of
 from phenolens.encoders.registry import (
@@ -8,6 +9,7 @@ from phenolens.encoders.registry import (
     EncoderName,
     Form,
     create_encoder,
+    describe_encoder,
     find_encoder,
     form_of,
     is_baseline,
@@ -19,6 +21,7 @@ from phenolens.encoders.registry import (
 __all__ = [
     "Encoder",
     "EncoderEntry",
+    "EncoderInfo",
     "EncoderName",
     "Form",
     "Kind",
@@ -27,6 +30,7 @@ __all__ = [
     "RowEncoder",
     "create_encoder",
     "default_panel",
+    "describe_encoder",
     "find_encoder",
     "form_of",
     "is_baseline",

@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from pydantic import TypeAdapter, ValidationError
+
+from phenolens.core.errors import EncoderError
+
 Role = Literal["tested", "baseline", "untrained", "oracle"]
 FeatureType = Literal["vectors", "measurements", "quantities"]
 
@@ -30,9 +34,6 @@ class EncoderInfo:
     counterpart
         The name of its untrained counterpart: the same architecture and input path without what was learned. Empty if
         it has none.
-    measures
-        The baseline's registered name, by which the diagnosis finds who measures cell count, intensity and the like;
-        empty for what is no measurement.
     """
 
     name: str
@@ -41,7 +42,6 @@ class EncoderInfo:
     role: Role = "tested"
     feature_type: FeatureType = "vectors"
     counterpart: str = ""
-    measures: str = ""
 
     @property
     def id(self) -> str:
@@ -66,8 +66,16 @@ class EncoderInfo:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read it back from what `as_dict` gave, perhaps by way of a file."""
-        known = {key: value for key, value in content.items() if key in cls.__dataclass_fields__}
-        if "seed" in known:
-            known["seed"] = int(known["seed"])
-        return cls(**{key: value if key == "seed" else str(value) for key, value in known.items()})
+        """Read it back from what `as_dict` gave, perhaps by way of a file.
+
+        Raises
+        ------
+        EncoderError
+            If the content is no description of an encoder.
+        """
+        plain = {key: int(value) if key == "seed" else str(value) for key, value in content.items()}
+        try:
+            return TypeAdapter(cls).validate_python(plain)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise EncoderError(f"provenance of vectors: {first['loc'][0]}: {first['msg'].lower()}") from error

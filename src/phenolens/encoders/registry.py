@@ -14,10 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.datasets import Manifest
 from phenolens.encoders.base import Encoder, RowEncoder
+from phenolens.encoders.info import EncoderInfo, Role
 
 ENTRY_POINT_GROUP = "phenolens.encoders"
 
 _PREFIX_ENDS = ("/", ":")
+_ORACLE = "oracle/"
 
 _GIVEN = ("device", "precision", "manifest")  # said once for a run, never as an option of one encoder
 _NETWORK_ENCODER = "phenolens.encoders.network:NetworkEncoder"
@@ -259,6 +261,40 @@ def twin_of(name: str) -> str | None:
         return None
     options = tuple(option for option in parsed.options if option[0] != "weights")
     return str(EncoderName(entry.twin + parsed.base.removeprefix(key), options))
+
+
+def describe_encoder(model: str, name: str | None = None) -> EncoderInfo:
+    """Return what is known of an encoder by the name of its model.
+
+    Parameters
+    ----------
+    model
+        As `create_encoder` takes it; what the registry does not know, such as a table of vectors, is under test.
+    name
+        What to call it; its model without the seed if None.
+    """
+    try:
+        parsed = EncoderName.parse(model)
+        entry = find_encoder(parsed.base)[1]
+    except EncoderError:
+        return EncoderInfo(name or model, model)
+    seed = dict(parsed.options).get("seed", "")
+    return EncoderInfo(
+        name or parsed.family,
+        model,
+        int(seed) if seed.isdecimal() else None,
+        _role(parsed.base, entry),
+        entry.form,
+        twin_of(parsed.family) or "",
+    )
+
+
+def _role(base: str, entry: EncoderEntry) -> Role:
+    if base.startswith(_ORACLE):
+        return "oracle"
+    if not entry.baseline:
+        return "tested"
+    return "untrained" if entry.network else "baseline"
 
 
 def form_of(name: str) -> Form:

@@ -1,49 +1,65 @@
 """Biological questions, one each, with the contract that says what an answer is worth."""
 
-from phenolens.tasks.base import Contract, Score, Task, numbers
+from phenolens.tasks.base import (
+    BeforeAfter,
+    Contract,
+    Leak,
+    LessData,
+    Note,
+    Restricted,
+    Score,
+    Task,
+    WellTask,
+    notes_of,
+    numbers,
+    unit_table,
+)
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.defaults import default_tasks
 from phenolens.tasks.dose_response import DoseResponse
-from phenolens.tasks.evaluate import Answer, Evaluation, Skipped, evaluate, profiles_for
 from phenolens.tasks.leakage import Leakage
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.registry import TASKS, AnyTask, make_task, refuse_repeated
 from phenolens.tasks.regression_probe import RegressionProbe
 from phenolens.tasks.relationship_recall import RelationshipRecall
 from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
-from phenolens.tasks.rows import share_rows, shared_names
+from phenolens.tasks.sampling import at_most, draw_whole, sample_wells
 from phenolens.tasks.split import Split, make_splits
 from phenolens.tasks.strength import PerturbationStrength
 from phenolens.tasks.wells import unseen_wells
 
 __all__ = [
     "TASKS",
-    "Answer",
     "AnyTask",
+    "BeforeAfter",
     "CompoundGene",
     "Contract",
     "DoseResponse",
-    "Evaluation",
+    "Leak",
     "Leakage",
+    "LessData",
+    "Note",
     "PerturbationStrength",
     "PhenotypicConsistency",
     "Probe",
     "RegressionProbe",
     "RelationshipRecall",
     "ReplicateRetrieval",
+    "Restricted",
     "Score",
-    "Skipped",
     "Split",
     "Task",
+    "WellTask",
+    "at_most",
     "default_tasks",
-    "evaluate",
+    "draw_whole",
     "make_splits",
     "make_task",
+    "notes_of",
     "numbers",
-    "profiles_for",
     "refuse_repeated",
-    "share_rows",
-    "shared_names",
+    "sample_wells",
+    "unit_table",
     "unseen_wells",
 ]

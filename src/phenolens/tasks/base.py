@@ -1,8 +1,9 @@
 """What every task declares and returns."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,10 @@ from pydantic import BaseModel, ConfigDict
 
 from phenolens.core.errors import TaskNotApplicable, did_you_mean
 from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, percentile_interval, refitted, stratified_mean
+from phenolens.profiling import Level
 
+FEWEST_PERMUTATIONS = 20
+"""That any task takes."""
 UNIT_COLUMNS = ("unit", "stratum", "value", "weight", "chance", "p", "p_adjusted")
 
 
@@ -42,6 +46,46 @@ class Contract:
     least_data: str
 
 
+@dataclass(frozen=True)
+class Note:
+    """What a reader must know before believing a score.
+
+    Attributes
+    ----------
+    code
+        Which kind of note it is, such as ``controls_stand_apart``; never shown.
+    text
+        The note in words.
+    """
+
+    code: str
+    text: str
+
+
+def notes_of(**texts: str) -> tuple[Note, ...]:
+    """Return a note for each text that is not empty, with the keyword as its code."""
+    return tuple(Note(code, text) for code, text in texts.items() if text)
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Groups that stand on both sides of a split.
+
+    Attributes
+    ----------
+    straddling, total
+        How many groups do, of how many.
+    """
+
+    straddling: int
+    total: int
+
+    @property
+    def text(self) -> str:
+        """The leak in words."""
+        return f"{self.straddling} of {self.total} groups stand on both sides of the split"
+
+
 @dataclass(frozen=True, eq=False)
 class Score:
     """One task's answer for one encoder.
@@ -55,8 +99,10 @@ class Score:
     units
         One row per unit and stratum: unit, stratum, value, weight, chance, p, p_adjusted (NaN where not
         defined). `value` is the mean over strata of the weighted mean of these.
-    caveat
-        What a reader must know before believing it; empty if nothing.
+    notes
+        What a reader must know before believing it.
+    leak
+        The groups that the split has on both sides; None if there are none.
     higher_is_better
         The direction.
     order
@@ -74,12 +120,19 @@ class Score:
     metric: str
     unit: str
     units: pd.DataFrame
-    caveat: str = ""
+    notes: tuple[Note, ...] = ()
+    leak: Leak | None = None
     higher_is_better: bool = True
     order: int = 1
     folds: int = 0
     strata_are: str = ""
     details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def caveat(self) -> str:
+        """What a reader must know before believing it, in one line; empty if nothing."""
+        leak = [] if self.leak is None else [f"leaking: {self.leak.text}"]
+        return "; ".join([*leak, *(note.text for note in self.notes)])
 
     @property
     def value(self) -> float:
@@ -97,8 +150,8 @@ class Score:
         return int(self.units["unit"].nunique())
 
     @property
-    def spread(self) -> float:
-        """By how much a difference of two such scores varies more than its mean over drawn units does.
+    def se_inflation(self) -> float:
+        """By how much the standard error of a difference of two such scores exceeds that over drawn units.
 
         Units are drawn, and nothing is fitted again: what fits on other rows would change comes on top, see `refitted`.
         """
@@ -122,22 +175,6 @@ class Score:
         """Return the 95 % cluster-bootstrap interval over units; NaN with fewer than two units."""
         return percentile_interval(self.draws(rng, n_draws=n_draws))
 
-    def by_stratum(self, rng: np.random.Generator) -> dict[str, dict[str, Any]]:
-        """Return, for each stratum that is an answer of its own, its value, chance, interval, n_units and details."""
-        if not self.strata_are:
-            return {}
-        result = {}
-        for stratum, units in self.units.groupby("stratum", sort=False):
-            own = replace(self, units=units.assign(stratum=""))
-            result[str(stratum)] = {
-                "value": own.value,
-                "chance": own.chance,
-                "interval": list(own.interval(rng)),
-                "n_units": own.n_units,
-                **self.details.get(str(stratum), {}),
-            }
-        return result
-
     def _mean(self, column: str) -> float:
         return float(
             stratified_mean(
@@ -148,36 +185,37 @@ class Score:
         )
 
 
-class Task(Protocol):
-    """One biological question asked of profiles."""
+class Task(BaseModel, ABC):
+    """One biological question asked of profiles; its options are checked and do not change.
+
+    A task says itself what else can be done with it: whether it may be asked of fewer rows, without p values, with less
+    data or of restricted candidates. What it does not say, the diagnosis leaves out, and says so.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     contract: ClassVar[Contract]
+    protocol_options: ClassVar[frozenset[str]] = frozenset({"task"})
+    """Options that say how something is asked, and not what."""
+
+    task: str
 
     @property
-    def task(self) -> str:
-        """The kind of task, e.g. ``replicate-retrieval``."""
-        ...
-
-    @property
+    @abstractmethod
     def id(self) -> str:
         """The kind and the options that tell this task from others of its kind."""
-        ...
 
     @property
+    @abstractmethod
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        ...
 
     @property
-    def needs_controls(self) -> bool:
-        """Whether it needs negative controls."""
-        ...
-
-    @property
-    def level(self) -> Literal["well", "site"]:
+    @abstractmethod
+    def aggregation(self) -> Level:
         """Whether it is asked of wells or of sites."""
-        ...
 
+    @abstractmethod
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Answer the question from profiles (n, d).
 
@@ -186,27 +224,146 @@ class Task(Protocol):
         TaskNotApplicable
             If these data cannot answer it; the message says why.
         """
-        ...
-
-
-class Question(BaseModel):
-    """What the tasks share: options that are checked and do not change, and no need of controls."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @property
     def needs_controls(self) -> bool:
         """Whether it needs negative controls."""
         return False
 
+    @property
+    def split_by(self) -> str | None:
+        """The metadata column whose values must not straddle a split; None if nothing is split by one."""
+        return None
 
-class WellQuestion(Question):
+    @property
+    def measures_activity(self) -> bool:
+        """Whether each unit's p value says that a perturbation differs from controls (phenotypic activity)."""
+        return False
+
+    @property
+    def retrieves_replicates(self) -> bool:
+        """Whether it ranks wells by their similarity to find replicates among them."""
+        return False
+
+    @property
+    def takes_less_data(self) -> Literal["shots", "replicates"] | None:
+        """What it can be asked with less of; None if of nothing."""
+        return None
+
+    @property
+    def units_have_strength(self) -> bool:
+        """Whether its units are perturbations and the like, of which some are found more easily than others."""
+        return True
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """What is asked, however it is: equal for tasks that differ in their protocol alone."""
+        return type(self).__name__, self.model_dump_json(exclude=set(self.protocol_options))
+
+    def without_p(self) -> Self:
+        """Return the task asked for its value alone, with few permutations, of which p values are not to be used."""
+        if "n_permutations" not in type(self).model_fields:
+            return self
+        return self.model_copy(update={"n_permutations": FEWEST_PERMUTATIONS})
+
+    def grouped(self) -> Self | None:
+        """Return the task with a split that nothing straddles; None if it splits nothing at random."""
+        return None
+
+    def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
+        """Return rows (m, d) on which the question costs less; all of them if fewer would be another question."""
+        return rows
+
+    def with_less_data(self, profiles: AnnData, score: Score, seed: int) -> "LessData | None":
+        """Return how it can be asked with less data; None if it cannot.
+
+        Parameters
+        ----------
+        profiles, score
+            What it was asked of, and what it said.
+        seed
+            Of what is drawn.
+
+        Raises
+        ------
+        TaskNotApplicable
+            If it could, and these data leave no way.
+        """
+        return None
+
+    def restricted(self, seed: int) -> "Restricted | None":
+        """Return the question among those alike in, or apart from, something; None if it cannot be asked so."""
+        return None
+
+
+class WellTask(Task):
     """A task that is asked of wells."""
 
     @property
-    def level(self) -> Literal["well", "site"]:
+    def aggregation(self) -> Level:
         """Wells: they are what is treated and replicated."""
         return "well"
+
+
+@dataclass(frozen=True, eq=False)
+class LessData:
+    """How a question is asked with less and less data.
+
+    Attributes
+    ----------
+    kind
+        What there is less of: ``shots``, rows of each class to learn from, or ``replicates``, wells of a perturbation.
+    amounts
+        Rising, less than all.
+    whole
+        How much there is in all.
+    scored
+        Whether all of it is what the score itself rests on; if not, a sample is, and is to be asked as well.
+    note
+        What a reader must know; empty if nothing.
+    draws
+        From an amount to the tasks and rows of one or several draws of so much.
+    """
+
+    kind: Literal["shots", "replicates"]
+    amounts: tuple[int, ...]
+    whole: int
+    scored: bool
+    note: str
+    draws: Callable[[int], list[tuple[Task, AnnData]]]
+
+
+@dataclass(frozen=True, eq=False)
+class BeforeAfter:
+    """Values before and after something was taken away.
+
+    Attributes
+    ----------
+    before, after
+        Value and weight by (unit, stratum).
+    chance
+        Before.
+    """
+
+    before: pd.DataFrame
+    after: pd.DataFrame
+    chance: float
+
+
+class Restricted(Protocol):
+    """A question among fewer rows; it meets the profiles of one encoder after the other, and draws once for all."""
+
+    def meet(self, profiles: AnnData) -> None:
+        """Take the profiles of the next encoder."""
+        ...
+
+    def matched(self, name: str, covariates: pd.DataFrame) -> BeforeAfter:
+        """Ask among rows that are alike in covariates, by row name; `name` says what they measure."""
+        ...
+
+    def left_out(self, column: str) -> BeforeAfter:
+        """Ask without rows that share the value of a metadata column."""
+        ...
 
 
 def numbers(column: "pd.Series[Any]", of: str) -> "pd.Series[float]":

@@ -13,7 +13,7 @@ from phenolens.core.errors import PhenolensError, TaskNotApplicable
 from phenolens.datasets import treated
 from phenolens.metrics import average_precision, chance_average_precision, cosine_similarity, permutation_p
 from phenolens.profiling import Average, aggregate
-from phenolens.tasks.base import Contract, Score, WellQuestion, required_column, unit_table
+from phenolens.tasks.base import Contract, Score, WellTask, required_column, unit_table
 from phenolens.tasks.relations import read_relations, relation_files
 
 _FEWEST_NEGATIVES = 20
@@ -21,7 +21,7 @@ _COMPOUND = "compound"
 _GENE = ("crispr", "orf", "sirna")
 
 
-class CompoundGene(WellQuestion):
+class CompoundGene(WellTask):
     """Average precision with which a compound ranks the genes it is known to act on before sampled others.
 
     A compound's score for a gene is the absolute cosine of their profiles, at the dose at which it is largest. Known

@@ -17,12 +17,12 @@ from phenolens.metrics import (
     set_average_precision,
 )
 from phenolens.profiling import Average
-from phenolens.tasks.base import Contract, Score, WellQuestion, unit_table, usable_rows
+from phenolens.tasks.base import Contract, Score, WellTask, notes_of, unit_table, usable_rows
 from phenolens.tasks.label_null import exchange_p
 from phenolens.tasks.perturbations import perturbation_profiles
 
 
-class PhenotypicConsistency(WellQuestion):
+class PhenotypicConsistency(WellTask):
     """Mean average precision with which a perturbation finds others that share its mechanism, target or complex.
 
     Every perturbation is one profile, so that replicates of one cannot be mistaken for agreement between two. Others
@@ -104,18 +104,22 @@ class PhenotypicConsistency(WellQuestion):
             observed, members, everyone, np.zeros(len(x)), statistic, n_permutations=self.n_permutations, rng=rng
         )
         alone = table["label"].nunique() - len(means)
-        notes = [note, f"{alone} labels with a single perturbation left out" if alone else ""]
-        if len(means) > table["row"].nunique():
-            notes.append(
-                f"{len(means)} labels rest on {table['row'].nunique()} perturbations: labels that share some are not "
-                "independent, and the interval is too narrow"
-            )
+        n_perturbations = table["row"].nunique()
+        dependent = (
+            f"{len(means)} labels rest on {n_perturbations} perturbations: labels that share some are not "
+            "independent, and the interval is too narrow"
+        )
+        notes = notes_of(
+            rows_without_label=note,
+            single_perturbations=f"{alone} labels with a single perturbation left out" if alone else "",
+            dependent_labels=dependent if len(means) > n_perturbations else "",
+        )
         ceiling = replicate_ceiling(np.asarray(wells.X), wells.obs["perturbation"].astype(str), rng=rng)
         return Score(
             "mAP",
             self.label,
             unit_table(means.index.astype(str), means["ap"].to_numpy(), chance=means["chance"].to_numpy(), p=p),
-            "; ".join(filter(None, notes)),
+            notes,
             details={"": {"replicate_ceiling": ceiling}},
         )
 

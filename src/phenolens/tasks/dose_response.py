@@ -10,13 +10,13 @@ from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.metrics import cosine_similarity, rank_trend
-from phenolens.tasks.base import Contract, Score, WellQuestion, numbers, required_column, unit_table
+from phenolens.tasks.base import Contract, Score, WellTask, notes_of, numbers, required_column, unit_table
 from phenolens.tasks.wells import Wells, unseen_wells
 
 _FEWEST_DOSES = 3
 
 
-class DoseResponse(WellQuestion):
+class DoseResponse(WellTask):
     """Spearman's correlation, within a compound, of a well's distance from its plate's controls with its dose.
 
     Parameters
@@ -85,7 +85,7 @@ class DoseResponse(WellQuestion):
             "Spearman's correlation of effect with dose",
             "compound",
             unit_table(table["unit"], table["value"], chance=0.0, p=table["p"]),
-            note,
+            notes_of(few_doses=note),
             details={"": details},
         )
 

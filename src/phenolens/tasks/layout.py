@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.datasets import well_positions
+from phenolens.tasks.base import Note, notes_of
 
 Exchange = Literal["auto", "controls", "treatments"]
 
@@ -35,20 +36,20 @@ class Layout:
         return self.covered < 0.5
 
     @property
-    def caveat(self) -> str:
-        """What a reader must know; empty if nothing."""
-        notes = []
-        if self.controls_stand_apart:
-            notes.append(
-                f"controls stand apart: only {self.covered:.0%} of treated wells have row, column and distance to the "
-                "edge in common with a control, so that an effect of position looks like activity"
-            )
-        if self.fixed > 0.5:
-            notes.append(
-                f"{self.fixed:.0%} of perturbations stand in the same well of every plate, so that an effect of "
-                "position makes replicates alike"
-            )
-        return "; ".join(notes)
+    def notes(self) -> tuple[Note, ...]:
+        """What a reader must know."""
+        apart = (
+            f"controls stand apart: only {self.covered:.0%} of treated wells have row, column and distance to the "
+            "edge in common with a control, so that an effect of position looks like activity"
+        )
+        fixed = (
+            f"{self.fixed:.0%} of perturbations stand in the same well of every plate, so that an effect of "
+            "position makes replicates alike"
+        )
+        return notes_of(
+            controls_stand_apart=apart if self.controls_stand_apart else "",
+            fixed_positions=fixed if self.fixed > 0.5 else "",
+        )
 
 
 def choose_exchange(asked: Exchange, layout: Layout) -> Exchange:

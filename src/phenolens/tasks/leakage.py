@@ -9,14 +9,14 @@ from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import well_positions
-from phenolens.tasks.base import Contract, Score, WellQuestion, required_column
+from phenolens.tasks.base import Contract, Score, WellTask, required_column
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.wells import unseen_wells
 
 _POSITIONS = ("row", "column", "edge")
 
 
-class Leakage(WellQuestion):
+class Leakage(WellTask):
     """Balanced accuracy with which a linear probe tells a nuisance from negative controls alone; lower is better.
 
     Parameters

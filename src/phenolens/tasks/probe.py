@@ -1,7 +1,7 @@
 """Probes: can a simple classifier read a label off the vectors of groups it has not seen?"""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,23 @@ from sklearn.preprocessing import StandardScaler
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.metrics import stratified_mean
-from phenolens.tasks.base import Contract, Question, Score, required_column, unit_table, usable_rows
+from phenolens.profiling import Level
+from phenolens.tasks.base import (
+    Contract,
+    LessData,
+    Restricted,
+    Score,
+    Task,
+    notes_of,
+    required_column,
+    unit_table,
+    usable_rows,
+)
 from phenolens.tasks.classifiers import predict_linear, predict_nearest, predict_ridge
-from phenolens.tasks.split import Split, SplitKind, describe_leak, make_splits
+from phenolens.tasks.less_data import fewer_shots
+from phenolens.tasks.restricted.probe import Predicted, RestrictedProbe
+from phenolens.tasks.sampling import at_most
+from phenolens.tasks.split import Split, SplitKind, find_leak, make_splits
 
 _TUNING_FOLDS = 4
 _CLASSIFIERS: dict[str, tuple[Callable[..., NDArray[np.intp]], tuple[float, ...]]] = {
@@ -26,7 +40,7 @@ _CLASSIFIERS: dict[str, tuple[Callable[..., NDArray[np.intp]], tuple[float, ...]
 }
 
 
-class Probe(Question):
+class Probe(Task):
     """Cross-validated balanced accuracy of a classifier whose setting is tuned inside the training folds.
 
     Parameters
@@ -75,6 +89,44 @@ class Probe(Question):
     shots: int | None = Field(None, ge=1)
     pca: int | None = Field(None, ge=1)
 
+    protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "pca"})
+
+    @property
+    def aggregation(self) -> Level:
+        """Whether it is asked of wells or of sites."""
+        return self.level
+
+    @property
+    def split_by(self) -> str | None:
+        """The column of groups."""
+        return self.group
+
+    @property
+    def units_have_strength(self) -> bool:
+        """Groups have none."""
+        return False
+
+    @property
+    def takes_less_data(self) -> Literal["shots", "replicates"] | None:
+        """Fewer rows of each class, unless their number is set."""
+        return "shots" if self.shots is None else None
+
+    def with_less_data(self, profiles: AnnData, score: Score, seed: int) -> LessData | None:
+        """Return how it learns from fewer rows of each class."""
+        return fewer_shots(self, self.folds, profiles, score) if self.takes_less_data else None
+
+    def restricted(self, seed: int) -> Restricted:
+        """Return the probe of rows that are alike in, or apart from, something."""
+        return RestrictedProbe(self)
+
+    def grouped(self) -> Self | None:
+        """Return the probe of groups that it has not seen."""
+        return None if self.group is None else self.model_copy(update={"split": "grouped"})
+
+    def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
+        """Return at most so many rows."""
+        return rows[at_most(np.arange(len(rows)), most, rng)]
+
     @property
     def id(self) -> str:
         """E.g. ``linear-probe:phenotype|grouped by movie``, ``knn-probe:phenotype|random|5 shots``."""
@@ -94,7 +146,8 @@ class Probe(Question):
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return balanced accuracy, with one unit per group; see `Task.score`."""
-        rows, caveat = self.predict(profiles)
+        predicted = self.predict(profiles)
+        rows = predicted.rows
         cells = rows.groupby(["unit", "stratum"], sort=True)["correct"].agg(value="mean", weight="size").reset_index()
         units = unit_table(
             cells["unit"],
@@ -103,9 +156,10 @@ class Probe(Question):
             strata=cells["stratum"],
             weights=cells["weight"].astype(float),
         )
-        return Score("balanced accuracy", self.group or "row", units, caveat, folds=self.folds)
+        unit = self.group or "row"
+        return Score("balanced accuracy", unit, units, predicted.notes, predicted.leak, folds=self.folds)
 
-    def predict(self, profiles: AnnData, *, apart: str | None = None) -> tuple[pd.DataFrame, str]:
+    def predict(self, profiles: AnnData, *, apart: str | None = None) -> Predicted:
         """Predict every row from rows that the classifier has not seen.
 
         Parameters
@@ -118,8 +172,7 @@ class Probe(Question):
 
         Returns
         -------
-        A table of the rows that could be asked, by their names: ``unit`` (group), ``stratum`` (class) and whether the
-        prediction is ``correct``; and what a reader must know of it.
+        What was predicted of the rows that could be.
 
         Raises
         ------
@@ -140,7 +193,7 @@ class Probe(Question):
         rows = pd.DataFrame(
             {"unit": group[kept], "stratum": classes[y], "correct": correct}, index=profiles.obs_names[kept]
         )
-        return rows, "; ".join(part for part in (describe_leak(splits), note, missing) if part)
+        return Predicted(rows, notes_of(few_rows=note, rows_without_label=missing), find_leak(splits))
 
     def _usable(self, label: NDArray[Any], group: NDArray[Any]) -> tuple[NDArray[np.bool_], str]:
         """Return the rows whose class can be learned from other groups, and a note on those left out."""

@@ -13,14 +13,26 @@ from sklearn.preprocessing import StandardScaler
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.metrics import ridge_path
-from phenolens.tasks.base import Contract, Question, Score, numbers, required_column, unit_table, usable_rows
+from phenolens.profiling import Level
+from phenolens.tasks.base import (
+    Contract,
+    Note,
+    Score,
+    Task,
+    notes_of,
+    numbers,
+    required_column,
+    unit_table,
+    usable_rows,
+)
+from phenolens.tasks.sampling import at_most
 
 _HEST_COMPONENTS = 256
 _FEWEST_ROWS = 10  # of a group, for a correlation within it
 _PENALTIES = tuple(10.0**power for power in range(4, -5, -1))
 
 
-class RegressionProbe(Question):
+class RegressionProbe(Task):
     """Pearson's correlation, within each group, of numbers with what ridge regression on other groups predicts.
 
     Parameters
@@ -57,6 +69,27 @@ class RegressionProbe(Question):
     folds: int = Field(5, ge=2)
     level: Literal["well", "site"] = "site"
 
+    protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "form"})
+
+    @property
+    def aggregation(self) -> Level:
+        """Whether it is asked of wells or of sites."""
+        return self.level
+
+    @property
+    def split_by(self) -> str | None:
+        """The column of groups."""
+        return self.group
+
+    @property
+    def units_have_strength(self) -> bool:
+        """Groups have none."""
+        return False
+
+    def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
+        """Return at most so many rows."""
+        return rows[at_most(np.arange(len(rows)), most, rng)]
+
     @property
     def id(self) -> str:
         """E.g. ``regression-probe:tuned|grouped by patient``."""
@@ -69,11 +102,11 @@ class RegressionProbe(Question):
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return correlations, with one unit per group and one stratum per target; see `Task.score`."""
-        notes = []
+        notes: tuple[Note, ...] = ()
         for column in self.targets:
             usable, note = usable_rows(profiles, column, self.id)
             profiles = profiles[usable]
-            notes.append(note)
+            notes += notes_of(rows_without_target=note)
         groups = required_column(profiles, self.group, self.id).to_numpy()
         sizes = {name: int((groups == name).sum()) for name in np.unique(groups)}
         large = [name for name, size in sizes.items() if size >= _FEWEST_ROWS]
@@ -93,13 +126,15 @@ class RegressionProbe(Question):
         if not kept:
             raise TaskNotApplicable(f"{self.id}: {', '.join(self.targets)} do not vary within any group")
         left_out = len(sizes) - len(large)
-        notes.append(f"{left_out} groups with fewer than {_FEWEST_ROWS} rows not scored" if left_out else "")
+        notes += notes_of(
+            few_rows=f"{left_out} groups with fewer than {_FEWEST_ROWS} rows not scored" if left_out else ""
+        )
         units, strata, values = zip(*kept, strict=True)
         return Score(
             "Pearson's correlation",
             self.group,
             unit_table(units, values, chance=0.0, strata=strata),
-            "; ".join(filter(None, notes)),
+            notes,
             folds=min(self.folds, len(sizes)),
             strata_are="targets" if len(self.targets) > 1 else "",
         )

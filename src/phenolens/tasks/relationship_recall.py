@@ -13,14 +13,14 @@ from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import treated
 from phenolens.metrics import PairNull, PairTails, permutation_p, replicate_ceiling, rewire
 from phenolens.profiling import Average
-from phenolens.tasks.base import Contract, Score, WellQuestion, unit_table
+from phenolens.tasks.base import Contract, Score, WellTask, notes_of, unit_table
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
 
 _FEWEST_PERTURBATIONS = 10
 
 
-class RelationshipRecall(WellQuestion):
+class RelationshipRecall(WellTask):
     """Share of known relations whose cosine lies in the tails of those of all pairs of perturbations.
 
     Parameters
@@ -52,6 +52,8 @@ class RelationshipRecall(WellQuestion):
         controls="positive: complexes that every screen finds, such as the ribosome; negative: gene labels permuted",
         least_data="ten perturbations, two of them related",
     )
+
+    protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "tails"})
 
     task: Literal["relationship-recall"] = "relationship-recall"
     relations: tuple[Path, ...] = Field(min_length=1)
@@ -99,12 +101,12 @@ class RelationshipRecall(WellQuestion):
                 tables.append(self._units(name, own, self._hits(placed), names))
                 details[name] = {**self._describe(placed, own), **self._test(null, own, placed, len(names), rng)}
         details[""] = {"replicate_ceiling": ceiling}
-        caveat = f"no relation joins two of the perturbations in {', '.join(empty)}" if empty else ""
+        without = f"no relation joins two of the perturbations in {', '.join(empty)}" if empty else ""
         return Score(
             f"recall of relations in {'the tails' if self.tails == 'both' else 'the upper tail'}",
             "perturbation",
             pd.concat(tables, ignore_index=True),
-            caveat,
+            notes_of(sources_without_relations=without),
             order=2,
             strata_are="sources",
             details=details,

@@ -1,6 +1,6 @@
 """Replicate retrieval: does a perturbation look like itself, and unlike the controls?"""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -20,15 +20,28 @@ from phenolens.metrics import (
     replicate_retrieval_p,
     set_average_precision,
 )
-from phenolens.tasks.base import Contract, Score, WellQuestion, required_column, unit_table
+from phenolens.tasks.base import (
+    FEWEST_PERMUTATIONS,
+    Contract,
+    LessData,
+    Restricted,
+    Score,
+    WellTask,
+    notes_of,
+    required_column,
+    unit_table,
+)
 from phenolens.tasks.label_null import exchange_p
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
+from phenolens.tasks.less_data import fewer_replicates
+from phenolens.tasks.restricted.retrieval import RestrictedRetrieval
+from phenolens.tasks.sampling import sample_wells
 from phenolens.tasks.wells import Wells, unseen_wells
 
 _FEWEST_REPLICATES = 2
 
 
-class ReplicateRetrieval(WellQuestion):
+class ReplicateRetrieval(WellTask):
     """Mean average precision with which each well finds the other wells of its perturbation and dose.
 
     Parameters
@@ -64,6 +77,37 @@ class ReplicateRetrieval(WellQuestion):
     against: Literal["controls", "others"] = "controls"
     exchange_with: Exchange = "auto"
     n_permutations: int = Field(2000, ge=20)
+
+    @property
+    def measures_activity(self) -> bool:
+        """Against controls, each p value says whether a perturbation is active."""
+        return self.against == "controls"
+
+    @property
+    def retrieves_replicates(self) -> bool:
+        """It does."""
+        return True
+
+    @property
+    def takes_less_data(self) -> Literal["shots", "replicates"] | None:
+        """Fewer wells of each perturbation."""
+        return "replicates"
+
+    def with_less_data(self, profiles: AnnData, score: Score, seed: int) -> LessData:
+        """Return how it is asked of fewer wells of each perturbation."""
+        return fewer_replicates(self, profiles, seed)
+
+    def restricted(self, seed: int) -> Restricted:
+        """Return the question among candidates that are alike in, or apart from, something."""
+        return RestrictedRetrieval(self.id, self.needs_controls, seed)
+
+    def without_p(self) -> Self:
+        """Return the task with few permutations, all of one null that serves every perturbation."""
+        return self.model_copy(update={"n_permutations": FEWEST_PERMUTATIONS, "exchange_with": "treatments"})
+
+    def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
+        """Return whole perturbations with at most so many wells, and at most so many controls where they take part."""
+        return rows[sample_wells(rows.obs, most, rng, controls=self.needs_controls)]
 
     @property
     def id(self) -> str:
@@ -102,13 +146,13 @@ class ReplicateRetrieval(WellQuestion):
         p = self._test(x, wells, value[kept], list(scored.values()), partner, rng)
         table = unit_table(list(scored), value[kept], chance=expected[kept], p=p)
         left_out = sorted({str(name) for name, _ in groups} - set(scored))
-        notes = [f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""]
-        if self.against == "controls":
-            notes += [layout.caveat, explain_exchange(self.exchange_with, partner)]
-        least = float(benjamini_hochberg(self._least_p(wells, list(scored.values()), partner)).min())
-        return Score(
-            "mAP", "perturbation", table, "; ".join(filter(None, notes)), details={"": {"least_p_adjusted": least}}
+        notes = notes_of(
+            not_scored=f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""
         )
+        if self.against == "controls":
+            notes += (*layout.notes, *notes_of(exchange=explain_exchange(self.exchange_with, partner)))
+        least = float(benjamini_hochberg(self._least_p(wells, list(scored.values()), partner)).min())
+        return Score("mAP", "perturbation", table, notes, details={"": {"least_p_adjusted": least}})
 
     def _rank(
         self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells

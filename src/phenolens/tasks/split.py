@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from phenolens.tasks.base import Leak
+
 SplitKind = Literal["grouped", "random"]
 
 
@@ -54,10 +56,7 @@ def make_splits(labels: NDArray[Any], groups: NDArray[Any], *, kind: SplitKind, 
     return [Split(train, test, groups) for train, test in dealt]
 
 
-def describe_leak(splits: Sequence[Split]) -> str:
-    """Return a sentence on the groups that straddle any of the splits; empty if none does."""
+def find_leak(splits: Sequence[Split]) -> Leak | None:
+    """Return the groups that straddle any of the splits; None if none does."""
     straddling = set().union(*(split.straddling for split in splits))
-    if not straddling:
-        return ""
-    total = len(set(splits[0].groups))
-    return f"leaking: {len(straddling)} of {total} groups stand on both sides of the split"
+    return Leak(len(straddling), len(set(splits[0].groups))) if straddling else None

@@ -1,7 +1,7 @@
 """Perturbation strength: how far from the controls does a perturbation move the cells, and how uniformly?"""
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -21,17 +21,19 @@ from phenolens.metrics import (
     two_sample_statistic,
 )
 from phenolens.profiling import Sphering
-from phenolens.tasks.base import Contract, Score, WellQuestion, required_column, unit_table
+from phenolens.tasks.base import Contract, Score, WellTask, notes_of, required_column, unit_table
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
+from phenolens.tasks.sampling import sample_wells
 from phenolens.tasks.wells import unseen_wells
 
 _FEWEST_WELLS = 2
+_COARSE_PERMUTATIONS = 100
 _MOST_EXCHANGED = 1000  # treated wells whose labels one null exchanges
 
 Statistic = Callable[[NDArray[np.bool_], NDArray[np.bool_] | None], NDArray[np.float64]]
 
 
-class PerturbationStrength(WellQuestion):
+class PerturbationStrength(WellTask):
     """How many random sets of wells a perturbation surpasses in its distance from the controls of its plates.
 
     The distance itself has the scale of the encoder, so that encoders could not be compared by it: the value is the
@@ -65,6 +67,16 @@ class PerturbationStrength(WellQuestion):
     measure: Literal["energy", "mmd", "mahalanobis", "consistency"] = "energy"
     exchange_with: Exchange = "auto"
     n_permutations: int = Field(1000, ge=20)
+
+    protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "measure"})
+
+    def without_p(self) -> Self:
+        """Return the task with fewer permutations; its value rests on them, so that some are needed."""
+        return self.model_copy(update={"n_permutations": _COARSE_PERMUTATIONS})
+
+    def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
+        """Return whole perturbations with at most so many wells, and at most so many controls."""
+        return rows[sample_wells(rows.obs, most, rng, controls=True)]
 
     @property
     def id(self) -> str:
@@ -105,13 +117,14 @@ class PerturbationStrength(WellQuestion):
                 "negative controls on their plates"
             )
         table = pd.DataFrame(rows, columns=["unit", "statistic", "value", "p"])
-        notes = [f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""]
-        notes += [layout.caveat, explain_exchange(self.exchange_with, partner)]
+        unscored = f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""
+        exchange = explain_exchange(self.exchange_with, partner)
+        notes = (*notes_of(not_scored=unscored), *layout.notes, *notes_of(exchange=exchange))
         return Score(
             f"share of random sets surpassed in {self.measure}",
             "perturbation",
             unit_table(table["unit"], table["value"], chance=0.5, p=table["p"]),
-            "; ".join(filter(None, notes)),
+            notes,
             details={"": {f"mean_{self.measure}": float(table["statistic"].mean())}},
         )
 

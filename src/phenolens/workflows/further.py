@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,11 +11,11 @@ from anndata import AnnData
 from phenolens.core.errors import EncoderError
 from phenolens.datasets import Manifest
 from phenolens.diagnosis import choose_on_held_out, compare_interventions, embedding_shift, layer_variants
-from phenolens.embedding import embed_to_folder, first_site
-from phenolens.encoders import EncoderName, create_encoder, is_baseline
+from phenolens.embedding import embed_to_folder, encoder_info, first_site
+from phenolens.encoders import EncoderName, create_encoder
+from phenolens.evaluation import Evaluation
 from phenolens.images import interventions
 from phenolens.recipes.study import Recipe, SweepSection
-from phenolens.tasks import Evaluation, evaluate
 
 _log = logging.getLogger(__name__)
 
@@ -55,30 +55,17 @@ class FurtherEmbeddings:
             name: self._embed(tested, f"interventions/{EncoderName.parse(name).slug}", intervention=name)
             for name in names
         }
-        table = compare_interventions(
-            evaluation,
-            changed,
-            self.recipe.tasks,
-            profilings=self.recipe.profiling,
-            batch_by=self.recipe.batch_by,
-            seed=self.recipe.seed,
-        )
+        table = compare_interventions(evaluation, changed, self.recipe.tasks)
         return table.merge(embedding_shift(embeddings, changed), on=["family", "intervention"])
 
     def sweep(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> pd.DataFrame:
         """Ask other layers, and return what `choose_on_held_out` says."""
         section = self.recipe.sweep or SweepSection()
         variants = {name: self._layers_of(name, section) for name in _tested(embeddings)}
-        answers = list(evaluation.answers)
-        if names := [name for own in variants.values() for name in own]:
-            answers += evaluate(
-                self._embed(names, "sweep"),
-                self.recipe.tasks,
-                profilings=self.recipe.profiling,
-                batch_by=self.recipe.batch_by,
-                seed=self.recipe.seed,
-            ).answers
-        return choose_on_held_out(Evaluation(answers, []), variants, seed=self.recipe.seed)
+        if names := [name for of_network in variants.values() for name in of_network]:
+            swept = evaluation.rescore(self._embed(names, "sweep"), self.recipe.tasks)
+            evaluation = replace(evaluation, scores=[*evaluation.scores, *swept.scores])
+        return choose_on_held_out(evaluation, variants, seed=self.recipe.seed)
 
     def _embed(self, names: Sequence[str], folder: str, *, intervention: str | None = None) -> Mapping[str, AnnData]:
         return embed_to_folder(
@@ -111,4 +98,4 @@ class FurtherEmbeddings:
 
 
 def _tested(embeddings: Mapping[str, AnnData]) -> list[str]:
-    return [name for name in embeddings if not is_baseline(name)]
+    return [name for name, vectors in embeddings.items() if encoder_info(vectors, name).is_tested]

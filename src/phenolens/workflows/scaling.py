@@ -8,10 +8,10 @@ import pandas as pd
 from phenolens.core.errors import RecipeError
 from phenolens.diagnosis import fit_scaling
 from phenolens.embedding import dataset_channels, embed_to_folder
-from phenolens.encoders import EncoderName, is_baseline, twin_of
+from phenolens.encoders import EncoderName, twin_of
+from phenolens.evaluation import evaluate, score_table
 from phenolens.recipes.scaling import ScalingRecipe
 from phenolens.report import write_scaling
-from phenolens.tasks import evaluate
 from phenolens.workflows.training import estimate_run, run_training
 
 _log = logging.getLogger(__name__)
@@ -64,8 +64,8 @@ def run_scaling(recipe: ScalingRecipe, out: Path, *, progress: bool = False) -> 
     )
     evaluation = evaluate(embedded.embeddings, asked.tasks, profilings=asked.profiling, seed=recipe.train.seed)
     fits = fit_scaling(evaluation, {encoders[name]: flops[name] for name in runs}, seed=recipe.train.seed)
-    scores = evaluation.scores()
-    twin_value = scores[scores["encoder"].map(is_baseline)].groupby(["family", "task", "profiling"])["value"].mean()
+    scores = score_table(evaluation)
+    twin_value = scores[scores["baseline"]].groupby(["family", "task", "profiling"])["value"].mean()
     rows = [
         {
             "run": name,

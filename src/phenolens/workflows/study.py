@@ -22,13 +22,21 @@ from phenolens.datasets import (
     treated,
 )
 from phenolens.diagnosis import diagnose
-from phenolens.embedding import PROVENANCE, dataset_channels, embed, embed_to_folder, mark_controls, read_embeddings
-from phenolens.encoders import EncoderName, create_encoder, default_panel, is_baseline, kind_of, twin_of
+from phenolens.embedding import (
+    PROVENANCE,
+    dataset_channels,
+    embed,
+    embed_to_folder,
+    encoder_info,
+    mark_controls,
+    read_embeddings,
+)
+from phenolens.encoders import EncoderName, create_encoder, default_panel, kind_of, twin_of
+from phenolens.evaluation import evaluate, score_table, stratum_records, unit_table
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
 from phenolens.recipes.study import Recipe
 from phenolens.report import Results, write_examples, write_report
-from phenolens.tasks import evaluate
 from phenolens.workflows.further import FurtherEmbeddings
 
 _VERSIONS = ("phenolens", "torch", "timm", "numpy", "scikit-learn", "scikit-image", "anndata")
@@ -79,28 +87,21 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         batch_by=recipe.batch_by,
         seed=recipe.seed,
     )
-    if not evaluation.answers:
+    if not evaluation.scores:
         raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
     changed = sweep = None
     if recipe.interventions or recipe.sweep:
         further = FurtherEmbeddings(recipe, _open_manifest(recipe), material.dataset["channels"], out, progress)
         changed = further.intervene(material.embeddings, evaluation) if recipe.interventions else None
         sweep = further.sweep(material.embeddings, evaluation) if recipe.sweep else None
-    card = diagnose(
-        material.embeddings,
-        evaluation,
-        interventions=changed,
-        sweep=sweep,
-        batch_by=recipe.batch_by,
-        seed=recipe.seed,
-    )
+    card = diagnose(evaluation, interventions=changed, sweep=sweep)
     results = Results(
         name=recipe.name,
         dataset=material.dataset,
         encoders=_describe_encoders(material.embeddings),
         panel_missing=material.panel_missing,
-        scores=evaluation.scores(),
-        units=evaluation.units(),
+        scores=score_table(evaluation),
+        units=unit_table(evaluation),
         comparisons=card.evidence.comparisons,
         verdicts=[asdict(verdict) for verdict in card.verdicts],
         skipped=[asdict(item) for item in evaluation.skipped],
@@ -114,7 +115,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
             "device": material.device,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
-        parts=evaluation.parts(),
+        parts=stratum_records(evaluation),
         evidence=card.evidence.records(),
     )
     results.save(out)
@@ -291,14 +292,17 @@ def _describe_rows(table: pd.DataFrame, recipe: Recipe) -> dict[str, Any]:
 
 
 def _describe_encoders(embeddings: Mapping[str, AnnData]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "family": EncoderName.parse(name).family,
-            "baseline": is_baseline(name),
-            "dim": vectors.n_vars,
-            "weights_hash": str(vectors.uns[PROVENANCE].get("weights_hash", "")),
-            "sites_per_second": vectors.uns[PROVENANCE].get("sites_per_second"),
-        }
-        for name, vectors in embeddings.items()
-    ]
+    described = []
+    for name, vectors in embeddings.items():
+        info, provenance = encoder_info(vectors, name), vectors.uns[PROVENANCE]
+        described.append(
+            {
+                "name": name,
+                "family": info.name,
+                "baseline": info.is_baseline,
+                "dim": vectors.n_vars,
+                "weights_hash": str(provenance.get("weights_hash", "")),
+                "sites_per_second": provenance.get("sites_per_second"),
+            }
+        )
+    return described

@@ -1,6 +1,6 @@
 """Which levels each family of encoders knows, beside its untrained twin."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -10,13 +10,10 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
-from phenolens.diagnosis.claims import own_twin
 from phenolens.diagnosis.knowledge.concepts import BATCHES, Concepts, explained_variance, probe_concepts
 from phenolens.diagnosis.knowledge.levels import measured_factors, true_factors, unmeasured
-from phenolens.encoders import EncoderName, is_baseline
+from phenolens.evaluation import Profiles, shared_names
 from phenolens.metrics import percentile_interval
-from phenolens.profiling import profile
-from phenolens.tasks import shared_names
 
 Draws = Mapping[tuple[str, str], NDArray[np.float64]]
 
@@ -59,29 +56,31 @@ class Knowledge:
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
-def under_test(embeddings: Mapping[str, AnnData]) -> dict[str, AnnData]:
-    """Return the encoders under test and all seeds of their twins."""
-    tested = [name for name in embeddings if not is_baseline(name)]
-    families = {EncoderName.parse(name).family for name in tested} | {own_twin(name) for name in tested}
-    return {name: own for name, own in embeddings.items() if EncoderName.parse(name).family in families}
+def under_test(profiles: Profiles) -> dict[str, AnnData]:
+    """Return the vectors of encoders under test and of all seeds of their untrained counterparts."""
+    names = set()
+    for info in profiles.infos.values():
+        if info.is_tested:
+            names |= {info.name, info.counterpart}
+    return {encoder: profiles.embeddings[encoder] for encoder, info in profiles.infos.items() if info.name in names}
 
 
-def ask_levels(embeddings: Mapping[str, AnnData], *, group: str | None = None, seed: int = 0) -> Knowledge:
+def ask_levels(profiles: Profiles, *, group: str | None = None, seed: int = 0) -> Knowledge:
     """Ask encoders under test, and their twins, which levels they know, in wells where there are wells.
 
     Rows that not all of them have are left out.
 
     Parameters
     ----------
-    embeddings
-        Encoder -> its vectors of sites.
+    profiles
+        The vectors of all encoders.
     group
         The metadata column whose rows are no replicates of each other, such as copies of one source image. Where no
         batch tells what they share, one row of each group is asked.
     seed
         As in `probe_concepts`.
     """
-    tested = under_test(embeddings)
+    embeddings, tested = profiles.embeddings, under_test(profiles)
     if not tested:
         return Knowledge(missing={"levels": "no encoder is under test"})
     try:
@@ -90,7 +89,7 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, group: str | None = None, s
         missing = {} if truth else unmeasured(tables)
         if not tables:
             raise TaskNotApplicable("no baseline that measures a level is among the encoders, and this is no phantom")
-        asked = {name: profile(own, "raw", level="well") for name, own in tested.items()}
+        asked = {name: profiles.averaged(name) for name in tested}
         shared = shared_names([*(own.obs_names for own in asked.values()), *(table.index for table in tables.values())])
         obs = next(iter(asked.values())).obs.loc[shared]
         if group in obs and not any(column in obs for column in BATCHES):
@@ -100,12 +99,13 @@ def ask_levels(embeddings: Mapping[str, AnnData], *, group: str | None = None, s
         found = probe_concepts(asked, tables, seed=seed)
     except (ProfilingError, TaskNotApplicable) as error:
         return Knowledge(missing={"levels": str(error)})
-    family = {name: EncoderName.parse(name).family for name in asked}
+    family = {name: profiles.infos[name].name for name in asked}
+    counterpart = {info.name: info.counterpart for info in profiles.infos.values() if info.is_tested}
     draws = _draws_by_family(found, family)
-    levels = _by_family(found, family, draws)
+    levels = _by_family(found, family, draws, counterpart)
     return Knowledge(
         levels,
-        _compare_pairs(levels, draws),
+        _compare_pairs(levels, draws, counterpart),
         _mean_over_seeds(found.factors, family, ["level", "factor"]),
         _mean_over_seeds(explained_variance(asked, tables, seed=seed), family, ["block"]),
         bool(truth),
@@ -126,20 +126,24 @@ def _draws_by_family(found: Concepts, family: Mapping[str, str]) -> Draws:
     return {key: np.mean(own, axis=0) for key, own in members.items()}
 
 
-def _compare_pairs(levels: pd.DataFrame, draws: Draws) -> pd.DataFrame:
+def _compare_pairs(levels: pd.DataFrame, draws: Draws, tested: Collection[str]) -> pd.DataFrame:
     """Compare what families under test know of each level, each pair once; p from the bootstrap of wells."""
     rows = []
-    for level, own in levels.groupby("level", sort=False):
-        value = {str(name): r for name, r in zip(own["family"], own["mean_r"], strict=True) if not is_baseline(name)}
+    for level, scores in levels.groupby("level", sort=False):
+        value = {str(row.family): row.mean_r for row in scores.itertuples() if row.family in tested}
         for one, other in combinations(value, 2):
             gap = draws[one, str(level)] - draws[other, str(level)]
             tail = min(int((gap <= 0).sum()), int((gap >= 0).sum()))
             p = min(1.0, 2 * (1 + tail) / (1 + len(gap)))
-            rows.append((level, one, other, value[one] - value[other], *percentile_interval(gap), p))
+            low, high = percentile_interval(gap)
+            pair = {"level": level, "encoder": one, "other": other, "difference": value[one] - value[other]}
+            rows.append(pair | {"low": low, "high": high, "p": p})
     return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
 
 
-def _by_family(found: Concepts, family: Mapping[str, str], draws: Draws) -> pd.DataFrame:
+def _by_family(
+    found: Concepts, family: Mapping[str, str], draws: Draws, counterpart: Mapping[str, str]
+) -> pd.DataFrame:
     """Return one row per family and level: means over seeds, and the gain over its own twin.
 
     Of several p values, twice the median is one (Rueschendorf, Adv. Appl. Probab. 14, 1982).
@@ -152,7 +156,7 @@ def _by_family(found: Concepts, family: Mapping[str, str], draws: Draws) -> pd.D
         p = float(own["p"].median()) * (2 if len(own) > 1 else 1)
         row |= {"r": float(own["r"].mean()), "mean_r": float(own["mean"].mean()), "p": min(p, 1.0)}
         row["low"], row["high"] = percentile_interval(draws[name, level])
-        twin = own_twin(name)
+        twin = counterpart.get(str(name), "")
         beside = levels[(levels["family"] == twin) & (levels["level"] == level)]["mean"]
         row |= dict.fromkeys(("twin", "gain", "gain_low", "gain_high"), float("nan"))
         if len(beside):

@@ -13,8 +13,8 @@ from sklearn.model_selection import KFold
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.datasets import condition_names
-from phenolens.diagnosis.sampling import draw_whole
 from phenolens.metrics import maximum_p, percentile_interval, refitted, ridge_by_target
+from phenolens.tasks import draw_whole
 
 _PENALTIES = tuple(10.0**power for power in range(3, -5, -1))
 _FOLDS = 5

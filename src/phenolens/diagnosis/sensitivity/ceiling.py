@@ -13,18 +13,17 @@ from sklearn.preprocessing import StandardScaler
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.datasets import condition_names, treated
-from phenolens.diagnosis.asking import ask_again, sample_rows, shared_rows
+from phenolens.diagnosis.rescore import rescore, sample_rows
+from phenolens.evaluation import select_shared
 from phenolens.metrics import ledoit_wolf
 from phenolens.profiling import Sphering
-from phenolens.tasks import ReplicateRetrieval
+from phenolens.tasks import Task
 
 _COMPONENTS = 64  # of each encoder
 _FEWEST_REPLICATED = 2  # perturbations of a half
 
 
-def reachable_score(
-    task: ReplicateRetrieval, families: Mapping[str, AnnData], chance: float, how: str, *, seed: int = 0
-) -> float:
+def reachable_score(task: Task, families: Mapping[str, AnnData], chance: float, how: str, *, seed: int = 0) -> float:
     """Return a score that is known to be reachable: what all families together reach once their noise is known.
 
     Their vectors are put side by side and whitened by how replicates differ, as one half of the perturbations shows it;
@@ -40,8 +39,8 @@ def reachable_score(
     task
         The question.
     families
-        Family -> the profiles that it is asked of; see `sample_rows` for which of many. Oracles are left out: what
-        knows the truth is no finding about images.
+        Encoder -> the profiles that it is asked of; see `sample_rows` for which of many. There are no oracles among
+        them: what knows the truth is no finding about images.
     chance
         Of the whole.
     how
@@ -56,13 +55,12 @@ def reachable_score(
     ProfilingError
         If replicates do not differ at all.
     """
-    families = {name: own for name, own in families.items() if not name.startswith("oracle/")}
     if not families:
         raise TaskNotApplicable("there are only oracles")
-    families = shared_rows(families)
+    families = select_shared(families)
     rows = sample_rows(task, next(iter(families.values())), seed=seed)
     together = pool([np.asarray(own[rows.obs_names].X) for own in families.values()])
-    scores = [ask_again(task, half, white, how, seed=seed) for half, white in whiten_halves(rows, together, seed=seed)]
+    scores = [rescore(task, half, white, how, seed=seed) for half, white in whiten_halves(rows, together, seed=seed)]
     reached, by_chance = np.mean([(score.value, score.chance) for score in scores], axis=0)
     wrong = (1 - reached) / reached * (1 - chance) / chance * by_chance / (1 - by_chance)
     return float(1 / (1 + wrong))

@@ -1,22 +1,17 @@
 """Is the metric able to tell? The room that it leaves, what differences it finds, and whether its ranking stands."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
-from phenolens.diagnosis.asking import rows_asked
-from phenolens.diagnosis.claims import limits_of_best, means_by_family, supports_gains
-from phenolens.diagnosis.comparison import by_question, family_values
 from phenolens.diagnosis.sensitivity.ceiling import reachable_score
 from phenolens.diagnosis.sensitivity.dilution import STEP, Dilution, tell_dilutions
 from phenolens.diagnosis.sensitivity.stability import by_distance, other_protocols, rank_agreement
-from phenolens.encoders import is_baseline
-from phenolens.tasks import Evaluation, ReplicateRetrieval
+from phenolens.evaluation import Evaluation
 
 COLUMNS = (
     "task",
@@ -47,13 +42,7 @@ _MAXIMUM = "maximum"
 _NAN = float("nan")
 
 
-def describe_metrics(
-    embeddings: Mapping[str, AnnData],
-    evaluation: Evaluation,
-    *,
-    batch_by: Sequence[str] | None = None,
-    seed: int = 0,
-) -> tuple[pd.DataFrame, dict[str, str]]:
+def describe_metrics(evaluation: Evaluation, *, seed: int = 0) -> tuple[pd.DataFrame, dict[str, str]]:
     """Ask of every question that supports claims whether its metric is able to tell better encoders from worse.
 
     *Headroom* is the share of the range between chance and ceiling that the best baseline leaves. The ceiling is the
@@ -71,12 +60,10 @@ def describe_metrics(
 
     Parameters
     ----------
-    embeddings
-        Encoder -> its vectors of the same sites.
     evaluation
-        What the tasks said of them.
-    batch_by, seed
-        As in `evaluate`.
+        The scores, and the profiles that they are of.
+    seed
+        Of what is drawn.
 
     Returns
     -------
@@ -88,49 +75,49 @@ def describe_metrics(
     told; ``cannot tell``. ``why``: in words. ``stability``: mean Kendall's tau over so many ``protocols``, with 95 %
     limits.
     """
-    questions = {key: own for key, own in by_question(evaluation.answers).items() if supports_gains(own)}
+    profiles, questions = evaluation.profiles, evaluation.claiming
     rows: list[dict[str, object]] = []
     not_asked: dict[str, str] = {}
-    for (name, how), answers in questions.items():
-        task, spread, means = answers[0].task, answers[0].score.spread, means_by_family(answers)
-        best, value, chance = means[["family", "value", "chance"]].iloc[0]
-        encoders = {answer.family: answer.encoder for answer in reversed(answers)}
-        profiles = {
-            family: rows_asked(task, encoder, embeddings[encoder], how, batch_by=batch_by, seed=seed)
-            for family, encoder in encoders.items()
-            if family == best or isinstance(task, ReplicateRetrieval)
+    for question in questions:
+        task, profiling, best = question.task, question.profiling, question.best
+        name = f"{task.id}, {profiling}"
+        asked = {
+            encoder: profiles.ranked(task, each.info.id, profiling)
+            for encoder, each in question.one_seed.items()
+            if encoder == best.encoder or task.retrieves_replicates
         }
         ceiling, ceiling_is, dilution = 1.0, _MAXIMUM, Dilution(_NAN, _NAN)
-        protocols = [(family_values(answers), other) for other in other_protocols(task, how, questions)]
-        with _noted(not_asked, f"sensitivity of {name}, {how}"):
-            dilution = tell_dilutions(task, profiles[best], how, seed=seed)
-        if isinstance(task, ReplicateRetrieval):
-            with _noted(not_asked, f"ceiling of {name}, {how}"):
-                reachable = reachable_score(task, profiles, chance, how, seed=seed)
-                if reachable > value:
+        protocols = [(question.values, other) for other in other_protocols(question, questions)]
+        with _noted(not_asked, f"sensitivity of {name}"):
+            dilution = tell_dilutions(task, asked[best.encoder], profiling, seed=seed)
+        if task.retrieves_replicates:
+            with _noted(not_asked, f"ceiling of {name}"):
+                images = {e: made for e, made in asked.items() if question.one_seed[e].info.role != "oracle"}
+                reachable = reachable_score(task, images, best.chance, profiling, seed=seed)
+                if reachable > best.value:
                     ceiling, ceiling_is = reachable, "replicates"
-                elif not is_baseline(best):  # the best baseline as its own ceiling would leave no room to anyone
-                    ceiling, ceiling_is = value, best
-            with _noted(not_asked, f"distances of {name}, {how}"):
-                protocols.append(by_distance(task, profiles, how, seed=seed))
-        baselines = means[means["family"].map(is_baseline).astype(bool)]
-        baseline, simple = baselines[["family", "value"]].iloc[0] if len(baselines) else ("", _NAN)
+                elif best.info.is_tested:  # the best baseline as its own ceiling would leave no room to anyone
+                    ceiling, ceiling_is = best.value, best.encoder
+            with _noted(not_asked, f"distances of {name}"):
+                protocols.append(by_distance(task, asked, profiling, seed=seed))
+        baseline = question.best_baseline
+        simple = _NAN if baseline is None else baseline.value
         scores = {
-            "chance": chance,
+            "chance": best.chance,
             "ceiling": ceiling,
             "ceiling_is": ceiling_is,
-            "best_baseline": baseline,
+            "best_baseline": "" if baseline is None else baseline.encoder,
             "best_baseline_value": simple,
-            "best_family": best,
-            "best_value": value,
-            "headroom": (ceiling - simple) / (ceiling - chance) if ceiling > chance else _NAN,
+            "best_family": best.encoder,
+            "best_value": best.value,
+            "headroom": (ceiling - simple) / (ceiling - best.chance) if ceiling > best.chance else _NAN,
         }
-        low, _ = limits_of_best(answers, seed=seed)
-        agreement = rank_agreement(protocols, (name, how), spread=spread, seed=seed)
+        inflation = question.first.se_inflation
+        agreement = rank_agreement(protocols, question.key, se_inflation=inflation, seed=seed)
         rows.append(
-            {"task": name, "profiling": how}
+            {"task": task.id, "profiling": profiling}
             | scores
-            | _grade(scores, dilution, low)
+            | _grade(scores, dilution, question.best_of_many.low)
             | dict(zip(("stability", "tau_low", "tau_high", "protocols"), agreement, strict=True))
         )
     return pd.DataFrame(rows, columns=list(COLUMNS)), not_asked

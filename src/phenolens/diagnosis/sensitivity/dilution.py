@@ -8,9 +8,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.core.random import spawn
-from phenolens.diagnosis.asking import ask_again, by_unit, sample_rows
-from phenolens.diagnosis.claims import ALPHA
-from phenolens.diagnosis.comparison import joint_draws, paired_p
+from phenolens.diagnosis.rescore import rescore, sample_rows
+from phenolens.evaluation import ALPHA, joint_draws, paired_p, values_by_unit
 from phenolens.tasks import Task
 
 STEP = 0.25
@@ -60,16 +59,17 @@ def tell_dilutions(task: Task, rows: AnnData, how: str, *, seed: int = 0) -> Dil
     rows = sample_rows(task, rows, seed=seed)
     x = np.asarray(rows.X, dtype=np.float64)
     donors = draw_donors(rows.obs, spawn(seed, "donors", task.id, how))
-    scores = [ask_again(task, rows, dilute(x, donors, share), how, seed=seed) for share in _SHARES]
-    values, spread = [by_unit(score) for score in scores], scores[0].spread
+    scores = [rescore(task, rows, dilute(x, donors, share), how, seed=seed) for share in _SHARES]
+    values, inflation = [values_by_unit(score) for score in scores], scores[0].se_inflation
     named = {str(share): own for share, own in zip(_SHARES, values, strict=True)}
-    mean, draws, n_units = joint_draws(named, spawn(seed, "dilution", task.id, how), spread=spread)
-    if n_units < 2:
+    joint = joint_draws(named, spawn(seed, "dilution", task.id, how), se_inflation=inflation)
+    mean, draws = joint.mean, joint.draws
+    if joint.n_units < 2:
         return Dilution(float("nan"), float("nan"))
     better, worse = draws[:, :-1], draws[:, 1:]
     finest = float("nan")
     for number in range(len(_SHARES) - 1, 0, -1):
-        p = paired_p(values[0], values[number], spawn(seed, "dilution p", task.id, how), spread=spread)
+        p = paired_p(values[0], values[number], spawn(seed, "dilution p", task.id, how), se_inflation=inflation)
         if mean[number] >= mean[0] or p > ALPHA:
             break
         finest = _SHARES[number]

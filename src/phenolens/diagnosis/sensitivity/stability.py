@@ -6,25 +6,22 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 from phenolens.core.random import spawn
-from phenolens.diagnosis.asking import ask_again, by_unit, sample_rows
-from phenolens.diagnosis.comparison import family_values, joint_draws
+from phenolens.diagnosis.rescore import rescore, sample_rows
+from phenolens.evaluation import Question, joint_draws, values_by_unit
 from phenolens.metrics import distances, mean_defined, percentile_interval
-from phenolens.tasks import Answer, ReplicateRetrieval, Task
+from phenolens.tasks import Task
 
 _FEWEST_FAMILIES = 4
 _MOST_WELLS = 1000
 _JITTER = 1e-9  # below what counts as a tie
-# Options that say how something is asked and not what.
-_OF_PROTOCOL = {"task", "pca", "form", "measure", "tails"}
 
 Values = Mapping[str, pd.DataFrame]
 
 
 def rank_agreement(
-    protocols: Sequence[tuple[Values, Values]], question: tuple[str, str], *, spread: float = 1.0, seed: int = 0
+    protocols: Sequence[tuple[Values, Values]], question: tuple[str, str], *, se_inflation: float = 1.0, seed: int = 0
 ) -> tuple[float, float, float, int]:
     """Return how well the ranking of families agrees with that under other protocols: Kendall's tau b.
 
@@ -34,8 +31,8 @@ def rank_agreement(
         For each, family -> values and weights by (unit, stratum) as the question is asked, and under the protocol.
     question
         Task and profiling, which name the draws.
-    spread
-        By how much a difference varies more than its mean over drawn units; see `Score.spread`.
+    se_inflation
+        As in `joint_draws`.
     seed
         Of the bootstrap.
 
@@ -51,13 +48,13 @@ def rank_agreement(
             continue
         values = {f"here {family}": here[family] for family in both}
         values |= {f"there {family}": there[family] for family in both}
-        mean, draws, n_units = joint_draws(values, spawn(seed, "stability", *question), spread=spread)
-        if n_units < 2:
+        joint = joint_draws(values, spawn(seed, "stability", *question), se_inflation=se_inflation)
+        if joint.n_units < 2:
             continue
-        tau = _kendall(*np.split(mean[None], 2, axis=1))[0]
+        tau = _kendall(*np.split(joint.mean[None], 2, axis=1))[0]
         if np.isfinite(tau):
             taus.append(tau)
-            drawn.append(_kendall(*np.split(draws, 2, axis=1)))
+            drawn.append(_kendall(*np.split(joint.draws, 2, axis=1)))
     if not taus:
         return float("nan"), float("nan"), float("nan"), 0
     over_protocols = mean_defined(np.stack(drawn, axis=1))
@@ -73,25 +70,14 @@ def _kendall(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np
     return np.divide((signs[0] * signs[1]).sum(axis=1), untied, out=np.full(len(one), np.nan), where=untied > 0)
 
 
-def other_protocols(
-    task: Task, how: str, questions: Mapping[tuple[str, str], Sequence[Answer]]
-) -> list[dict[str, pd.DataFrame]]:
-    """Return the families' values in the questions that ask the same otherwise: post-processed or probed otherwise."""
-    return [
-        family_values(answers)
-        for question, answers in questions.items()
-        if question != (task.id, how) and _what(answers[0].task) == _what(task)
-    ]
-
-
-def _what(task: Task) -> tuple[str, str]:
-    """Return what a task asks, however it does."""
-    options = task.model_dump_json(exclude=_OF_PROTOCOL) if isinstance(task, BaseModel) else task.id
-    return type(task).__name__, options
+def other_protocols(question: Question, questions: Sequence[Question]) -> list[dict[str, pd.DataFrame]]:
+    """Return the encoders' values in the questions that ask the same otherwise: post-processed or probed otherwise."""
+    subject = question.task.subject
+    return [other.values for other in questions if other is not question and other.task.subject == subject]
 
 
 def by_distance(
-    task: ReplicateRetrieval, families: Mapping[str, AnnData], how: str, *, seed: int = 0
+    task: Task, families: Mapping[str, AnnData], how: str, *, seed: int = 0
 ) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
     """Return the families' values by cosine and by Euclidean distance, on at most 1,000 wells of whole perturbations.
 
@@ -115,8 +101,8 @@ def by_distance(
     for family, own in families.items():
         wells = sample_rows(task, own, most=_MOST_WELLS, seed=seed)
         x = np.asarray(wells.X, dtype=np.float64)
-        cosine[family] = by_unit(ask_again(task, wells, x, how, seed=seed))
-        euclidean[family] = by_unit(ask_again(task, wells, euclidean_as_cosine(x), how, seed=seed))
+        cosine[family] = values_by_unit(rescore(task, wells, x, how, seed=seed))
+        euclidean[family] = values_by_unit(rescore(task, wells, euclidean_as_cosine(x), how, seed=seed))
     return cosine, euclidean
 
 

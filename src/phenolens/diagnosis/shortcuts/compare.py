@@ -1,26 +1,24 @@
 """What is it using? What is left of a score without a shortcut: regressed out, matched, or shared with no neighbour."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
 
 import pandas as pd
 from anndata import AnnData
 
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
-from phenolens.diagnosis.claims import supports_gains
-from phenolens.diagnosis.comparison import by_question
-from phenolens.diagnosis.confounding import find_nuisances
+from phenolens.diagnosis.confounding import NUISANCES, find_nuisances
 from phenolens.diagnosis.retention import COLUMNS, retain
-from phenolens.diagnosis.shortcuts.asking import AskProbe, AskRetrieval, Values
-from phenolens.diagnosis.shortcuts.left_out import NAMES, SHARED
 from phenolens.diagnosis.shortcuts.regressed_out import compare_regressed_out
 from phenolens.diagnosis.shortcuts.similarity import FEWEST_TREATMENTS, compare_similarities
-from phenolens.encoders import EncoderName, is_baseline
+from phenolens.evaluation import Evaluation, Profiles, Question, mean_by_unit
 from phenolens.profiling import Level, profile
-from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval, profiles_for
+from phenolens.tasks import BeforeAfter, Restricted
 
+# What neighbours may share: the columns that say so, finer ones first, and position, as people call a well.
+_SHARED = ("well", *NUISANCES)
+_NAMES = {"well": "position"}
 # Shortcut -> the baseline that measures it, and its features.
 _SHORTCUTS = {
     "cell count": ("cell-count", "*"),
@@ -52,13 +50,7 @@ class Shortcuts:
     missing: Mapping[str, str]
 
 
-def compare_shortcuts(
-    embeddings: Mapping[str, AnnData],
-    evaluation: Evaluation,
-    *,
-    batch_by: Sequence[str] | None = None,
-    seed: int = 0,
-) -> Shortcuts:
+def compare_shortcuts(evaluation: Evaluation, *, seed: int = 0) -> Shortcuts:
     """Ask encoders under test again, without what they may have used instead of biology.
 
     Cell count, mean intensities and the position on the plate are ``regressed out`` of the vectors. Retrieval and
@@ -68,58 +60,55 @@ def compare_shortcuts(
 
     Parameters
     ----------
-    embeddings
-        Encoder -> its vectors of the same sites; the baselines that measure shortcuts among them.
     evaluation
-        What the tasks said of them.
-    batch_by, seed
-        As in `evaluate`.
+        The scores, and the vectors; those of the baselines that measure shortcuts among them.
+    seed
+        Of what is drawn.
     """
-    tested = {name: own for name, own in embeddings.items() if not is_baseline(name)}
-    asked: set[Level] = {answer.task.level for answer in evaluation.answers}
-    table, similarities = pd.DataFrame(columns=list(_COLUMNS)), compare_similarities({}, {})
+    profiles = evaluation.profiles
+    embeddings, tested = profiles.embeddings, profiles.tested()
+    levels: set[Level] = {task.aggregation for task in evaluation.tasks}
+    nothing, similarities = pd.DataFrame(columns=list(_COLUMNS)), compare_similarities({}, {}, {})
     if not tested:
-        return Shortcuts(table, similarities, {"shortcuts": "no encoder is under test"})
-    if not all(_are_named(own, level) for own in embeddings.values() for level in asked):
+        return Shortcuts(nothing, similarities, {"shortcuts": "no encoder is under test"})
+    if not all(_are_named(vectors, level) for vectors in embeddings.values() for level in levels):
         why = "rows have no names of their own, by which encoders could be matched"
-        return Shortcuts(table, similarities, {"shortcuts": why})
+        return Shortcuts(nothing, similarities, {"shortcuts": why})
     sources = {shortcut: source for shortcut, source in _SHORTCUTS.items() if source[0] in embeddings}
-    measured = {
-        shortcut: {level: _covariates(embeddings[baseline], pattern, level) for level in sorted(asked)}
-        for shortcut, (baseline, pattern) in sources.items()
-    }
     missing = {
         f"{shortcut}, regressed out or matched": f"nobody has measured it; the baseline {baseline} would"
         for shortcut, (baseline, _) in _SHORTCUTS.items()
-        if shortcut not in measured
+        if shortcut not in sources
     }
+    measured: dict[str, dict[Level, pd.DataFrame]] = {}
+    for shortcut, (baseline, pattern) in sources.items():
+        vectors = embeddings[baseline]
+        measured[shortcut] = {level: _covariates(vectors, pattern, level) for level in sorted(levels)}
     tables = []
     for shortcut, covariates in measured.items():
-        rows = compare_regressed_out(tested, evaluation, covariates, batch_by=batch_by, seed=seed)
+        rows = compare_regressed_out(tested, evaluation, covariates, seed=seed)
         tables.append(rows.assign(shortcut=shortcut, way="regressed out"))
     matched = {shortcut: covariates for shortcut, covariates in measured.items() if shortcut in _MATCHED}
-    for question, answers in by_question(evaluation.answers).items():
-        task = answers[0].task
-        if not supports_gains(answers):
+    for question in evaluation.claiming:
+        restricted = question.task.restricted(seed)
+        if restricted is None:
+            missing[f"matched, or left out of {question.task.id}"] = "only retrieval and probes can be asked so"
             continue
-        if not isinstance(task, ReplicateRetrieval | Probe):
-            missing[f"matched, or left out of {task.id}"] = "only retrieval and probes can be asked so"
-            continue
-        asker = AskProbe(task) if isinstance(task, Probe) else AskRetrieval(task, seed)
-        rows, reasons = _ask_again(asker, tested, answers, question, matched, batch_by, seed)
+        rows, reasons = _ask_restricted(question, restricted, profiles, matched, seed)
         tables.append(rows)
         missing |= reasons
-    found = [own[list(_COLUMNS)] for own in tables if len(own)]
+    found = [table[list(_COLUMNS)] for table in tables if len(table)]
     try:
         of_wells = {
             shortcut: _covariates(embeddings[name], pattern, "well") for shortcut, (name, pattern) in sources.items()
         }
-        similarities = compare_similarities(embeddings, of_wells, seed=seed)
+        names = {encoder: profiles.infos[encoder].name for encoder in tested}
+        similarities = compare_similarities(tested, of_wells, names, seed=seed)
         if similarities.empty:
             missing["similarities"] = f"no shortcut was measured in wells of {FEWEST_TREATMENTS} treatments"
     except ProfilingError as error:
         missing["similarities"] = str(error)
-    return Shortcuts(pd.concat(found, ignore_index=True) if found else table, similarities, missing)
+    return Shortcuts(pd.concat(found, ignore_index=True) if found else nothing, similarities, missing)
 
 
 def _are_named(vectors: AnnData, level: Level) -> bool:
@@ -133,46 +122,53 @@ def _covariates(measured: AnnData, pattern: str, level: Level) -> pd.DataFrame:
     return profile(measured[:, chosen], "raw", level=level).to_df()
 
 
-def _ask_again(
-    asker: AskProbe | AskRetrieval,
-    tested: Mapping[str, AnnData],
-    answers: Sequence[Answer],
-    question: tuple[str, str],
+def _ask_restricted(
+    question: Question,
+    restricted: Restricted,
+    profiles: Profiles,
     matched: Mapping[str, Mapping[Level, pd.DataFrame]],
-    batch_by: Sequence[str] | None,
     seed: int,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Ask one question again among matched and without shared neighbours; return rows, and what could not be asked."""
-    task = answers[0].task
-    families: dict[tuple[str, str], dict[str, list[Values]]] = {}
+    task = question.task
+    found: dict[tuple[str, str], dict[str, list[BeforeAfter]]] = {}
     missing: dict[str, str] = {}
-    for name in (answer.encoder for answer in answers if answer.encoder in tested):
-        profiles = profiles_for(task, name, tested[name], question[1], batch_by=batch_by, seed=seed)
-        asker.meet(profiles)
-        shared, unshared = find_nuisances(profiles.obs, SHARED)
-        missing |= {f"{NAMES.get(column, column)}, left out": why for column, why in unshared.items()}
-        ways: dict[tuple[str, str], Callable[[], Values]] = {
-            (shortcut, "matched"): partial(asker.matched, shortcut, covariates[task.level])
-            for shortcut, covariates in matched.items()
-        } | {(NAMES.get(column, column), "left out"): partial(asker.left_out, column) for column in shared}
-        for (shortcut, way), ask in ways.items():
-            own = families.setdefault((shortcut, way), {}).setdefault(EncoderName.parse(name).family, [])
+
+    def keep(shortcut: str, way: str, encoder: str) -> list[BeforeAfter]:
+        return found.setdefault((shortcut, way), {}).setdefault(encoder, [])
+
+    for scored in question.scores:
+        if not scored.info.is_tested:
+            continue
+        made = profiles.for_task(task, scored.info.id, question.profiling)
+        restricted.meet(made)
+        for shortcut, covariates in matched.items():
+            kept = keep(shortcut, "matched", scored.encoder)
             try:
-                own.append(ask())
+                kept.append(restricted.matched(shortcut, covariates[task.aggregation]))
             except TaskNotApplicable as error:
-                missing[f"{shortcut}, {way}, {task.id}"] = str(error)
-    spread = answers[0].score.spread
+                missing[f"{shortcut}, matched, {task.id}"] = str(error)
+        shared, unshared = find_nuisances(made.obs, _SHARED)
+        missing |= {f"{_NAMES.get(column, column)}, left out": why for column, why in unshared.items()}
+        for column in shared:
+            shortcut = _NAMES.get(column, column)
+            kept = keep(shortcut, "left out", scored.encoder)
+            try:
+                kept.append(restricted.left_out(column))
+            except TaskNotApplicable as error:
+                missing[f"{shortcut}, left out, {task.id}"] = str(error)
     rows = []
-    for (shortcut, way), by_family in families.items():
-        for family, own in by_family.items():
-            if not own:
+    for (shortcut, way), by_encoder in found.items():
+        for encoder, seeds in by_encoder.items():
+            if not seeds:
                 continue
-            before, after = (_mean([part[index] for part in own]) for index in (0, 1))
-            chance = sum(part[2] for part in own) / len(own)
-            scores = retain({"after": after, "before": before}, (chance, chance), question, spread, seed)
-            rows.append((shortcut, way, "", family, *question, *scores))
+            pair = _mean(seeds)
+            left = retain(pair, pair.chance, question.key, question.first.se_inflation, seed)
+            named = {"shortcut": shortcut, "way": way, "fit": "", "family": encoder}
+            rows.append(named | {"task": task.id, "profiling": question.profiling} | left)
     return pd.DataFrame(rows, columns=list(_COLUMNS)), missing
 
 
-def _mean(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(tables).groupby(["unit", "stratum"], sort=True)[["value", "weight"]].mean()
+def _mean(seeds: list[BeforeAfter]) -> BeforeAfter:
+    before, after = mean_by_unit([each.before for each in seeds]), mean_by_unit([each.after for each in seeds])
+    return BeforeAfter(before, after, sum(each.chance for each in seeds) / len(seeds))

@@ -1,6 +1,6 @@
 """What is left of a score once a shortcut has been regressed out of the vectors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -8,10 +8,9 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.datasets import NEGATIVE_CONTROL
-from phenolens.diagnosis.asking import without_p
 from phenolens.diagnosis.retention import compare_retention
+from phenolens.evaluation import Evaluation
 from phenolens.profiling import Level, RegressOut, profile
-from phenolens.tasks import Evaluation, evaluate
 
 _FEWEST_ROWS = 2
 _CONTROLS = 20  # for each covariate, or the error of its slope would itself tell perturbations apart
@@ -22,7 +21,6 @@ def compare_regressed_out(
     evaluation: Evaluation,
     covariates: Mapping[Level, pd.DataFrame],
     *,
-    batch_by: Sequence[str] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Ask encoders again, once covariates have been regressed out of their vectors.
@@ -40,28 +38,26 @@ def compare_regressed_out(
         What the tasks said of them.
     covariates
         Level -> measurements of the shortcut.
-    batch_by, seed
-        As in `evaluate`.
+    seed
+        Of the bootstrap.
 
     Returns
     -------
     What `compare_retention` says, of the rows that have the covariates; and ``fit``, what the regression was fitted on:
     `controls`, or `all` rows.
     """
-    tasks = list({answer.task.id: answer.task for answer in evaluation.answers}.values())
-    ways = list(dict.fromkeys(answer.profiling for answer in evaluation.answers))
     parts = []
     for level, known in covariates.items():
-        asked = [without_p(task) for task in tasks if task.level == level]
+        asked = [task.without_p() for task in evaluation.tasks if task.aggregation == level]
         every = {name: profile(own, "raw", level=level) for name, own in embeddings.items()}
         measured = {name: own[own.obs_names.isin(known.index)] for name, own in every.items()}
         measured = {name: own for name, own in measured.items() if len(own) >= _FEWEST_ROWS}
         before = evaluation
         if any(len(own) < len(every[name]) for name, own in measured.items()):  # fewer rows are another question
-            before = evaluate(measured, asked, profilings=ways, batch_by=batch_by, seed=seed)
+            before = evaluation.rescore(measured, asked)
         enough = all(_controls(own).sum() >= _CONTROLS * known.shape[1] for own in measured.values())
         rest = {name: _without(own, known, controls_only=enough) for name, own in measured.items()}
-        after = evaluate(rest, asked, profilings=ways, batch_by=batch_by, seed=seed)
+        after = evaluation.rescore(rest, asked)
         parts.append(compare_retention(before, after, seed=seed).assign(fit="controls" if enough else "all"))
     return pd.concat(parts)
 

@@ -11,10 +11,9 @@ from scipy.stats import rankdata
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.diagnosis.confounding import find_biology
-from phenolens.diagnosis.sampling import draw_whole
-from phenolens.encoders import EncoderName, is_baseline
 from phenolens.metrics import unit_rows
 from phenolens.profiling import profile
+from phenolens.tasks import draw_whole
 
 COLUMNS = ("family", "shortcut", "follows", "low", "high", "biology", "biology_low", "biology_high", "alone", "rows")
 _MOST_ROWS = 1000
@@ -24,7 +23,11 @@ _STUDENT = 2.093  # 97.5 % of Student's t with 19 degrees of freedom
 
 
 def compare_similarities(
-    embeddings: Mapping[str, AnnData], covariates: Mapping[str, pd.DataFrame], *, seed: int = 0
+    embeddings: Mapping[str, AnnData],
+    covariates: Mapping[str, pd.DataFrame],
+    names: Mapping[str, str],
+    *,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Say how an encoder's similarities of treated wells follow a shortcut's, and biology's, each beyond the other.
 
@@ -35,9 +38,11 @@ def compare_similarities(
     Parameters
     ----------
     embeddings
-        Encoder -> its vectors of sites, averaged to wells and around their mean; those under test are asked.
+        Encoder under test (with its seed) -> its vectors of sites, averaged to wells and around their mean.
     covariates
         Shortcut -> measurements of wells.
+    names
+        Encoder with its seed -> its name.
     seed
         Which treatments are taken where there are more than 1,000 wells.
 
@@ -50,8 +55,6 @@ def compare_similarities(
     """
     rows = []
     for name, sites in embeddings.items():
-        if is_baseline(name):
-            continue
         wells = profile(sites, "raw", level="well")
         try:
             labels = find_biology(wells.obs)
@@ -64,14 +67,14 @@ def compare_similarities(
             if len(set(codes)) < FEWEST_TREATMENTS:
                 continue
             found = _partial(np.asarray(wells[taken].X), known.loc[taken].to_numpy(dtype=np.float64), codes, seed)
-            rows.append((EncoderName.parse(name).family, shortcut, *found, len(taken)))
+            rows.append({"family": names[name], "shortcut": shortcut, "rows": len(taken)} | found)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.groupby(["family", "shortcut"], sort=False, as_index=False).mean()
 
 
 def _partial(
     x: NDArray[np.float64], known: NDArray[np.float64], codes: NDArray[np.intp], seed: int
-) -> tuple[float, ...]:
+) -> dict[str, float]:
     """Return both partial correlations with their limits, and that with biology alone."""
     scale = known.std(axis=0)
     known = known / np.where(scale > 0, scale, 1.0)
@@ -87,8 +90,16 @@ def _partial(
     touching = blocks.sum(axis=1) + blocks.sum(axis=2) - np.diagonal(blocks, axis1=1, axis2=2)
     value, left = _correlate(whole), np.array([_correlate(whole - own) for own in touching.T])
     error = np.sqrt((_PARTS - 1) / _PARTS * ((left - left.mean(axis=0)) ** 2).sum(axis=0)) * _STUDENT
-    limits = [(v, max(v - e, -1.0), min(v + e, 1.0)) for v, e in zip(value[:2], error[:2], strict=True)]
-    return *limits[0], *limits[1], float(value[2])
+    low, high = np.maximum(value - error, -1.0), np.minimum(value + error, 1.0)
+    return {
+        "follows": value[0],
+        "low": low[0],
+        "high": high[0],
+        "biology": value[1],
+        "biology_low": low[1],
+        "biology_high": high[1],
+        "alone": float(value[2]),
+    }
 
 
 def _correlate(sums: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,21 +11,20 @@ from phenolens.diagnosis.verdicts.on_scores import (
     judge_sweep,
 )
 from phenolens.diagnosis.verdicts.verdict import Verdict
-from phenolens.tasks import Evaluation
+from phenolens.evaluation import Evaluation
 
 
-def judge(evaluation: Evaluation, evidence: Evidence, *, seed: int = 0) -> list[Verdict]:
+def judge(evaluation: Evaluation, evidence: Evidence) -> list[Verdict]:
     """Turn evidence into verdicts.
 
     Parameters
     ----------
     evaluation
-        The answers.
+        The scores.
     evidence
         What was found about them, p values adjusted by `control_claims`.
-    seed
-        Of the bootstrap.
     """
+    tested = {info.name for info in evaluation.profiles.infos.values() if info.is_tested}
     degenerate = [
         Verdict("degenerate", f"{row.encoder} is no embedding to be scored: {row.finding}.", str(row.encoder))
         for row in evidence.degeneracy.itertuples()
@@ -34,13 +33,13 @@ def judge(evaluation: Evaluation, evidence: Evidence, *, seed: int = 0) -> list[
     return [
         *degenerate,
         *judge_metrics(evidence.metrics),
-        *judge_scores(evaluation, evidence.comparisons, seed=seed),
+        *judge_scores(evaluation, evidence.comparisons),
         *judge_pairs(evaluation, evidence.pairs),
         *judge_strata(evidence.strata),
         *judge_shortcuts(evidence.shortcuts),
-        *judge_robustness(evidence.nuisances),
-        *judge_use(evidence.interventions),
-        *judge_knowledge(evidence.levels, evidence.level_pairs),
-        *judge_variance(evidence.variance),
+        *judge_robustness(evidence.nuisances, tested),
+        *judge_use(evidence.interventions, tested),
+        *judge_knowledge(evidence.levels, evidence.level_pairs, tested),
+        *judge_variance(evidence.variance, tested),
         *judge_sweep(evidence.sweep),
     ]

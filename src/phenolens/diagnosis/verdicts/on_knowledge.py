@@ -1,13 +1,13 @@
 """Verdicts on what encoders know, and on what their scores use."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from phenolens.diagnosis.claims import ALPHA
 from phenolens.diagnosis.verdicts.verdict import Verdict, difference_within, p_words, percent, share_within
-from phenolens.encoders import is_baseline
+from phenolens.evaluation import ALPHA
 from phenolens.simulation import LEVELS
 
 _KEPT = 0.8  # the least share of a score, at the lower limit, that counts as kept
@@ -19,18 +19,20 @@ _RETRIEVAL = "replicate-retrieval"  # of fewer candidates it is another question
 _LARGE = 0.2  # the least share of all variance for a first component to be worth a word
 
 
-def judge_knowledge(levels: pd.DataFrame, level_pairs: pd.DataFrame) -> list[Verdict]:
+def judge_knowledge(levels: pd.DataFrame, level_pairs: pd.DataFrame, tested: Collection[str]) -> list[Verdict]:
     """Name the levels that encoders under test know, those that they do not, and in which they differ.
 
     Parameters
     ----------
     levels, level_pairs
         As `control_claims` returns them.
+    tested
+        The encoders under test.
     """
     verdicts = []
-    for family, own in levels.groupby("family", sort=False):
-        if not is_baseline(str(family)):
-            verdicts += _judge_levels(str(family), own)
+    for encoder, scores in levels.groupby("family", sort=False):
+        if encoder in tested:
+            verdicts += _judge_levels(str(encoder), scores)
     known = {(row.family, row.level) for row in levels.itertuples() if row.known}
     for row in level_pairs[level_pairs["p_adjusted"] <= ALPHA].itertuples():
         better, worse = (row.encoder, row.other) if row.difference > 0 else (row.other, row.encoder)
@@ -46,17 +48,19 @@ def judge_knowledge(levels: pd.DataFrame, level_pairs: pd.DataFrame) -> list[Ver
     return verdicts
 
 
-def judge_variance(variance: pd.DataFrame) -> list[Verdict]:
+def judge_variance(variance: pd.DataFrame, tested: Collection[str]) -> list[Verdict]:
     """Say what the first component of an encoder under test follows, where that is large.
 
     Parameters
     ----------
     variance
-        As `explained_variance` returns it, by family.
+        As `explained_variance` returns it, by encoder.
+    tested
+        The encoders under test.
     """
     verdicts = []
     for row in variance.itertuples():
-        if not is_baseline(str(row.family)) and row.first >= _FOLLOWS and row.large >= _LARGE:
+        if row.family in tested and row.first >= _FOLLOWS and row.large >= _LARGE:
             claim = (
                 f"the first component of {row.family}, {percent(row.large)} of its variance, follows {row.block}: "
                 f"{percent(row.first)} of it."
@@ -65,19 +69,21 @@ def judge_variance(variance: pd.DataFrame) -> list[Verdict]:
     return verdicts
 
 
-def judge_use(interventions: pd.DataFrame) -> list[Verdict]:
+def judge_use(interventions: pd.DataFrame, tested: Collection[str]) -> list[Verdict]:
     """Say what of the pixels the scores of encoders under test need.
 
     Parameters
     ----------
     interventions
         As `control_claims` returns them.
+    tested
+        The encoders under test.
     """
     asked = interventions[interventions["retention"].notna()]
     return [
-        _judge_use(str(family), str(task), str(how), own)
-        for (family, task, how), own in asked.groupby(["family", "task", "profiling"], sort=False)
-        if not is_baseline(str(family))
+        _judge_use(str(encoder), str(task), str(profiling), rows)
+        for (encoder, task, profiling), rows in asked.groupby(["family", "task", "profiling"], sort=False)
+        if encoder in tested
     ]
 
 

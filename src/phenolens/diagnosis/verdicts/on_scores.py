@@ -1,22 +1,11 @@
 """Verdicts on scores: against whom an encoder wins, and whether the score can be believed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
 from phenolens.core.random import spawn
-from phenolens.diagnosis.claims import (
-    ALPHA,
-    best_baselines,
-    is_above_chance,
-    is_leaking,
-    limits_of_best,
-    means_by_family,
-    own_twin,
-    supports_gains,
-)
-from phenolens.diagnosis.comparison import by_question, family_values, paired_difference
 from phenolens.diagnosis.verdicts.verdict import (
     Kind,
     Verdict,
@@ -26,31 +15,29 @@ from phenolens.diagnosis.verdicts.verdict import (
     share_within,
     units_shared,
 )
-from phenolens.encoders import is_baseline
-from phenolens.tasks import Answer, Evaluation, Probe, ReplicateRetrieval
+from phenolens.evaluation import ALPHA, Evaluation, MeanScore, Question, paired_difference
 
 
-def judge_scores(evaluation: Evaluation, comparisons: pd.DataFrame, *, seed: int = 0) -> list[Verdict]:
+def judge_scores(evaluation: Evaluation, comparisons: pd.DataFrame) -> list[Verdict]:
     """Hold every encoder, in every question, against the best baselines; leaks come first.
 
     Parameters
     ----------
     evaluation
-        The answers.
+        The scores.
     comparisons
         As `control_claims` returns them.
-    seed
-        Of the bootstrap.
     """
-    questions = by_question(evaluation.answers).values()
-    verdicts = [_judge_leak(answers, evaluation.answers, seed) for answers in questions if is_leaking(answers)]
-    n_activities = sum(map(_is_activity, questions))
-    for answers in questions:
-        if supports_gains(answers):
-            verdicts += _judge_gain(answers, comparisons)
-            verdicts += _judge_activity(answers, n_activities) if _is_activity(answers) else []
-        elif not is_leaking(answers):
-            verdicts += _judge_nuisance(answers, seed)
+    questions = evaluation.questions.values()
+    leaking = [question for question in questions if question.leak is not None]
+    verdicts = [_judge_leak(question, evaluation) for question in leaking]
+    n_activities = sum(question.task.measures_activity for question in questions)
+    for question in questions:
+        if question.supports_claims:
+            verdicts += _judge_gain(question, comparisons)
+            verdicts += _judge_activity(question, n_activities) if question.task.measures_activity else []
+        elif question.leak is None:
+            verdicts += _judge_nuisance(question)
     return verdicts
 
 
@@ -60,16 +47,15 @@ def judge_pairs(evaluation: Evaluation, pairs: pd.DataFrame) -> list[Verdict]:
     Parameters
     ----------
     evaluation
-        The answers.
+        The scores.
     pairs
         As `control_claims` returns them.
     """
     verdicts = []
-    questions = by_question(evaluation.answers)
     for row in pairs.itertuples():
-        answers = questions[str(row.task), str(row.profiling)]
+        question = evaluation.questions[str(row.task), str(row.profiling)]
         better = str(row.encoder if row.difference > 0 else row.other)
-        relation, but = _relate(row.difference, row.p_adjusted, "loses to", can=is_above_chance(answers, better))
+        relation, but = _relate(row.difference, row.p_adjusted, "loses to", can=question.is_above_chance(better))
         said = difference_within(row.difference, row.low, row.high)
         claim = f"{row.encoder} {relation} {row.other}: {said}, adjusted p {p_words(row.p_adjusted)}{but}"
         claim += f"; asked alone, a difference of {row.detectable:.2g} would be found four times in five."
@@ -105,17 +91,19 @@ def judge_metrics(metrics: pd.DataFrame) -> list[Verdict]:
     return verdicts
 
 
-def judge_robustness(nuisances: pd.DataFrame) -> list[Verdict]:
+def judge_robustness(nuisances: pd.DataFrame, tested: Collection[str]) -> list[Verdict]:
     """Say whether the neighbours of encoders under test agree in biology or in a nuisance.
 
     Parameters
     ----------
     nuisances
         As `compare_nuisance` returns them.
+    tested
+        The encoders under test.
     """
     verdicts = []
     for row in nuisances.itertuples():
-        if is_baseline(str(row.family)) or np.isnan(row.robustness_low):
+        if row.family not in tested or np.isnan(row.robustness_low):
             continue
         said = share_within(row.robustness, row.robustness_low, row.robustness_high)
         claim = (
@@ -137,8 +125,8 @@ def judge_strata(strata: pd.DataFrame) -> list[Verdict]:
     """
     verdicts = []
     by_strength = strata[strata["by"] == "strength"]
-    for (family, task, how), own in by_strength.groupby(["family", "task", "profiling"], sort=False):
-        rows = own.set_index("stratum")
+    for (family, task, how), of_question in by_strength.groupby(["family", "task", "profiling"], sort=False):
+        rows = of_question.set_index("stratum")
         if not {"weak", "strong"} <= set(rows.index):
             continue
         weak, strong = rows.loc["weak"], rows.loc["strong"]
@@ -174,76 +162,75 @@ def judge_sweep(sweep: pd.DataFrame) -> list[Verdict]:
     return verdicts
 
 
-def _judge_leak(answers: Sequence[Answer], every: Sequence[Answer], seed: int) -> Verdict:
-    """Say how much better the best family looks on the leaking split than on groups it has not seen."""
-    task, how = answers[0].task, answers[0].profiling
-    assert isinstance(task, Probe)  # noqa: S101 - only probes have splits
-    best, value = means_by_family(answers).head(1).squeeze(axis=0).loc[["family", "value"]]
-    leaked = answers[0].score.caveat.split(";")[0].removeprefix("leaking: ")
-    opening = f"the random split leaks: {leaked}"
-    asked_honestly = task.model_copy(update={"split": "grouped"})
-    honest = [
-        answer for answer in every if (answer.task, answer.profiling, answer.family) == (asked_honestly, how, best)
-    ]
-    if not honest:
-        claim = f"{opening}; its scores ({best}: {value:.2f}) say nothing about new groups. Split by group."
-        return Verdict("leak", claim, best, task=task.id, profiling=how)
-    rng = spawn(seed, "leak", task.id, how)
-    leaking, unseen = family_values(answers)[best], family_values(honest)[best]
-    difference, low, high, *_ = paired_difference(leaking, unseen, rng)
-    grouped = means_by_family(honest)["value"].iloc[0]
-    claim = (
-        f"{opening}. {best} scores {value:.2f} on it and {grouped:.2f} on unseen groups: "
-        f"{difference_within(difference, low, high)}" + ("." if low > 0 else ", an interval that holds zero.")
-    )
-    return Verdict("leak", claim, best, task=task.id, profiling=how, effect=difference, low=low, high=high)
+def _judge_leak(question: Question, evaluation: Evaluation) -> Verdict:
+    """Say how much better the best encoder looks on the leaking split than on groups it has not seen."""
+    task, profiling, best = question.task, question.profiling, question.best
+    leak = "" if question.leak is None else question.leak.text
+    opening = f"the random split leaks: {leak}"
+    honest = _asked_honestly(question, evaluation)
+    if honest is None or best.encoder not in honest.values:
+        claim = f"{opening}; its scores ({best.encoder}: {best.value:.2f}) say nothing about new groups."
+        return Verdict("leak", f"{claim} Split by group.", best.encoder, task=task.id, profiling=profiling)
+    rng = spawn(question.seed, "leak", task.id, profiling)
+    found = paired_difference(question.values[best.encoder], honest.values[best.encoder], rng).estimate
+    unseen = honest.mean_of(best.encoder).value
+    claim = f"{opening}. {best.encoder} scores {best.value:.2f} on it and {unseen:.2f} on unseen groups: "
+    claim += difference_within(found.value, found.low, found.high)
+    claim += "." if found.low > 0 else ", an interval that holds zero."
+    limits = {"effect": found.value, "low": found.low, "high": found.high}
+    return Verdict("leak", claim, best.encoder, "", task.id, profiling, **limits)
 
 
-def _judge_gain(answers: Sequence[Answer], comparisons: pd.DataFrame) -> list[Verdict]:
+def _asked_honestly(question: Question, evaluation: Evaluation) -> Question | None:
+    """Return the same question on a split that nothing straddles; None if it was not asked."""
+    grouped = question.task.grouped()
+    others = evaluation.questions.values()
+    same = (other for other in others if other.task == grouped and other.profiling == question.profiling)
+    return next(same, None)
+
+
+def _judge_gain(question: Question, comparisons: pd.DataFrame) -> list[Verdict]:
     """Hold every encoder under test against the best baseline; with none under test, rank the baselines."""
-    task, how = answers[0].task.id, answers[0].profiling
-    means = means_by_family(answers)
-    pairs = comparisons[(comparisons["task"] == task) & (comparisons["profiling"] == how)]
-    baselines = means[means["family"].map(is_baseline)]
-    tested = means[~means["family"].map(is_baseline)]
-    if baselines.empty:
-        names = ", ".join(tested["family"])
+    task, profiling = question.key
+    of_question = (comparisons["task"] == task) & (comparisons["profiling"] == profiling)
+    pairs = comparisons[of_question]
+    if question.best_baseline is None:
+        names = ", ".join(each.encoder for each in question.tested)
         claim = f"no baseline was scored beside {names}; a score without its baselines is no finding."
-        return [Verdict("gain", claim, names, task=task, profiling=how)]
-    best = best_baselines(answers)
-    if tested.empty:
-        return [_judge_baselines(best[0], baselines, pairs, answers)]
+        return [Verdict("gain", claim, names, task=task, profiling=profiling)]
+    if not question.tested:
+        return [_judge_baselines(question, pairs)]
     kinds: tuple[Kind, ...] = ("gain", "twins")
     return [
-        _judge_against(kind, str(family), baseline, pairs, answers)
-        for family in tested["family"]
-        for kind, baseline in zip(kinds, best, strict=False)
+        _judge_against(kind, each, baseline, pairs, question)
+        for each in question.tested
+        for kind, baseline in zip(kinds, question.references, strict=False)
     ]
 
 
-def _judge_against(kind: Kind, family: str, baseline: str, pairs: pd.DataFrame, answers: Sequence[Answer]) -> Verdict:
+def _judge_against(kind: Kind, tested: MeanScore, baseline: str, pairs: pd.DataFrame, question: Question) -> Verdict:
     """Hold an encoder against the best baseline, or the best untrained network."""
-    pair = pairs[(pairs["encoder"] == family) & (pairs["baseline"] == baseline)].iloc[0]
+    encoder, counterpart = tested.encoder, tested.info.counterpart
+    pair = pairs[(pairs["encoder"] == encoder) & (pairs["baseline"] == baseline)].iloc[0]
     difference, low, high, p = (float(pair[name]) for name in ("difference", "low", "high", "p_adjusted"))
-    can = is_above_chance(answers, family if difference > 0 else baseline)
+    can = question.is_above_chance(encoder if difference > 0 else baseline)
     relation, but = _relate(difference, p, "falls short of", can=can)
     what = "best baseline" if kind == "gain" else "best untrained network"
-    names = (family, baseline, str(pair["task"]), str(pair["profiling"]))
+    names = (encoder, baseline, str(pair["task"]), str(pair["profiling"]))
     if np.isnan(difference):
         why = units_shared(int(pair["n_units"]))
-        return Verdict(kind, f"{family} cannot be compared with the {what}, {baseline}: {why}.", *names)
-    claim = f"{family} {relation} the {what}, {baseline}: {difference_within(difference, low, high)}"
+        return Verdict(kind, f"{encoder} cannot be compared with the {what}, {baseline}: {why}.", *names)
+    claim = f"{encoder} {relation} the {what}, {baseline}: {difference_within(difference, low, high)}"
     if pair["seeds_low"] < pair["seeds_high"]:
         claim += f" ({pair['seeds_low']:+.2f} to {pair['seeds_high']:+.2f} over its seeds)"
     scaled = float(pair["scaled"])
     claim += f", {percent(scaled)} of the range from chance to the ceiling" if scaled > 0 else ""
     claim += f"; adjusted p {p_words(p)}{but}"
-    own = pairs[
-        (pairs["encoder"] == family) & (pairs["baseline"] == own_twin(family)) & (pairs["baseline"] != baseline)
-    ]
-    if baseline == best_baselines(answers)[-1] and len(own):
-        claim += f"; over its own twin {difference_within(*own.iloc[0][['difference', 'low', 'high']])}"
-    claim += "." if but or is_above_chance(answers, family) else f"; {family} cannot be told from chance."
+    over_counterpart = pairs[(pairs["encoder"] == encoder) & (pairs["baseline"] == counterpart)]
+    if baseline == question.references[-1] and counterpart != baseline and len(over_counterpart):
+        gain = difference_within(*over_counterpart.iloc[0][["difference", "low", "high"]])
+        claim += f"; over its own twin {gain}"
+    claim += "." if but or question.is_above_chance(encoder) else f"; {encoder} cannot be told from chance."
     return Verdict(kind, claim, *names, difference, low, high, p)
 
 
@@ -256,89 +243,80 @@ def _relate(difference: float, p: float, less: str, *, can: bool) -> tuple[str, 
     return ("beats" if difference > 0 else less), ""
 
 
-def _judge_baselines(best: str, baselines: pd.DataFrame, pairs: pd.DataFrame, answers: Sequence[Answer]) -> Verdict:
+def _judge_baselines(question: Question, pairs: pd.DataFrame) -> Verdict:
     """Name the best baseline and those that cannot be told from it."""
-    task, how = answers[0].task.id, answers[0].profiling
-    behind = pairs[(pairs["baseline"] == best) & ~(pairs["high"] < 0)]
-    tied = [family for family in baselines["family"] if family in set(behind["encoder"])]
-    value, chance = baselines[["value", "chance"]].iloc[0]
-    claim = f"the best baseline is {best} at {value:.2f} (chance {chance:.2f})"
+    task, profiling = question.key
+    best = question.baselines[0]
+    behind = set(pairs[(pairs["baseline"] == best.encoder) & ~(pairs["high"] < 0)]["encoder"])
+    tied = [each.encoder for each in question.baselines if each.encoder in behind]
+    claim = f"the best baseline is {best.encoder} at {best.value:.2f} (chance {best.chance:.2f})"
     if tied:
         claim += f"; not to be told from it: {', '.join(tied)}."
     else:
-        claim += "; its difference to every other has an interval above zero." if len(baselines) > 1 else "."
-    return Verdict("baselines", claim, best, task=task, profiling=how, effect=value - chance)
+        claim += "; its difference to every other has an interval above zero." if len(question.baselines) > 1 else "."
+    effect = best.value - best.chance
+    return Verdict("baselines", claim, best.encoder, task=task, profiling=profiling, effect=effect)
 
 
-def _is_activity(answers: Sequence[Answer]) -> bool:
-    task = answers[0].task
-    return isinstance(task, ReplicateRetrieval) and task.against == "controls"
-
-
-def _judge_activity(answers: Sequence[Answer], n_questions: int) -> list[Verdict]:
-    """Count the perturbations that families under test, or else the best baseline, tell from controls.
+def _judge_activity(question: Question, n_questions: int) -> list[Verdict]:
+    """Count the perturbations that encoders under test, or else the best baseline, tell from controls.
 
     P values are adjusted over the perturbations of one encoder, and multiplied by the number of such questions and of
-    families under test; where none is, of baselines, of which the best is named. Beside an encoder under test stands
+    encoders under test; where none is, of baselines, of which the best is named. Beside an encoder under test stands
     the best baseline.
     """
-    task, how = answers[0].task.id, answers[0].profiling
-    best = best_baselines(answers)[:1]
+    task, profiling = question.key
+    best = [each.encoder for each in question.baselines[:1]]
     verdicts = []
-    families = means_by_family(answers)["family"]
-    n_tested = int((~families.map(is_baseline).astype(bool)).sum())
-    of_many = n_questions * (n_tested or len(families))
-    for family in _spoken_of(answers):
-        least, total = _least_p(answers, family), len(_units_of(answers, family)[0])
+    of_many = n_questions * (len(question.tested) or len(question.means))
+    for each in _spoken_of(question):
+        encoder = each.encoder
+        least, total = _least_p(question, encoder), len(question.by_encoder[encoder][0].score.units)
         if of_many * least > ALPHA:
-            claim = f"whatever {family} sees, none of {total} perturbations can be told from controls: so few wells can"
+            claim = (
+                f"whatever {encoder} sees, none of {total} perturbations can be told from controls: so few wells can"
+            )
             claim += f" pose as one that no adjusted p value falls below {of_many * least:.2g}."
-            verdicts.append(Verdict("activity", claim, family, task=task, profiling=how))
+            verdicts.append(Verdict("activity", claim, encoder, task=task, profiling=profiling))
             continue
-        found = _count_active(answers, family, of_many)
-        claim = f"{family} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})"
-        for baseline in best if family not in best else ():
-            claim += f"; the best baseline, {baseline}, {_count_active(answers, baseline, of_many)}"
-        verdicts.append(Verdict("activity", f"{claim}.", family, task=task, profiling=how, effect=found / total))
+        found = _count_active(question, encoder, of_many)
+        claim = f"{encoder} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})"
+        for baseline in best if encoder not in best else ():
+            claim += f"; the best baseline, {baseline}, {_count_active(question, baseline, of_many)}"
+        share = found / total
+        verdicts.append(Verdict("activity", f"{claim}.", encoder, task=task, profiling=profiling, effect=share))
     return verdicts
 
 
-def _units_of(answers: Sequence[Answer], family: str) -> list[pd.DataFrame]:
-    """Return the units of each seed of a family."""
-    return [answer.score.units for answer in answers if answer.family == family]
-
-
-def _count_active(answers: Sequence[Answer], family: str, times: int) -> int:
+def _count_active(question: Question, encoder: str, times: int) -> int:
     """Return how many units are active, in the median over seeds, once p values have been multiplied."""
-    return int(np.median([(times * own["p_adjusted"] <= ALPHA).sum() for own in _units_of(answers, family)]))
+    counts = [(times * each.score.units["p_adjusted"] <= ALPHA).sum() for each in question.by_encoder[encoder]]
+    return int(np.median(counts))
 
 
-def _least_p(answers: Sequence[Answer], family: str) -> float:
-    """Return the least adjusted p value that units of a family can have; 0 if the task does not say."""
-    return min(
-        answer.score.details.get("", {}).get("least_p_adjusted", 0.0) for answer in answers if answer.family == family
-    )
+def _least_p(question: Question, encoder: str) -> float:
+    """Return the least adjusted p value that units of an encoder can have; 0 if the task does not say."""
+    details = [each.score.details.get("", {}) for each in question.by_encoder[encoder]]
+    return min(detail.get("least_p_adjusted", 0.0) for detail in details)
 
 
-def _judge_nuisance(answers: Sequence[Answer], seed: int) -> list[Verdict]:
-    """Say whether families under test, or else the one that does most, reveal a nuisance beyond chance."""
-    means = means_by_family(answers).set_index("family")
-    task, how = answers[0].task.id, answers[0].profiling
+def _judge_nuisance(question: Question) -> list[Verdict]:
+    """Say whether encoders under test, or else the one that does most, reveal a nuisance beyond chance."""
+    task, profiling = question.key
     verdicts = []
-    for family in _spoken_of(answers):
-        value, chance = means.loc[family, ["value", "chance"]]
-        own = [(answer.low, answer.high) for answer in answers if answer.family == family]
-        low, high = limits_of_best(answers, seed=seed) if is_baseline(family) else np.mean(own, axis=0)
-        relation = "reveals it" if low > chance else "does not reveal it beyond chance"
-        said = f"{value:.2f} [{low:.2f}, {high:.2f}], chance {chance:.2f}"
-        claim = f"{family} {relation}: {answers[0].score.metric} {said}."
-        limits = {"effect": value - chance, "low": low - chance, "high": high - chance}
-        verdicts.append(Verdict("nuisance", claim, family, task=task, profiling=how, **limits))
+    for each in _spoken_of(question):
+        limits = [(seed.estimate.low, seed.estimate.high) for seed in question.by_encoder[each.encoder]]
+        low, high = np.mean(limits, axis=0)
+        if each.info.is_baseline:  # picked as the best of many
+            low, high = question.best_of_many.low, question.best_of_many.high
+        relation = "reveals it" if low > each.chance else "does not reveal it beyond chance"
+        said = f"{each.value:.2f} [{low:.2f}, {high:.2f}], chance {each.chance:.2f}"
+        claim = f"{each.encoder} {relation}: {question.first.metric} {said}."
+        effect = {"effect": each.value - each.chance, "low": low - each.chance, "high": high - each.chance}
+        verdicts.append(Verdict("nuisance", claim, each.encoder, task=task, profiling=profiling, **effect))
     return verdicts
 
 
-def _spoken_of(answers: Sequence[Answer]) -> list[str]:
-    """Return the families under test, the best first; the best baseline where none is."""
-    families = means_by_family(answers)["family"].astype(str)
-    tested = families[~families.map(is_baseline).astype(bool)]
-    return list(tested) if len(tested) else list(families.head(1))
+def _spoken_of(question: Question) -> Sequence[MeanScore]:
+    """Return the encoders under test, the best first; the best baseline where none is."""
+    return question.tested or question.means[:1]

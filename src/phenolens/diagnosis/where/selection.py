@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 
 from phenolens.core.random import spawn
-from phenolens.diagnosis.claims import supports_gains
-from phenolens.diagnosis.comparison import by_question, family_values, joint_draws
 from phenolens.encoders import EncoderName
+from phenolens.evaluation import Evaluation, joint_draws
 from phenolens.metrics import percentile_interval, stratified_mean
-from phenolens.tasks import Evaluation, Score
+from phenolens.tasks import Score
 
 COLUMNS = (
     "network",
@@ -87,32 +86,32 @@ def choose_on_held_out(evaluation: Evaluation, variants: Mapping[str, Sequence[s
     ``optimism``, by how much the best score of any variant on all units exceeds the value; and the number of units. A
     network of which nothing can be chosen has no numbers, and the reason in ``caveat``.
     """
-    rows: list[tuple[object, ...]] = []
-    for question, answers in by_question(evaluation.answers).items():
-        if not supports_gains(answers):
-            continue
-        values = family_values(answers)
+    rows = []
+    for question in evaluation.claiming:
         for network, names in variants.items():
-            families = dict.fromkeys(EncoderName.parse(name).family for name in (network, *names))
-            own = {family: values[family] for family in families if family in values}
-            rng = spawn(seed, "selection", *question)
-            rows.append((network, *question, *_choose(own, next(iter(families)), answers[0].score, rng)))
+            encoders = [EncoderName.parse(name).family for name in (network, *names)]
+            choices = {name: question.values[name] for name in encoders if name in question.values}
+            rng = spawn(seed, "selection", *question.key)
+            asked = {"network": network, "task": question.task.id, "profiling": question.profiling}
+            rows.append(asked | _choose(choices, encoders[0], question.first, rng))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _choose(
     values: Mapping[str, pd.DataFrame], default: str, score: Score, rng: np.random.Generator
-) -> tuple[object, ...]:
+) -> dict[str, object]:
     """Return what a row says of one network, from ``chosen`` on."""
-    nothing = ("", *[float("nan")] * 9)
+    row: dict[str, object] = {"chosen": "", "n_units": 0}
     if default not in values or len(values) < 2:
-        return (*nothing, 0, f"{len(values)} of its variants could be asked; its own vectors and one other are needed")
-    table = pd.concat({name: own["value"] for name, own in values.items()}, axis=1, join="inner")
+        why = f"{len(values)} of its variants could be asked; its own vectors and one other are needed"
+        return row | {"caveat": why}
+    table = pd.concat({name: each["value"] for name, each in values.items()}, axis=1, join="inner")
     x, weights = table.to_numpy(), values[default]["weight"].reindex(table.index).to_numpy()
     codes, units = pd.factorize(table.index.get_level_values("unit"))
     strata = table.index.get_level_values("stratum").to_numpy()
     if len(units) < _FEWEST_UNITS:
-        return (*nothing, len(units), f"{len(units)} units are too few to be halved; {_FEWEST_UNITS} are not")
+        why = f"{len(units)} units are too few to be halved; {_FEWEST_UNITS} are not"
+        return row | {"n_units": len(units), "caveat": why}
     held_out, times = np.zeros(len(x)), np.zeros(len(values))
     for _ in range(_SPLITS):
         half = (rng.permutation(len(units)) < len(units) // 2)[codes]
@@ -121,12 +120,11 @@ def _choose(
             times[best] += 1
             held_out[~seen] += x[~seen, best] / _SPLITS
     chosen = pd.DataFrame({"value": held_out, "weight": weights}, index=table.index)
-    mean, draws, _ = joint_draws({"chosen": chosen, "last": values[default]}, rng, spread=score.spread)
-    return (
-        *(table.columns[times.argmax()], times.max() / (2 * _SPLITS)),
-        *(mean[0], *percentile_interval(draws[:, 0]), mean[1]),
-        *(mean[0] - mean[1], *percentile_interval(draws[:, 0] - draws[:, 1])),
-        stratified_mean(x, weights, strata).max() - mean[0],
-        len(units),
-        "a value involves two units, which may lie in different halves" if score.order > 1 else "",
-    )
+    joint = joint_draws({"chosen": chosen, "last": values[default]}, rng, se_inflation=score.se_inflation)
+    (value, last), drawn = joint.mean, joint.draws
+    row |= {"chosen": table.columns[times.argmax()], "share": times.max() / (2 * _SPLITS), "value": value}
+    row["low"], row["high"] = percentile_interval(drawn[:, 0])
+    row |= {"last": last, "difference": value - last}
+    row["difference_low"], row["difference_high"] = percentile_interval(drawn[:, 0] - drawn[:, 1])
+    row |= {"optimism": stratified_mean(x, weights, strata).max() - value, "n_units": len(units)}
+    return row | {"caveat": "a value involves two units, which may lie in different halves" if score.order > 1 else ""}

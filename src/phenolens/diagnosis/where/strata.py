@@ -5,17 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.datasets import condition_names, treated
-from phenolens.diagnosis.claims import is_above_chance, means_by_family, supports_gains
-from phenolens.diagnosis.comparison import by_question, family_values, joint_draws, paired_p
-from phenolens.encoders import is_baseline
+from phenolens.evaluation import Evaluation, Question, joint_draws, paired_p
 from phenolens.metrics import percentile_interval
-from phenolens.tasks import Answer, Evaluation, Probe, RegressionProbe, numbers
+from phenolens.tasks import Task, numbers
 
 COLUMNS = (
     "family",
@@ -44,7 +41,7 @@ _MOST_CLASSES = 50
 Strata = dict[str, NDArray[np.bool_]]
 
 
-def compare_strata(evaluation: Evaluation, embeddings: Mapping[str, AnnData], *, seed: int = 0) -> pd.DataFrame:
+def compare_strata(evaluation: Evaluation, *, seed: int = 0) -> pd.DataFrame:
     """Hold every encoder under test against the best baseline, stratum by stratum.
 
     The baseline is the best over the whole question, so that none is chosen for a stratum. Strata are described and not
@@ -62,9 +59,7 @@ def compare_strata(evaluation: Evaluation, embeddings: Mapping[str, AnnData], *,
     Parameters
     ----------
     evaluation
-        The answers.
-    embeddings
-        Encoder -> its vectors, whose metadata tell doses and kinds of perturbations.
+        The scores; the metadata of the vectors tell doses and kinds of perturbations.
     seed
         Of bootstrap and sign flips.
 
@@ -76,29 +71,32 @@ def compare_strata(evaluation: Evaluation, embeddings: Mapping[str, AnnData], *,
     where there are none, have no rows; what arises and cannot be asked has one without numbers, and the reason in
     ``caveat``.
     """
-    obs = max(embeddings.values(), key=len).obs
+    obs = max(evaluation.profiles.embeddings.values(), key=len).obs
     known = {column: _by_name(obs, column) for column in ("dose", "dose_unit", "perturbation_type")}
-    rows: list[tuple[object, ...]] = []
-    for question, answers in by_question(evaluation.answers).items():
-        means = means_by_family(answers)
-        held_against = means["family"].map(is_baseline).astype(bool)
-        if not supports_gains(answers) or not held_against.any():
+    rows: list[dict[str, object]] = []
+    for question in evaluation.claiming:
+        best = question.best_baseline
+        if best is None:
             continue
-        best = str(means["family"][held_against].iloc[0])
-        values = family_values(answers)
-        able = {name for name in means["family"] if is_above_chance(answers, name)}
-        for family in means["family"][~held_against]:
-            others = [own for name, own in values.items() if name in able - {family, best}]
-            pair = {"own": values[family], "best": values[best], "chance": _chances(answers, family)}
-            for by in ("strength", "dose", "perturbation_type", answers[0].score.strata_are or "class"):
+        able = {each.encoder for each in question.means if question.is_above_chance(each.encoder)}
+        for mean in question.tested:
+            encoder = mean.encoder
+            able_others = able - {encoder, best.encoder}
+            others = [values for name, values in question.values.items() if name in able_others]
+            pair = {"encoder": question.values[encoder], "best": question.values[best.encoder]}
+            pair["chance"] = _chances(question, encoder)
+            asked: dict[str, object] = {"family": encoder, "baseline": best.encoder, "task": question.task.id}
+            asked["profiling"] = question.profiling
+            for by in ("strength", "dose", "perturbation_type", question.first.strata_are or "class"):
                 try:
-                    strata = _stratify(by, values[family].index, others, known, answers[0])
+                    strata = _stratify(by, pair["encoder"].index, others, known, question.task)
                 except TaskNotApplicable as error:
-                    rows.append((family, best, *question, by, "", *[float("nan")] * 7, 0, str(error)))
+                    rows.append(asked | {"by": by, "stratum": "", "n_units": 0, "caveat": str(error)})
                     continue
                 for stratum, mask in strata.items() if len(strata) > 1 else ():
-                    where = (*question, by, stratum)
-                    rows.append((family, best, *where, *_compare(pair, mask, answers[0].score.spread, seed, where), ""))
+                    names = (*question.key, by, stratum)
+                    found = _compare(pair, mask, question.first.se_inflation, seed, names)
+                    rows.append(asked | {"by": by, "stratum": stratum} | found | {"caveat": ""})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -112,9 +110,9 @@ def _by_name(obs: pd.DataFrame, column: str) -> "pd.Series[Any]":
     return values.first()[values.nunique() == 1]
 
 
-def _chances(answers: Sequence[Answer], family: str) -> pd.DataFrame:
-    """Return chance in the form of a family's values."""
-    units = pd.concat([answer.score.units for answer in answers if answer.family == family])
+def _chances(question: Question, encoder: str) -> pd.DataFrame:
+    """Return chance in the form of an encoder's values."""
+    units = pd.concat([each.score.units for each in question.by_encoder[encoder]])
     return units.groupby(_KEY)[["chance", "weight"]].mean().rename(columns={"chance": "value"})
 
 
@@ -123,13 +121,13 @@ def _stratify(
     index: pd.MultiIndex,
     others: Sequence[pd.DataFrame],
     known: Mapping[str, "pd.Series[Any]"],
-    answer: Answer,
+    task: Task,
 ) -> Strata:
     """Return stratum -> mask of a score's rows, in order; empty if there are no such strata."""
     units = index.get_level_values("unit")
     match by:
         case "strength":
-            return {} if isinstance(answer.task, Probe | RegressionProbe) else _by_strength(units, others)
+            return _by_strength(units, others) if task.units_have_strength else {}
         case "dose":
             return _by_dose(numbers(known["dose"].reindex(units), "strata"), known["dose_unit"].reindex(units).dropna())
         case "perturbation_type":
@@ -141,7 +139,7 @@ def _stratify(
 def _by_strength(units: "pd.Index[Any]", others: Sequence[pd.DataFrame]) -> Strata:
     if not others:
         raise TaskNotApplicable("no other family is above chance for certain, by which strength could be told")
-    strength = pd.concat([own["value"] for own in others], axis=1, join="inner").mean(axis=1).groupby("unit").mean()
+    strength = pd.concat([each["value"] for each in others], axis=1, join="inner").mean(axis=1).groupby("unit").mean()
     strength = strength[strength.index.isin(units)]
     if len(strength) < _FEWEST_UNITS:
         raise TaskNotApplicable(f"{len(strength)} units are too few to be parted by strength; {_FEWEST_UNITS} are not")
@@ -177,15 +175,17 @@ def _thirds(values: "pd.Series[float]", names: Sequence[str], units: "pd.Index[A
 
 
 def _compare(
-    pair: Mapping[str, pd.DataFrame], mask: NDArray[np.bool_], spread: float, seed: int, names: Sequence[str]
-) -> tuple[float, ...]:
+    pair: Mapping[str, pd.DataFrame], mask: NDArray[np.bool_], se_inflation: float, seed: int, names: Sequence[str]
+) -> dict[str, float]:
     """Return both values, chance, the difference, its limits, its p value, and the number of units in a stratum."""
-    own = pair["own"][mask]
-    mean, draws, n_units = joint_draws({**pair, "own": own}, spawn(seed, "strata", *names), spread=spread)
-    if n_units < 2:
-        return (*[float("nan")] * 7, n_units)
-    low = high = p = float("nan")
-    if n_units >= _FEWEST_FOR_LIMITS:
-        low, high = percentile_interval(draws[:, 0] - draws[:, 1])
-        p = paired_p(own, pair["best"], spawn(seed, "strata p", *names), spread=spread)
-    return (*map(float, mean), float(mean[0] - mean[1]), low, high, p, n_units)
+    here = pair["encoder"][mask]
+    joint = joint_draws({**pair, "encoder": here}, spawn(seed, "strata", *names), se_inflation=se_inflation)
+    row: dict[str, float] = {"n_units": joint.n_units}
+    if joint.n_units < 2:
+        return row
+    value, baseline_value, chance = map(float, joint.mean)
+    row |= {"value": value, "baseline_value": baseline_value, "chance": chance, "difference": value - baseline_value}
+    if joint.n_units >= _FEWEST_FOR_LIMITS:
+        row["low"], row["high"] = percentile_interval(joint.draws[:, 0] - joint.draws[:, 1])
+        row["p"] = paired_p(here, pair["best"], spawn(seed, "strata p", *names), se_inflation=se_inflation)
+    return row

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.datasets import condition_names
-from phenolens.diagnosis.sampling import draw_whole
 from phenolens.metrics import average_precision_among, chance_average_precision
-from phenolens.tasks import ReplicateRetrieval, unseen_wells
+from phenolens.tasks.sampling import draw_whole
+from phenolens.tasks.wells import unseen_wells
 
 _MOST_WELLS = 1500  # treated; beyond, so many of whole perturbations
 _MOST_REPLICATES = 24  # of one perturbation
@@ -62,7 +62,7 @@ class Candidates:
         return average_precision_among(x, self.queries, self.positives, self.negative, counted=self.counted)
 
 
-def choose_candidates(task: ReplicateRetrieval, profiles: AnnData, *, seed: int = 0) -> Candidates:
+def choose_candidates(task_id: str, profiles: AnnData, *, against_controls: bool, seed: int = 0) -> Candidates:
     """Return the candidates of a retrieval question as it is asked.
 
     With more than 1,500 treated wells, whole perturbations are drawn; of a perturbation with more than 24 wells, so
@@ -73,7 +73,7 @@ def choose_candidates(task: ReplicateRetrieval, profiles: AnnData, *, seed: int 
     TaskNotApplicable
         If there are no controls, where they are asked for, or no perturbation has two wells.
     """
-    wells = unseen_wells(profiles, task.id, controls=task.needs_controls)
+    wells = unseen_wells(profiles, task_id, controls=against_controls)
     names = condition_names(wells.profiles.obs).to_numpy()
     rng = spawn(seed, "candidates")
     groups = pd.Series(np.flatnonzero(wells.treated)).groupby(names[wells.treated], sort=True)
@@ -83,8 +83,7 @@ def choose_candidates(task: ReplicateRetrieval, profiles: AnnData, *, seed: int 
     of_set = np.repeat(np.arange(len(sets)), [len(own) for own in sets])
     sets = [sets[number] for number in np.unique(of_set[draw_whole(of_set, _MOST_WELLS, rng)])]
     taken = np.sort(np.concatenate(sets))
-    against_others = task.against == "others"
-    kept = taken if against_others else np.union1d(taken, np.flatnonzero(wells.control))
+    kept = np.union1d(taken, np.flatnonzero(wells.control)) if against_controls else taken
     obs, names = wells.profiles.obs.iloc[kept], names[kept]
     queries = np.searchsorted(kept, taken)
     longest = max(len(own) for own in sets)
@@ -94,10 +93,10 @@ def choose_candidates(task: ReplicateRetrieval, profiles: AnnData, *, seed: int 
         rows = np.searchsorted(queries, own)
         positives[rows, : len(own)] = own
         counted[rows, : len(own)] = own[:, None] != own
-    if against_others:
-        negative = names[queries][:, None] != names
-    else:
+    if against_controls:
         negative = wells.control[kept] & (wells.plate[kept][queries][:, None] == wells.plate[kept])
+    else:
+        negative = names[queries][:, None] != names
     return Candidates(obs, queries, names[queries], positives, counted, negative)
 
 

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from phenolens.core.errors import TaskNotApplicable
-from phenolens.diagnosis.shortcuts.candidates import Candidates
+from phenolens.tasks.restricted.candidates import Candidates
 
 _CALIPER = 0.2  # standard deviations of a covariate
 _PER_POSITIVE = 10  # negatives matched with each positive, at most

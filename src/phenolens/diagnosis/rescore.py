@@ -1,0 +1,29 @@
+"""A question asked again of changed vectors, for its value alone."""
+
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+from numpy.typing import NDArray
+
+from phenolens.core.random import spawn
+from phenolens.tasks import Score, Task
+
+MOST_ROWS = 4000
+
+
+def sample_rows(task: Task, rows: AnnData, most: int = MOST_ROWS, *, seed: int = 0) -> AnnData:
+    """Return rows on which a question costs less, as the task says: see `Task.sample`."""
+    return task.sample(rows, most, spawn(seed, "sample of rows"))
+
+
+def rescore(task: Task, rows: AnnData, x: NDArray[Any], profiling: str, *, seed: int = 0) -> Score:
+    """Return the score with vectors `x` (n, k) in the place of those of `rows`, without p values.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If these rows cannot answer it.
+    """
+    task = task.without_p()
+    return task.score(AnnData(x.astype(np.float32), obs=rows.obs), spawn(seed, "score", task.id, profiling))

@@ -1,0 +1,49 @@
+"""The scores of all encoders in all questions, with what is derived from them: once, and handed on."""
+
+from phenolens.evaluation.estimate import Estimate
+from phenolens.evaluation.evaluate import Evaluation, Settings, evaluate, score_strata
+from phenolens.evaluation.paired import (
+    JointDraws,
+    PairedDifference,
+    UnitValues,
+    joint_draws,
+    mean_by_unit,
+    paired_difference,
+    paired_p,
+    values_by_unit,
+)
+from phenolens.evaluation.profiles import Profiles
+from phenolens.evaluation.question import ALPHA, EncoderScore, MeanScore, Question, StratumScore
+from phenolens.evaluation.shared_rows import select_shared, share_rows, shared_names
+from phenolens.evaluation.skipped import Skipped
+from phenolens.evaluation.tables import score_table, stratum_records, summaries, unit_table
+
+__all__ = [
+    "ALPHA",
+    "EncoderScore",
+    "Estimate",
+    "Evaluation",
+    "JointDraws",
+    "MeanScore",
+    "PairedDifference",
+    "Profiles",
+    "Question",
+    "Settings",
+    "Skipped",
+    "StratumScore",
+    "UnitValues",
+    "evaluate",
+    "joint_draws",
+    "mean_by_unit",
+    "paired_difference",
+    "paired_p",
+    "score_strata",
+    "score_table",
+    "select_shared",
+    "share_rows",
+    "shared_names",
+    "stratum_records",
+    "summaries",
+    "unit_table",
+    "values_by_unit",
+]

@@ -1,0 +1,196 @@
+"""Every task asked of every encoder after every post-processing, and what could not be asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from anndata import AnnData
+
+from phenolens.core.errors import EmbeddingError, ProfilingError, TaskNotApplicable
+from phenolens.core.random import spawn
+from phenolens.embedding import NOTE, PROVENANCE, encoder_info
+from phenolens.encoders.info import EncoderInfo
+from phenolens.evaluation.estimate import Estimate
+from phenolens.evaluation.profiles import Profiles
+from phenolens.evaluation.question import EncoderScore, Question, StratumScore
+from phenolens.evaluation.shared_rows import share_rows
+from phenolens.evaluation.skipped import Skipped
+from phenolens.metrics import minimum_detectable_effect, percentile_interval
+from phenolens.tasks import Note, Score, Task, notes_of, refuse_repeated
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an evaluation was made.
+
+    Attributes
+    ----------
+    profilings
+        The post-processings, the same for every encoder.
+    batch_by
+        The metadata columns that tell the batches of post-processing apart; the plate if None.
+    seed
+        The seed of permutations and bootstrap.
+    """
+
+    profilings: tuple[str, ...] = ("raw",)
+    batch_by: tuple[str, ...] | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The scores of all encoders in all questions, the profiles that they are of, and how they were made.
+
+    Attributes
+    ----------
+    scores
+        One for each encoder, seed and question.
+    skipped
+        What could not be asked.
+    profiles
+        The vectors, and the profiles made of them.
+    settings
+        How it was made.
+    """
+
+    scores: list[EncoderScore]
+    skipped: list[Skipped]
+    profiles: Profiles
+    settings: Settings
+
+    @cached_property
+    def questions(self) -> dict[tuple[str, str], Question]:
+        """The questions by the names of task and post-processing."""
+        by_key: dict[tuple[str, str], list[EncoderScore]] = {}
+        for each in self.scores:
+            by_key.setdefault((each.task.id, each.profiling), []).append(each)
+        return {key: Question(scores[0].task, key[1], scores, self.settings.seed) for key, scores in by_key.items()}
+
+    @property
+    def claiming(self) -> list[Question]:
+        """The questions that support claims about encoders; see `Question.supports_claims`."""
+        return [question for question in self.questions.values() if question.supports_claims]
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks that could be asked."""
+        return list({each.task.id: each.task for each in self.scores}.values())
+
+    @property
+    def answered_profilings(self) -> list[str]:
+        """The post-processings after which anything could be asked."""
+        return list(dict.fromkeys(each.profiling for each in self.scores))
+
+    def rescore(self, embeddings: Mapping[str, AnnData], tasks: Sequence[Task]) -> "Evaluation":
+        """Ask tasks of changed vectors with the same settings; parameters and errors as of `evaluate`."""
+        settings = self.settings
+        return evaluate(
+            embeddings, tasks, profilings=settings.profilings, batch_by=settings.batch_by, seed=settings.seed
+        )
+
+
+def evaluate(
+    embeddings: Mapping[str, AnnData],
+    tasks: Sequence[Task],
+    *,
+    profilings: Sequence[str] = ("raw",),
+    batch_by: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Ask every task of every encoder after every post-processing.
+
+    Parameters
+    ----------
+    embeddings
+        Encoder (with its seed) -> its vectors of the same sites.
+    tasks
+        The questions.
+    profilings
+        The post-processings, the same for every encoder.
+    batch_by
+        The metadata columns that tell the batches of post-processing apart; the plate if None.
+    seed
+        The seed of permutations and bootstrap.
+
+    Returns
+    -------
+    Scores with 95 % intervals, of the rows that all encoders have. A question that these data cannot answer is in
+    `skipped`, with the reason.
+
+    Raises
+    ------
+    EmbeddingError
+        If vectors hold NaN or infinite values.
+    PhenolensError
+        If two tasks have the same name.
+    """
+    refuse_repeated(tasks)
+    shared = share_rows(embeddings)
+    infos = {encoder: encoder_info(sites, encoder) for encoder, sites in shared.embeddings.items()}
+    settings = Settings(tuple(profilings), None if batch_by is None else tuple(batch_by), seed)
+    profiles = Profiles(shared.embeddings, infos, batch_by, seed)
+    # Tasks that are asked of the same profiles stand together.
+    ordered = sorted(tasks, key=lambda task: (task.aggregation, task.needs_controls))
+    scores: list[EncoderScore] = []
+    skipped: list[Skipped] = []
+    for encoder, sites in shared.embeddings.items():
+        notes = (*_check(infos[encoder], sites), *notes_of(rows_not_shared=shared.note))
+        for profiling in profilings:
+            for task in ordered:
+                try:
+                    scores.append(_ask(task, encoder, profiling, profiles, notes, seed))
+                except (ProfilingError, TaskNotApplicable) as error:
+                    skipped.append(Skipped("score", str(error), task=task.id, profiling=profiling, encoder=encoder))
+    return Evaluation(scores, skipped, profiles, settings)
+
+
+def _check(info: EncoderInfo, vectors: AnnData) -> tuple[Note, ...]:
+    """Refuse vectors that no question can be asked of; return notes on those that say nothing."""
+    x = np.asarray(vectors.X)
+    bad = ~np.isfinite(x).all(axis=1)
+    if bad.any():
+        raise EmbeddingError(
+            f"{info.id}: {bad.sum()} of {len(bad)} rows hold NaN or infinite values, the first is row "
+            f"'{vectors.obs_names[bad][0]}'; leave them out first"
+        )
+    # Measurements are standardised first: of them, a row of zeros is a row like any other.
+    zero = int((~x.any(axis=1)).sum()) if info.feature_type == "vectors" else 0
+    return notes_of(
+        provenance=str(vectors.uns.get(PROVENANCE, {}).get(NOTE, "")),
+        zero_rows=f"{zero} of {len(x)} rows are all zero and like nothing" if zero else "",
+    )
+
+
+def _ask(
+    task: Task, encoder: str, profiling: str, profiles: Profiles, notes: tuple[Note, ...], seed: int
+) -> EncoderScore:
+    """Score one encoder in one question."""
+    asked = profiles.for_task(task, encoder, profiling)
+    on_profiling = profiles.notes(encoder, profiling, task.aggregation, hold_out=task.needs_controls)
+    # The encoder is left out of the names: every encoder meets the same permutations and the same draws.
+    score = task.score(asked, spawn(seed, "score", task.id, profiling))
+    score = replace(score, notes=(*score.notes, *notes, *(Note("profiling", text) for text in on_profiling)))
+    draws = score.draws(spawn(seed, "interval", task.id, profiling))
+    return EncoderScore(
+        profiles.infos[encoder],
+        task,
+        profiling,
+        score,
+        Estimate(score.value, *percentile_interval(draws), score.n_units),
+        minimum_detectable_effect(float(draws.std())),
+        score_strata(score, spawn(seed, "parts", task.id, profiling)),
+    )
+
+
+def score_strata(score: Score, rng: np.random.Generator) -> tuple[StratumScore, ...]:
+    """Return the scores of strata that are answers of their own, with intervals drawn by `rng`."""
+    if not score.strata_are:
+        return ()
+    found = []
+    for stratum, units in score.units.groupby("stratum", sort=False):
+        alone = replace(score, units=units.assign(stratum=""))
+        estimate = Estimate(alone.value, *alone.interval(rng), alone.n_units)
+        found.append(StratumScore(str(stratum), estimate, alone.chance, score.details.get(str(stratum), {})))
+    return tuple(found)

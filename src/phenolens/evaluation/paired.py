@@ -1,0 +1,151 @@
+"""The same units scored by several encoders, resampled together: differences, their intervals and p values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phenolens.evaluation.estimate import Estimate
+from phenolens.metrics import (
+    cluster_bootstrap,
+    minimum_detectable_effect,
+    percentile_interval,
+    sign_flip_p,
+    stratified_mean,
+)
+from phenolens.tasks import Score
+
+UnitValues: TypeAlias = pd.DataFrame
+"""Columns ``value`` and ``weight``, indexed by (unit, stratum)."""
+
+UNIT_KEY = ["unit", "stratum"]
+_N_DRAWS = 2000
+
+
+def values_by_unit(score: Score) -> UnitValues:
+    """Return a score's values and weights by (unit, stratum)."""
+    return score.units.set_index(UNIT_KEY)[["value", "weight"]].sort_index()
+
+
+def mean_by_unit(tables: list[pd.DataFrame]) -> UnitValues:
+    """Return the mean of several tables with values and weights of units, such as those of seeds."""
+    return pd.concat(tables).groupby(UNIT_KEY, sort=True)[["value", "weight"]].mean()
+
+
+@dataclass(frozen=True, eq=False)
+class JointDraws:
+    """Scores of m encoders over the units that all have, and draws of them together.
+
+    Attributes
+    ----------
+    mean
+        (m,) scores; NaN with fewer than two units.
+    draws
+        (b, m) cluster-bootstrap draws; none with fewer than two units.
+    n_units
+        How many units all have.
+    """
+
+    mean: NDArray[np.float64]
+    draws: NDArray[np.float64]
+    n_units: int
+
+
+def joint_draws(values: Mapping[str, UnitValues], rng: np.random.Generator, *, se_inflation: float = 1.0) -> JointDraws:
+    """Draw the scores of several encoders together, over the units that all have.
+
+    Parameters
+    ----------
+    values
+        Name -> values by unit.
+    rng
+        The source of randomness.
+    se_inflation
+        By how much the standard error of a difference exceeds that over drawn units; see `Score.se_inflation`.
+    """
+    table = pd.concat({name: each["value"] for name, each in values.items()}, axis=1, join="inner")
+    units, strata = (table.index.get_level_values(level).to_numpy() for level in UNIT_KEY)
+    n_units = len(np.unique(units))
+    if n_units < 2:
+        return JointDraws(np.full(len(values), np.nan), np.empty((0, len(values))), n_units)
+    weights = next(iter(values.values()))["weight"].reindex(table.index).to_numpy()
+    mean = stratified_mean(table.to_numpy(), weights, strata)
+    drawn = cluster_bootstrap(table.to_numpy(), units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
+    # Around their own mean: means over few unequal units are drawn off their value, and inflation would multiply that.
+    return JointDraws(mean, mean + se_inflation * (drawn - drawn.mean(axis=0)), n_units)
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The difference of two encoders over the units that both have.
+
+    Attributes
+    ----------
+    estimate
+        One minus the other; without a p value.
+    detectable
+        The smallest difference that so many units find with 80 % power.
+    """
+
+    estimate: Estimate
+    detectable: float
+
+
+def paired_difference(
+    one: UnitValues,
+    other: UnitValues,
+    rng: np.random.Generator,
+    *,
+    se_inflation: float = 1.0,
+    shared_variance: float = 0.0,
+) -> PairedDifference:
+    """Return the difference one - other over the units that both have.
+
+    Parameters
+    ----------
+    one, other
+        Values by unit.
+    rng
+        The source of randomness.
+    se_inflation
+        As in `joint_draws`.
+    shared_variance
+        The variance of the difference by what all units share, such as controls.
+    """
+    joint = joint_draws({"one": one, "other": other}, rng, se_inflation=se_inflation)
+    if joint.n_units < 2:
+        return PairedDifference(Estimate(n_units=joint.n_units), float("nan"))
+    difference = float(joint.mean[0] - joint.mean[1])
+    drawn = joint.draws[:, 0] - joint.draws[:, 1]
+    drawn = difference + _widening(drawn, shared_variance) * (drawn - difference)
+    estimate = Estimate(difference, *percentile_interval(drawn), joint.n_units)
+    return PairedDifference(estimate, minimum_detectable_effect(float(drawn.std())))
+
+
+def paired_p(
+    one: UnitValues,
+    other: UnitValues,
+    rng: np.random.Generator,
+    *,
+    se_inflation: float = 1.0,
+    shared_variance: float = 0.0,
+) -> float:
+    """Return the p value that two are alike, over the units that both have; arguments as for `paired_difference`."""
+    table = one.join(other, how="inner", rsuffix="_other")
+    units, strata = (table.index.get_level_values(level).to_numpy() for level in UNIT_KEY)
+    if len(np.unique(units)) < 2:
+        return float("nan")
+    difference, weights = (table["value"] - table["value_other"]).to_numpy(), table["weight"].to_numpy()
+    if shared_variance > 0:
+        drawn = cluster_bootstrap(difference[:, None], units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
+        se_inflation *= _widening(se_inflation * drawn[:, 0], shared_variance)
+    return sign_flip_p(difference, units, weights=weights, strata=strata, spread=se_inflation, rng=rng)
+
+
+def _widening(draws: NDArray[np.float64], shared_variance: float) -> float:
+    """Return by how much a difference varies more than these draws of units do."""
+    variance = float(draws.var())
+    return float(np.sqrt(1 + shared_variance / variance)) if variance > 0 else 1.0

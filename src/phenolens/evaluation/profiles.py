@@ -1,0 +1,178 @@
+"""The profiles of an evaluation: each made once, and what cannot be made is skipped alone, by name."""
+
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from anndata import AnnData
+
+from phenolens.core.errors import PhenolensWarning, ProfilingError
+from phenolens.encoders.info import EncoderInfo
+from phenolens.evaluation.skipped import Skipped
+from phenolens.profiling import FITTED_ON, Level, profile
+from phenolens.tasks import Task
+
+_MOST_BYTES = 2 << 30  # of profiles that are kept; beyond, the oldest are made again
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """Profiles, and what was said while they were made; or why they could not be."""
+
+    profiles: AnnData | None
+    notes: tuple[str, ...]
+    error: str
+
+
+class Profiles:
+    """Profiles by encoder, post-processing, aggregation and hold-out; each is made when it is first asked for.
+
+    Parameters
+    ----------
+    embeddings
+        Encoder (with its seed) -> its vectors of the same sites.
+    infos
+        Encoder (with its seed) -> what is known of it.
+    batch_by
+        The metadata columns that tell the batches of post-processing apart; the plate if None.
+    seed
+        Of the halves of controls that profilers are fitted on.
+    """
+
+    def __init__(
+        self,
+        embeddings: Mapping[str, AnnData],
+        infos: Mapping[str, EncoderInfo],
+        batch_by: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.embeddings = dict(embeddings)
+        self.infos = dict(infos)
+        self.batch_by = batch_by
+        self.seed = seed
+        self._made: dict[tuple[str, str, Level, bool], _Made] = {}
+
+    def tested(self) -> dict[str, AnnData]:
+        """Return the vectors of encoders under test."""
+        return {name: self.embeddings[name] for name, info in self.infos.items() if info.is_tested}
+
+    def averaged(self, encoder: str, aggregation: Level = "well") -> AnnData:
+        """Return an encoder's vectors averaged to wells, or as they are, with nothing else done to them."""
+        return profile(self.embeddings[encoder], "raw", level=aggregation)
+
+    def get(self, encoder: str, profiling: str, aggregation: Level, *, hold_out: bool = False) -> AnnData:
+        """Return the profiles of one encoder.
+
+        Parameters
+        ----------
+        encoder
+            With its seed.
+        profiling
+            The post-processing.
+        aggregation
+            ``well`` or ``site``.
+        hold_out
+            Whether half of the controls is kept from the profiler; see `profile`.
+
+        Raises
+        ------
+        ProfilingError
+            If they cannot be made.
+        """
+        made = self._look_up(encoder, profiling, aggregation, hold_out)
+        if made.profiles is None:
+            raise ProfilingError(made.error)
+        return made.profiles
+
+    def notes(self, encoder: str, profiling: str, aggregation: Level, *, hold_out: bool = False) -> tuple[str, ...]:
+        """Return what a reader must know of these profiles."""
+        return self._look_up(encoder, profiling, aggregation, hold_out).notes
+
+    def for_task(self, task: Task, encoder: str, profiling: str) -> AnnData:
+        """Return the profiles that a task is asked of; errors as of `get`."""
+        return self.get(encoder, profiling, task.aggregation, hold_out=task.needs_controls)
+
+    def ranked(self, task: Task, encoder: str, profiling: str) -> AnnData:
+        """Return the profiles that a task is asked of, less the controls that a profiler was fitted on."""
+        profiles = self.for_task(task, encoder, profiling)
+        return profiles[~profiles.obs[FITTED_ON].to_numpy()] if FITTED_ON in profiles.obs else profiles
+
+    def make(
+        self, task: Task, encoder: str, sites: AnnData, profiling: str, *, fit_on: Collection[str] | None = None
+    ) -> AnnData:
+        """Return profiles of changed vectors of an encoder, which are not kept; parameters as of `profile`."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PhenolensWarning)  # the evaluation has noted them
+            return self._profile(encoder, sites, profiling, task.aggregation, task.needs_controls, fit_on)
+
+    def available(
+        self, encoders: Iterable[str], profiling: str, aggregation: Level, part: str
+    ) -> tuple[dict[str, AnnData], list[Skipped]]:
+        """Return the profiles of those encoders of which they can be made, and which were skipped.
+
+        Parameters
+        ----------
+        encoders
+            With their seeds.
+        profiling, aggregation
+            As in `get`.
+        part
+            The part of the card that asks, for the record of what was skipped.
+        """
+        found: dict[str, AnnData] = {}
+        skipped: list[Skipped] = []
+        for encoder in encoders:
+            made = self._look_up(encoder, profiling, aggregation, hold_out=False)
+            if made.profiles is None:
+                skipped.append(Skipped(part, made.error, profiling=profiling, encoder=encoder))
+            else:
+                found[encoder] = made.profiles
+        return found, skipped
+
+    def _look_up(self, encoder: str, profiling: str, aggregation: Level, hold_out: bool) -> _Made:
+        key = encoder, profiling, aggregation, hold_out
+        if key not in self._made:
+            self._made[key] = self._try(encoder, profiling, aggregation, hold_out)
+            self._forget_oldest()
+        return self._made[key]
+
+    def _try(self, encoder: str, profiling: str, aggregation: Level, hold_out: bool) -> _Made:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", PhenolensWarning)
+            try:
+                profiles = self._profile(
+                    encoder, self.embeddings[encoder], profiling, aggregation, hold_out, fit_on=None
+                )
+            except ProfilingError as error:
+                return _Made(None, (), str(error))
+        notes = tuple(str(each.message) for each in caught if issubclass(each.category, PhenolensWarning))
+        return _Made(profiles, notes, "")
+
+    def _profile(
+        self,
+        encoder: str,
+        sites: AnnData,
+        profiling: str,
+        aggregation: Level,
+        hold_out: bool,
+        fit_on: Collection[str] | None,
+    ) -> AnnData:
+        return profile(
+            sites,
+            profiling,
+            level=aggregation,
+            batch_by=self.batch_by,
+            hold_out=hold_out,
+            fit_on=fit_on,
+            form=self.infos[encoder].feature_type,
+            seed=self.seed,
+        )
+
+    def _forget_oldest(self) -> None:
+        sizes = {key: made.profiles.X.nbytes for key, made in self._made.items() if made.profiles is not None}
+        total = sum(sizes.values())
+        for key, size in list(sizes.items())[:-1]:
+            if total <= _MOST_BYTES:
+                return
+            del self._made[key]
+            total -= size

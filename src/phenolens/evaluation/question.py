@@ -1,0 +1,254 @@
+"""One task after one post-processing: the scores of all encoders, and what follows from them, derived once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from phenolens.core.random import spawn
+from phenolens.encoders.info import EncoderInfo
+from phenolens.evaluation.estimate import Estimate
+from phenolens.evaluation.paired import (
+    PairedDifference,
+    UnitValues,
+    joint_draws,
+    mean_by_unit,
+    paired_difference,
+    paired_p,
+)
+from phenolens.metrics import percentile_interval
+from phenolens.tasks import Leak, Score, Task
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class StratumScore:
+    """The score of one stratum that is an answer of its own, such as a source of relations.
+
+    Attributes
+    ----------
+    stratum
+        Its name.
+    estimate
+        The score with its interval.
+    chance
+        The score of a representation that knows nothing.
+    details
+        Further numbers by name.
+    """
+
+    stratum: str
+    estimate: Estimate
+    chance: float
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class EncoderScore:
+    """The score of one encoder: of one seed, where it is drawn several times.
+
+    Attributes
+    ----------
+    info
+        The encoder.
+    task, profiling
+        What was asked, after what post-processing.
+    score
+        The score with its units.
+    estimate
+        Its value and 95 % interval.
+    detectable
+        The smallest distance from chance that data such as these find with 80 % power.
+    strata
+        The scores of strata that are answers of their own.
+    """
+
+    info: EncoderInfo
+    task: Task
+    profiling: str
+    score: Score
+    estimate: Estimate
+    detectable: float = float("nan")
+    strata: tuple[StratumScore, ...] = ()
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name, which all its seeds share."""
+        return self.info.name
+
+
+@dataclass(frozen=True)
+class MeanScore:
+    """An encoder's score, the mean over its seeds.
+
+    Attributes
+    ----------
+    info
+        The encoder, as its first seed.
+    value, chance
+        The mean score, and that of a representation that knows nothing.
+    """
+
+    info: EncoderInfo
+    value: float
+    chance: float
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name."""
+        return self.info.name
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One task after one post-processing, asked of all encoders.
+
+    Attributes
+    ----------
+    task, profiling
+        What is asked, after what post-processing.
+    scores
+        One for each encoder and seed.
+    seed
+        Of the bootstrap.
+    """
+
+    task: Task
+    profiling: str
+    scores: Sequence[EncoderScore]
+    seed: int = 0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The names of task and post-processing, which tell questions apart and name what is drawn for them."""
+        return self.task.id, self.profiling
+
+    @property
+    def first(self) -> Score:
+        """Any of the scores: what holds of all of them, such as the metric, can be read off it."""
+        return self.scores[0].score
+
+    @cached_property
+    def leak(self) -> Leak | None:
+        """The groups that stand on both sides of the split; None if none does."""
+        return next((each.score.leak for each in self.scores if each.score.leak is not None), None)
+
+    @property
+    def supports_claims(self) -> bool:
+        """Whether a higher score speaks for an encoder: not on a leaking split, nor of a nuisance."""
+        return self.first.higher_is_better and self.leak is None
+
+    @cached_property
+    def by_encoder(self) -> dict[str, list[EncoderScore]]:
+        """Encoder -> the scores of its seeds."""
+        found: dict[str, list[EncoderScore]] = {}
+        for each in self.scores:
+            found.setdefault(each.encoder, []).append(each)
+        return found
+
+    @cached_property
+    def one_seed(self) -> dict[str, EncoderScore]:
+        """Encoder -> the score of its first seed, where vectors are looked at again."""
+        return {name: scores[0] for name, scores in self.by_encoder.items()}
+
+    @cached_property
+    def values(self) -> dict[str, UnitValues]:
+        """Encoder -> its values by unit, the mean over its seeds, so that no single draw stands for all of them."""
+        return {name: mean_by_unit([each.score.units for each in scores]) for name, scores in self.by_encoder.items()}
+
+    @cached_property
+    def means(self) -> list[MeanScore]:
+        """The encoders' scores, the highest first."""
+        table = pd.DataFrame(
+            {
+                "encoder": [each.encoder for each in self.scores],
+                "value": [each.score.value for each in self.scores],
+                "chance": [each.score.chance for each in self.scores],
+            }
+        )
+        averaged = table.groupby("encoder", sort=False).mean().sort_values("value", ascending=False)
+        return [
+            MeanScore(self.one_seed[str(row.Index)].info, float(row.value), float(row.chance))
+            for row in averaged.itertuples()
+        ]
+
+    @property
+    def best(self) -> MeanScore:
+        """The encoder with the highest score."""
+        return self.means[0]
+
+    @cached_property
+    def tested(self) -> list[MeanScore]:
+        """The encoders under test, the highest score first."""
+        return [each for each in self.means if each.info.is_tested]
+
+    @cached_property
+    def baselines(self) -> list[MeanScore]:
+        """The baselines, untrained networks among them, the highest score first."""
+        return [each for each in self.means if each.info.is_baseline]
+
+    @cached_property
+    def untrained(self) -> list[MeanScore]:
+        """The untrained networks, the highest score first."""
+        return [each for each in self.means if each.info.role == "untrained"]
+
+    @property
+    def best_baseline(self) -> MeanScore | None:
+        """The best baseline; None if none was scored."""
+        return next(iter(self.baselines), None)
+
+    @property
+    def best_untrained(self) -> MeanScore | None:
+        """The best untrained network; None if none was scored."""
+        return next(iter(self.untrained), None)
+
+    @property
+    def references(self) -> list[str]:
+        """The best baseline, and the best untrained network where that is another."""
+        found = [each.encoder for each in (self.best_baseline, self.best_untrained) if each is not None]
+        return list(dict.fromkeys(found))
+
+    def mean_of(self, encoder: str) -> MeanScore:
+        """Return the mean score of an encoder."""
+        return next(each for each in self.means if each.encoder == encoder)
+
+    def is_above_chance(self, encoder: str) -> bool:
+        """Whether the 95 % interval of an encoder's score, in the mean over its seeds, lies above chance."""
+        return bool(np.mean([each.estimate.low - each.score.chance for each in self.by_encoder[encoder]]) > 0)
+
+    @cached_property
+    def best_of_many(self) -> Estimate:
+        """The best encoder's score, with limits that allow for its being the best of so many."""
+        best = self.best
+        rng = spawn(self.seed, "best", *self.key)
+        # A score's own limits, as it has them: no fits are compared.
+        joint = joint_draws({"best": self.values[best.encoder]}, rng, se_inflation=self.first.order)
+        if joint.n_units < 2:
+            return Estimate(best.value, n_units=joint.n_units)
+        limits = percentile_interval(joint.draws[:, 0], 1 - ALPHA / len(self.means))
+        return Estimate(best.value, *limits, joint.n_units)
+
+    def difference(
+        self, one: str, other: str, *, shared_variance: float = 0.0, with_p: bool = True
+    ) -> PairedDifference:
+        """Return the paired difference of two encoders, and the p value that they are alike.
+
+        Parameters
+        ----------
+        one, other
+            Encoders; one minus the other is returned.
+        shared_variance
+            As in `paired_difference`.
+        with_p
+            Whether the p value is wanted: it is where a claim may be made.
+        """
+        options = {"se_inflation": self.first.se_inflation, "shared_variance": shared_variance}
+        pair = self.values[one], self.values[other]
+        found = paired_difference(*pair, spawn(self.seed, "comparison", *self.key), **options)
+        if not with_p:
+            return found
+        p = paired_p(*pair, spawn(self.seed, "exchange", *self.key), **options)
+        return replace(found, estimate=replace(found.estimate, p=p))

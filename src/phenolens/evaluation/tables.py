@@ -1,0 +1,81 @@
+"""An evaluation as tables and plain records, for files and the command line."""
+
+from typing import Any
+
+import pandas as pd
+
+from phenolens.evaluation.evaluate import Evaluation
+from phenolens.evaluation.question import EncoderScore, StratumScore
+
+
+def score_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Return one row per score: what was asked of what, value, chance, 95 % interval, number of units, caveat."""
+    return pd.DataFrame([_score_record(each) for each in evaluation.scores])
+
+
+def unit_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Return the values of units behind every score."""
+    tables = [each.score.units.assign(**_asked(each)) for each in evaluation.scores]
+    return pd.concat(tables, ignore_index=True)
+
+
+def summaries(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return one record per score: its row, further numbers, and the scores of its strata."""
+    found = []
+    for each in evaluation.scores:
+        record = _score_record(each)
+        record["interval"] = [record.pop("low"), record.pop("high")]
+        record |= each.score.details.get("", {})
+        if each.strata:
+            record[each.score.strata_are] = {stratum.stratum: _stratum_record(stratum) for stratum in each.strata}
+        found.append(record)
+    return found
+
+
+def stratum_records(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return one record per score and stratum that is an answer of its own, such as a source of relations."""
+    return [
+        _asked(each) | {"part": stratum.stratum} | _stratum_record(stratum)
+        for each in evaluation.scores
+        for stratum in each.strata
+    ]
+
+
+def _asked(each: EncoderScore) -> dict[str, Any]:
+    return {
+        "encoder": each.info.id,
+        "family": each.encoder,
+        "profiling": each.profiling,
+        "task": each.task.id,
+    }
+
+
+def _score_record(each: EncoderScore) -> dict[str, Any]:
+    return {
+        "encoder": each.info.id,
+        "family": each.encoder,
+        "baseline": each.info.is_baseline,
+        "profiling": each.profiling,
+        "task": each.task.id,
+        "metric": each.score.metric,
+        "unit": each.score.unit,
+        "value": each.estimate.value,
+        "chance": each.score.chance,
+        "low": each.estimate.low,
+        "high": each.estimate.high,
+        "detectable": each.detectable,
+        "n_units": each.estimate.n_units,
+        "higher_is_better": each.score.higher_is_better,
+        "caveat": each.score.caveat,
+    }
+
+
+def _stratum_record(stratum: StratumScore) -> dict[str, Any]:
+    estimate = stratum.estimate
+    return {
+        "value": estimate.value,
+        "chance": stratum.chance,
+        "interval": [estimate.low, estimate.high],
+        "n_units": estimate.n_units,
+        **stratum.details,
+    }

@@ -1,0 +1,56 @@
+"""Replicate retrieval among fewer candidates, beside as many at random."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.random import spawn
+from phenolens.tasks.base import BeforeAfter
+from phenolens.tasks.restricted.candidates import Candidates, choose_candidates, equal_in_number
+from phenolens.tasks.restricted.left_out import leave_out
+from phenolens.tasks.restricted.matched import match_candidates
+
+_DRAWS = 3  # of as many candidates at random
+
+
+class RestrictedRetrieval:
+    """One retrieval question, among fewer candidates; these are chosen once for all encoders of the same rows."""
+
+    def __init__(self, task_id: str, against_controls: bool, seed: int) -> None:
+        self._task_id, self._against_controls, self._seed = task_id, against_controls, seed
+        self._chosen: dict[tuple[Any, ...], list[tuple[Candidates, Candidates]]] = {}
+
+    def meet(self, profiles: AnnData) -> None:
+        """Take the profiles of the next encoder."""
+        self._profiles = profiles
+
+    def matched(self, name: str, covariates: pd.DataFrame) -> BeforeAfter:
+        """Ask among candidates that are alike in covariates."""
+        return self._ask(name, lambda whole: match_candidates(whole, covariates))
+
+    def left_out(self, column: str) -> BeforeAfter:
+        """Ask among candidates that share nothing with the query."""
+        return self._ask(f"shared {column}", lambda whole: leave_out(whole, column))
+
+    def _ask(self, what: str, restrict: Callable[[Candidates], Candidates]) -> BeforeAfter:
+        """Compare with the same question among as many candidates, drawn at random."""
+        key = (what, *self._profiles.obs_names)
+        if key not in self._chosen:
+            whole = choose_candidates(
+                self._task_id, self._profiles, against_controls=self._against_controls, seed=self._seed
+            )
+            fewer, rng = restrict(whole), spawn(self._seed, "equal in number", what)
+            self._chosen[key] = [equal_in_number(whole, fewer, rng) for _ in range(_DRAWS)]
+        drawn = self._chosen[key]
+        table = pd.DataFrame({"unit": drawn[0][0].units, "stratum": "", "chance": drawn[0][0].chance})
+        for name, index in (("before", 0), ("after", 1)):
+            table[name] = np.mean([pair[index].rank(self._profiles) for pair in drawn], axis=0)
+        if not table["chance"].notna().any():
+            raise TaskNotApplicable("no perturbation has both replicates and others left to compare them with")
+        means = table.dropna().groupby(["unit", "stratum"], sort=True)[["before", "after", "chance"]].mean()
+        before, after = (means[[name]].set_axis(["value"], axis=1).assign(weight=1.0) for name in ("before", "after"))
+        return BeforeAfter(before, after, float(means["chance"].mean()))
