@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from phenolens.encoders import list_encoders
+from phenolens.encoders import ENCODERS
 from phenolens.profiling import PROFILERS, RAW
 from phenolens.simulation import CLASSES, PRESETS
 from phenolens.tasks import TASKS
@@ -14,8 +14,8 @@ def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> di
     """Return name -> one line on what it is."""
     if what == "encoders":
         return {
-            f"{name}..." if name.endswith(("/", ":")) else name: entry.summary + " (baseline)" * entry.baseline
-            for name, entry in list_encoders().items()
+            f"{name}..." if name.endswith(("/", ":")) else name: line
+            for name, line in ENCODERS.describe(lambda entry: entry.summary + " (baseline)" * entry.is_baseline).items()
         }
     if what == "tasks":
         return {name: task.contract.question for name, task in TASKS.items()}
