@@ -11,7 +11,7 @@ from phenolens.encoders.describe import (
     twin_of,
 )
 from phenolens.encoders.info import EncoderInfo, FeatureType, Role
-from phenolens.encoders.names import EncoderName
+from phenolens.encoders.names import EncoderName, as_file_name
 from phenolens.encoders.nuclei import NucleiMeasurement
 from phenolens.encoders.panel import Kind, default_panel, kind_of
 from phenolens.encoders.registry import ENCODERS, EncoderEntry, create_encoder, find_encoder, list_encoders
@@ -32,6 +32,7 @@ __all__ = [
     "NucleiMeasurement",
     "Role",
     "RowEncoder",
+    "as_file_name",
     "create_encoder",
     "default_panel",
     "describe_encoder",
