@@ -1,6 +1,6 @@
 """Biological questions, one each, with the contract that says what an answer is worth."""
 
-from phenolens.tasks.base import Contract, Score, Task, numbers
+from phenolens.tasks.base import Contract, Question, Score, Task, WellQuestion, numbers, required_column, unit_table
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.defaults import default_tasks
@@ -29,6 +29,7 @@ __all__ = [
     "PerturbationStrength",
     "PhenotypicConsistency",
     "Probe",
+    "Question",
     "RegressionProbe",
     "RelationshipRecall",
     "ReplicateRetrieval",
@@ -36,6 +37,7 @@ __all__ = [
     "Skipped",
     "Split",
     "Task",
+    "WellQuestion",
     "default_tasks",
     "evaluate",
     "make_splits",
@@ -43,7 +45,9 @@ __all__ = [
     "numbers",
     "profiles_for",
     "refuse_repeated",
+    "required_column",
     "share_rows",
     "shared_names",
+    "unit_table",
     "unseen_wells",
 ]

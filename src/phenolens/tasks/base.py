@@ -194,6 +194,8 @@ class Question(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    contract: ClassVar[Contract]
+
     @property
     def needs_controls(self) -> bool:
         """Whether it needs negative controls."""
