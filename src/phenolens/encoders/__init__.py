@@ -1,6 +1,6 @@
 """Images to vectors: the encoder contract, the registry, the baselines and the adapters."""
 
-from phenolens.encoders.base import Encoder, Measurement, RowEncoder
+from phenolens.encoders.base import Encoder, Measurement, Pixels, RowEncoder, hash_text, take_channels
 from phenolens.encoders.describe import (
     Named,
     describe_encoder,
@@ -30,6 +30,7 @@ __all__ = [
     "Measurement",
     "Named",
     "NucleiMeasurement",
+    "Pixels",
     "Role",
     "RowEncoder",
     "as_file_name",
@@ -38,10 +39,12 @@ __all__ = [
     "describe_encoder",
     "find_encoder",
     "form_of",
+    "hash_text",
     "is_baseline",
     "is_registered",
     "is_untrained",
     "kind_of",
     "list_encoders",
+    "take_channels",
     "twin_of",
 ]
