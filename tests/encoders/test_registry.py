@@ -6,9 +6,7 @@ import sys
 import pytest
 
 from phenolens.core.errors import EncoderError
-from phenolens.encoders import EncoderName, create_encoder, default_panel, is_baseline, list_encoders, twin_of
-from phenolens.encoders import registry as registry_module
-from phenolens.encoders.registry import EncoderEntry
+from phenolens.encoders import EncoderName, create_encoder, default_panel, find_encoder, is_baseline, twin_of
 
 
 @pytest.mark.parametrize(
@@ -17,6 +15,10 @@ from phenolens.encoders.registry import EncoderEntry
         ("pixel-statistic", "no encoder 'pixel-statistic'; did you mean 'pixel-statistics'"),
         ("untrained/resnet81", "timm has no model 'resnet81'; did you mean 'resnet18'"),
         ("untrained/", "no encoder 'untrained/'"),
+        ("twin/timmm/resnet18", "no encoder 'timmm/resnet18'"),
+        ("twin/cell-count", "'cell-count' is no trained network that has an untrained counterpart"),
+        ("twin/timm/resnet18@weights=a.safetensors", "no option 'weights'"),
+        ("timm/resnet18@untrained=true", "no option 'untrained'"),
         ("untrained/resnet18@seed=one", "option 'seed'"),
         ("untrained/resnet18@mixing=both", "option 'mixing'"),
         ("untrained/resnet18@sede=1", "option 'sede'"),
@@ -67,6 +69,7 @@ def test_a_trained_network_has_a_twin_of_the_same_input_path():
     assert twin_of("timm/resnet18@weights=a.safetensors") == "twin/timm/resnet18"
     assert twin_of("untrained/resnet18") is None
     assert is_baseline("twin/timm/resnet18@seed=1")
+    assert find_encoder("twin/checkpoint:out/run")[0] == "twin/checkpoint:"
 
 
 def test_what_the_registry_does_not_know_is_no_baseline():
@@ -78,10 +81,3 @@ def test_listing_imports_no_network_library():
     code = "import sys; import phenolens.encoders.registry as r; r.list_encoders(); print('timm' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
-
-
-def test_a_plug_in_is_found(monkeypatch):
-    entry = EncoderEntry("a plug-in", "phenolens.encoders.pixel_statistics:PixelStatistics")
-    monkeypatch.setattr(registry_module, "list_encoders", lambda: {"theirs": entry})
-    assert create_encoder("theirs", ("dna",)).dim == 11
-    assert "pixel-statistics" in list_encoders()

@@ -12,16 +12,20 @@ from phenolens.datasets.manifest import (
 )
 from phenolens.datasets.pack import Packed, pack
 from phenolens.datasets.positions import well_positions
+from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 
 __all__ = [
+    "DATASETS",
     "NEGATIVE_CONTROL",
     "CellTable",
     "Cells",
+    "DatasetEntry",
     "Manifest",
     "ManifestRow",
     "Packed",
     "condition_names",
     "map_columns",
+    "open_dataset",
     "pack",
     "read_cell_table",
     "read_manifest",

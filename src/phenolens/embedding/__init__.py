@@ -1,11 +1,13 @@
 """Encoders run over data sets: images in worker processes, vectors into AnnData with provenance."""
 
-from phenolens.embedding.embed import NOTE, PROVENANCE, Embedded, dataset_channels, embed, encoder_info, first_site
+from phenolens.embedding.embed import Embedded, dataset_channels, embed, first_site
 from phenolens.embedding.folder import embed_to_folder
 from phenolens.embedding.loader import default_workers
+from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE, encoder_info
 from phenolens.embedding.store import Missing, mark_controls, read_embeddings, write_embeddings
 
 __all__ = [
+    "INFO",
     "NOTE",
     "PROVENANCE",
     "Embedded",

@@ -15,14 +15,31 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from phenolens.core.errors import EmbeddingError, ImageError
+from phenolens.core.errors import EmbeddingError, EncoderError, ImageError
 from phenolens.datasets import Manifest
 from phenolens.embedding.loader import Measured, default_workers, load_batches
-from phenolens.encoders import Encoder, EncoderInfo, Measurement, RowEncoder, create_encoder, describe_encoder
+from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE
+from phenolens.encoders import (
+    Encoder,
+    EncoderInfo,
+    Measurement,
+    Named,
+    RowEncoder,
+    create_encoder,
+    describe_encoder,
+)
 from phenolens.images import Crop, Intervention, Site, find_intervention, read_site
 
-PROVENANCE = "phenolens"
-NOTE = "note"  # of the provenance: what a reader must know of the vectors
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """An encoder that has been made, and what is known of it."""
+
+    info: EncoderInfo
+    encoder: Encoder | RowEncoder
+
+
+Asked = str | Encoder | RowEncoder | Named | Made
 
 
 @dataclass(frozen=True)
@@ -32,8 +49,8 @@ class Embedded:
     Attributes
     ----------
     embeddings
-        Encoder name -> its vectors, one row per site that could be read; the mean over a site's crops.
-        Their provenance lies in ``uns["phenolens"]``.
+        `EncoderInfo.id` -> its vectors, one row per site that could be read; the mean over a site's crops.
+        Their provenance lies in ``uns["phenolens"]``; what is known of the encoder in its ``info``, see `encoder_info`.
     quarantine
         site_id -> why it could not be read.
     """
@@ -77,7 +94,7 @@ def first_site(manifest: Manifest) -> Site:
 
 def embed(
     manifest: Manifest,
-    encoders: Sequence[str | Encoder | RowEncoder],
+    encoders: Sequence[Asked],
     *,
     channels: Sequence[str] | None = None,
     crop: Crop | None = None,
@@ -98,7 +115,7 @@ def embed(
     manifest
         The sites.
     encoders
-        Names, or encoders already made.
+        What `create_encoder` takes, or encoders already made; either also under a name of its own, by `Named`.
     channels
         The channels to use, in this order; all of the first site's if None. A site that lacks one is
         quarantined.
@@ -123,7 +140,7 @@ def embed(
     ImageError
         If not one site can be read, or there is no such intervention.
     EncoderError
-        If an encoder cannot be made for these channels.
+        If an encoder cannot be made for these channels, or two are called the same.
 
     Examples
     --------
@@ -132,34 +149,71 @@ def embed(
     crop = crop or Crop()
     channels = dataset_channels(manifest, channels)
     device = resolve_device(device)
-    made = [
-        create_encoder(encoder, channels, manifest=manifest, device=device, precision=precision)
-        if isinstance(encoder, str)
-        else encoder
-        for encoder in encoders
-    ]
-    seeing = [encoder for encoder in made if not isinstance(encoder, RowEncoder)]
-    sums = {encoder.name: _Sums(len(manifest), encoder) for encoder in seeing}
+    made = make_encoders(encoders, channels, manifest=manifest, device=device, precision=precision)
+    sums = {
+        one.info.id: _Sums(len(manifest), one.info, one.encoder)
+        for one in made
+        if not isinstance(one.encoder, RowEncoder)
+    }
     change = None if intervention is None else find_intervention(intervention, channels)
-    failures = _see(manifest, seeing, sums, channels, crop, batch_size, workers, change, progress) if seeing else {}
+    failures = _see(manifest, sums, channels, crop, batch_size, workers, change, progress) if sums else {}
     if len(failures) == len(manifest):
         raise ImageError(f"{manifest.source}: no site gave an embedding; the first: {failures[0]}")
     settings = embedding_settings(manifest, channels, crop, precision, intervention) | {"device": device}
     read = np.array([row not in failures for row in range(len(manifest))])
     return Embedded(
         {
-            encoder.name: _read_rows(encoder, manifest, read, settings)
-            if isinstance(encoder, RowEncoder)
-            else sums[encoder.name].to_anndata(manifest, settings)
-            for encoder in made
+            one.info.id: _read_rows(one.info, one.encoder, manifest, read, settings)
+            if isinstance(one.encoder, RowEncoder)
+            else sums[one.info.id].to_anndata(manifest, settings)
+            for one in made
         },
         {str(manifest.table.index[row]): reason for row, reason in sorted(failures.items())},
     )
 
 
+def make_encoders(
+    encoders: Sequence[Asked],
+    channels: Sequence[str],
+    *,
+    manifest: Manifest,
+    device: str,
+    precision: str,
+) -> list[Made]:
+    """Return the encoders that were asked for, each once.
+
+    Raises
+    ------
+    EncoderError
+        If one cannot be made, or two that are not the same have one name.
+    """
+    made: dict[str, Made] = {}
+    for asked in encoders:
+        name, model = (asked.name, asked.model) if isinstance(asked, Named) else (None, asked)
+        info = _describe(model, name)
+        if info.id in made and made[info.id].info == info:
+            continue
+        if info.id in made:
+            first = made[info.id].info.model
+            raise EncoderError(f"both '{first}' and '{info.model}' are called '{info.id}'; rename one of them")
+        if isinstance(model, Made):
+            made[info.id] = model
+        elif isinstance(model, str):
+            encoder = create_encoder(model, channels, manifest=manifest, device=device, precision=precision)
+            made[info.id] = Made(info, encoder)
+        else:
+            made[info.id] = Made(info, model)
+    return list(made.values())
+
+
+def _describe(model: str | Encoder | RowEncoder | Made, name: str | None) -> EncoderInfo:
+    if isinstance(model, Made):
+        return model.info
+    return describe_encoder(model if isinstance(model, str) else model.name, name)
+
+
 def _see(
     manifest: Manifest,
-    encoders: Sequence[Encoder],
     sums: Mapping[str, "_Sums"],
     channels: Sequence[str],
     crop: Crop,
@@ -169,7 +223,8 @@ def _see(
     progress: bool,
 ) -> dict[int, str]:
     """Run the encoders over all images; return manifest row -> why it could not be read."""
-    networks = [encoder for encoder in encoders if not isinstance(encoder, Measurement)]
+    measuring = [one for one in sums.values() if isinstance(one.encoder, Measurement)]
+    networks = [one for one in sums.values() if not isinstance(one.encoder, Measurement)]
     failures: dict[int, str] = {}
     batches = load_batches(
         manifest,
@@ -178,7 +233,7 @@ def _see(
         # Measurements gain nothing from batches, and the last batches would leave processes idle.
         sites_per_batch=batch_size if networks else 1,
         workers=default_workers(networks=bool(networks)) if workers is None else workers,
-        measurements=[encoder for encoder in encoders if isinstance(encoder, Measurement)],
+        measurements=[one.encoder for one in measuring if isinstance(one.encoder, Measurement)],
         wants_pixels=bool(networks),
         intervention=intervention,
     )
@@ -194,23 +249,27 @@ def _see(
         for batch in batches:
             failures.update(batch.failures)
             for row, measured in batch.measured.items():
-                for name, result in measured.items():
-                    sums[name].add_measured(row, result)
+                for one, result in zip(measuring, measured, strict=True):
+                    one.add_measured(row, result)
             for rows, pixels in batch.stacks:
                 for part_rows, part in zip(torch.split(rows, batch_size), torch.split(pixels, batch_size), strict=True):
-                    for encoder in networks:
-                        sums[encoder.name].add(part_rows.numpy(), part, channels)
+                    for one in networks:
+                        one.add(part_rows.numpy(), part, channels)
             bar.advance(task, batch.n_sites)
     return failures
 
 
 def _read_rows(
-    encoder: RowEncoder, manifest: Manifest, read: NDArray[np.bool_], settings: Mapping[str, Any]
+    info: EncoderInfo,
+    encoder: RowEncoder,
+    manifest: Manifest,
+    read: NDArray[np.bool_],
+    settings: Mapping[str, Any],
 ) -> AnnData:
     """Return what an encoder makes of the rows of the manifest whose images could be read."""
     start = time.perf_counter()
     x = encoder.embed_rows()[read]
-    return _to_anndata(x, manifest, read, encoder, settings, time.perf_counter() - start, encoder.note)
+    return _to_anndata(x, manifest, read, info, encoder, settings, time.perf_counter() - start, encoder.note)
 
 
 def embedding_settings(
@@ -249,6 +308,7 @@ class _Sums:
     """The running mean of each site's crops under one encoder."""
 
     n_sites: int
+    info: EncoderInfo
     encoder: Encoder
     seconds: float = 0.0
     total: NDArray[np.float64] = field(init=False)
@@ -286,13 +346,14 @@ class _Sums:
             "show only nuclei that the border cuts": (found > 0) & (whole == 0),
         }
         note = "; ".join(f"{such.sum()} of {len(found)} sites {what}" for what, such in few.items() if such.any())
-        return _to_anndata(x, manifest, read, self.encoder, settings, self.seconds, note)
+        return _to_anndata(x, manifest, read, self.info, self.encoder, settings, self.seconds, note)
 
 
 def _to_anndata(
     x: NDArray[np.float32],
     manifest: Manifest,
     read: NDArray[np.bool_],
+    info: EncoderInfo,
     encoder: Encoder | RowEncoder,
     settings: Mapping[str, Any],
     seconds: float,
@@ -300,8 +361,8 @@ def _to_anndata(
 ) -> AnnData:
     provenance = {
         **settings,
-        "encoder": encoder.name,
-        "info": describe_encoder(encoder.name).as_dict(),
+        "encoder": info.id,
+        INFO: info.as_dict(),
         "weights_hash": encoder.weights_hash,
         "sites_per_second": round(float(read.sum()) / max(seconds, 1e-9), 2),
         "versions": {package: version(package) for package in ("phenolens", "torch", "timm")},
@@ -312,14 +373,6 @@ def _to_anndata(
         var=pd.DataFrame(index=list(encoder.feature_names)),
         uns={PROVENANCE: provenance | ({NOTE: note} if note else {})},
     )
-
-
-def encoder_info(vectors: AnnData, name: str) -> EncoderInfo:
-    """Return what is known of the encoder of these vectors; what their provenance does not say, by its name."""
-    content = vectors.uns.get(PROVENANCE, {}).get("info")
-    known = None if content is None else EncoderInfo.from_dict(content)
-    # Whoever gives vectors another name says what they are: a table that is named like a baseline is one.
-    return known if known is not None and known.id == name else describe_encoder(name)
 
 
 def storable(table: pd.DataFrame) -> pd.DataFrame:

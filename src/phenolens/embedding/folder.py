@@ -8,9 +8,17 @@ import pandas as pd
 
 from phenolens.core.errors import EmbeddingError
 from phenolens.datasets import Manifest
-from phenolens.embedding.embed import Embedded, dataset_channels, embed, embedding_settings, resolve_device
+from phenolens.embedding.embed import (
+    Embedded,
+    dataset_channels,
+    embed,
+    embedding_settings,
+    make_encoders,
+    resolve_device,
+)
+from phenolens.embedding.provenance import INFO
 from phenolens.embedding.store import is_current, read_embeddings, write_embeddings
-from phenolens.encoders import EncoderName, RowEncoder, create_encoder
+from phenolens.encoders import Named, RowEncoder, as_file_name
 from phenolens.images import Crop
 
 _log = logging.getLogger(__name__)
@@ -18,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 def embed_to_folder(
     manifest: Manifest,
-    encoders: Sequence[str],
+    encoders: Sequence[str | Named],
     folder: str | Path,
     *,
     channels: Sequence[str] | None = None,
@@ -33,8 +41,8 @@ def embed_to_folder(
 ) -> Embedded:
     """Embed every site with every encoder into `folder`, less what already lies there.
 
-    Writes one .h5ad per encoder, and quarantine.csv with the sites that could not be read and why. Files
-    whose images, weights and settings are the same are read instead of made.
+    Writes one .h5ad per encoder, called like it, and quarantine.csv with the sites that could not be read and why.
+    Files whose images, model, weights and settings are the same are read instead of made.
 
     Parameters
     ----------
@@ -56,17 +64,14 @@ def embed_to_folder(
     channels = dataset_channels(manifest, channels)
     device = resolve_device(device)
     settings = embedding_settings(manifest, channels, crop, precision, intervention)
-    made = [create_encoder(name, channels, manifest=manifest, device=device, precision=precision) for name in encoders]
-    paths = {encoder.name: folder / f"{EncoderName.parse(encoder.name).slug}.h5ad" for encoder in made}
+    made = make_encoders(encoders, channels, manifest=manifest, device=device, precision=precision)
+    paths = {one.info.id: folder / f"{as_file_name(one.info.id)}.h5ad" for one in made}
     listing = folder / "quarantine.csv"
-    wanted = [
-        encoder
-        for encoder in made
-        if not listing.is_file()
-        or not is_current(
-            paths[encoder.name], settings | {"encoder": encoder.name, "weights_hash": encoder.weights_hash}
-        )
-    ]
+    wanted = []
+    for one in made:
+        of_encoder = {INFO: one.info.as_dict(), "weights_hash": one.encoder.weights_hash}
+        if not listing.is_file() or not is_current(paths[one.info.id], settings | of_encoder):
+            wanted.append(one)
     if wanted:
         _log.info("embedding %d sites with %d of %d encoders", len(manifest), len(wanted), len(made))
         new = embed(
@@ -83,7 +88,7 @@ def embed_to_folder(
         )
         quarantine = new.quarantine
         # Where only the manifest was read, what an earlier run could not read of its images still stands.
-        if listing.is_file() and all(isinstance(encoder, RowEncoder) for encoder in wanted) and len(wanted) < len(made):
+        if listing.is_file() and all(isinstance(one.encoder, RowEncoder) for one in wanted) and len(wanted) < len(made):
             quarantine = _read_listing(listing)
         for name, vectors in new.embeddings.items():
             write_embeddings(vectors[~vectors.obs_names.isin(quarantine)], paths[name])

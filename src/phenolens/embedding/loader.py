@@ -49,7 +49,7 @@ class Batch:
     stacks
         Pairs of rows (T,), the manifest row of each crop, and pixels (T, C, h, w); none if nobody asked for pixels.
     measured
-        Manifest row -> encoder name -> what it says of the site.
+        Manifest row -> what each measurement says of the site, in the order in which they were given.
     failures
         Manifest row -> why it could not be read.
     n_sites
@@ -57,7 +57,7 @@ class Batch:
     """
 
     stacks: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
-    measured: dict[int, dict[str, Measured]] = field(default_factory=dict)
+    measured: dict[int, list[Measured]] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     n_sites: int = 0
 
@@ -117,7 +117,7 @@ class _Sites(Dataset[Any]):
         height, width = site.pixels.shape[1:]
         return cut(read_mask(mask, (height, width)), at, self.crop)
 
-    def _measure(self, row: int, site: Site, at: NDArray[np.intp], pixels: NDArray[Any]) -> dict[str, Measured]:
+    def _measure(self, row: int, site: Site, at: NDArray[np.intp], pixels: NDArray[Any]) -> list[Measured]:
         """Return what each measurement says of the crops; nuclei are looked for once, however many ask for them."""
         found: dict[Segmentation | None, tuple[NDArray[np.int32], tuple[int, int]]] = {}
         given = None
@@ -125,12 +125,12 @@ class _Sites(Dataset[Any]):
             given = self._given_nuclei(row, site, at)
         if given is not None:
             found[None] = given, _count(given)
-        result = {}
+        result = []
         for each in self.measurements:
             start = time.perf_counter()
             if not isinstance(each, NucleiMeasurement):
                 vectors = each.embed(pixels, self.channels)
-                result[each.name] = Measured(vectors, None, time.perf_counter() - start)
+                result.append(Measured(vectors, None, time.perf_counter() - start))
                 continue
             source = None if given is not None else each.segmentation
             if source is not None and source not in found:
@@ -138,7 +138,7 @@ class _Sites(Dataset[Any]):
                 found[source] = labels, _count(labels)
             nuclei, counts = found[source]
             vectors = each.embed(pixels, self.channels, nuclei)
-            result[each.name] = Measured(vectors, counts, time.perf_counter() - start)
+            result.append(Measured(vectors, counts, time.perf_counter() - start))
         return result
 
 

@@ -16,9 +16,10 @@ from anndata import AnnData
 from pandas.api.types import is_numeric_dtype
 from scipy.sparse import issparse
 
-from phenolens.core.errors import EmbeddingError, PhenolensWarning, did_you_mean
+from phenolens.core.errors import EmbeddingError, EncoderError, PhenolensWarning, did_you_mean
 from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns
-from phenolens.embedding.embed import NOTE, PROVENANCE, storable
+from phenolens.embedding.embed import storable
+from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE, encoder_info
 
 Missing = Literal["refuse", "rows", "features", "median"]
 
@@ -37,6 +38,7 @@ def write_embeddings(embeddings: AnnData, path: str | Path) -> None:
 def read_embeddings(
     path: str | Path,
     *,
+    name: str | None = None,
     columns: Mapping[str, str] | None = None,
     values: Mapping[str, Mapping[str, str]] | None = None,
     features: Sequence[str] | None = None,
@@ -51,6 +53,9 @@ def read_embeddings(
         A .h5ad file; or a .parquet or .csv table whose numeric columns are features and whose others are
         metadata, with ``Metadata_`` columns (pycytominer) always taken as metadata, less the prefix; or an
         .npz file with a matrix `X` and a vector for each metadata column.
+    name
+        What the encoder is called; if None, as it was when its vectors were made or, where the file does not say, like
+        the file. What is known of it is read with its vectors, see `encoder_info`.
     columns
         Manifest column -> column of the file, or a text filled from several, as in `read_manifest`.
     values
@@ -91,7 +96,13 @@ def read_embeddings(
         raise EmbeddingError(f"{path}: holds {embeddings.n_obs} rows and {embeddings.n_vars} features")
     embeddings.obs = _map_metadata(embeddings.obs, columns, values or {}, path)
     embeddings = _without_gaps(embeddings, missing, path)
-    embeddings.uns.setdefault(PROVENANCE, {}).setdefault("encoder", path.stem)
+    provenance = embeddings.uns.setdefault(PROVENANCE, {})
+    name = name or str(provenance.get("encoder", path.stem))
+    try:
+        info = encoder_info(embeddings, name)
+    except EncoderError as error:
+        raise EmbeddingError(f"{path}: {error}") from error
+    provenance.update({"encoder": name, INFO: info.as_dict()})
     return embeddings
 
 

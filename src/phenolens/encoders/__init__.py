@@ -1,41 +1,50 @@
 """Images to vectors: the encoder contract, the registry, the baselines and the adapters."""
 
-from phenolens.encoders.base import Encoder, Measurement, RowEncoder
-from phenolens.encoders.info import EncoderInfo
-from phenolens.encoders.nuclei import NucleiMeasurement
-from phenolens.encoders.panel import Kind, default_panel, kind_of
-from phenolens.encoders.registry import (
-    EncoderEntry,
-    EncoderName,
-    Form,
-    create_encoder,
+from phenolens.encoders.base import Encoder, Measurement, Pixels, RowEncoder, hash_text, take_channels
+from phenolens.encoders.describe import (
+    Named,
     describe_encoder,
-    find_encoder,
     form_of,
     is_baseline,
+    is_registered,
     is_untrained,
-    list_encoders,
     twin_of,
 )
+from phenolens.encoders.info import EncoderInfo, FeatureType, Role
+from phenolens.encoders.names import EncoderName, as_file_name
+from phenolens.encoders.nuclei import NucleiMeasurement
+from phenolens.encoders.panel import Kind, default_panel, kind_of
+from phenolens.encoders.registry import ENCODERS, EncoderEntry, create_encoder, find_encoder, list_encoders
+
+Form = FeatureType
 
 __all__ = [
+    "ENCODERS",
     "Encoder",
     "EncoderEntry",
     "EncoderInfo",
     "EncoderName",
+    "FeatureType",
     "Form",
     "Kind",
     "Measurement",
+    "Named",
     "NucleiMeasurement",
+    "Pixels",
+    "Role",
     "RowEncoder",
+    "as_file_name",
     "create_encoder",
     "default_panel",
     "describe_encoder",
     "find_encoder",
     "form_of",
+    "hash_text",
     "is_baseline",
+    "is_registered",
     "is_untrained",
     "kind_of",
     "list_encoders",
+    "take_channels",
     "twin_of",
 ]

@@ -1,4 +1,4 @@
-"""Checkpoints as encoders: networks that were trained here, and their random twins."""
+"""Checkpoints as encoders: networks that were trained here, and their untrained counterparts."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -12,15 +12,13 @@ from torch import nn
 
 from phenolens.core.errors import EncoderError, ImageError, did_you_mean
 from phenolens.datasets import Manifest
-from phenolens.encoders.network import Network
+from phenolens.encoders.network import Network, Untrained
 from phenolens.encoders.weights import download_weights
 from phenolens.images import Crop, corners, cut, read_site, self_standardise
 from phenolens.nets import (
     Card,
-    Initialisation,
     adapt_batch_norm,
     build,
-    draw,
     embedder,
     is_agnostic,
     load_weights,
@@ -39,8 +37,9 @@ def checkpoint(
     revision: str | None = None,
     adapt: bool = False,
     manifest: Manifest | None = None,
+    untrained: Untrained | None = None,
 ) -> Network:
-    """Return a network that `train` has kept.
+    """Return a network that `train` has kept; or its untrained counterpart: what training started from.
 
     A channel-agnostic network reads all channels of the images; any other those that it was trained on, by name.
 
@@ -55,6 +54,8 @@ def checkpoint(
         Pattern Recognition 80, 2018), which are then one domain: give a manifest for each plate to adapt to plates.
     manifest
         The images that will be embedded.
+    untrained
+        How weights are drawn, for the untrained counterpart.
 
     Raises
     ------
@@ -65,44 +66,18 @@ def checkpoint(
     file = _file(name, path, revision)
     try:
         card = read_card(file)
-        model = build(card.architecture, card.options, len(card.channels))
-        load_weights(model, file)
+        if untrained is None:
+            model = _build(card)
+            load_weights(model, file)
+        else:
+            model = untrained.draw(lambda: _build(card))
     except ValueError as error:
         raise EncoderError(str(error)) from error
     return _network(name, model, card, channels, manifest, adapt=adapt)
 
 
-def twin(
-    name: str,
-    path: str,
-    channels: Sequence[str],
-    *,
-    revision: str | None = None,
-    adapt: bool = False,
-    manifest: Manifest | None = None,
-    init: Initialisation = "own",
-    seed: int = 0,
-) -> Network:
-    """Return the random twin of a checkpoint: its architecture, with weights from a seed; see `initialise`.
-
-    Parameters
-    ----------
-    path, revision, adapt, manifest
-        As in `checkpoint`.
-    init
-        As in `initialise`.
-
-    Raises
-    ------
-    EncoderError
-        If there is no checkpoint, or the images lack a channel.
-    """
-    try:
-        card = read_card(_file(name, path, revision))
-        model = draw(lambda: build(card.architecture, card.options, len(card.channels)), seed, init)
-    except ValueError as error:
-        raise EncoderError(str(error)) from error
-    return _network(name, model, card, channels, manifest, adapt=adapt)
+def _build(card: Card) -> nn.Module:
+    return build(card.architecture, card.options, len(card.channels))
 
 
 def _file(name: str, path: str, revision: str | None) -> Path:

@@ -1,12 +1,11 @@
 """What is known of an encoder, said once when its vectors are made or read, and carried with them ever after."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self, get_args
 
-from pydantic import TypeAdapter, ValidationError
-
-from phenolens.core.errors import EncoderError
+from phenolens.core.errors import EncoderError, did_you_mean
+from phenolens.encoders.names import EncoderName
 
 Role = Literal["tested", "baseline", "untrained", "oracle"]
 FeatureType = Literal["vectors", "measurements", "quantities"]
@@ -21,7 +20,8 @@ class EncoderInfo:
     name
         What tables and sentences call it; all seeds of one untrained network share it.
     model
-        What it was made by, as `create_encoder` takes it, seed included; for a table of vectors the name again.
+        What it was made by, as `create_encoder` takes it, seed included; of a table of vectors that somebody brings,
+        the name it was read under.
     seed
         Which draw it is of a network that is drawn several times; None if it is not.
     role
@@ -34,6 +34,9 @@ class EncoderInfo:
     counterpart
         The name of its untrained counterpart: the same architecture and input path without what was learned. Empty if
         it has none.
+    measures
+        The registered name of a baseline that is no network, without options, such as ``cell-count``: by it the
+        diagnosis finds who measures cell count, intensity and the like, whatever a study calls it. Empty for others.
     """
 
     name: str
@@ -42,12 +45,15 @@ class EncoderInfo:
     role: Role = "tested"
     feature_type: FeatureType = "vectors"
     counterpart: str = ""
+    measures: str = ""
 
     @property
     def id(self) -> str:
-        """The name of this one draw: the name, and the seed where there is one."""
+        """The name of this one draw: the model, where it is named after it, or else the name and the seed."""
         if self.seed is None:
             return self.name
+        if EncoderName.parse(self.model).family == self.name:
+            return self.model
         return f"{self.name}{',' if '@' in self.name else '@'}seed={self.seed}"
 
     @property
@@ -60,8 +66,12 @@ class EncoderInfo:
         """Whether it is under test."""
         return not self.is_baseline
 
+    def renamed(self, name: str) -> Self:
+        """Return the same under the name of a table, which stands for one draw alone."""
+        return replace(self, name=name, seed=None)
+
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values, for the provenance of vectors."""
+        """Return it as plain values, for the provenance of vectors; a seed that it has not is left out."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     @classmethod
@@ -71,11 +81,14 @@ class EncoderInfo:
         Raises
         ------
         EncoderError
-            If the content is no description of an encoder.
+            If an entry is missing, or a role or a type of features is none.
         """
-        plain = {key: int(value) if key == "seed" else str(value) for key, value in content.items()}
-        try:
-            return TypeAdapter(cls).validate_python(plain)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise EncoderError(f"provenance of vectors: {first['loc'][0]}: {first['msg'].lower()}") from error
+        known = {key: str(value) for key, value in content.items() if key in cls.__dataclass_fields__}
+        for key in ("name", "model"):
+            if key not in known:
+                raise EncoderError(f"what is known of an encoder lacks its {key}; embed again")
+        for key, allowed in (("role", get_args(Role)), ("feature_type", get_args(FeatureType))):
+            if key in known and known[key] not in allowed:
+                raise EncoderError(f"'{known['name']}': no {key} '{known[key]}'{did_you_mean(known[key], allowed)}")
+        seed = int(known.pop("seed")) if "seed" in known else None
+        return cls(seed=seed, **known)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Networks as encoders: from pixels to vectors, jointly or channel by channel, whole or up to a layer."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from phenolens.core.errors import EncoderError
 from phenolens.encoders.base import Pixels, take_channels
 from phenolens.images import scale_to_unit, self_standardise, standardise
-from phenolens.nets import LayerVectors, Pool, n_layers
+from phenolens.nets import Initialisation, LayerVectors, Pool, draw, n_layers
 
 Precision = Literal["fp32", "bf16"]
 Mixing = Literal["joint", "concat"]
@@ -51,6 +51,29 @@ class Network:
     def in_channels(self) -> int:
         """How many channels the model itself is given."""
         return in_channels(self.mixing, self.channels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained:
+    """How the weights of an untrained network are drawn.
+
+    A factory of networks that takes ``untrained`` makes, where it is given one, the untrained counterpart of its
+    network: the same architecture and input path, with weights from `draw` instead of from a file.
+
+    Attributes
+    ----------
+    init
+        As in `initialise`.
+    seed
+        Of the weights.
+    """
+
+    init: Initialisation = "own"
+    seed: int = 0
+
+    def draw(self, make: Callable[[], nn.Module]) -> nn.Module:
+        """Return the network that `make` makes, with weights drawn from the seed; see `phenolens.nets.draw`."""
+        return draw(make, self.seed, self.init)
 
 
 def in_channels(mixing: Mixing, channels: Sequence[str]) -> int:

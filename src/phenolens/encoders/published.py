@@ -4,15 +4,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from phenolens.core.errors import EncoderError
-from phenolens.encoders.network import Network
+from phenolens.encoders.network import Network, Untrained
 from phenolens.encoders.weights import download_weights, read_weights
-from phenolens.nets import SIZES, Initialisation, MicroscopyViT, draw
+from phenolens.nets import SIZES, MicroscopyViT
 
 _ENCODER = "encoder.vit_backbone."
 _POSITIONS = "pos_embed"
 
 
-def openphenom(name: str, repository: str, channels: Sequence[str], *, weights: str | None = None) -> Network:
+def openphenom(
+    name: str,
+    repository: str,
+    channels: Sequence[str],
+    *,
+    weights: str | None = None,
+    untrained: Untrained | None = None,
+) -> Network:
     """Return a network of OpenPhenom's published layout (Kraus et al., CVPR 2024; ViT-S/16, 384 numbers).
 
     It reads any channels. Of the file only the encoder is read; its fixed positions are made anew, for images of any
@@ -24,19 +31,23 @@ def openphenom(name: str, repository: str, channels: Sequence[str], *, weights: 
         Of the hub, such as ``recursionpharma/OpenPhenom``.
     weights
         A local .safetensors file of that layout; the hub's if None.
+    untrained
+        How weights are drawn, for the untrained counterpart.
 
     Raises
     ------
     EncoderError
         If the weights cannot be had, or are of another layout.
     """
+    if untrained is not None:
+        return Network(untrained.draw(_network), channels)
     file = download_weights(name, repository) if weights is None else Path(weights)
     state = {
         key.removeprefix(_ENCODER): value
         for key, value in read_weights(file).items()
         if key.startswith(_ENCODER) and key != _ENCODER + _POSITIONS
     }
-    model = MicroscopyViT(SIZES["small_patch16"], None)
+    model = _network()
     expected = model.backbone.state_dict()
     for key in sorted({*expected, *state}):
         if key not in state or key not in expected or state[key].shape != expected[key].shape:
@@ -48,8 +59,5 @@ def openphenom(name: str, repository: str, channels: Sequence[str], *, weights: 
     return Network(model, channels)
 
 
-def twin(
-    name: str, repository: str, channels: Sequence[str], *, init: Initialisation = "own", seed: int = 0
-) -> Network:
-    """Return the random twin of `openphenom`, with weights from a seed."""
-    return Network(draw(lambda: MicroscopyViT(SIZES["small_patch16"], None), seed, init), channels)
+def _network() -> MicroscopyViT:
+    return MicroscopyViT(SIZES["small_patch16"], None)

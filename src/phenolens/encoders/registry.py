@@ -1,30 +1,33 @@
 """Encoders by name: looked up lazily, so that listing them imports no network library."""
 
 import inspect
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any, Literal, cast
+from importlib.metadata import EntryPoint
+from operator import attrgetter
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from phenolens.core.errors import EncoderError, did_you_mean
+from phenolens.core.plugins import Registry, package_of
 from phenolens.datasets import Manifest
 from phenolens.encoders.base import Encoder, RowEncoder
-from phenolens.encoders.info import EncoderInfo, Role
+from phenolens.encoders.info import FeatureType, Role
+from phenolens.encoders.names import EncoderName
 
-ENTRY_POINT_GROUP = "phenolens.encoders"
+COUNTERPART = "twin/"
+"""Before the name of a trained network: its untrained counterpart."""
 
 _PREFIX_ENDS = ("/", ":")
-_ORACLE = "oracle/"
 
-_GIVEN = ("device", "precision", "manifest")  # said once for a run, never as an option of one encoder
+# Said once for a run, or by the prefix of a name, and never as an option of one encoder.
+_GIVEN = ("device", "precision", "manifest", "untrained")
+_WEIGHTS = "weights"  # the option of networks that names a file; an untrained counterpart has none
 _NETWORK_ENCODER = "phenolens.encoders.network:NetworkEncoder"
-
-Form = Literal["vectors", "measurements", "quantities"]
+_UNTRAINED = "phenolens.encoders.network:Untrained"
 
 
 @dataclass(frozen=True)
@@ -38,28 +41,31 @@ class EncoderEntry:
     factory
         ``module:callable``, called with the name, for a prefix the rest of the name, the channels, and the
         options as keywords.
-    baseline
-        Whether models are held against it.
+    role
+        What it is in a comparison; see `EncoderInfo`.
     seeded
-        Whether it takes a seed, so that one of them is a single draw from a family.
+        Whether it takes a seed, so that one of them is a single draw of several.
     network
         Whether the factory gives a `Network`, of which a layer may be chosen, instead of an encoder.
-    twin
-        The prefix under which its random twin is found: the same architecture and input path without what was learned;
-        empty if it has none.
-    form
-        What its numbers are. ``vectors``: directions in one space, as networks give them. ``measurements``: numbers in
-        unlike units, which are standardised before anything is made of them. ``quantities``: so few of these that a
-        cosine would see but their signs, so that they are spread as well (`phenolens.profiling.spread`).
+    counterpart
+        Whether the factory makes the untrained counterpart of its network where it is given `untrained`, by which
+        weights are drawn instead of read (`phenolens.encoders.network.Untrained`): ``twin/NAME`` for NAME.
+    feature_type
+        What its numbers are; see `EncoderInfo`.
     """
 
     summary: str
     factory: str
-    baseline: bool = False
+    role: Role = "tested"
     seeded: bool = False
     network: bool = False
-    twin: str = ""
-    form: Form = "vectors"
+    counterpart: bool = False
+    feature_type: FeatureType = "vectors"
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether encoders under test are held against it."""
+        return self.role in ("baseline", "untrained")
 
 
 # A name that ends in a slash or a colon is a prefix: the rest of the encoder's name says which.
@@ -67,64 +73,64 @@ _BUILT_IN = {
     "pixel-statistics": EncoderEntry(
         "intensity moments and quantiles of each channel",
         "phenolens.encoders.pixel_statistics:PixelStatistics",
-        baseline=True,
-        form="measurements",
+        role="baseline",
+        feature_type="measurements",
     ),
     "power-spectrum": EncoderEntry(
         "power of each channel in rings of spatial frequency",
         "phenolens.encoders.power_spectrum:PowerSpectrum",
-        baseline=True,
-        form="measurements",
+        role="baseline",
+        feature_type="measurements",
     ),
     "metadata": EncoderEntry(
         "which batch, plate, slide and patient; @columns=a+b for others",
         "phenolens.encoders.rows:Metadata",
-        baseline=True,
+        role="baseline",
     ),
     "well-position": EncoderEntry(
         "row, column and distance to the edge of the plate",
         "phenolens.encoders.rows:WellPosition",
-        baseline=True,
-        form="quantities",
+        role="baseline",
+        feature_type="quantities",
     ),
     "file-size": EncoderEntry(
         "size and bit depth of the image files",
         "phenolens.encoders.rows:FileSize",
-        baseline=True,
-        form="quantities",
+        role="baseline",
+        feature_type="quantities",
     ),
     "cell-count": EncoderEntry(
-        "number of nuclei", "phenolens.encoders.density:CellCount", baseline=True, form="quantities"
+        "number of nuclei", "phenolens.encoders.density:CellCount", role="baseline", feature_type="quantities"
     ),
     "area-fraction": EncoderEntry(
         "share of the image that nuclei cover",
         "phenolens.encoders.density:AreaFraction",
-        baseline=True,
-        form="quantities",
+        role="baseline",
+        feature_type="quantities",
     ),
     "classical-features": EncoderEntry(
         "CellProfiler's measurements of nuclei and cells, by cp_measure",
         "phenolens.encoders.classical:ClassicalFeatures",
-        baseline=True,
-        form="measurements",
+        role="baseline",
+        feature_type="measurements",
     ),
     "cell-graph/": EncoderEntry(
         "how cells lie to each other, in nested steps: density, positions, morphology, composition, neighbourhoods",
         "phenolens.encoders.cell_graph:cell_graph",
-        baseline=True,
-        form="measurements",
+        role="baseline",
+        feature_type="measurements",
     ),
     "cell-graph-network": EncoderEntry(
         "a small graph network over a table of cells; @training=none|masked,seed=N",
         "phenolens.encoders.cell_graph.network:GraphNetworkEncoder",
-        baseline=True,
+        role="baseline",
         seeded=True,
     ),
     "random-convolutions": EncoderEntry(
         "a bank of random kernels of many scales; @mixing=joint|concat,seed=N",
         "phenolens.encoders.timm_networks:random_convolutions",
         network=True,
-        baseline=True,
+        role="untrained",
         seeded=True,
     ),
     "untrained/": EncoderEntry(
@@ -132,190 +138,99 @@ _BUILT_IN = {
         "@mixing=joint|concat,init=own|orthogonal|scaled,seed=N",
         "phenolens.encoders.timm_networks:untrained",
         network=True,
-        baseline=True,
+        role="untrained",
         seeded=True,
-    ),
-    "oracle/": EncoderEntry(
-        "true factors of a phantom, to test the benchmark, e.g. oracle/density+texture@noise=0.3",
-        "phenolens.simulation.oracle:Oracle",
     ),
     "timm/": EncoderEntry(
         "any trained timm model; @weights=FILE.safetensors for a local file, @mixing=joint|concat",
         "phenolens.encoders.timm_networks:pretrained",
         network=True,
-        twin="twin/timm/",
+        counterpart=True,
     ),
     "hf/": EncoderEntry(
         "OpenPhenom's published layout, e.g. hf/recursionpharma/OpenPhenom; @weights=FILE.safetensors for a local file",
         "phenolens.encoders.published:openphenom",
         network=True,
-        twin="twin/hf/",
-    ),
-    "twin/hf/": EncoderEntry(
-        "the random twin of a network of OpenPhenom's layout",
-        "phenolens.encoders.published:twin",
-        network=True,
-        baseline=True,
-        seeded=True,
+        counterpart=True,
     ),
     "checkpoint:": EncoderEntry(
         "a network that `phenolens train` has kept, by its file or folder; @layer=N,pool=mean|class|channels",
         "phenolens.encoders.checkpoint:checkpoint",
         network=True,
-        twin="twin/checkpoint:",
+        counterpart=True,
     ),
-    "twin/checkpoint:": EncoderEntry(
-        "the random twin of a checkpoint: what its training started from, but for the seed",
-        "phenolens.encoders.checkpoint:twin",
+    COUNTERPART: EncoderEntry(
+        "the untrained counterpart of a trained network, by its name, e.g. twin/timm/resnet18: same architecture and "
+        "input path, weights from a seed; @init=own|orthogonal|scaled,seed=N",
+        "",  # that of the network
         network=True,
-        baseline=True,
-        seeded=True,
-    ),
-    "twin/timm/": EncoderEntry(
-        "the random twin of a trained timm model: same architecture and input path, weights from a seed",
-        "phenolens.encoders.timm_networks:twin",
-        network=True,
-        baseline=True,
+        role="untrained",
         seeded=True,
     ),
 }
 
 
-@dataclass(frozen=True)
-class EncoderName:
-    """An encoder's name taken apart: ``base@option=value,option=value``."""
+def _accept(point: EntryPoint, loaded: Any) -> EncoderEntry:
+    """Return the entry that a package announces, or an entry for the factory that it announces."""
+    if isinstance(loaded, EncoderEntry):
+        return loaded
+    if not callable(loaded):
+        raise TypeError(f"{point.value} is neither an EncoderEntry nor callable")
+    return EncoderEntry(f"from {package_of(point)}", point.value)
 
-    base: str
-    options: tuple[tuple[str, str], ...] = ()
 
-    @classmethod
-    def parse(cls, name: str) -> "EncoderName":
-        """Take a name apart.
-
-        Raises
-        ------
-        EncoderError
-            If the options are not ``option=value`` pairs.
-        """
-        base, _, text = name.partition("@")
-        options = tuple(tuple(part.split("=", 1)) for part in text.split(",")) if text else ()
-        if any(len(option) != 2 or not all(option) for option in options):
-            raise EncoderError(f"'{name}': options are written NAME@option=value,option=value")
-        return cls(base, cast("tuple[tuple[str, str], ...]", options))
-
-    def __str__(self) -> str:
-        options = ",".join(f"{key}={value}" for key, value in self.options)
-        return f"{self.base}@{options}" if options else self.base
-
-    @property
-    def family(self) -> str:
-        """The name without its seed: what the seeds of one untrained network have in common."""
-        return str(EncoderName(self.base, tuple(o for o in self.options if o[0] != "seed")))
-
-    @property
-    def slug(self) -> str:
-        """The name as a file name."""
-        return re.sub(r"[^A-Za-z0-9._=-]+", "-", str(self))
-
-    def seeds(self, n: int) -> list["EncoderName"]:
-        """Return this encoder with seeds 0 to n - 1; itself alone if it has a seed or takes none."""
-        if not find_encoder(self.base)[1].seeded or "seed" in dict(self.options):
-            return [self]
-        return [EncoderName(self.base, (*self.options, ("seed", str(seed)))) for seed in range(n)]
+ENCODERS: Registry[EncoderEntry] = Registry("encoder", "phenolens.encoders", _BUILT_IN, _accept, EncoderError)
 
 
 def list_encoders() -> dict[str, EncoderEntry]:
-    """Return every encoder and prefix by name, those of installed plug-ins included."""
-    return {**_plugins(), **_BUILT_IN}
-
-
-@cache  # what is installed is read from the disk, and names are looked up thousands of times
-def _plugins() -> dict[str, EncoderEntry]:
-    return {
-        point.name: EncoderEntry(f"from {point.dist.name if point.dist else 'a plug-in'}", point.value)
-        for point in entry_points(group=ENTRY_POINT_GROUP)
-    }
+    """Return every encoder and prefix by name, those of installed packages included, unless they cannot be loaded."""
+    entries = {}
+    for name in ENCODERS:
+        with suppress(EncoderError):
+            entries[name] = ENCODERS[name]
+    return entries
 
 
 def find_encoder(base: str) -> tuple[str, EncoderEntry]:
     """Return the key and entry of an encoder's name without options.
 
+    The key of an untrained counterpart is ``twin/`` and that of its network.
+
     Raises
     ------
     EncoderError
-        If there is none, with the nearest name.
+        If there is none, with the nearest name, or the package that announces it cannot be loaded.
     """
-    known = list_encoders()
-    for key, entry in known.items():
-        is_prefix = key.endswith(_PREFIX_ENDS)
-        if (is_prefix and base.startswith(key) and base != key) or (base == key and not is_prefix):
-            return key, entry
-    raise EncoderError(f"no encoder '{base}'{did_you_mean(base, known)}")
+    key = max((key for key in ENCODERS if _stands_for(key, base)), key=len, default=None)
+    if key is None:
+        raise EncoderError(f"no encoder '{base}'{did_you_mean(base, ENCODERS)}")
+    if key != COUNTERPART:
+        return key, ENCODERS[key]
+    network = base.removeprefix(COUNTERPART)
+    key_of_network, entry = find_encoder(network)
+    if not entry.counterpart:
+        raise EncoderError(f"'{base}': '{network}' is no trained network that has an untrained counterpart")
+    return COUNTERPART + key_of_network, replace(_BUILT_IN[COUNTERPART], factory=entry.factory)
 
 
-def twin_of(name: str) -> str | None:
-    """Return the name of an encoder's random twin, without a seed; None if it has none."""
+def _stands_for(key: str, base: str) -> bool:
+    is_prefix = key.endswith(_PREFIX_ENDS)
+    return (is_prefix and base.startswith(key) and base != key) or (base == key and not is_prefix)
+
+
+def counterpart_of(name: str) -> str:
+    """Return the name of an encoder's untrained counterpart; empty if it has none.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such encoder.
+    """
     parsed = EncoderName.parse(name)
-    key, entry = find_encoder(parsed.base)
-    if not entry.twin:
-        return None
-    options = tuple(option for option in parsed.options if option[0] != "weights")
-    return str(EncoderName(entry.twin + parsed.base.removeprefix(key), options))
-
-
-def describe_encoder(model: str, name: str | None = None) -> EncoderInfo:
-    """Return what is known of an encoder by the name of its model.
-
-    Parameters
-    ----------
-    model
-        As `create_encoder` takes it; what the registry does not know, such as a table of vectors, is under test.
-    name
-        What to call it; its model without the seed if None.
-    """
-    try:
-        parsed = EncoderName.parse(model)
-        entry = find_encoder(parsed.base)[1]
-    except EncoderError:
-        return EncoderInfo(name or model, model)
-    seed = dict(parsed.options).get("seed", "")
-    return EncoderInfo(
-        name or parsed.family,
-        model,
-        int(seed) if seed.isdecimal() else None,
-        _role(parsed.base, entry),
-        entry.form,
-        twin_of(parsed.family) or "",
-    )
-
-
-def _role(base: str, entry: EncoderEntry) -> Role:
-    if base.startswith(_ORACLE):
-        return "oracle"
-    if not entry.baseline:
-        return "tested"
-    return "untrained" if entry.network else "baseline"
-
-
-def form_of(name: str) -> Form:
-    """Return what an encoder's numbers are; vectors, where the registry does not know the name."""
-    try:
-        return find_encoder(EncoderName.parse(name).base)[1].form
-    except EncoderError:
-        return "vectors"
-
-
-def is_baseline(name: str) -> bool:
-    """Whether a name is that of a baseline; names that the registry does not know are not."""
-    try:
-        return find_encoder(EncoderName.parse(name).base)[1].baseline
-    except EncoderError:
-        return False
-
-
-def is_untrained(name: str) -> bool:
-    """Whether a name is that of a network with random weights."""
-    return is_baseline(name) and find_encoder(EncoderName.parse(name).base)[1].network
+    if not find_encoder(parsed.base)[1].counterpart:
+        return ""
+    options = tuple(option for option in parsed.options if option[0] != _WEIGHTS)
+    return str(EncoderName(COUNTERPART + parsed.base, options))
 
 
 def create_encoder(
@@ -353,15 +268,20 @@ def create_encoder(
     key, entry = find_encoder(parsed.base)
     factory = _import(entry.factory)
     encode = _import(_NETWORK_ENCODER) if entry.network else None
-    own, of_encoder = _keywords(factory), _keywords(encode) if encode else {}
-    options = _typed_options({**of_encoder, **own}, parsed)
-    if "manifest" in own and own["manifest"].default is inspect.Parameter.empty and manifest is None:
+    untrained = _import(_UNTRAINED) if key.startswith(COUNTERPART) else None
+    of_factory, of_encoder, of_draw = (_keywords(each) if each else {} for each in (factory, encode, untrained))
+    if untrained:
+        of_factory.pop(_WEIGHTS, None)
+    options = _typed_options({**of_encoder, **of_factory, **of_draw}, parsed)
+    needs_manifest = "manifest" in of_factory and of_factory["manifest"].default is inspect.Parameter.empty
+    if needs_manifest and manifest is None:
         raise EncoderError(f"'{name}' reads what a manifest says of sites, not their images; give the manifest")
-    if not channels and (entry.network or "manifest" not in own):
+    if not channels and (entry.network or "manifest" not in of_factory):
         raise EncoderError(f"'{name}' reads images, and there are none")
-    options |= zip(_GIVEN, (device, precision, manifest), strict=True)
+    drawn = untrained(**_among(options, of_draw)) if untrained else None
+    options |= zip(_GIVEN, (device, precision, manifest, drawn), strict=True)
     rest = [parsed.base.removeprefix(key)] if key.endswith(_PREFIX_ENDS) else []
-    made = factory(name, *rest, tuple(channels), **_among(options, own))
+    made = factory(name, *rest, tuple(channels), **_among(options, of_factory))
     return cast("Encoder | RowEncoder", encode(name, made, **_among(options, of_encoder)) if encode else made)
 
 
@@ -371,7 +291,7 @@ def _among(options: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]
 
 def _import(path: str) -> Any:
     module, _, attribute = path.partition(":")
-    return getattr(import_module(module), attribute)
+    return attrgetter(attribute)(import_module(module))
 
 
 def _keywords(factory: Any) -> dict[str, inspect.Parameter]:

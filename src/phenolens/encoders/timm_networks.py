@@ -1,4 +1,4 @@
-"""Networks of timm: untrained, trained, and random twins of trained ones; and a bank of random kernels."""
+"""Networks of timm: untrained, trained, and untrained counterparts of trained ones; and a bank of random kernels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import timm
 from torch import nn
 
 from phenolens.core.errors import EncoderError, did_you_mean
-from phenolens.encoders.network import Mixing, Network, in_channels
+from phenolens.encoders.network import Mixing, Network, Untrained, in_channels
 from phenolens.encoders.weights import read_weights
 from phenolens.images import RGB
 from phenolens.nets import SIZES, Initialisation, MicroscopyViT, RandomConvolutions, draw
@@ -72,8 +72,9 @@ def pretrained(
     *,
     mixing: Mixing | None = None,
     weights: str | None = None,
+    untrained: Untrained | None = None,
 ) -> Network:
-    """Return a trained timm network, with weights from the hub or from a local file.
+    """Return a trained timm network, with weights from the hub or from a local file; or its untrained counterpart.
 
     Images whose channels are red, green and blue are normalised with the model's own statistics and read
     jointly. Any other images are standardised by themselves, and read one channel at a time unless `mixing`
@@ -85,6 +86,8 @@ def pretrained(
         A timm model name, with or without a tag.
     weights
         A .safetensors file; the hub's weights if None.
+    untrained
+        How weights are drawn, for the untrained counterpart.
 
     Raises
     ------
@@ -92,7 +95,9 @@ def pretrained(
         If there is no such model, or its weights cannot be had or do not fit.
     """
     architecture = _known_architecture(architecture)
-    mixing = _mixing_of_trained(mixing, channels)
+    mixing = mixing or ("joint" if tuple(channels) == RGB else "concat")
+    if untrained is not None:
+        return _as_trained(untrained.draw(lambda: _create(architecture, mixing, channels)), channels, mixing)
     state = None if weights is None else read_weights(Path(weights))
     try:
         overlay = None if state is None else {"state_dict": dict(state)}
@@ -111,38 +116,6 @@ def pretrained(
             f"{len(model.state_dict())} tensors are not in it, e.g. '{min(lacking)}'"
         )
     return _as_trained(model, channels, mixing)
-
-
-def twin(
-    name: str,
-    architecture: str,
-    channels: Sequence[str],
-    *,
-    mixing: Mixing | None = None,
-    init: Initialisation = "own",
-    seed: int = 0,
-) -> Network:
-    """Return the random twin of a trained timm network: the same architecture and input path, weights from a seed.
-
-    Parameters
-    ----------
-    architecture, mixing
-        As in `pretrained`.
-    init
-        As in `initialise`.
-
-    Raises
-    ------
-    EncoderError
-        If there is no such model.
-    """
-    mixing = _mixing_of_trained(mixing, channels)
-    known = _known_architecture(architecture)
-    return _as_trained(draw(lambda: _create(known, mixing, channels), seed, init), channels, mixing)
-
-
-def _mixing_of_trained(mixing: Mixing | None, channels: Sequence[str]) -> Mixing:
-    return mixing or ("joint" if tuple(channels) == RGB else "concat")
 
 
 def _as_trained(model: nn.Module, channels: Sequence[str], mixing: Mixing) -> Network:

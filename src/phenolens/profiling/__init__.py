@@ -1,6 +1,7 @@
 """Vectors to comparable profiles: scikit-learn transformers fitted on negative controls, and averages."""
 
 from phenolens.profiling.aggregate import AVERAGES, Average, aggregate
+from phenolens.profiling.controls import ControlProfiler
 from phenolens.profiling.harmony import Harmony
 from phenolens.profiling.inverse_normal import InverseNormal
 from phenolens.profiling.pca_centre_scale import PCACentreScale
@@ -20,6 +21,7 @@ __all__ = [
     "TVN",
     "Average",
     "BatchCentre",
+    "ControlProfiler",
     "Harmony",
     "InverseNormal",
     "Level",

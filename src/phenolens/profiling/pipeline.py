@@ -1,6 +1,7 @@
 """Profilers by name, one after another: ``robust-z@on=all+inverse-normal``."""
 
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ProfilingError, did_you_mean
+from phenolens.core.plugins import Registry
 from phenolens.profiling.controls import ControlProfiler
-from phenolens.profiling.harmony import Harmony
 from phenolens.profiling.inverse_normal import InverseNormal
 from phenolens.profiling.pca_centre_scale import PCACentreScale
 from phenolens.profiling.regress_out import RegressOut
@@ -19,17 +20,29 @@ from phenolens.profiling.spread import Spread
 from phenolens.profiling.tvn import TVN
 
 RAW = "raw"
-PROFILERS: dict[str, type[ControlProfiler]] = {
+
+_BUILT_IN: dict[str, type[ControlProfiler]] = {
     "tvn": TVN,
     "pca-centre-scale": PCACentreScale,
     "sphering": Sphering,
     "robust-z": RobustZ,
     "batch-centre": BatchCentre,
     "inverse-normal": InverseNormal,
-    "harmony": Harmony,
     "regress-out": RegressOut,
     "spread": Spread,
 }
+
+
+def _accept(point: EntryPoint, loaded: Any) -> type[ControlProfiler]:
+    """Return the class of a profiler that a package announces, if it is one."""
+    if not (isinstance(loaded, type) and issubclass(loaded, ControlProfiler)):
+        raise TypeError(f"{point.value} is no subclass of phenolens.profiling.ControlProfiler")
+    return loaded
+
+
+PROFILERS: Registry[type[ControlProfiler]] = Registry(
+    "profiling", "phenolens.profilers", _BUILT_IN, _accept, ProfilingError
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,18 @@ from numpy.typing import NDArray
 from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.core.random import spawn
 from phenolens.datasets import Manifest
+from phenolens.encoders import EncoderEntry
 from phenolens.encoders.base import RowEncoder, hash_text
 from phenolens.simulation import LEVELS, TRUTH, truth_columns
 
 _DIM = 128
+
+ENTRY = EncoderEntry(
+    "true factors of a phantom, to test the benchmark, e.g. oracle/density+texture@noise=0.3",
+    "phenolens.simulation.oracle:Oracle",
+    role="oracle",
+)
+"""The entry point of the oracles in pyproject.toml."""
 
 
 class Oracle(RowEncoder):

@@ -12,6 +12,7 @@ from phenolens.tasks.base import (
     WellTask,
     notes_of,
     numbers,
+    required_column,
     unit_table,
 )
 from phenolens.tasks.compound_gene import CompoundGene
@@ -43,6 +44,7 @@ __all__ = [
     "PerturbationStrength",
     "PhenotypicConsistency",
     "Probe",
+    "Question",
     "RegressionProbe",
     "RelationshipRecall",
     "ReplicateRetrieval",
@@ -59,6 +61,7 @@ __all__ = [
     "notes_of",
     "numbers",
     "refuse_repeated",
+    "required_column",
     "sample_wells",
     "unit_table",
     "unseen_wells",

@@ -1,37 +1,26 @@
-"""Tasks by name."""
+"""Tasks by name: ours, and those of installed packages."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint
+from typing import Annotated, Any, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import PlainValidator, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from phenolens.core.errors import PhenolensError, did_you_mean
+from phenolens.core.plugins import Registry
 from phenolens.tasks.base import Task
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.dose_response import DoseResponse
-from phenolens.tasks.leakage import Leakage
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.regression_probe import RegressionProbe
 from phenolens.tasks.relationship_recall import RelationshipRecall
 from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
 from phenolens.tasks.strength import PerturbationStrength
 
-_Known = (
-    ReplicateRetrieval
-    | PhenotypicConsistency
-    | RelationshipRecall
-    | PerturbationStrength
-    | CompoundGene
-    | DoseResponse
-    | Probe
-    | RegressionProbe
-    | Leakage
-)
-AnyTask = Annotated[_Known, Field(discriminator="task")]
-
-TASKS: dict[str, type[_Known]] = {
+_BUILT_IN: dict[str, type[Task]] = {
     "replicate-retrieval": ReplicateRetrieval,
     "phenotypic-consistency": PhenotypicConsistency,
     "relationship-recall": RelationshipRecall,
@@ -42,8 +31,52 @@ TASKS: dict[str, type[_Known]] = {
     "ridge-probe": Probe,
     "knn-probe": Probe,
     "regression-probe": RegressionProbe,
-    "leakage": Leakage,
 }
+
+
+def _accept(point: EntryPoint, loaded: Any) -> type[Task]:
+    """Return the class of a task that a package announces, if it is one and has that name."""
+    if not (isinstance(loaded, type) and issubclass(loaded, Task)):
+        raise TypeError(f"{point.value} is no subclass of phenolens.tasks.Task")
+    if "task" not in loaded.model_fields or point.name not in get_args(loaded.model_fields["task"].annotation):
+        raise TypeError(f'{point.value} has no field task: Literal["{point.name}"]')
+    for needed in ("contract", "id", "columns", "aggregation", "score"):
+        if not hasattr(loaded, needed):
+            raise TypeError(f"{point.value} has no '{needed}', which every task has")
+    return loaded
+
+
+TASKS: Registry[type[Task]] = Registry("task", "phenolens.tasks", _BUILT_IN, _accept)
+
+
+def _validate(content: Any) -> Task:
+    """Return the task that a part of a recipe describes, by the class that its entry `task` names.
+
+    Errors name the entry as those of a union of all tasks would: ``tasks.0.linear-probe.label``.
+    """
+    if isinstance(content, Task):
+        return content
+    if not isinstance(content, Mapping) or "task" not in content:
+        raise PydanticCustomError("no_task", "a task is a mapping whose entry 'task' names it")
+    name = str(content["task"])
+    if name not in TASKS:
+        hint = did_you_mean(name, TASKS)
+        raise PydanticCustomError("unknown_task", "{reason}", {"reason": f"no task '{name}'{hint}"})
+    try:
+        return TASKS[name].model_validate(dict(content))
+    except PhenolensError as error:
+        raise PydanticCustomError("broken_task", "{reason}", {"reason": str(error)}) from error
+    except ValidationError as error:
+        raise ValidationError.from_exception_data(name, [_within(name, item) for item in error.errors()]) from error
+
+
+def _within(name: str, item: Any) -> InitErrorDetails:
+    """Return an error of a task's options as one of a recipe, whose entry names the task."""
+    reason = PydanticCustomError(item["type"], "{reason}", {"reason": item["msg"]})
+    return InitErrorDetails(type=reason, loc=(name, *item["loc"]), input=item["input"])
+
+
+AnyTask = Annotated[Task, PlainValidator(_validate)]
 
 
 def refuse_repeated(tasks: Sequence[Task]) -> None:
@@ -61,7 +94,7 @@ def refuse_repeated(tasks: Sequence[Task]) -> None:
             )
 
 
-def make_task(task: str, **options: object) -> _Known:
+def make_task(task: str, **options: object) -> Task:
     """Return the task of that name with its options.
 
     Raises
@@ -74,10 +107,9 @@ def make_task(task: str, **options: object) -> _Known:
     >>> make_task("linear-probe", label="phenotype", group="movie").id
     'linear-probe:phenotype|grouped by movie'
     """
-    if task not in TASKS:
-        raise PhenolensError(f"no task '{task}'{did_you_mean(task, TASKS)}")
+    kind = TASKS.find(task)
     try:
-        return TASKS[task].model_validate({"task": task, **options})
+        return kind.model_validate({"task": task, **options})
     except ValidationError as error:
         first = error.errors()[0]
         raise PhenolensError(f"{task}: option '{first['loc'][0]}': {first['msg'].lower()}") from error

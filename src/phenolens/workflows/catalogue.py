@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from phenolens.encoders import list_encoders
+from phenolens.core.errors import ManifestError
+from phenolens.datasets import DATASETS
+from phenolens.encoders import ENCODERS
 from phenolens.profiling import PROFILERS, RAW
-from phenolens.simulation import CLASSES, PRESETS
 from phenolens.tasks import TASKS
 
 _RAW = "wells as the mean of their sites, nothing more"
@@ -14,17 +15,25 @@ def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> di
     """Return name -> one line on what it is."""
     if what == "encoders":
         return {
-            f"{name}..." if name.endswith(("/", ":")) else name: entry.summary + " (baseline)" * entry.baseline
-            for name, entry in list_encoders().items()
+            f"{name}..." if name.endswith(("/", ":")) else name: line
+            for name, line in ENCODERS.describe(lambda entry: entry.summary + " (baseline)" * entry.is_baseline).items()
         }
     if what == "tasks":
-        return {name: task.contract.question for name, task in TASKS.items()}
+        return TASKS.describe(lambda task: task.contract.question)
     if what == "datasets":
-        cells = {f"cells --preset {name}": preset.summary for name, preset in PRESETS.items()}
-        return cells | {
-            f"tissue --preset {name}": f"slides of two classes that differ in {name} alone" for name in CLASSES
-        }
-    return {RAW: _RAW, **{name: _first_line(profiler) for name, profiler in PROFILERS.items()}}
+        return {line: summary for name in DATASETS for line, summary in _presets(name).items()}
+    return {RAW: _RAW, **PROFILERS.describe(_first_line)}
+
+
+def _presets(name: str) -> dict[str, str]:
+    """Return each preset of a data set with a line on it; the data set itself where it has none."""
+    try:
+        entry = DATASETS[name]
+    except ManifestError as error:
+        return {name: str(error)}
+    if not entry.presets:
+        return {name: entry.summary}
+    return {f"{name} --preset {preset}": summary for preset, summary in entry.presets.items()}
 
 
 def _first_line(documented: type) -> str:

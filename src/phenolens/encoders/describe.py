@@ -1,0 +1,95 @@
+"""What the registry knows of an encoder, as the record that is carried with its vectors."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from phenolens.core.errors import EncoderError
+from phenolens.encoders.base import Encoder, RowEncoder
+from phenolens.encoders.info import EncoderInfo, FeatureType
+from phenolens.encoders.names import EncoderName
+from phenolens.encoders.registry import counterpart_of, find_encoder
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """An encoder under a name that somebody gives it.
+
+    Attributes
+    ----------
+    name
+        What tables, sentences and files call it.
+    model
+        What it is made by, as `create_encoder` takes it; or the encoder itself, already made.
+    """
+
+    name: str
+    model: str | Encoder | RowEncoder
+
+
+@cache  # asked thousands of times, and an unknown name is compared with all others
+def describe_encoder(model: str, name: str | None = None) -> EncoderInfo:
+    """Return what is known of an encoder; what the registry does not know is under test, and gives vectors.
+
+    Parameters
+    ----------
+    model
+        What it is made by, seed included.
+    name
+        What it is called, without a seed; as it is made if None.
+    """
+    try:
+        parsed = EncoderName.parse(model)
+    except EncoderError:  # the name of a table that somebody brings
+        return EncoderInfo(name or model, model)
+    name = name or parsed.family
+    try:
+        entry = find_encoder(parsed.base)[1]
+    except EncoderError:
+        return EncoderInfo(name, model, parsed.seed)
+    return EncoderInfo(
+        name,
+        model,
+        parsed.seed,
+        entry.role,
+        entry.feature_type,
+        counterpart_of(parsed.family),
+        parsed.base if entry.role == "baseline" else "",
+    )
+
+
+def is_registered(name: str) -> bool:
+    """Whether the registry knows an encoder of that name."""
+    try:
+        find_encoder(EncoderName.parse(name).base)
+    except EncoderError:
+        return False
+    return True
+
+
+# For callers that have a name and no vectors; where there are vectors, `phenolens.embedding.encoder_info` knows more.
+
+
+def is_baseline(name: str) -> bool:
+    """Whether a name is that of a baseline; names that the registry does not know are not."""
+    return describe_encoder(name).is_baseline
+
+
+def is_untrained(name: str) -> bool:
+    """Whether a name is that of a network with random weights."""
+    return describe_encoder(name).role == "untrained"
+
+
+def form_of(name: str) -> FeatureType:
+    """Return what an encoder's numbers are; vectors, where the registry does not know the name."""
+    return describe_encoder(name).feature_type
+
+
+def twin_of(name: str) -> str | None:
+    """Return the name of an encoder's untrained counterpart; None if it has none.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such encoder.
+    """
+    return counterpart_of(name) or None

@@ -1,0 +1,63 @@
+"""An encoder's name taken apart: ``base@option=value,option=value``."""
+
+import re
+from dataclasses import dataclass
+from typing import cast
+
+from phenolens.core.errors import EncoderError
+
+
+@dataclass(frozen=True)
+class EncoderName:
+    """An encoder's name taken apart: ``base@option=value,option=value``."""
+
+    base: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, name: str) -> "EncoderName":
+        """Take a name apart.
+
+        Raises
+        ------
+        EncoderError
+            If the options are not ``option=value`` pairs.
+        """
+        base, _, text = name.partition("@")
+        options = tuple(tuple(part.split("=", 1)) for part in text.split(",")) if text else ()
+        if any(len(option) != 2 or not all(option) for option in options):
+            raise EncoderError(f"'{name}': options are written NAME@option=value,option=value")
+        return cls(base, cast("tuple[tuple[str, str], ...]", options))
+
+    def __str__(self) -> str:
+        options = ",".join(f"{key}={value}" for key, value in self.options)
+        return f"{self.base}@{options}" if options else self.base
+
+    @property
+    def family(self) -> str:
+        """The name without its seed: what the seeds of one untrained network have in common."""
+        return str(EncoderName(self.base, tuple(o for o in self.options if o[0] != "seed")))
+
+    @property
+    def seed(self) -> int | None:
+        """The seed among its options; None if there is none."""
+        text = dict(self.options).get("seed", "")
+        return int(text) if text.isdecimal() else None
+
+    @property
+    def slug(self) -> str:
+        """The name as a file name."""
+        return as_file_name(str(self))
+
+    def seeds(self, n: int) -> list["EncoderName"]:
+        """Return this encoder with seeds 0 to n - 1; itself alone if it has a seed or takes none."""
+        from phenolens.encoders.registry import find_encoder  # noqa: PLC0415 - the registry reads names
+
+        if not find_encoder(self.base)[1].seeded or "seed" in dict(self.options):
+            return [self]
+        return [EncoderName(self.base, (*self.options, ("seed", str(seed)))) for seed in range(n)]
+
+
+def as_file_name(text: str) -> str:
+    """Return a name as that of a file: whatever else than letters, digits and ``._=-`` becomes a dash."""
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", text)
