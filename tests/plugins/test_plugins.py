@@ -130,15 +130,26 @@ def broken(tmp_path_factory, folder):
     """What comes of a package whose module is missing, and which announces what is no task."""
     site = tmp_path_factory.mktemp("broken")
     points = {
-        "phenolens.encoders": {"gone": "no_such_module:Encoder", "cell-count": "no_such_module:Other"},
+        "phenolens.encoders": {
+            "gone": "no_such_module:Encoder",
+            "cell-count": "no_such_module:Other",
+            "half": "half_there:HALF",
+            "odd": "half_there:ODD",
+        },
         "phenolens.tasks": {"gone": "no_such_module:Task", "pathology": "pathlib:Path"},
         "phenolens.profilers": {"gone": "no_such_module:Profiler"},
         "phenolens.datasets": {"gone": "no_such_module:DATA"},
     }
     announce(site, "broken-package", points)
+    (site / "half_there.py").write_text(
+        "from phenolens.encoders import EncoderEntry\n"
+        "HALF = EncoderEntry('its factory is missing', 'half_there:Missing', role='baseline')\n"
+        "ODD = EncoderEntry('its role is none', 'half_there:Missing', role='best')\n"
+    )
     calls = {kind: command("ls", kind, "--json") for kind in KINDS}
     calls |= {
         "encoder": ("phenolens.encoders:create_encoder", ["gone", ["dna"]]),
+        "half": ("phenolens.encoders:create_encoder", ["half", ["dna"]]),
         "task": ("phenolens.tasks:make_task", ["gone"]),
         "profiling": ("phenolens.profiling:parse_profiling", ["gone"]),
         "data set": ("phenolens.datasets:open_dataset", ["gone", "."]),
@@ -191,6 +202,8 @@ def test_a_broken_package_is_named_and_breaks_no_list(broken, kind):
         assert "pathlib:Path is no subclass of phenolens.tasks.Task" in listed["pathology"]
     if kind == "encoders":  # a name of ours cannot be taken
         assert listed["cell-count"] == "number of nuclei (baseline)"
+        assert "half_there:ODD: 'best' is none of tested, baseline, untrained, oracle" in listed["odd"]
+        assert broken["half"][2].startswith("EncoderError: 'half': half_there:Missing cannot be loaded (")
 
 
 @pytest.mark.parametrize("kind", ["encoder", "task", "profiling", "data set"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -173,6 +173,9 @@ _BUILT_IN = {
 def _accept(point: EntryPoint, loaded: Any) -> EncoderEntry:
     """Return the entry that a package announces, or an entry for the factory that it announces."""
     if isinstance(loaded, EncoderEntry):
+        for value, allowed in ((loaded.role, get_args(Role)), (loaded.feature_type, get_args(FeatureType))):
+            if value not in allowed:
+                raise TypeError(f"{point.value}: '{value}' is none of {', '.join(allowed)}")
         return loaded
     if not callable(loaded):
         raise TypeError(f"{point.value} is neither an EncoderEntry nor callable")
@@ -266,7 +269,12 @@ def create_encoder(
     """
     parsed = EncoderName.parse(name)
     key, entry = find_encoder(parsed.base)
-    factory = _import(entry.factory)
+    try:
+        factory = _import(entry.factory)
+    except (ImportError, AttributeError) as error:
+        raise EncoderError(
+            f"'{name}': {entry.factory} cannot be loaded ({error}); mend or install its package"
+        ) from error
     encode = _import(_NETWORK_ENCODER) if entry.network else None
     untrained = _import(_UNTRAINED) if key.startswith(COUNTERPART) else None
     of_factory, of_encoder, of_draw = (_keywords(each) if each else {} for each in (factory, encode, untrained))
