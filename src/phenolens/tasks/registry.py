@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint
 from typing import Annotated, Any, get_args
 
-from pydantic import PlainValidator, ValidationError
+from pydantic import PlainValidator, SerializeAsAny, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from phenolens.core.errors import PhenolensError, did_you_mean
@@ -76,7 +76,7 @@ def _within(name: str, item: Any) -> InitErrorDetails:
     return InitErrorDetails(type=reason, loc=(name, *item["loc"]), input=item["input"])
 
 
-AnyTask = Annotated[Task, PlainValidator(_validate)]
+AnyTask = Annotated[SerializeAsAny[Task], PlainValidator(_validate)]
 
 
 def refuse_repeated(tasks: Sequence[Task]) -> None:

@@ -187,8 +187,8 @@ def _read_tables(recipe: Recipe) -> _Material:
             features=table.features,
             metadata=sorted(asked),
             missing=table.missing,
+            name=name,
         )
-        vectors.uns[PROVENANCE]["encoder"] = name
         if dataset.negative_controls:
             vectors.obs = mark_controls(vectors.obs, dataset.negative_controls, table.file)
         _check_questions(recipe, vectors.obs, str(table.file))
