@@ -101,7 +101,12 @@ def tables(n_units: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
                     for name, value, one in zip(names, v, p, strict=True):
                         stratum = ("strong" if ease[names.index(name)] > 1 else "subtle") if n < 100 else ""
                         units.append({**base, "unit": name, "stratum": stratum, "value": value, "weight": 1.0})
-                        units[-1] |= {"chance": chance, "p": one, "p_adjusted": min(1.0, one * 2)}
+                        units[-1] |= {
+                            "chance": chance,
+                            "p": one,
+                            "p_adjusted": min(1.0, one * 2),
+                            "significant": one * 2 <= 0.05,
+                        }
                 means[family] = np.mean(values, axis=0)
             for tested in TESTED:
                 for baseline in BASELINES:

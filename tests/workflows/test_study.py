@@ -80,7 +80,9 @@ def test_results_are_tidy_and_true(study):
     assert all(item["by_recipe"] for item in left_out.values())
     assert set(left_out) | set(RUN) == set(default_panel("cells", 2))
     assert (study / "out" / "report.html").stat().st_size > 1_000_000
-    assert len(Results.load(study / "out").comparisons) == len(results.comparisons) == 3 * 2 * 2 * 2
+    assert (
+        len(Results.load(study / "out").comparisons) == len(results.comparisons) == 3 * 2 * 2
+    )  # each pair of baselines once
 
 
 def test_the_same_recipe_gives_the_same_numbers_and_embeds_once(study, monkeypatch):
@@ -162,6 +164,33 @@ def test_a_trained_network_brings_its_random_twin(study):
     left_out = {**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "no time"}
     without = run(rewrite(study, encoders=[trained], leave_out=left_out), study / "without")
     assert {"name": "twin/timm/test_resnet", "reason": "no time", "by_recipe": True} in without.panel_missing
+
+
+def test_an_encoder_is_called_what_the_recipe_calls_it(study):
+    torch.manual_seed(7)
+    save_file(timm.create_model("test_vit", pretrained=False).state_dict(), study / "w.safetensors")
+    model = f"timm/test_vit@weights={study / 'w.safetensors'}"
+    left_out = {**dict.fromkeys(LEFT_OUT, "a quick test"), "random-convolutions": "a quick test"}
+    asked = {"leave_out": left_out, "profiling": ["raw"], "tasks": [PROBE], "interventions": ["turn"]}
+    recipe = rewrite(study, encoders=[{"name": "mine", "encoder": model}], sweep={"layers": [1]}, **asked)
+    results = run(recipe, study / "out")
+    assert (study / "out" / "embeddings" / "mine.h5ad").is_file()
+    baselines = {"metadata", "pixel-statistics", "twin/timm/test_vit"}
+    assert set(results.scores["family"]) == {"mine", *baselines}
+    assert {verdict["encoder"] for verdict in results.verdicts if verdict["kind"] == "gain"} == {"mine"}
+    assert {row["family"] for row in results.evidence["interventions"]} == {"mine"}
+    (swept,) = results.evidence["sweep"]
+    assert swept["network"] == "mine"
+    assert swept["chosen"] in ("mine", "mine@layer=1,pool=mean")
+    assert "w.safetensors" not in (study / "out" / "card.md").read_text()
+
+
+def test_names_of_encoders_are_their_own(study):
+    for name, said in (("cell-count", "name of an encoder of its own"), ("a/b", "should match pattern")):
+        with pytest.raises(RecipeError, match=said):
+            rewrite(study, encoders=[{"name": name, "encoder": "timm/test_vit"}])
+    with pytest.raises(RecipeError, match="two encoders are called 'mine'"):
+        rewrite(study, encoders=[{"name": "mine", "encoder": f"timm/test_{kind}"} for kind in ("vit", "resnet")])
 
 
 def test_encoders_are_asked_again_about_changed_pixels(study):

@@ -20,7 +20,7 @@ OtherControls = dict[tuple[str, str], dict[str, NDArray[np.float64]]]
 
 
 def compare_families(evaluation: Evaluation, other_controls: OtherControls | None = None) -> pd.DataFrame:
-    """Compare every encoder with every other that is a baseline.
+    """Compare every encoder with every baseline, and each pair of baselines once: the lower score with the higher.
 
     An encoder's value for a unit is the mean over its seeds, so that no single draw of an untrained network
     stands for all of them.
@@ -41,12 +41,14 @@ def compare_families(evaluation: Evaluation, other_controls: OtherControls | Non
     """
     rows = []
     for question in evaluation.questions.values():
+        place = {each.encoder: number for number, each in enumerate(question.means)}
         for baseline, seeds in question.by_encoder.items():
             if not seeds[0].info.is_baseline:
                 continue
             values = [each.score.value for each in seeds]
             for encoder, scores in question.by_encoder.items():
-                if encoder == baseline:
+                both_baselines = scores[0].info.is_baseline
+                if encoder == baseline or (both_baselines and place[encoder] < place[baseline]):
                     continue
                 mean = np.mean([each.score.value for each in scores])
                 row = _compare(question, encoder, baseline, other_controls, with_p=scores[0].info.is_tested)

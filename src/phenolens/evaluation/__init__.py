@@ -15,6 +15,7 @@ from phenolens.evaluation.paired import (
 from phenolens.evaluation.profiles import Profiles
 from phenolens.evaluation.question import ALPHA, EncoderScore, MeanScore, Question, StratumScore
 from phenolens.evaluation.shared_rows import select_shared, share_rows, shared_names
+from phenolens.evaluation.significance import UnitSignificance, significant_units, unit_significance
 from phenolens.evaluation.skipped import Skipped
 from phenolens.evaluation.tables import score_table, stratum_records, summaries, unit_table
 
@@ -31,6 +32,7 @@ __all__ = [
     "Settings",
     "Skipped",
     "StratumScore",
+    "UnitSignificance",
     "UnitValues",
     "evaluate",
     "joint_draws",
@@ -42,8 +44,10 @@ __all__ = [
     "select_shared",
     "share_rows",
     "shared_names",
+    "significant_units",
     "stratum_records",
     "summaries",
+    "unit_significance",
     "unit_table",
     "values_by_unit",
 ]

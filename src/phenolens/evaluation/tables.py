@@ -5,7 +5,9 @@ from typing import Any
 import pandas as pd
 
 from phenolens.evaluation.evaluate import Evaluation
+from phenolens.evaluation.paired import UNIT_KEY
 from phenolens.evaluation.question import EncoderScore, StratumScore
+from phenolens.evaluation.significance import significant_units
 
 
 def score_table(evaluation: Evaluation) -> pd.DataFrame:
@@ -14,8 +16,14 @@ def score_table(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def unit_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Return the values of units behind every score."""
-    tables = [each.score.units.assign(**_asked(each)) for each in evaluation.scores]
+    """Return the values of units behind every score, and which of an encoder's units are significant."""
+    significant = {key: significant_units(evaluation, question) for key, question in evaluation.questions.items()}
+    tables = []
+    for each in evaluation.scores:
+        flags = significant[each.task.id, each.profiling][each.encoder]
+        units = each.score.units
+        of_unit = flags.loc[pd.MultiIndex.from_frame(units[UNIT_KEY])].array
+        tables.append(units.assign(significant=of_unit, **_asked(each)))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from phenolens.core.errors import PhenolensError, ProfilingError, RecipeError
 from phenolens.datasets import CellTable, Manifest, read_manifest
 from phenolens.embedding import Missing
-from phenolens.encoders import EncoderName, Kind, find_encoder
+from phenolens.encoders import EncoderName, Kind, Named, find_encoder, is_registered
 from phenolens.images import Crop
 from phenolens.profiling import parse_profiling
 from phenolens.recipes.file import Section, read_recipe_file
@@ -29,8 +29,29 @@ def _is_profiling(how: str) -> str:
     return how
 
 
+def _is_free(name: str) -> str:
+    if is_registered(name):
+        raise ValueError(f"'{name}' is the name of an encoder of its own; choose another")
+    return name
+
+
 EncoderText = Annotated[str, AfterValidator(_is_encoder)]
 ProfilingText = Annotated[str, AfterValidator(_is_profiling)]
+
+
+class NamedEncoder(Section):
+    """An encoder under test with a name of its own.
+
+    Attributes
+    ----------
+    name
+        What tables and sentences call it: letters, digits, blanks, dots and dashes.
+    encoder
+        What it is made by.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w .-]*$"), AfterValidator(_is_free)]
+    encoder: EncoderText
 
 
 class TableSection(Section):
@@ -201,7 +222,8 @@ class Recipe(Section):
     dataset
         The images.
     encoders
-        The encoders under test; none to compare baselines alone. Each trained network brings its random twin.
+        The encoders under test, each perhaps with a name of its own; none to compare baselines alone. Each trained
+        network brings its untrained counterpart.
     baselines
         Baselines besides those of the default panel, which is always there.
     leave_out
@@ -227,7 +249,7 @@ class Recipe(Section):
 
     name: str = Field(min_length=1)
     dataset: DatasetSection
-    encoders: list[EncoderText] = []
+    encoders: list[EncoderText | NamedEncoder] = []
     baselines: list[EncoderText] = []
     leave_out: dict[str, Annotated[str, Field(min_length=1)]] = {}
     seeds: int = Field(3, ge=1)
@@ -256,6 +278,25 @@ class Recipe(Section):
         if self.dataset.tables and self.sweep:
             raise ValueError("a sweep over layers needs images, and this study has tables of vectors")
         return self
+
+    @model_validator(mode="after")
+    def _encoders_have_names_of_their_own(self) -> Self:
+        names = [each.name for each in self.encoders if isinstance(each, NamedEncoder)]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"two encoders are called '{repeated[0]}'; rename one of them")
+        return self
+
+    @property
+    def tested(self) -> list[Named]:
+        """The encoders under test, each with its name; its model is its name where it has none."""
+        found = []
+        for each in self.encoders:
+            if isinstance(each, NamedEncoder):
+                found.append(Named(each.name, each.encoder))
+            else:
+                found.append(Named(EncoderName.parse(each).family, each))
+        return found
 
     def as_yaml(self) -> str:
         """Return the recipe with every default written out."""

@@ -33,13 +33,14 @@ class Matrix:
 
     @property
     def counts(self) -> str:
-        """How many differences are settled, in words."""
+        """How many intervals exclude zero, in words; which differences are claimed, the findings say."""
         cells = [c for _, rows in self.blocks for _, row in rows for c in row if c]
         better = sum(c.settled and c.better for c in cells)
         worse = sum(c.settled and not c.better for c in cells)
         return (
-            f"Of {len(cells)} paired differences, {better} are better than the baseline, {worse} worse, and "
-            f"{len(cells) - better - worse} cannot be told from none."
+            f"Of {len(cells)} paired differences, each by itself, the interval of {better} lies on the side of the "
+            f"encoder, of {worse} on that of the baseline, and of {len(cells) - better - worse} it includes zero. "
+            "What is claimed of them, adjusted for their number, stands among the findings."
         )
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from phenolens.core.errors import PhenolensError
 
 FORMAT = "phenolens-results"
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 
 SCORE_COLUMNS = {
     "encoder": "str",
@@ -45,6 +45,7 @@ UNIT_COLUMNS = {
     "chance": "float64",
     "p": "float64",
     "p_adjusted": "float64",
+    "significant": "boolean",
 }
 COMPARISON_COLUMNS = {
     "task": "str",
@@ -86,7 +87,8 @@ class Results:
         One row per encoder, profiling, task and metric; ``low`` and ``high`` are 95 % limits from a cluster
         bootstrap, ``caveat`` is empty or says what is wrong with the score.
     units
-        One row per unit of replication behind each score; ``p`` and ``p_adjusted`` may be NaN.
+        One row per unit of replication behind each score; ``p`` and ``p_adjusted`` may be NaN; ``significant``, as the
+        card counts, says so of an encoder with all its seeds, and may be missing.
     comparisons
         Paired differences, encoder family minus baseline family, with their 95 % limits; ``p`` of encoders under test,
         ``p_adjusted`` where a claim is made of it; ``scaled``, as a share of the range from chance to the ceiling; and

@@ -154,9 +154,8 @@ def _figure(task: TaskScores, best: str, own: _Values, reference: str, other: _V
 def _by_unit(units: pd.DataFrame) -> _Values:
     found: _Values = {}
     for (unit, stratum), own in units.groupby(["unit", "stratum"], sort=False):
-        p = own["p_adjusted"].dropna()
-        # A family of several seeds counts as significant only where all its seeds are.
-        value = UnitValue(float(own["value"].mean()), bool((p <= SIGNIFICANT).all()) if len(p) else None)
+        decided = own["significant"].dropna()
+        value = UnitValue(float(own["value"].mean()), bool(decided.iloc[0]) if len(decided) else None)
         found[str(unit), str(stratum)] = (value, float(own["chance"].mean()))
     return found
 

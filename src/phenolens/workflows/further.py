@@ -12,7 +12,7 @@ from phenolens.core.errors import EncoderError
 from phenolens.datasets import Manifest
 from phenolens.diagnosis import choose_on_held_out, compare_interventions, embedding_shift, layer_variants
 from phenolens.embedding import embed_to_folder, encoder_info, first_site
-from phenolens.encoders import EncoderName, create_encoder
+from phenolens.encoders import EncoderInfo, EncoderName, Named, create_encoder
 from phenolens.evaluation import Evaluation
 from phenolens.images import interventions
 from phenolens.recipes.study import Recipe, SweepSection
@@ -44,7 +44,7 @@ class FurtherEmbeddings:
 
     def intervene(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> pd.DataFrame | None:
         """Embed changed images, and return what is left of scores; None if no encoder is under test."""
-        tested = _tested(embeddings)
+        tested = [Named(info.name, info.model) for info in _tested(embeddings)]
         if not tested:
             return None
         names: Sequence[str] = self.recipe.interventions
@@ -61,16 +61,19 @@ class FurtherEmbeddings:
     def sweep(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> pd.DataFrame:
         """Ask other layers, and return what `choose_on_held_out` says."""
         section = self.recipe.sweep or SweepSection()
-        variants = {name: self._layers_of(name, section) for name in _tested(embeddings)}
-        if names := [name for of_network in variants.values() for name in of_network]:
-            swept = evaluation.rescore(self._embed(names, "sweep"), self.recipe.tasks)
-            evaluation = replace(evaluation, scores=[*evaluation.scores, *swept.scores])
-        return choose_on_held_out(evaluation, variants, seed=self.recipe.seed)
+        variants = {info.name: self._layers_of(info, section) for info in _tested(embeddings)}
+        if swept := [variant for of_network in variants.values() for variant in of_network]:
+            further = evaluation.rescore(self._embed(swept, "sweep"), self.recipe.tasks)
+            evaluation = replace(evaluation, scores=[*evaluation.scores, *further.scores])
+        names = {network: [variant.name for variant in of_network] for network, of_network in variants.items()}
+        return choose_on_held_out(evaluation, names, seed=self.recipe.seed)
 
-    def _embed(self, names: Sequence[str], folder: str, *, intervention: str | None = None) -> Mapping[str, AnnData]:
+    def _embed(
+        self, encoders: Sequence[Named], folder: str, *, intervention: str | None = None
+    ) -> Mapping[str, AnnData]:
         return embed_to_folder(
             self.manifest,
-            names,
+            encoders,
             self.out / folder,
             channels=self.channels,
             intervention=intervention,
@@ -78,24 +81,26 @@ class FurtherEmbeddings:
             **dict(self.recipe.embedding),
         ).embeddings
 
-    def _layers_of(self, name: str, sweep: SweepSection) -> list[str]:
+    def _layers_of(self, info: EncoderInfo, sweep: SweepSection) -> list[Named]:
         """Return the variants of an encoder that a sweep asks for and that it has; none where its layer is chosen."""
-        if "layer" in dict(EncoderName.parse(name).options):
+        if "layer" in dict(EncoderName.parse(info.model).options):
             return []
-        encoder = create_encoder(name, self.channels, manifest=self.manifest)
+        encoder = create_encoder(info.model, self.channels, manifest=self.manifest)
         layers = [layer for layer in getattr(encoder, "layers", ()) if sweep.layers == "all" or layer in sweep.layers]
-        variants = []
+        variants: list[Named] = []
         for pool in sweep.pools:
-            own = layer_variants(name, layers, [pool])
+            models = layer_variants(info.model, layers, [pool])
             try:
-                for variant in own[:1]:  # what one layer can be pooled by, all can
-                    create_encoder(variant, self.channels, manifest=self.manifest)
+                for model in models[:1]:  # what one layer can be pooled by, all can
+                    create_encoder(model, self.channels, manifest=self.manifest)
             except EncoderError as error:
                 _log.warning("left out of the sweep: %s", error)
                 continue
-            variants += own
+            names = layer_variants(info.name, layers, [pool])
+            variants += [Named(name, model) for name, model in zip(names, models, strict=True)]
         return variants
 
 
-def _tested(embeddings: Mapping[str, AnnData]) -> list[str]:
-    return [name for name, vectors in embeddings.items() if encoder_info(vectors, name).is_tested]
+def _tested(embeddings: Mapping[str, AnnData]) -> list[EncoderInfo]:
+    infos = [encoder_info(vectors, name) for name, vectors in embeddings.items()]
+    return [info for info in infos if info.is_tested]

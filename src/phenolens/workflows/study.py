@@ -31,7 +31,7 @@ from phenolens.embedding import (
     mark_controls,
     read_embeddings,
 )
-from phenolens.encoders import EncoderName, create_encoder, default_panel, kind_of, twin_of
+from phenolens.encoders import EncoderName, Named, create_encoder, default_panel, describe_encoder, kind_of
 from phenolens.evaluation import evaluate, score_table, stratum_records, unit_table
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
@@ -247,7 +247,7 @@ def _check_questions(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
 
 def _choose_encoders(
     recipe: Recipe, panel: Sequence[str], channels: Sequence[str], manifest: Manifest
-) -> tuple[list[str], list[dict[str, Any]]]:
+) -> tuple[list[Named], list[dict[str, Any]]]:
     """Return the encoders to run, seeds spelt out, and which baselines of the panel are missing, and why.
 
     Raises
@@ -255,14 +255,14 @@ def _choose_encoders(
     RecipeError
         If a pattern of what to leave out fits nothing.
     """
-    twins = [twin for name in recipe.encoders if (twin := twin_of(name)) is not None]
-    panel = list(dict.fromkeys([*panel, *twins]))
+    counterparts = [describe_encoder(str(each.model)).counterpart for each in recipe.tested]
+    panel = list(dict.fromkeys([*panel, *filter(None, counterparts)]))
     for pattern in recipe.leave_out:
         if not any(fnmatchcase(name, pattern) for name in panel):
             raise RecipeError(
                 f"{recipe.name}: leave_out: no baseline '{pattern}' in the panel{did_you_mean(pattern, panel)}"
             )
-    asked = [*recipe.encoders, *recipe.baselines]
+    asked = [*recipe.tested, *(Named(EncoderName.parse(name).family, name) for name in recipe.baselines)]
     missing: list[dict[str, Any]] = []
     for name in panel:
         why = next((why for pattern, why in recipe.leave_out.items() if fnmatchcase(name, pattern)), None)
@@ -271,11 +271,13 @@ def _choose_encoders(
             continue
         try:
             create_encoder(name, channels, manifest=manifest)
-            asked.append(name)
+            asked.append(Named(EncoderName.parse(name).family, name))
         except EncoderError as error:
             missing.append({"name": name, "reason": str(error), "by_recipe": False})
-    seeded = [str(one) for name in asked for one in EncoderName.parse(name).seeds(recipe.seeds)]
-    return list(dict.fromkeys(seeded)), missing
+    seeded = [
+        Named(each.name, str(one)) for each in asked for one in EncoderName.parse(str(each.model)).seeds(recipe.seeds)
+    ]
+    return list({(each.name, each.model): each for each in seeded}.values()), missing
 
 
 def _describe_rows(table: pd.DataFrame, recipe: Recipe) -> dict[str, Any]:

@@ -15,7 +15,14 @@ from phenolens.diagnosis.verdicts.verdict import (
     share_within,
     units_shared,
 )
-from phenolens.evaluation import ALPHA, Evaluation, MeanScore, Question, paired_difference
+from phenolens.evaluation import (
+    ALPHA,
+    Evaluation,
+    MeanScore,
+    Question,
+    paired_difference,
+    unit_significance,
+)
 
 
 def judge_scores(evaluation: Evaluation, comparisons: pd.DataFrame) -> list[Verdict]:
@@ -31,11 +38,10 @@ def judge_scores(evaluation: Evaluation, comparisons: pd.DataFrame) -> list[Verd
     questions = evaluation.questions.values()
     leaking = [question for question in questions if question.leak is not None]
     verdicts = [_judge_leak(question, evaluation) for question in leaking]
-    n_activities = sum(question.task.measures_activity for question in questions)
     for question in questions:
         if question.supports_claims:
             verdicts += _judge_gain(question, comparisons)
-            verdicts += _judge_activity(question, n_activities) if question.task.measures_activity else []
+            verdicts += _judge_activity(question, evaluation) if question.task.measures_activity else []
         elif question.leak is None:
             verdicts += _judge_nuisance(question)
     return verdicts
@@ -258,46 +264,31 @@ def _judge_baselines(question: Question, pairs: pd.DataFrame) -> Verdict:
     return Verdict("baselines", claim, best.encoder, task=task, profiling=profiling, effect=effect)
 
 
-def _judge_activity(question: Question, n_questions: int) -> list[Verdict]:
+def _judge_activity(question: Question, evaluation: Evaluation) -> list[Verdict]:
     """Count the perturbations that encoders under test, or else the best baseline, tell from controls.
 
-    P values are adjusted over the perturbations of one encoder, and multiplied by the number of such questions and of
-    encoders under test; where none is, of baselines, of which the best is named. Beside an encoder under test stands
-    the best baseline.
+    Beside an encoder under test stands the best baseline. How p values are adjusted, `unit_significance` says.
     """
     task, profiling = question.key
-    best = [each.encoder for each in question.baselines[:1]]
+    best = "" if question.best_baseline is None else question.best_baseline.encoder
     verdicts = []
-    of_many = n_questions * (len(question.tested) or len(question.means))
     for each in _spoken_of(question):
         encoder = each.encoder
-        least, total = _least_p(question, encoder), len(question.by_encoder[encoder][0].score.units)
-        if of_many * least > ALPHA:
+        active = unit_significance(evaluation, question, encoder)
+        if not active.can_be_any:
             claim = (
-                f"whatever {encoder} sees, none of {total} perturbations can be told from controls: so few wells can"
+                f"whatever {encoder} sees, none of {active.n_units} perturbations can be told from controls: so few "
             )
-            claim += f" pose as one that no adjusted p value falls below {of_many * least:.2g}."
+            claim += f"wells can pose as one that no adjusted p value falls below {active.least_p:.2g}."
             verdicts.append(Verdict("activity", claim, encoder, task=task, profiling=profiling))
             continue
-        found = _count_active(question, encoder, of_many)
-        claim = f"{encoder} tells {found} of {total} perturbations from controls (false discovery rate {ALPHA:.0%})"
-        for baseline in best if encoder not in best else ():
-            claim += f"; the best baseline, {baseline}, {_count_active(question, baseline, of_many)}"
-        share = found / total
+        claim = f"{encoder} tells {active.n_significant} of {active.n_units} perturbations from controls "
+        claim += f"(false discovery rate {ALPHA:.0%})"
+        if best not in ("", encoder):
+            claim += f"; the best baseline, {best}, {unit_significance(evaluation, question, best).n_significant}"
+        share = active.n_significant / active.n_units
         verdicts.append(Verdict("activity", f"{claim}.", encoder, task=task, profiling=profiling, effect=share))
     return verdicts
-
-
-def _count_active(question: Question, encoder: str, times: int) -> int:
-    """Return how many units are active, in the median over seeds, once p values have been multiplied."""
-    counts = [(times * each.score.units["p_adjusted"] <= ALPHA).sum() for each in question.by_encoder[encoder]]
-    return int(np.median(counts))
-
-
-def _least_p(question: Question, encoder: str) -> float:
-    """Return the least adjusted p value that units of an encoder can have; 0 if the task does not say."""
-    details = [each.score.details.get("", {}) for each in question.by_encoder[encoder]]
-    return min(detail.get("least_p_adjusted", 0.0) for detail in details)
 
 
 def _judge_nuisance(question: Question) -> list[Verdict]:

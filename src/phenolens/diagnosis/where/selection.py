@@ -89,11 +89,10 @@ def choose_on_held_out(evaluation: Evaluation, variants: Mapping[str, Sequence[s
     rows = []
     for question in evaluation.claiming:
         for network, names in variants.items():
-            encoders = [EncoderName.parse(name).family for name in (network, *names)]
-            choices = {name: question.values[name] for name in encoders if name in question.values}
+            choices = {name: question.values[name] for name in (network, *names) if name in question.values}
             rng = spawn(seed, "selection", *question.key)
             asked = {"network": network, "task": question.task.id, "profiling": question.profiling}
-            rows.append(asked | _choose(choices, encoders[0], question.first, rng))
+            rows.append(asked | _choose(choices, network, question.first, rng))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

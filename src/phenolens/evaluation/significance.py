@@ -1,0 +1,70 @@
+"""Which units of a score are significant: decided here, for verdicts, tables and charts alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from phenolens.evaluation.evaluate import Evaluation
+from phenolens.evaluation.paired import UNIT_KEY
+from phenolens.evaluation.question import ALPHA, Question
+
+
+@dataclass(frozen=True, eq=False)
+class UnitSignificance:
+    """Which units of one encoder's score are significant.
+
+    Attributes
+    ----------
+    p
+        By (unit, stratum): the p value adjusted over the units, the median over seeds, multiplied by how many such
+        claims are made; NaN where no p value was computed.
+    least_p
+        The least that any of them can be; 0 if the task does not say.
+    """
+
+    p: "pd.Series[float]"
+    least_p: float
+
+    @property
+    def n_significant(self) -> int:
+        """How many units are significant at a false discovery rate of 5 %."""
+        return int((self.p <= ALPHA).sum())
+
+    @property
+    def n_units(self) -> int:
+        """How many units there are."""
+        return len(self.p)
+
+    @property
+    def can_be_any(self) -> bool:
+        """Whether any unit could be significant, whatever the encoder sees."""
+        return self.least_p <= ALPHA
+
+
+def unit_significance(evaluation: Evaluation, question: Question, encoder: str) -> UnitSignificance:
+    """Say which units of an encoder's score are significant.
+
+    Where units are counted as active, p values are multiplied by the number of such questions and of encoders that the
+    card speaks of: those under test or, where none is, the baselines, of which the best is named.
+    """
+    times = 1
+    if question.task.measures_activity:
+        n_questions = sum(other.task.measures_activity for other in evaluation.questions.values())
+        times = n_questions * (len(question.tested) or len(question.means))
+    scores = question.by_encoder[encoder]
+    by_seed = pd.concat([each.score.units.set_index(UNIT_KEY)["p_adjusted"] for each in scores])
+    p = (times * by_seed.groupby(level=UNIT_KEY, sort=False).median()).clip(upper=1.0)
+    details = [each.score.details.get("", {}) for each in scores]
+    least = min(detail.get("least_p_adjusted", 0.0) for detail in details)
+    return UnitSignificance(p, times * least)
+
+
+def significant_units(evaluation: Evaluation, question: Question) -> dict[str, "pd.Series[bool]"]:
+    """Return encoder -> by (unit, stratum), whether it is significant; missing where no p value was computed."""
+    found = {}
+    for encoder in question.by_encoder:
+        p = unit_significance(evaluation, question, encoder).p
+        flags = pd.Series(p.to_numpy() <= ALPHA, index=p.index, dtype="boolean")
+        found[encoder] = flags.mask(np.isnan(p.to_numpy()))
+    return found
