@@ -1,8 +1,7 @@
 """Encoders run over data sets: images in worker processes, vectors into AnnData with provenance."""
 
-from phenolens.embedding.embed import Embedded, dataset_channels, embed, first_site
+from phenolens.embedding.embed import Embedded, dataset_channels, default_workers, embed, first_site
 from phenolens.embedding.folder import embed_to_folder
-from phenolens.embedding.loader import default_workers
 from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE, encoder_info
 from phenolens.embedding.store import Missing, mark_controls, read_embeddings, write_embeddings
 

@@ -5,19 +5,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 from anndata import AnnData
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from phenolens.core.cpu import available_cores
 from phenolens.core.errors import EmbeddingError, EncoderError, ImageError
 from phenolens.datasets import Manifest
-from phenolens.embedding.loader import Measured, default_workers, load_batches
 from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE
 from phenolens.encoders import (
     Encoder,
@@ -29,6 +28,13 @@ from phenolens.encoders import (
     describe_encoder,
 )
 from phenolens.images import Crop, Intervention, Site, find_intervention, read_site
+
+if TYPE_CHECKING:
+    import torch
+
+    from phenolens.embedding.loader import Measured
+
+_MOST_WORKERS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +96,11 @@ def first_site(manifest: Manifest) -> Site:
         except ImageError as error:
             reason = reason or str(error)
     raise ImageError(f"{manifest.source}: none of {len(manifest)} sites can be read; the first: {reason}")
+
+
+def default_workers(*, networks: bool = True) -> int:
+    """Return how many processes read and measure images: all cores, or half where the other half runs networks."""
+    return max(1, min(_MOST_WORKERS, available_cores() // 2)) if networks else available_cores()
 
 
 def embed(
@@ -223,6 +234,10 @@ def _see(
     progress: bool,
 ) -> dict[int, str]:
     """Run the encoders over all images; return manifest row -> why it could not be read."""
+    import torch
+
+    from phenolens.embedding.loader import load_batches  # a torch Dataset
+
     measuring = [one for one in sums.values() if isinstance(one.encoder, Measurement)]
     networks = [one for one in sums.values() if not isinstance(one.encoder, Measurement)]
     failures: dict[int, str] = {}
@@ -293,6 +308,8 @@ def resolve_device(device: str) -> str:
     EmbeddingError
         If there is no such device.
     """
+    import torch
+
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -319,7 +336,7 @@ class _Sums:
         self.total = np.zeros((self.n_sites, self.encoder.dim))
         self.count = np.zeros(self.n_sites, np.int64)
 
-    def add(self, rows: NDArray[np.int64], pixels: torch.Tensor, channels: Sequence[str]) -> None:
+    def add(self, rows: NDArray[np.int64], pixels: "torch.Tensor", channels: Sequence[str]) -> None:
         """Embed crops (T, C, h, w) and add each to the sum of its row."""
         start = time.perf_counter()
         vectors = self.encoder.embed(pixels, channels)
@@ -327,7 +344,7 @@ class _Sums:
         np.add.at(self.total, rows, vectors)
         np.add.at(self.count, rows, 1)
 
-    def add_measured(self, row: int, measured: Measured) -> None:
+    def add_measured(self, row: int, measured: "Measured") -> None:
         """Add what a measurement said of a site."""
         self.seconds += measured.seconds
         self.total[row] += measured.vectors.sum(axis=0)

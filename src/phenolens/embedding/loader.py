@@ -10,15 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from phenolens.core.cpu import available_cores
 from phenolens.core.errors import PhenolensError
 from phenolens.core.random import spawn
 from phenolens.datasets import Manifest
 from phenolens.encoders import Measurement, NucleiMeasurement
 from phenolens.encoders.nuclei import Segmentation
 from phenolens.images import Crop, Intervention, Site, corners, cut, on_border, read_mask, read_site
-
-_MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -165,11 +162,6 @@ def _collate(items: list[tuple[int, Any]]) -> Batch:
         pixels = np.concatenate([result for _, result in group])
         batch.stacks.append((torch.from_numpy(rows), torch.from_numpy(pixels)))
     return batch
-
-
-def default_workers(*, networks: bool = True) -> int:
-    """Return how many processes read and measure images: all cores, or half where the other half runs networks."""
-    return max(1, min(_MOST_WORKERS, available_cores() // 2)) if networks else available_cores()
 
 
 def load_batches(

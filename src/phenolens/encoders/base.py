@@ -3,15 +3,17 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from phenolens.core.errors import EncoderError, did_you_mean
 
-Pixels = torch.Tensor | NDArray[Any]
+if TYPE_CHECKING:
+    import torch
+
+Pixels: TypeAlias = "torch.Tensor | NDArray[Any]"
 
 
 @runtime_checkable
@@ -97,7 +99,7 @@ class RowEncoder(ABC):
         """Return the vectors (n, D) of the rows of the manifest that it was made for."""
 
 
-def take_channels(pixels: Pixels, channels: Sequence[str], wanted: Sequence[str]) -> torch.Tensor:
+def take_channels(pixels: Pixels, channels: Sequence[str], wanted: Sequence[str]) -> "torch.Tensor":
     """Return the `wanted` channels of images (B, C, H, W) as a tensor, in that order.
 
     Raises
@@ -105,6 +107,8 @@ def take_channels(pixels: Pixels, channels: Sequence[str], wanted: Sequence[str]
     EncoderError
         If pixels and names do not fit together, a wanted channel is missing, or pixels are not finite.
     """
+    import torch
+
     tensor = torch.as_tensor(pixels)
     if tensor.ndim != 4:
         raise EncoderError(f"images must be (B, C, H, W), found shape {tuple(tensor.shape)}")

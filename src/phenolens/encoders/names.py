@@ -51,7 +51,7 @@ class EncoderName:
 
     def seeds(self, n: int) -> list["EncoderName"]:
         """Return this encoder with seeds 0 to n - 1; itself alone if it has a seed or takes none."""
-        from phenolens.encoders.registry import find_encoder  # noqa: PLC0415 - the registry reads names
+        from phenolens.encoders.registry import find_encoder  # the registry reads names
 
         if not find_encoder(self.base)[1].seeded or "seed" in dict(self.options):
             return [self]

@@ -30,7 +30,7 @@ _STACKS = {"t": "time points", "z": "z-planes"}
 def decode_ome_zarr(path: Path) -> Decoded:
     """Decode the first level of an OME-Zarr image folder."""
     # zarr takes a third of a second to import, and few readers of loose images need it.
-    import zarr  # noqa: PLC0415
+    import zarr
 
     attributes, version = _attributes(path)
     multiscale = _multiscale(path, attributes)

@@ -1,14 +1,14 @@
 """Bring pixels to the scale that a network expects."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from phenolens.core.errors import ImageError
 
-_FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def self_standardise(pixels: Tensor, eps: float = 1e-6) -> Tensor:
@@ -31,6 +31,9 @@ def self_standardise(pixels: Tensor, eps: float = 1e-6) -> Tensor:
     ImageError
         If the tensor does not have four axes.
     """
+    import torch
+    from torch.nn import functional as F
+
     _check_batch(pixels)
     # Moving the origin to the first pixel keeps float32 exact where the offset is large and the contrast
     # small; it also makes a constant channel exactly zero.
@@ -61,10 +64,12 @@ def scale_to_unit(pixels: Tensor) -> Tensor:
     ImageError
         If the tensor does not have four axes, or is of another integer type.
     """
+    import torch
+
     _check_batch(pixels)
     if pixels.is_floating_point():
         return pixels.to(torch.float32)
-    full = _FULL_SCALE.get(pixels.dtype)
+    full = {torch.uint8: 255.0, torch.uint16: 65535.0}.get(pixels.dtype)
     if full is None:
         raise ImageError(f"pixels of type {pixels.dtype} have no full scale; give uint8, uint16 or floats")
     return pixels.to(torch.float32).div_(full)
@@ -90,6 +95,8 @@ def standardise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> 
     ImageError
         If there are not C means and C positive standard deviations.
     """
+    import torch
+
     _check_batch(pixels)
     n_channels = pixels.shape[1]
     if len(mean) != n_channels or len(std) != n_channels:

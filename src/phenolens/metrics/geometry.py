@@ -1,9 +1,10 @@
 """The shape of a cloud of vectors, and how alike two clouds of the same rows are."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata, skew
 
@@ -37,6 +38,8 @@ def uniformity(x: NDArray[Any], *, device: str = "cpu") -> float:
 
     Source: Wang & Isola, ICML 2020.
     """
+    import torch
+
     vectors = torch.from_numpy(unit_rows(x)).to(device)
     n = len(vectors)
     if n < 2:

@@ -1,13 +1,17 @@
 """Average precision of rows that share a label, against all others, without ever holding n x n similarities."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from phenolens.metrics.similarity import unit_rows
 from phenolens.metrics.ties import TIE, count_reaching, expected_precision, harmonic_numbers
+
+if TYPE_CHECKING:
+    import torch
 
 _BLOCK_BYTES = 3 * 2**20  # of similarities, so that counting finds them in the cache
 _LEAST_ROWS = 64  # below this the matrix product is slow
@@ -67,6 +71,8 @@ def label_average_precision(
 
 
 def _sorted_average_precision(unit: NDArray[np.float64], codes: NDArray[np.intp], device: str) -> NDArray[np.float64]:
+    import torch
+
     n = len(unit)
     padding = -n % _LANE
     vectors = torch.from_numpy(np.pad(unit.astype(np.float32), ((0, padding), (0, 0)))).to(device)
@@ -91,6 +97,8 @@ def _block(
     vectors: torch.Tensor, n: int, query: torch.Tensor, own: torch.Tensor, harmonic: torch.Tensor
 ) -> NDArray[np.float64]:
     """Return the AP (q,) of queries whose label's rows, themselves included, are `own` (q, k + 1)."""
+    import torch
+
     similarity = vectors[query] @ vectors.T
     others = own[own != query[:, None]].view(len(query), -1)
     positive = similarity.gather(1, others)
@@ -112,5 +120,7 @@ def _count(mask: torch.Tensor) -> torch.Tensor:
     Adding eight truth values at a time as one 64-bit word is several times faster than summing booleans; 240 words
     add up before a byte could overflow.
     """
+    import torch
+
     words = mask.view(torch.int64).view(len(mask), -1, _LANE // 8).sum(2)
     return words.view(torch.uint8).sum(1)

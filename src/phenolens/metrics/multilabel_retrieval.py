@@ -1,9 +1,10 @@
 """Average precision where a row may carry several labels: the targets or mechanisms of a compound."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from phenolens.metrics.similarity import unit_rows
@@ -44,6 +45,8 @@ def multilabel_average_precision(
     >>> multilabel_average_precision(x, np.array([0, 1, 0, 2]), np.array(["a", "a", "b", "b"]))
     array([1., 1., nan, 0.5])
     """
+    import torch
+
     rows = np.asarray(rows)
     codes = np.unique(np.asarray(labels), return_inverse=True)[1]
     if len({*zip(rows.tolist(), codes.tolist(), strict=True)}) < len(rows):

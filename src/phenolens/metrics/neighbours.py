@@ -1,9 +1,10 @@
 """What stands near what: label purity, mixing of batches, silhouettes, robustness against nuisance."""
 
+from __future__ import annotations
+
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
@@ -21,6 +22,8 @@ def nearest_neighbours(x: NDArray[Any], k: int, *, device: str = "cpu") -> tuple
     ValueError
         If there are not more than k rows, or `x` is not a matrix of finite numbers.
     """
+    import torch
+
     vectors = torch.from_numpy(unit_rows(x)).to(device)
     n = len(vectors)
     if not 0 < k < n:

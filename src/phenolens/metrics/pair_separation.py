@@ -1,10 +1,11 @@
 """How far pairs of rows of one label stand apart from pairs of different labels."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from phenolens.metrics.similarity import unit_rows
@@ -51,6 +52,8 @@ def separation(x: NDArray[Any], labels: NDArray[Any], *, device: str = "cpu") ->
     ValueError
         If no two rows share a label, or all do; if lengths differ, or `x` is not a matrix of finite numbers.
     """
+    import torch
+
     if len(labels) != len(x):
         raise ValueError(f"{len(x)} rows but {len(labels)} labels")
     codes = np.unique(np.asarray(labels), return_inverse=True)[1]

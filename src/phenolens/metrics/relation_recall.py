@@ -1,14 +1,18 @@
 """Recall of known relationships: do the similarities of related pairs lie in the tails of those of all pairs?"""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from phenolens.metrics.similarity import unit_rows
 from phenolens.metrics.ties import TIE
+
+if TYPE_CHECKING:
+    import torch
 
 _BLOCK_CELLS = 2**21  # of similarities held at a time
 _N_BINS = 2**16
@@ -62,6 +66,8 @@ class PairNull:
     """
 
     def __init__(self, x: NDArray[Any], *, tail: float = 0.05, device: str = "cpu") -> None:
+        import torch
+
         self.vectors = torch.from_numpy(unit_rows(x).astype(np.float32)).to(device)
         if len(self.vectors) < 3:
             raise ValueError(f"{len(self.vectors)} rows have too few pairs for a null distribution")
@@ -74,6 +80,8 @@ class PairNull:
 
     def place(self, pairs: NDArray[np.intp]) -> PairTails:
         """Return where pairs of row numbers (m, 2) lie."""
+        import torch
+
         similarity = self._similarity(pairs)
         lower, upper = (similarity < self.thresholds[0]).astype(float), (similarity > self.thresholds[1]).astype(float)
         for tail, threshold, credit in zip((lower, upper), self.thresholds, self._tie_credit, strict=True):
@@ -84,6 +92,8 @@ class PairNull:
         return PairTails(lower, upper, percentile)
 
     def _similarity(self, pairs: NDArray[np.intp]) -> NDArray[np.float32]:
+        import torch
+
         result = np.empty(len(pairs), np.float32)
         per_part = max(1, _BLOCK_CELLS // self.vectors.shape[1])
         for start in range(0, len(pairs), per_part):
@@ -94,6 +104,8 @@ class PairNull:
 
     def _blocks(self) -> Any:
         """Yield the similarities above the diagonal, some rows at a time, as flat vectors."""
+        import torch
+
         n = len(self.vectors)
         per_block = max(1, _BLOCK_CELLS // n)
         for start in range(0, n, per_block):
@@ -104,6 +116,8 @@ class PairNull:
             yield block[:, : len(rows)][tuple(torch.triu_indices(len(rows), len(rows), 1))]
 
     def _fill_histogram(self) -> NDArray[np.int64]:
+        import torch
+
         histogram = torch.zeros(_N_BINS, dtype=torch.int64, device=self.vectors.device)
         for values in self._blocks():
             histogram += torch.bincount(_bin(values), minlength=_N_BINS)
@@ -116,6 +130,8 @@ class PairNull:
 
         A threshold lies midway between two neighbouring order statistics, so that rounding moves no pair across it.
         """
+        import torch
+
         total = int(self._below[-1])
         ranges = []
         for split in splits:
@@ -151,6 +167,8 @@ def _edge(index: int) -> float:
 
 def _bin(similarity: torch.Tensor) -> torch.Tensor:
     """Return the bin of each cosine; rounding may take one just beyond -1 or 1."""
+    import torch
+
     return similarity.add(1).mul_((_N_BINS - 1) / 2).clamp_(0, _N_BINS - 1).to(torch.int32)
 
 

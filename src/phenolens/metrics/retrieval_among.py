@@ -1,9 +1,10 @@
 """Average precision where each query has its own few positives, and its own negatives."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from phenolens.metrics.similarity import unit_rows
@@ -47,6 +48,8 @@ def average_precision_among(
     ValueError
         If a positive that counts is also negative, or `x` is not a matrix of finite numbers.
     """
+    import torch
+
     counted = np.ones(positives.shape, dtype=bool) if counted is None else counted
     if (np.take_along_axis(negative, positives, axis=1) & counted).any():
         raise ValueError("an item is both positive and negative for the same query")

@@ -1,13 +1,17 @@
 """Average precision of sets of rows whose members should find one another, before rows of a reference."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from phenolens.metrics.similarity import unit_rows
 from phenolens.metrics.ties import count_reaching, count_reaching_in_row, expected_precision, harmonic_numbers
+
+if TYPE_CHECKING:
+    import torch
 
 _BLOCK_CELLS = 4_000_000  # of similarities and of gathered vectors held at a time
 _GRAM_CELLS = 16_000_000  # below this the similarities of all rows are held, which spares gathering vectors
@@ -58,6 +62,8 @@ def set_average_precision(
     array([[1. , 1. ],
            [0.5, 0.5]])
     """
+    import torch
+
     sets = np.asarray(sets)
     vectors = torch.from_numpy(unit_rows(x).astype(np.float32)).to(device)
     result = np.full(sets.shape, np.nan)
@@ -83,7 +89,7 @@ class _Further(NamedTuple):
     rows: NDArray[np.intp]
     are: NDArray[np.bool_]
 
-    def of(self, queries: NDArray[np.intp]) -> "_Further":
+    def of(self, queries: NDArray[np.intp]) -> _Further:
         return _Further(self.rows[queries], self.are[queries])
 
 
@@ -108,6 +114,8 @@ class _Cosines:
 
     def along(self, rows: NDArray[np.intp], others: NDArray[np.intp]) -> torch.Tensor:
         """Return the cosines (r, k) of each row with its own others (r, k)."""
+        import torch
+
         if self._all is not None:
             return self._all[rows[:, None], others]
         result = torch.empty(others.shape, device=self.vectors.device)
@@ -125,6 +133,8 @@ def _one_plate(
     further: _Further | None,
 ) -> NDArray[np.float64]:
     """Return the AP (m,) of the query at `place` (m,) of each of m sets against `reference`, and its further rows."""
+    import torch
+
     rows = np.arange(len(sets))
     query = sets[rows, place]
     others = sets[np.arange(sets.shape[1]) != place[:, None]].reshape(len(sets), -1)
@@ -163,6 +173,8 @@ def _score_block(
     harmonic: torch.Tensor,
 ) -> NDArray[np.float64]:
     """Return the AP (m,) of queries that stand together by row, `times` (q,) often each."""
+    import torch
+
     positive = cosines.along(query, others)
     row = torch.from_numpy(np.repeat(np.arange(len(times)), times)).to(positive.device)
     above, tied = count_reaching_in_row(similarity, row, positive)

@@ -1,7 +1,13 @@
 """What a tie is among cosines, and what a group of ties is worth: the mean over all its orders."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 TIE = 5e-7  # float32 cosines of equal directions differ by rounding: nearer than this they tie
 _FEW = 8  # so few are compared faster one by one than searched
@@ -10,11 +16,15 @@ _APART = 4.0  # farther than cosines lie from each other
 
 def harmonic_numbers(n: int, device: str = "cpu") -> torch.Tensor:
     """Return the harmonic numbers H(0) .. H(n)."""
+    import torch
+
     return torch.from_numpy(np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])).to(device)
 
 
 def count_reaching(ascending: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return how many of each sorted row (q, n) lie above each value (q, k), and how many tie with it."""
+    import torch
+
     n = ascending.shape[1]
     if n <= _FEW:
         above, reaching = torch.zeros_like(values, dtype=torch.long), torch.zeros_like(values, dtype=torch.long)
@@ -34,6 +44,8 @@ def count_reaching_in_row(
 
     Rows are asked by very different numbers of values, so that they are searched as one.
     """
+    import torch
+
     q, n = ascending.shape
     shift = _APART * torch.arange(q, dtype=torch.float64, device=ascending.device)
     line = (ascending.double().clamp(min=-_APART / 2) + shift[:, None]).flatten()

@@ -1,10 +1,13 @@
 """What this machine can do."""
 
+import json
 import platform
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
-import torch
-
+from phenolens.core.errors import PhenolensError
 from phenolens.embedding import default_workers
 
 _EXTRAS = {
@@ -12,21 +15,43 @@ _EXTRAS = {
     "tiffslide": "whole-slide images",
 }
 
+# Torch answers in a process of its own, so that one which cannot be loaded is a finding's reason and not a crash.
+_ASK_TORCH = """
+import json
+import torch
+
+capabilities = torch.cpu.get_capabilities()
+gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+answer = {
+    "threads": torch.get_num_threads(),
+    "bf16": any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16")),
+    "gpus": [f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB" for gpu in gpus],
+    "cuda": torch.cuda.is_available(),
+}
+print(json.dumps(answer))
+"""
+
 
 def examine() -> dict[str, str]:
-    """Return what was found of hardware, libraries and optional packages, by name."""
+    """Return what was found of hardware, libraries and optional packages, by name.
+
+    Raises
+    ------
+    PhenolensError
+        If torch cannot be loaded.
+    """
+    found_by_torch = _ask_torch()
     findings = {
         "phenolens": version("phenolens"),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": version("torch"),
         "cores for reading": str(default_workers()),
-        "torch threads": str(torch.get_num_threads()),
-        "bf16 on this CPU": "in hardware" if _has_bf16() else "emulated, slower than fp32",
+        "torch threads": str(found_by_torch["threads"]),
+        "bf16 on this CPU": "in hardware" if found_by_torch["bf16"] else "emulated, slower than fp32",
     }
-    for index in range(torch.cuda.device_count()):
-        properties = torch.cuda.get_device_properties(index)
-        findings[f"cuda:{index}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-    if not torch.cuda.is_available():
+    for index, gpu in enumerate(found_by_torch["gpus"]):
+        findings[f"cuda:{index}"] = gpu
+    if not found_by_torch["cuda"]:
         findings["GPU"] = "none found; networks run on the CPU"
     for package, purpose in _EXTRAS.items():
         try:
@@ -36,6 +61,12 @@ def examine() -> dict[str, str]:
     return findings
 
 
-def _has_bf16() -> bool:
-    found = torch.cpu.get_capabilities()
-    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+def _ask_torch() -> dict[str, Any]:
+    """Return what torch says of threads, bf16 and GPUs."""
+    command = [sys.executable, "-c", _ASK_TORCH]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own text
+    if asked.returncode:
+        reason = (asked.stderr.strip().splitlines() or [f"exit code {asked.returncode}"])[-1]
+        raise PhenolensError(f"torch cannot be loaded: {reason}; install it again, see https://pytorch.org")
+    answer: dict[str, Any] = json.loads(asked.stdout)
+    return answer
