@@ -217,24 +217,17 @@ def list_(
 
 @app.command()
 def validate(
-    file: Annotated[Path, typer.Argument(help="A recipe (YAML) or a manifest.")],
+    file: Annotated[Path, typer.Argument(help="A recipe of any kind (YAML), or a manifest.")],
     as_json: Json = False,
 ) -> None:
     """Check a recipe and its data set, or a manifest, before any work starts."""
-    from phenolens.datasets import read_manifest  # noqa: PLC0415
-    from phenolens.recipes.study import read_recipe  # noqa: PLC0415
-    from phenolens.workflows.study import check_dataset  # noqa: PLC0415
+    from phenolens.workflows.validate import validate as validate_file  # noqa: PLC0415
 
-    if file.suffix in (".yaml", ".yml"):
-        source, n_sites = check_dataset(read_recipe(file))
-    else:
-        manifest = read_manifest(file)
-        manifest.check_files()
-        source, n_sites = str(manifest.source), len(manifest)
+    found = validate_file(file)
     if as_json:
-        print_json({"valid": True, "manifest": source, "n_sites": n_sites})
+        print_json({"valid": True, "kind": found.kind, "manifest": found.source, "n_sites": found.n_sites})
         return
-    typer.echo(f"valid: {file}; {n_sites} sites in {source}")
+    typer.echo(f"valid: {file}; {found.n_sites} sites in {found.source}")
 
 
 @app.command()

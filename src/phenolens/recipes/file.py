@@ -36,13 +36,7 @@ def read_recipe_file(path: str | Path, kind: type[Model]) -> Model:
         If it cannot be read or breaks the schema; the message names the entry.
     """
     path = Path(path)
-    if not path.is_file():
-        raise RecipeError(f"no recipe at {path}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"{path}: is not valid YAML: {reason}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         needed = [name for name, field in kind.model_fields.items() if field.is_required()]
         raise RecipeError(f"{path}: a recipe is a mapping with {', '.join(needed)}")
@@ -52,6 +46,23 @@ def read_recipe_file(path: str | Path, kind: type[Model]) -> Model:
         raise RecipeError(f"{path}: {_describe(error)}") from error
     located: Model = _located(recipe, path.parent)
     return located
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds.
+
+    Raises
+    ------
+    RecipeError
+        If it is not there, or no YAML.
+    """
+    if not path.is_file():
+        raise RecipeError(f"no recipe at {path}")
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path}: is not valid YAML: {reason}") from error
 
 
 def _located(section: Any, folder: Path) -> Any:

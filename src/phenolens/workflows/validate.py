@@ -1,0 +1,53 @@
+"""Is it right? A recipe of any kind with its data, or a manifest, before any work starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from phenolens.datasets import Manifest, read_manifest
+from phenolens.recipes.load import load_recipe
+from phenolens.recipes.study import Recipe
+from phenolens.workflows.study import check_dataset
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What was found to be right.
+
+    Attributes
+    ----------
+    kind
+        What the file is.
+    source
+        The manifest, or the tables.
+    n_sites
+        How many sites or rows it has.
+    """
+
+    kind: Literal["study", "training", "scaling", "manifest"]
+    source: str
+    n_sites: int
+
+
+def validate(path: Path) -> Validated:
+    """Check a recipe and the images or tables that it names, or a manifest and its images.
+
+    Raises
+    ------
+    PhenolensError
+        If anything is wrong with either; the message names the culprit.
+    """
+    if path.suffix not in (".yaml", ".yml"):
+        return _checked("manifest", read_manifest(path))
+    recipe = load_recipe(path)
+    if isinstance(recipe, Recipe):
+        return Validated("study", *check_dataset(recipe))
+    training = recipe.train if hasattr(recipe, "train") else recipe
+    if training.diagnose is not None:
+        training.diagnose.dataset.open().check_files()
+    return _checked("training" if training is recipe else "scaling", training.dataset.open())
+
+
+def _checked(kind: Literal["training", "scaling", "manifest"], manifest: Manifest) -> Validated:
+    manifest.check_files()
+    return Validated(kind, str(manifest.source), len(manifest))
