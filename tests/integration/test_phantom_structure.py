@@ -46,20 +46,20 @@ def test_each_step_of_true_cells_knows_what_it_can(slides, preset):
     alone = {step: found[f"cell-graph/{step}@alone=true"] for step in ("composition", "neighbourhoods", "morphology")}
     if preset == "composition":
         # Patients have shares of lymphocytes of their own, so that composition cannot be perfect.
-        blind_high = max(found["cell-graph/density"].high, found["cell-graph/positions"].high)
-        assert alone["composition"].low > blind_high
-        assert found["cell-graph/composition"].low > blind_high
+        blind_high = max(found["cell-graph/density"].estimate.high, found["cell-graph/positions"].estimate.high)
+        assert alone["composition"].estimate.low > blind_high
+        assert found["cell-graph/composition"].estimate.low > blind_high
         assert alone["neighbourhoods"].score.value < alone["composition"].score.value
     else:
         assert alone["composition"].score.value < 0.65
-        assert alone["neighbourhoods"].low > 0.9
-        assert found["cell-graph/neighbourhoods"].low > 0.9
+        assert alone["neighbourhoods"].estimate.low > 0.9
+        assert found["cell-graph/neighbourhoods"].estimate.low > 0.9
 
 
 def test_masks_give_what_positions_and_shapes_can_know_without_types(slides):
     """Lymphocytes have small round nuclei: where they lie together, neighbours are alike in shape."""
     manifest = read_manifest(slides("arrangement") / "manifest.csv")
     found = answers(manifest, ["cell-graph/positions", "cell-graph/morphology", "cell-count", "area-fraction"])
-    assert found["cell-graph/morphology"].low > 0.8
+    assert found["cell-graph/morphology"].estimate.low > 0.8
     for blind in ("cell-graph/positions", "cell-count", "area-fraction"):
         assert found[blind].score.value < 0.68
