@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from phenolens.core.errors import PhenolensError
+from phenolens.core.files import write_whole
 
 FORMAT = "phenolens-results"
 FORMAT_VERSION = 7
@@ -192,24 +192,6 @@ class Results:
         except KeyError as error:
             raise PhenolensError(f"{folder / 'results.json'} lacks {error}; run the study again") from error
         return cls(**rest, **tables)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees the old file or the new one, never half of it.
-
-    Parameters
-    ----------
-    path
-        The file to write or replace.
-    content
-        Its bytes.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _shallow(results: Results) -> dict[str, Any]:
