@@ -9,6 +9,7 @@ from rich.console import Console
 
 from phenolens.core.errors import PhenolensError
 from phenolens.core.json import strict_json
+from phenolens.core.spec import parse_option
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -42,9 +43,10 @@ def parse_options(texts: list[str], what: str = "--option") -> dict[str, str]:
     """Return options from texts such as ``name=value``."""
     options = {}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise PhenolensError(f"{what} takes name=value, not '{text}'")
+        try:
+            name, value = parse_option(text)
+        except ValueError as error:
+            raise PhenolensError(f"{what} takes name=value, not '{text}'") from error
         options[name.replace("-", "_")] = value
     return options
 

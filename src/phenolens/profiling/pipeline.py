@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from phenolens.core.errors import ProfilingError, did_you_mean
 from phenolens.core.plugins import Registry
+from phenolens.core.spec import parse_spec
 from phenolens.profiling.controls import ControlProfiler
 from phenolens.profiling.inverse_normal import InverseNormal
 from phenolens.profiling.pca_centre_scale import PCACentreScale
@@ -109,15 +110,13 @@ def parse_profiling(how: str) -> list[Step]:
 
 
 def _parse_step(text: str) -> Step:
-    name, _, rest = text.strip().partition("@")
+    try:
+        name, given = parse_spec(text.strip())
+    except ValueError as error:
+        raise ProfilingError(f"profiling '{text}': expected each option once as name=value, found '{error}'") from error
     if name not in PROFILERS:
         raise ProfilingError(f"no profiling '{name}'{did_you_mean(name, [RAW, *PROFILERS])}")
-    options: dict[str, str] = {}
-    for part in filter(None, rest.split(",")):
-        key, equals, value = part.partition("=")
-        if not equals or key in options:
-            raise ProfilingError(f"profiling '{text}': expected each option once as name=value, found '{part}'")
-        options[key] = value
+    options = dict(given)
     profiler = PROFILERS[name]()
     on = options.pop("on", "controls")
     if on not in ("controls", "all"):
