@@ -13,6 +13,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/peers
+	$(BIN)/pytest --doctest-modules src # the examples of docstrings
 	$(BIN)/pytest tests/peers # by themselves: some of these tools start threads, which no fork survives
 
 lint: $(VENV)/.installed

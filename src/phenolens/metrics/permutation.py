@@ -114,6 +114,7 @@ def maximum_p(observed: float, null: NDArray[Any]) -> float:
 
     Examples
     --------
+    >>> import numpy as np
     >>> null = np.random.default_rng(0).normal(size=(500, 3)).max(axis=1)
     >>> maximum_p(1.0, null) == permutation_p(1.0, null)
     True
