@@ -295,12 +295,26 @@ def test_the_stream_is_the_same_from_any_place_and_by_any_process(manifest, keep
     assert [stream[index]["row"] for index in range(16, 32)] != epoch
 
 
-def test_views_are_of_one_well(manifest):
+def sites_of(crop, folder, manifest):
+    """The rows whose images hold a crop (C, H, W)."""
+    found = []
+    for row in range(len(manifest)):
+        windows = np.lib.stride_tricks.sliding_window_view(tifffile.imread(folder / f"{row}.tif"), crop.shape)
+        if (windows == crop).all(axis=(-1, -2, -3)).any():
+            found.append(row)
+    return found
+
+
+def test_views_are_of_one_well(folder, manifest):
     groups = manifest.table["well"].to_numpy()
     stream = CropStream(manifest, CHANNELS, 24, groups=groups, flip=False)
-    item = stream[0]
-    assert item["pixels"].shape == (2, 2, 24, 24)
-    assert not torch.equal(item["pixels"][0], item["pixels"][1])
+    for index in range(4):
+        item = stream[index]
+        assert item["pixels"].shape == (2, 2, 24, 24)
+        (one,), (other,) = (sites_of(crop.numpy(), folder, manifest) for crop in item["pixels"])
+        assert one == item["row"]
+        assert other != one
+        assert groups[other] == groups[one]
 
 
 def test_rows_without_a_label_are_left_out_and_unreadable_ones_stood_in_for(manifest, tmp_path, caplog):
