@@ -34,7 +34,6 @@ def refuse(token):
         ({1: {"deep": [np.int8(2)]}}, {"1": {"deep": [2]}}),
         (Path("a") / "b.html", str(Path("a") / "b.html")),
     ],
-    ids=repr,
 )
 def test_values_come_back_as_plain_ones(value, expected):
     found = json.loads(strict_json(value), parse_constant=refuse)

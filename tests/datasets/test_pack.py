@@ -16,6 +16,8 @@ from phenolens.simulation import simulate_cells
 from phenolens.training import DataOptions, OptimiserOptions, RunOptions, train
 from phenolens.training.options import MaskedAutoencoderOptions
 
+pytestmark = pytest.mark.simulation
+
 CHANNELS = ("dna", "er", "actin")
 
 
