@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out/demo
 
-.PHONY: demo test lint format types imports docs clean
+.PHONY: demo test test-fast lint format types imports docs clean
 
 demo: $(VENV)/.installed
 	rm -rf $(OUT)
@@ -13,7 +13,12 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/peers
+	$(BIN)/pytest --doctest-modules src # the examples of docstrings
 	$(BIN)/pytest tests/peers # by themselves: some of these tools start threads, which no fork survives
+
+# While writing code: no simulation, no training, no whole study; less than two minutes on two cores.
+test-fast: $(VENV)/.installed
+	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/peers -m "not (simulation or training or integration or slow)"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

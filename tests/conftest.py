@@ -11,8 +11,19 @@ from phenolens.metrics import cosine_similarity
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Folders of tests that `make test-fast` leaves out; the others mark their slow files and tests themselves.
+SLOW_FOLDERS = ("simulation", "training", "integration")
+
 # Test workers run side by side: more than one thread each would only make them wait for one another.
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of a slow folder by its name."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        if folder in SLOW_FOLDERS:
+            item.add_marker(folder)
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,7 @@ def test_doctor(call):
     assert "bf16 on this CPU" in call("doctor")[1]
 
 
+@pytest.mark.integration
 def test_simulate_validate_embed_run_report(call, tmp_path):
     plates = tmp_path / "plates"
     code, out, _ = call("simulate", "cells", "--out", plates, "--plates", 1, "--wells", 48, "--size", 64)

@@ -8,6 +8,8 @@ import pytest
 
 from phenolens.cli import main
 
+pytestmark = pytest.mark.integration
+
 N_PERTURBATIONS = 24
 
 

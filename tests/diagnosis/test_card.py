@@ -12,6 +12,8 @@ from phenolens.evaluation import evaluate
 from phenolens.simulation import LEVELS, simulate_cells
 from phenolens.tasks import make_task
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):

@@ -24,6 +24,8 @@ from phenolens.evaluation import unit_table as unit_table_of
 from phenolens.tasks import Leak, Score, make_task
 from phenolens.tasks.base import unit_table
 
+pytestmark = pytest.mark.integration
+
 RETRIEVAL = make_task("replicate-retrieval")
 RANDOM = make_task("linear-probe", label="kind", group="movie", split="random")
 GROUPED = make_task("linear-probe", label="kind", group="movie")

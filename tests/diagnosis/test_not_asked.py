@@ -10,6 +10,8 @@ from phenolens.diagnosis import diagnose
 from phenolens.evaluation import evaluate
 from phenolens.tasks import make_task
 
+pytestmark = pytest.mark.integration
+
 CONTROLS = make_task("replicate-retrieval", n_permutations=50)
 OTHERS = make_task("replicate-retrieval", against="others", n_permutations=50)
 

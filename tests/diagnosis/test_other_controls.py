@@ -12,6 +12,8 @@ from phenolens.evaluation import evaluate
 from phenolens.profiling import FITTED_ON, profile
 from phenolens.tasks import make_task
 
+pytestmark = pytest.mark.slow
+
 CONTROLS = make_task("replicate-retrieval", n_permutations=20)
 OTHERS = make_task("replicate-retrieval", against="others", n_permutations=20)
 N, PER_PLATE = 16, 6

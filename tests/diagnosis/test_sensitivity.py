@@ -19,6 +19,8 @@ from phenolens.metrics import average_precision, ledoit_wolf
 from phenolens.profiling import Sphering
 from phenolens.tasks import Score, make_task
 
+pytestmark = pytest.mark.slow
+
 OTHERS = make_task("replicate-retrieval", against="others", n_permutations=20)
 CONTROLS = make_task("replicate-retrieval", against="controls", n_permutations=20)
 

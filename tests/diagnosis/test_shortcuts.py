@@ -16,6 +16,8 @@ from phenolens.tasks.restricted.left_out import leave_out
 from phenolens.tasks.restricted.matched import match_candidates, match_predictions
 from phenolens.tasks.restricted.probe import predict_apart
 
+pytestmark = pytest.mark.slow
+
 RETRIEVAL = make_task("replicate-retrieval", against="others", n_permutations=20)
 AGAINST_CONTROLS = make_task("replicate-retrieval", n_permutations=20)
 N_CONDITIONS, N_REPLICATES, N_CONTROLS = 40, 6, 80

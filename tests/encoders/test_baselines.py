@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
@@ -53,6 +54,7 @@ def test_cell_count_counts_discs():
     assert abs(fraction - 4 * np.pi * 144 / 128**2) < 0.03
 
 
+@pytest.mark.slow
 def test_cell_count_agrees_with_an_independent_count_of_a_real_plate(data_dir):
     manifest = read_manifest(
         data_dir / "bbbc013_sbs" / "metadata.csv",

@@ -28,7 +28,7 @@ NAMES = [
     "untrained/resnet18@init=scaled",
     "twin/timm/test_vit@mixing=joint",
     "twin/timm/test_resnet",
-    "untrained/vit_small_patch16@mixing=concat,seed=1",
+    pytest.param("untrained/vit_small_patch16@mixing=concat,seed=1", marks=pytest.mark.slow),
     "untrained/resnet18",
     "untrained/resnet18@mixing=concat",
     "timm/test_vit@mixing=joint",

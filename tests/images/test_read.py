@@ -260,7 +260,9 @@ def test_multiplexed_tissue_with_its_masks(data_dir):
     """Imaging mass cytometry: five float channels, and label masks of the same size."""
     folder = data_dir / "imc_pancreas_tiny"
     names = ["H3", "CD99", "PIN", "CD8a", "CDH"]
-    for path in folder.glob("*_imc.tiff"):
+    paths = sorted(folder.glob("*_imc.tiff"))
+    assert paths
+    for path in paths:
         pixels, channels = read_image(path, names)
         assert pixels.shape == (5, 100, 100)
         assert pixels.dtype == np.float32

@@ -5,7 +5,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.stats import chisquare, false_discovery_control, kstest
+from scipy.stats import chisquare, kstest
 
 from phenolens.metrics import (
     benjamini_hochberg,
@@ -131,12 +131,22 @@ def test_mean_defined():
     assert_allclose(mean_defined(np.array([[1, 3], [np.nan, 5], [np.nan, np.nan]])), [2, 5, np.nan])
 
 
-def test_benjamini_hochberg_equals_scipy_and_skips_nan():
-    p = np.random.default_rng(4).random(50)
-    assert_allclose(benjamini_hochberg(p), false_discovery_control(p))
-    with_nan = np.concatenate([p, [np.nan]])
-    assert_allclose(benjamini_hochberg(with_nan)[:-1], false_discovery_control(p))
-    assert np.isnan(benjamini_hochberg(with_nan)[-1])
+def brute_adjusted(p):
+    """The least rate at which a test is still rejected: over all thresholds, the share of false ones expected below."""
+    return [min([1.0, *(q * len(p) / (p <= q).sum() for q in p if q >= each)]) for each in p]
+
+
+@pytest.mark.parametrize("decimals", [16, 2], ids=["distinct", "tied"])
+@pytest.mark.parametrize("n", [0, 1, 50])
+def test_benjamini_hochberg_equals_brute_force_and_skips_nan(n, decimals):
+    p = np.random.default_rng(4).random(n).round(decimals)
+    assert_allclose(benjamini_hochberg(p), brute_adjusted(p))
+    places = np.arange(n) + np.arange(n) // 2  # a gap after every second p value
+    with_nan = np.full(2 * n + 1, np.nan)
+    with_nan[places] = p
+    expected = np.full(2 * n + 1, np.nan)
+    expected[places] = brute_adjusted(p)
+    assert_allclose(benjamini_hochberg(with_nan), expected)
 
 
 @pytest.mark.parametrize("spread", [1, 2])
@@ -192,5 +202,5 @@ def test_the_tail_of_a_maximum_holds_its_level(k):
 def test_a_maximum_that_is_reached_is_counted():
     null = np.arange(99.0)
     assert maximum_p(90.0, null) == permutation_p(90.0, null)
-    assert maximum_p(float("nan"), null) != maximum_p(float("nan"), null)
+    assert np.isnan(maximum_p(float("nan"), null))
     assert maximum_p(5.0, np.zeros(99)) == 0.01

@@ -41,11 +41,13 @@ def test_equals_the_dense_kernel(clear_rows, seed, n, k, n_plates, tied):
     assert_allclose(found[kept], dense(x, sets, negative, plates)[kept], atol=1e-6)
 
 
-def test_blocks_change_nothing(monkeypatch):
+@pytest.mark.parametrize("held", [True, False])
+def test_blocks_change_nothing(monkeypatch, held):
     rng = np.random.default_rng(0)
     x, sets = rng.normal(size=(60, 8)), np.array([rng.choice(60, 4, replace=False) for _ in range(50)])
     whole = set_average_precision(x, sets)
     monkeypatch.setattr(module, "_BLOCK_CELLS", 1)
+    monkeypatch.setattr(module, "_GRAM_CELLS", module._GRAM_CELLS if held else 0)
     assert_allclose(set_average_precision(x, sets), whole, atol=1e-6)
 
 

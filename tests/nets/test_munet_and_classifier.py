@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from phenolens.nets import Classifier, MaskedUNet, adapt_batch_norm
+from phenolens.nets.patches import patchify, unpatchify
 
 
 def test_a_masked_unet_fills_in_a_quarter_and_embeds():
@@ -22,7 +23,21 @@ def test_a_masked_unet_fills_in_a_quarter_and_embeds():
         model(torch.zeros(1, 2, 32, 30))
 
 
-def test_a_masked_unet_does_not_see_what_is_hidden_and_learns():
+def test_a_masked_unet_does_not_see_what_is_hidden():
+    """What is hidden changes the target, and nothing of what is guessed."""
+    torch.manual_seed(0)
+    model = MaskedUNet(2, width=8, depth=2, patch=8).eval()
+    x = torch.randn(1, 2, 32, 32)
+    first = model.reconstruct(x, torch.Generator().manual_seed(3))
+    changed = patchify(x, 8, per_channel=False)
+    changed[first.hidden] += 10
+    second = model.reconstruct(unpatchify(changed, 8, (2, 32, 32)), torch.Generator().manual_seed(3))
+    assert torch.equal(first.hidden, second.hidden)
+    torch.testing.assert_close(first.predicted, second.predicted)
+    assert not torch.allclose(first.target, second.target)
+
+
+def test_a_masked_unet_learns():
     torch.manual_seed(0)
     model = MaskedUNet(1, width=16, depth=2, patch=8)
     y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")

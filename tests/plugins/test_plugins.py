@@ -15,6 +15,8 @@ import pytest
 
 from phenolens.core.plugins import Registry
 
+pytestmark = pytest.mark.integration
+
 TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS / "plugin_package"
 KINDS = ("encoders", "tasks", "profilers", "datasets")

@@ -165,7 +165,8 @@ def test_more_shots_teach_more(task):
 def test_ridge_and_logistic_agree_on_what_is_plain():
     rng = np.random.default_rng(21)
     data = labelled(rng, gap=6.0)
-    assert make_task("ridge-probe", label="kind", group="movie").score(data, rng).value > 0.95
+    for task in ("ridge-probe", "linear-probe"):
+        assert make_task(task, label="kind", group="movie").score(data, rng).value > 0.95
 
 
 def test_principal_components_bring_encoders_to_one_size():

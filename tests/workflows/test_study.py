@@ -18,6 +18,8 @@ from phenolens.report import Results
 from phenolens.simulation import simulate_cells
 from phenolens.workflows.study import run
 
+pytestmark = pytest.mark.integration
+
 RUN = ["metadata", "pixel-statistics", "random-convolutions"]
 PROBE = {"task": "knn-probe", "label": "perturbation", "folds": 2, "level": "well"}
 LEFT_OUT = ["well-position", "file-size", "[ac]*", "power-spectrum", "untrained/*"]

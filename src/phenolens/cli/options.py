@@ -1,7 +1,5 @@
 """What the commands share: options that mean the same everywhere, and how they print."""
 
-import json
-import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +8,8 @@ import typer
 from rich.console import Console
 
 from phenolens.core.errors import PhenolensError
+from phenolens.core.json import strict_json
+from phenolens.core.spec import parse_option
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -43,24 +43,17 @@ def parse_options(texts: list[str], what: str = "--option") -> dict[str, str]:
     """Return options from texts such as ``name=value``."""
     options = {}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise PhenolensError(f"{what} takes name=value, not '{text}'")
+        try:
+            name, value = parse_option(text)
+        except ValueError as error:
+            raise PhenolensError(f"{what} takes name=value, not '{text}'") from error
         options[name.replace("-", "_")] = value
     return options
 
 
 def print_json(content: Any) -> None:
     """Print strict JSON: NaN, which JSON has not, becomes null."""
-    sys.stdout.write(json.dumps(_finite(content), indent=1, default=str, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    sys.stdout.write(strict_json(content, ensure_ascii=True) + "\n")
 
 
 def print_verdicts(verdicts: list[dict[str, Any]]) -> None:

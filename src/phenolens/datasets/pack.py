@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 
 from phenolens.core.cpu import available_cores
 from phenolens.core.errors import ImageError
+from phenolens.core.files import replaced_whole
 from phenolens.datasets.manifest import IMAGE_COLUMN, Manifest
 from phenolens.images import Site, place_in_shard, read_site, shard_content, write_shard
 
@@ -94,7 +95,8 @@ def pack(manifest: Manifest, out: Path, *, channels: Sequence[str] | None = None
         table["mask"] = [
             name if name is None else os.path.relpath(manifest.root / name, out) for name in table["mask"].tolist()
         ]
-    table.reset_index().to_parquet(out / MANIFEST)
+    with replaced_whole(out / MANIFEST) as temporary:
+        table.reset_index().to_parquet(temporary)
     return Packed(out / MANIFEST, len(places), len(starts), quarantine)
 
 

@@ -61,7 +61,10 @@ def open_dataset(name: str, folder: str | Path, **options: Any) -> Manifest:
 
     Examples
     --------
-    >>> open_dataset("cells", "plates", preset="strong", plates=2)  # doctest: +SKIP
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     len(open_dataset("cells", folder, preset="strong", plates=1, wells=24, size=64))
+    24
     """
     entry = DATASETS.find(name)
     parameters = inspect.signature(entry.open).parameters.values()

@@ -155,7 +155,13 @@ def embed(
 
     Examples
     --------
-    >>> embed(manifest, ["cell-count"]).embeddings["cell-count"].X  # doctest: +SKIP
+    >>> from tempfile import TemporaryDirectory
+    >>> from phenolens.datasets import read_manifest
+    >>> from phenolens.simulation import simulate_cells
+    >>> with TemporaryDirectory() as folder:
+    ...     manifest = read_manifest(simulate_cells(folder, plates=1, wells=24, size=64, workers=1))
+    ...     embed(manifest, ["cell-count"], workers=0).embeddings["cell-count"].X.shape
+    (24, 1)
     """
     crop = crop or Crop()
     channels = dataset_channels(manifest, channels)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from phenolens.core.errors import EmbeddingError
+from phenolens.core.files import replaced_whole
 from phenolens.datasets import Manifest
 from phenolens.embedding.embed import (
     Embedded,
@@ -92,7 +93,8 @@ def embed_to_folder(
             quarantine = _read_listing(listing)
         for name, vectors in new.embeddings.items():
             write_embeddings(vectors[~vectors.obs_names.isin(quarantine)], paths[name])
-        pd.DataFrame(quarantine.items(), columns=["site_id", "reason"]).to_csv(listing, index=False)
+        with replaced_whole(listing) as temporary:
+            pd.DataFrame(quarantine.items(), columns=["site_id", "reason"]).to_csv(temporary, index=False)
     else:
         quarantine = _read_listing(listing)
     if len(quarantine) > max_failed * len(manifest):

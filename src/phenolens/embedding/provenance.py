@@ -29,6 +29,7 @@ def encoder_info(vectors: AnnData, name: str) -> EncoderInfo:
 
     Examples
     --------
+    >>> import numpy as np
     >>> encoder_info(AnnData(np.zeros((2, 1))), "cell-count").role
     'baseline'
     """

@@ -1,6 +1,5 @@
 """Embeddings on disk: written as .h5ad, read from what people have."""
 
-import os
 import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -17,6 +16,7 @@ from pandas.api.types import is_numeric_dtype
 from scipy.sparse import issparse
 
 from phenolens.core.errors import EmbeddingError, EncoderError, PhenolensWarning, did_you_mean
+from phenolens.core.files import replaced_whole
 from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns
 from phenolens.embedding.embed import storable
 from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE, encoder_info
@@ -30,9 +30,8 @@ def write_embeddings(embeddings: AnnData, path: str | Path) -> None:
     """Write embeddings to a .h5ad file, whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    embeddings.write_h5ad(part, compression="lzf")
-    os.replace(part, path)
+    with replaced_whole(path) as temporary:
+        embeddings.write_h5ad(temporary, compression="lzf")
 
 
 def read_embeddings(

@@ -30,7 +30,7 @@ class EncoderInfo:
     feature_type
         ``vectors``: directions in one space, as networks give them. ``measurements``: numbers in unlike units, which
         are standardised before anything is made of them. ``quantities``: so few of these that a cosine would see but
-        their signs, so that they are expanded as well (`phenolens.profiling.spread`).
+        their signs, so that they are expanded as well (`phenolens.profiling.RandomFourierFeatures`).
     counterpart
         The name of its untrained counterpart: the same architecture and input path without what was learned. Empty if
         it has none.

@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import cast
 
 from phenolens.core.errors import EncoderError
+from phenolens.core.spec import parse_spec
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,12 @@ class EncoderName:
         Raises
         ------
         EncoderError
-            If the options are not ``option=value`` pairs.
+            If the options are not ``option=value`` pairs, or one of them is given twice.
         """
-        base, _, text = name.partition("@")
-        options = tuple(tuple(part.split("=", 1)) for part in text.split(",")) if text else ()
-        if any(len(option) != 2 or not all(option) for option in options):
-            raise EncoderError(f"'{name}': options are written NAME@option=value,option=value")
-        return cls(base, cast("tuple[tuple[str, str], ...]", options))
+        try:
+            return cls(*parse_spec(name))
+        except ValueError as error:
+            raise EncoderError(f"'{name}': options are written NAME@option=value,option=value, each once") from error
 
     def __str__(self) -> str:
         options = ",".join(f"{key}={value}" for key, value in self.options)

@@ -4,7 +4,6 @@ A place in a shard is a path with the number of the image behind it: ``shard-000
 """
 
 import json
-import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from phenolens.core.errors import ImageError
+from phenolens.core.files import replaced_whole
 from phenolens.images._decoded import Decoded
 from phenolens.images.site import Site
 
@@ -33,17 +33,13 @@ def write_shard(sites: Sequence[Site], path: Path, source: str) -> None:
     source
         What they were read from, to tell whether the shard is stale.
     """
-    part = path.with_suffix(".part")
     metadata = {
         "channels": json.dumps(sites[0].channels),
         "sites": json.dumps([site.site_id for site in sites]),
         "source": source,
     }
-    try:
-        save_file({str(number): site.pixels for number, site in enumerate(sites)}, part, metadata)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replaced_whole(path) as temporary:
+        save_file({str(number): site.pixels for number, site in enumerate(sites)}, temporary, metadata)
 
 
 def shard_content(path: Path) -> tuple[list[str], tuple[str, ...], str]:

@@ -53,6 +53,7 @@ def label_average_precision(
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = np.array([[1.0, 0.1], [1.0, 0.0], [0.0, 1.0], [0.1, 1.0]])
     >>> label_average_precision(x, np.array(["a", "a", "b", "b"]))
     array([1., 1., 1., 1.])

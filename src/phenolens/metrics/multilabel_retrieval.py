@@ -41,9 +41,12 @@ def multilabel_average_precision(
 
     Examples
     --------
+    Row 0 carries both labels, so that it has no negatives.
+
+    >>> import numpy as np
     >>> x = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
     >>> multilabel_average_precision(x, np.array([0, 1, 0, 2]), np.array(["a", "a", "b", "b"]))
-    array([1., 1., nan, 0.5])
+    array([nan, 1. , nan, 0.5])
     """
     import torch
 

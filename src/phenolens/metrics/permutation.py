@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
 
 from phenolens.metrics.set_retrieval import set_average_precision
 
@@ -113,6 +114,7 @@ def maximum_p(observed: float, null: NDArray[Any]) -> float:
 
     Examples
     --------
+    >>> import numpy as np
     >>> null = np.random.default_rng(0).normal(size=(500, 3)).max(axis=1)
     >>> maximum_p(1.0, null) == permutation_p(1.0, null)
     True
@@ -279,8 +281,6 @@ def benjamini_hochberg(p: NDArray[Any]) -> NDArray[np.float64]:
     """
     p = np.asarray(p, dtype=np.float64)
     adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested])]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    tested = ~np.isnan(p)
+    adjusted[tested] = false_discovery_control(p[tested])
     return adjusted

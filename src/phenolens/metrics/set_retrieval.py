@@ -57,10 +57,11 @@ def set_average_precision(
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = np.array([[1.0, 0.1], [1.0, 0.0], [0.0, 1.0], [0.1, 1.0]])
     >>> set_average_precision(x, np.array([[0, 1], [0, 2]]))
-    array([[1. , 1. ],
-           [0.5, 0.5]])
+    array([[1.        , 1.        ],
+           [0.33333333, 0.5       ]])
     """
     import torch
 

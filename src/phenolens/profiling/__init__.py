@@ -7,10 +7,10 @@ from phenolens.profiling.inverse_normal import InverseNormal
 from phenolens.profiling.pca_centre_scale import PCACentreScale
 from phenolens.profiling.pipeline import PROFILERS, RAW, parse_profiling
 from phenolens.profiling.profile import FITTED_ON, Level, profile
+from phenolens.profiling.random_fourier_features import RandomFourierFeatures
 from phenolens.profiling.regress_out import RegressOut
 from phenolens.profiling.scaling import BatchCentre, RobustZ
 from phenolens.profiling.sphering import Sphering
-from phenolens.profiling.spread import Spread
 from phenolens.profiling.tvn import TVN
 
 __all__ = [
@@ -26,10 +26,10 @@ __all__ = [
     "InverseNormal",
     "Level",
     "PCACentreScale",
+    "RandomFourierFeatures",
     "RegressOut",
     "RobustZ",
     "Sphering",
-    "Spread",
     "aggregate",
     "parse_profiling",
     "profile",

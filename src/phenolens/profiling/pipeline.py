@@ -1,5 +1,6 @@
 """Profilers by name, one after another: ``robust-z@on=all+inverse-normal``."""
 
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -8,15 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phenolens.core.errors import ProfilingError, did_you_mean
+from phenolens.core.errors import PhenolensWarning, ProfilingError, did_you_mean
 from phenolens.core.plugins import Registry
+from phenolens.core.spec import parse_spec
 from phenolens.profiling.controls import ControlProfiler
 from phenolens.profiling.inverse_normal import InverseNormal
 from phenolens.profiling.pca_centre_scale import PCACentreScale
+from phenolens.profiling.random_fourier_features import RandomFourierFeatures
 from phenolens.profiling.regress_out import RegressOut
 from phenolens.profiling.scaling import BatchCentre, RobustZ
 from phenolens.profiling.sphering import Sphering
-from phenolens.profiling.spread import Spread
 from phenolens.profiling.tvn import TVN
 
 RAW = "raw"
@@ -29,8 +31,11 @@ _BUILT_IN: dict[str, type[ControlProfiler]] = {
     "batch-centre": BatchCentre,
     "inverse-normal": InverseNormal,
     "regress-out": RegressOut,
-    "spread": Spread,
+    "random-fourier-features": RandomFourierFeatures,
 }
+
+# Names of the past, which recipes may still hold.
+_RENAMED = {"spread": "random-fourier-features"}
 
 
 def _accept(point: EntryPoint, loaded: Any) -> type[ControlProfiler]:
@@ -109,15 +114,16 @@ def parse_profiling(how: str) -> list[Step]:
 
 
 def _parse_step(text: str) -> Step:
-    name, _, rest = text.strip().partition("@")
+    try:
+        name, given = parse_spec(text.strip())
+    except ValueError as error:
+        raise ProfilingError(f"profiling '{text}': expected each option once as name=value, found '{error}'") from error
+    if name in _RENAMED:
+        old, name = name, _RENAMED[name]
+        warnings.warn(f"the profiling '{old}' is called '{name}' now; write that", PhenolensWarning, stacklevel=4)
     if name not in PROFILERS:
         raise ProfilingError(f"no profiling '{name}'{did_you_mean(name, [RAW, *PROFILERS])}")
-    options: dict[str, str] = {}
-    for part in filter(None, rest.split(",")):
-        key, equals, value = part.partition("=")
-        if not equals or key in options:
-            raise ProfilingError(f"profiling '{text}': expected each option once as name=value, found '{part}'")
-        options[key] = value
+    options = dict(given)
     profiler = PROFILERS[name]()
     on = options.pop("on", "controls")
     if on not in ("controls", "all"):

@@ -15,7 +15,7 @@ from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.encoders import Form
 from phenolens.profiling.aggregate import aggregate
 from phenolens.profiling.pipeline import parse_profiling
-from phenolens.profiling.spread import Spread
+from phenolens.profiling.random_fourier_features import RandomFourierFeatures
 
 Level = Literal["well", "site"]
 
@@ -57,7 +57,7 @@ def profile(
     form
         What the numbers are. ``vectors``: they are taken as they come. ``measurements``: numbers in unlike units, which
         are standardised over all rows before anything else. ``quantities``: few of these; they are also put through
-        `Spread` after everything else.
+        `RandomFourierFeatures` after everything else.
     seed
         The seed of the halves.
 
@@ -87,7 +87,7 @@ def profile(
     for step in steps:
         x = step.apply(x, controls, batch, obs)
     if form == "quantities":
-        x = Spread().fit_transform(x)
+        x = RandomFourierFeatures().fit_transform(x)
     names = wells.var_names if x.shape[1] == wells.n_vars else [f"pc_{index}" for index in range(x.shape[1])]
     return AnnData(
         np.ascontiguousarray(x, dtype=np.float32),

@@ -13,13 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from phenolens.core.files import write_whole
 from phenolens.report import leftovers, text
 from phenolens.report.card_page import card_page
 from phenolens.report.comparisons import matrices
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
 from phenolens.report.figures import script_json
 from phenolens.report.knowledge import SHAPE_COLUMNS, knowledge
-from phenolens.report.results import Results, write_whole
+from phenolens.report.results import Results
 from phenolens.report.scores import caveats_by_task, mark_title, parts_by_task, task_scores
 from phenolens.report.summary import facts, findings, paragraph
 from phenolens.report.tables import credibility, places, uses

@@ -2,16 +2,15 @@
 
 import hashlib
 import json
-import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 
 from phenolens.core.errors import PhenolensError
+from phenolens.core.files import write_whole
+from phenolens.core.json import strict_json
 
 FORMAT = "phenolens-results"
 FORMAT_VERSION = 7
@@ -162,8 +161,7 @@ class Results:
             "tables": digests,
         }
         # Written last: its digests tell whether the tables beside it are the ones it was written with.
-        text = json.dumps(_plain(page), indent=1, ensure_ascii=False, allow_nan=False)
-        write_whole(folder / "results.json", (text + "\n").encode())
+        write_whole(folder / "results.json", f"{strict_json(page)}\n".encode())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -192,24 +190,6 @@ class Results:
         except KeyError as error:
             raise PhenolensError(f"{folder / 'results.json'} lacks {error}; run the study again") from error
         return cls(**rest, **tables)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees the old file or the new one, never half of it.
-
-    Parameters
-    ----------
-    path
-        The file to write or replace.
-    content
-        Its bytes.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _shallow(results: Results) -> dict[str, Any]:
@@ -260,22 +240,3 @@ def _read_table(folder: Path, table: str, digest: str | None) -> pd.DataFrame:
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise PhenolensError(f"{path} is not the table results.json was written with; run the study again")
     return pd.read_parquet(path)
-
-
-def _plain(value: Any) -> Any:  # noqa: PLR0911 - one line per kind of value reads best
-    """Turn numpy values, paths and NaN into what strict JSON knows."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(v) for v in (sorted(value, key=str) if isinstance(value, set | frozenset) else value)]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, bool | int | str):
-        return value
-    return str(value)

@@ -7,8 +7,8 @@ import pandas as pd
 from plotly import graph_objects as go
 from plotly.subplots import make_subplots
 
+from phenolens.core.files import write_whole
 from phenolens.report.figures import figure_text
-from phenolens.report.results import write_whole
 
 _COLOUR = "#2563eb"
 _GRAY = "#6b7280"

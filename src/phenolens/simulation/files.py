@@ -13,6 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ManifestError
+from phenolens.core.files import replaced_whole
 
 _CHUNK = 4
 
@@ -63,9 +64,9 @@ def write_all(
 
 def write_manifest(table: pd.DataFrame, out: Path) -> Path:
     """Write the manifest last and at once: where there is one, every image that it names is complete."""
-    unfinished, manifest = out / "manifest.part", out / "manifest.csv"
-    table.to_csv(unfinished, index=False, float_format="%.6g", lineterminator="\n")
-    unfinished.replace(manifest)
+    manifest = out / "manifest.csv"
+    with replaced_whole(manifest) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
     return manifest
 
 

@@ -2,7 +2,7 @@
 
 import json
 import logging
-import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 
+from phenolens.core.files import replaced_whole, write_whole
 from phenolens.images import self_standardise
 from phenolens.nets import Card, save_checkpoint, unpatchify
 from phenolens.training.data import CropStream
@@ -59,17 +60,15 @@ class Save(Callback):
 
     def save(self, trainer: Trainer, module: LightningModule) -> None:
         """Save both now; what lay there before stays if this fails, as on a full disk."""
-        part = self.folder / f"{STATE}.part"
+        state = self.folder / STATE
+        # Every process takes part in gathering the state, and the first alone writes it.
+        place = replaced_whole(state) if trainer.is_global_zero else nullcontext(state)
         try:
-            trainer.save_checkpoint(part, weights_only=False)  # optimiser and loops too
-            if trainer.is_global_zero:
-                os.replace(part, self.folder / STATE)
+            with place as path:
+                trainer.save_checkpoint(path, weights_only=False)  # optimiser and loops too
             self._save_network(trainer)
         except OSError as error:
             _log.warning("step %d could not be saved (%s); the last state stays", trainer.global_step, error)
-        finally:
-            if trainer.is_global_zero:
-                part.unlink(missing_ok=True)
 
     def _save_network(self, trainer: Trainer) -> None:
         every = trainer.strategy.lightning_module_state_dict()  # gathered from all devices where they share the weights
@@ -98,7 +97,7 @@ class NameBadBatch(Callback):
         if isinstance(exception, NotFiniteError):
             sites = self.stream.site_ids(exception.rows)
             text = json.dumps({"step": exception.step, "sites": sites}, indent=1)
-            (self.folder / "bad_batch.json").write_text(text + "\n")
+            write_whole(self.folder / "bad_batch.json", f"{text}\n".encode())
             card = Card("state at a loss that is not finite", {}, (), exception.step, self.stream.crop)
             weights = module.model.state_dict()  # type: ignore[union-attr]
             save_checkpoint(weights, card, self.folder / "bad_state.safetensors")

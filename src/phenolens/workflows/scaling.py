@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from phenolens.core.errors import RecipeError
+from phenolens.core.files import replaced_whole
 from phenolens.diagnosis import fit_scaling
 from phenolens.embedding import dataset_channels, embed_to_folder
 from phenolens.encoders import EncoderName, twin_of
@@ -79,7 +80,8 @@ def run_scaling(recipe: ScalingRecipe, out: Path, *, progress: bool = False) -> 
         for row in scores[scores["encoder"] == encoders[name]].to_dict("records")
     ]
     table = pd.DataFrame(rows)
-    table.to_csv(out / "scores.csv", index=False)
-    fits.to_csv(out / "fits.csv", index=False)
+    for name, result in {"scores.csv": table, "fits.csv": fits}.items():
+        with replaced_whole(out / name) as temporary:
+            result.to_csv(temporary, index=False)
     write_scaling(table, fits, out / "scaling.html", recipe.train.name)
     return table, fits

@@ -11,6 +11,8 @@ from phenolens.recipes.scaling import read_scaling_recipe
 from phenolens.simulation import simulate_cells
 from phenolens.workflows.scaling import run_scaling
 
+pytestmark = pytest.mark.training
+
 MODEL = {"objective": "masked-autoencoder", "size": "micro_patch8", "decoding": "shared", "decoder": [16, 1, 2]}
 
 

@@ -1,13 +1,15 @@
-"""Few numbers spread: cosines that fall with distance, and what that changes for a count."""
+"""Random Fourier features of a few numbers: cosines that fall with distance, and what that changes for a count."""
 
 import numpy as np
 import pandas as pd
+import pytest
 from anndata import AnnData
 from numpy.testing import assert_allclose
 
+from phenolens.core.errors import PhenolensWarning
 from phenolens.evaluation import evaluate
 from phenolens.metrics import cosine_similarity
-from phenolens.profiling import Spread, profile
+from phenolens.profiling import RandomFourierFeatures, parse_profiling, profile
 from phenolens.tasks import make_task
 
 
@@ -15,10 +17,10 @@ def test_the_waves_are_the_gaussian_of_the_distance_and_the_numbers_stand_beside
     rng = np.random.default_rng(0)
     for d in (1, 2, 3):
         x = rng.normal(5, 3, (200, d))
-        spread = Spread().fit_transform(x)
+        found = RandomFourierFeatures().fit_transform(x)
         z = (x - x.mean(0)) / x.std(0, ddof=1)
-        assert_allclose(spread[:, :d], z / np.sqrt(d))
-        waves = spread[:, d:]
+        assert_allclose(found[:, :d], z / np.sqrt(d))
+        waves = found[:, d:]
         assert_allclose(np.linalg.norm(waves, axis=1), 1)
         expected = np.exp(-((z[:, None] - z[None]) ** 2).sum(-1) / (2 * d))
         error = np.abs(waves @ waves.T - expected)
@@ -28,7 +30,7 @@ def test_the_waves_are_the_gaussian_of_the_distance_and_the_numbers_stand_beside
 
 def test_on_either_side_the_nearest_are_most_alike():
     x = np.linspace(-3, 3, 121)[:, None]
-    cosine = cosine_similarity(Spread().fit_transform(x))
+    cosine = cosine_similarity(RandomFourierFeatures().fit_transform(x))
     for middle in (20, 60, 100):
         assert cosine[middle].argsort()[-3:].tolist()[-1] == middle
         assert (np.diff(cosine[middle, middle : middle + 20]) < 0).all()
@@ -37,8 +39,8 @@ def test_on_either_side_the_nearest_are_most_alike():
 
 
 def test_a_constant_stays_finite_and_alike():
-    spread = Spread().fit_transform(np.full((5, 2), 3.0))
-    assert_allclose(cosine_similarity(spread), 1)
+    found = RandomFourierFeatures().fit_transform(np.full((5, 2), 3.0))
+    assert_allclose(cosine_similarity(found), 1)
 
 
 def counts(seed=0):
@@ -53,7 +55,7 @@ def counts(seed=0):
     return AnnData(x[:, None].astype(np.float32), obs=obs)
 
 
-def test_a_count_finds_its_replicates_only_if_spread():
+def test_a_count_finds_its_replicates_only_if_expanded():
     task = make_task("replicate-retrieval", against="others", n_permutations=100)
     found = {
         name: evaluate({name: counts()}, [task], profilings=["batch-centre@on=all"]).scores[0].score.value
@@ -72,3 +74,11 @@ def test_measurements_in_unlike_units_are_put_on_one_scale():
     assert_allclose(found.std(axis=0), 1, rtol=1e-5)
     assert profile(plain, level="site") is plain
     assert profile(plain, form="quantities", level="site").shape == (30, 258)
+
+
+def test_the_old_name_is_read_with_a_warning():
+    with pytest.warns(PhenolensWarning, match="'spread' is called 'random-fourier-features' now"):
+        (step,) = parse_profiling("spread")
+    assert isinstance(step.profiler, RandomFourierFeatures)
+    (new,) = parse_profiling("random-fourier-features")  # warnings of ours are errors here
+    assert isinstance(new.profiler, RandomFourierFeatures)

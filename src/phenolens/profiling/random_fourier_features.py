@@ -1,4 +1,4 @@
-"""Few numbers spread over many, so that a cosine sees their distances."""
+"""Random Fourier features of a few numbers, so that a cosine sees their distances."""
 
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from phenolens.profiling.controls import ControlProfiler, mean_and_sd
 _WAVES = 128
 
 
-class Spread(ControlProfiler):
+class RandomFourierFeatures(ControlProfiler):
     """Add to a few numbers waves of them, so that a cosine sees how far apart rows are, not their direction alone.
 
     A cosine of one number is its sign, and of two an angle: a cell count could then hardly find its own replicates.
