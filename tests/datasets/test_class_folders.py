@@ -102,4 +102,5 @@ def test_validate_takes_a_folder(photographs, capsys):
     with pytest.raises(SystemExit) as end:
         main(["validate", str(photographs), "--json"])
     assert not end.value.code
-    assert json.loads(capsys.readouterr().out) == {"valid": True, "manifest": str(photographs), "n_sites": 4}
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"valid": True, "kind": "manifest", "manifest": str(photographs), "n_sites": 4}
