@@ -47,8 +47,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a study: embed, profile, ask, diagnose, report. Goes on where it stopped."""
-    from phenolens.recipes.study import read_recipe  # noqa: PLC0415
-    from phenolens.workflows.study import run as run_study  # noqa: PLC0415
+    from phenolens.recipes.study import read_recipe
+    from phenolens.workflows.study import run as run_study
 
     results = run_study(read_recipe(recipe), out, progress=True)
     if as_json:
@@ -74,9 +74,9 @@ def embed(
     as_json: Json = False,
 ) -> None:
     """Embed every site of a manifest, into one .h5ad per encoder."""
-    from phenolens.datasets import read_manifest  # noqa: PLC0415
-    from phenolens.embedding import embed_to_folder  # noqa: PLC0415
-    from phenolens.images import Crop  # noqa: PLC0415
+    from phenolens.datasets import read_manifest
+    from phenolens.embedding import embed_to_folder
+    from phenolens.images import Crop
 
     embedded = embed_to_folder(
         read_manifest(manifest),
@@ -109,8 +109,8 @@ def pack(
     as_json: Json = False,
 ) -> None:
     """Pack loose images into shards, and write their manifest; goes on where it stopped."""
-    from phenolens.datasets import pack as pack_images  # noqa: PLC0415
-    from phenolens.datasets import read_manifest  # noqa: PLC0415
+    from phenolens.datasets import pack as pack_images
+    from phenolens.datasets import read_manifest
 
     packed = pack_images(read_manifest(manifest), out, channels=channel, shard_mib=shard_mib)
     if as_json:
@@ -133,8 +133,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an encoder; goes on where it stopped. The checkpoint is an encoder at once: checkpoint:DIR."""
-    from phenolens.recipes.training import read_training_recipe  # noqa: PLC0415
-    from phenolens.workflows.training import estimate_run, run_training  # noqa: PLC0415
+    from phenolens.recipes.training import read_training_recipe
+    from phenolens.workflows.training import estimate_run, run_training
 
     own = read_training_recipe(recipe)
     if dry_run:
@@ -161,8 +161,8 @@ def scale(
     as_json: Json = False,
 ) -> None:
     """Train what a recipe varies, and fit scores against operations; goes on where it stopped."""
-    from phenolens.recipes.scaling import read_scaling_recipe  # noqa: PLC0415
-    from phenolens.workflows.scaling import run_scaling  # noqa: PLC0415
+    from phenolens.recipes.scaling import read_scaling_recipe
+    from phenolens.workflows.scaling import run_scaling
 
     scores, fits = run_scaling(read_scaling_recipe(recipe), out, progress=True)
     if as_json:
@@ -184,7 +184,7 @@ def push(
     public: Annotated[bool, typer.Option("--public", help="Whether all may see a new repository.")] = False,
 ) -> None:
     """Publish a checkpoint on the Hugging Face hub."""
-    from phenolens.training import push as push_checkpoint  # noqa: PLC0415
+    from phenolens.training import push as push_checkpoint
 
     typer.echo(f"encoder: {push_checkpoint(checkpoint, repository, licence=licence, private=not public)}")
 
@@ -192,7 +192,7 @@ def push(
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A folder that run has written.")]) -> None:
     """Write the HTML report of a study again."""
-    from phenolens.report import write_report  # noqa: PLC0415
+    from phenolens.report import write_report
 
     typer.echo(f"report: {write_report(folder)}")
 
@@ -203,7 +203,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List what there is."""
-    from phenolens.workflows.catalogue import catalogue  # noqa: PLC0415
+    from phenolens.workflows.catalogue import catalogue
 
     entries = catalogue(what)
     if as_json:
@@ -221,7 +221,7 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a recipe and its data set, or a manifest, before any work starts."""
-    from phenolens.workflows.validate import validate as validate_file  # noqa: PLC0415
+    from phenolens.workflows.validate import validate as validate_file
 
     found = validate_file(file)
     if as_json:
@@ -233,7 +233,7 @@ def validate(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Tell what this machine can do, before a long job."""
-    from phenolens.workflows.doctor import examine  # noqa: PLC0415
+    from phenolens.workflows.doctor import examine
 
     findings = examine()
     if as_json:

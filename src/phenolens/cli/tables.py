@@ -62,11 +62,11 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Ask one question of embeddings, also of your own; several files are compared."""
-    from phenolens.diagnosis import compare_scores, rank_families  # noqa: PLC0415
-    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings  # noqa: PLC0415
-    from phenolens.evaluation import evaluate as evaluate_tasks  # noqa: PLC0415
-    from phenolens.evaluation import summaries  # noqa: PLC0415
-    from phenolens.tasks import make_task  # noqa: PLC0415
+    from phenolens.diagnosis import compare_scores, rank_families
+    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
+    from phenolens.evaluation import evaluate as evaluate_tasks
+    from phenolens.evaluation import summaries
+    from phenolens.tasks import make_task
 
     named = _given(
         label=label,
@@ -154,10 +154,10 @@ def diagnose(
     as_json: Json = False,
 ) -> None:
     """Diagnose embeddings of your own, and compare them, on the questions that their metadata allow."""
-    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings  # noqa: PLC0415
-    from phenolens.recipes.study import Recipe  # noqa: PLC0415
-    from phenolens.tasks import default_tasks  # noqa: PLC0415
-    from phenolens.workflows.study import run as run_study  # noqa: PLC0415
+    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
+    from phenolens.recipes.study import Recipe
+    from phenolens.tasks import default_tasks
+    from phenolens.workflows.study import run as run_study
 
     columns = _given(
         label=label,

@@ -22,11 +22,11 @@ def load_recipe(path: str | Path) -> "Recipe | TrainingRecipe | ScalingRecipe":
     content = read_yaml(Path(path))
     entries = set(content) if isinstance(content, dict) else set()
     if "vary" in entries:
-        from phenolens.recipes.scaling import read_scaling_recipe  # noqa: PLC0415 - these import torch
+        from phenolens.recipes.scaling import read_scaling_recipe
 
         return read_scaling_recipe(path)
     if "model" in entries:
-        from phenolens.recipes.training import read_training_recipe  # noqa: PLC0415
+        from phenolens.recipes.training import read_training_recipe
 
         return read_training_recipe(path)
     return read_recipe(path)
