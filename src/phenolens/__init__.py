@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from phenolens.evaluation import evaluate
     from phenolens.images import Crop, Site, read_site
     from phenolens.profiling import TVN, PCACentreScale, Sphering, aggregate, parse_profiling, profile
-    from phenolens.recipes.study import Recipe, read_recipe
+    from phenolens.recipes import Recipe, read_recipe
     from phenolens.report import Results, write_report
     from phenolens.simulation import simulate_cells, simulate_tissue
     from phenolens.tasks import Score, make_task
@@ -80,7 +80,7 @@ import_lazily(
         "evaluation": ("evaluate",),
         "images": ("Crop", "Site", "read_site"),
         "profiling": ("TVN", "PCACentreScale", "Sphering", "aggregate", "parse_profiling", "profile"),
-        "recipes.study": ("Recipe", "read_recipe"),
+        "recipes": ("Recipe", "read_recipe"),
         "report": ("Results", "write_report"),
         "workflows.study": ("run",),
         "tasks": ("Score", "make_task"),

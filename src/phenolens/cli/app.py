@@ -47,10 +47,10 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a study: embed, profile, ask, diagnose, report. Goes on where it stopped."""
-    from phenolens.recipes.study import read_recipe
+    from phenolens.recipes import Recipe, load_recipe_of_kind
     from phenolens.workflows.study import run as run_study
 
-    results = run_study(read_recipe(recipe), out, progress=True)
+    results = run_study(load_recipe_of_kind(recipe, Recipe), out, progress=True)
     if as_json:
         print_json({"report": str(out / "report.html"), "verdicts": results.verdicts})
         return
@@ -133,10 +133,10 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an encoder; goes on where it stopped. The checkpoint is an encoder at once: checkpoint:DIR."""
-    from phenolens.recipes.training import read_training_recipe
+    from phenolens.recipes import TrainingRecipe, load_recipe_of_kind
     from phenolens.workflows.training import estimate_run, run_training
 
-    own = read_training_recipe(recipe)
+    own = load_recipe_of_kind(recipe, TrainingRecipe)
     if dry_run:
         found = asdict(estimate_run(own, channels, devices=devices, teraflops=teraflops, utilisation=utilisation))
         if as_json:
@@ -161,10 +161,10 @@ def scale(
     as_json: Json = False,
 ) -> None:
     """Train what a recipe varies, and fit scores against operations; goes on where it stopped."""
-    from phenolens.recipes.scaling import read_scaling_recipe
+    from phenolens.recipes import ScalingRecipe, load_recipe_of_kind
     from phenolens.workflows.scaling import run_scaling
 
-    scores, fits = run_scaling(read_scaling_recipe(recipe), out, progress=True)
+    scores, fits = run_scaling(load_recipe_of_kind(recipe, ScalingRecipe), out, progress=True)
     if as_json:
         print_json({"scores": scores.to_dict("records"), "fits": fits.to_dict("records")})
         return

@@ -155,7 +155,7 @@ def diagnose(
 ) -> None:
     """Diagnose embeddings of your own, and compare them, on the questions that their metadata allow."""
     from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
-    from phenolens.recipes.study import Recipe
+    from phenolens.recipes import Recipe
     from phenolens.tasks import default_tasks
     from phenolens.workflows.study import run as run_study
 

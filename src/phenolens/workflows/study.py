@@ -35,7 +35,7 @@ from phenolens.encoders import EncoderName, Named, create_encoder, default_panel
 from phenolens.evaluation import evaluate, score_table, stratum_records, unit_table
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
-from phenolens.recipes.study import Recipe
+from phenolens.recipes import Recipe
 
 if TYPE_CHECKING:
     from anndata import AnnData
