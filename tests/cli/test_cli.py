@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from phenolens.cli import main
+from phenolens.tasks import TASKS
 
 
 @pytest.fixture
@@ -86,6 +87,27 @@ def test_ls(call, what):
     assert code == 0
     assert json.loads(out)
     assert call("ls", what)[0] == 0
+
+
+def test_ls_tasks_tells_the_options_that_their_fields_declare(call):
+    tasks = json.loads(call("ls", "tasks", "--json")[1])
+    assert set(tasks) == set(TASKS)
+    label = tasks["linear-probe"]["options"]["label"]
+    assert label == {
+        "type": "str",
+        "repeatable": False,
+        "required": True,
+        "default": None,
+        "help": "The metadata column to predict.",
+    }
+    assert tasks["linear-probe"]["options"]["split"]["type"] == "grouped | random"
+    targets = tasks["regression-probe"]["options"]["targets"]
+    assert (targets["type"], targets["repeatable"]) == ("str", True)
+    assert tasks["relationship-recall"]["options"]["translate"]["type"] == "path"
+    for name, task in tasks.items():
+        assert set(task["options"]) == set(TASKS[name].model_fields) - {"task"}
+        undocumented = [key for key, option in task["options"].items() if not option["help"]]
+        assert not undocumented, name
 
 
 def test_doctor(call):
