@@ -1,6 +1,8 @@
 """What lists, validates or explains loads no network library: torch alone takes seconds."""
 
 import ast
+import contextlib
+import gc
 import inspect
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 import tifffile
 import yaml
 
+from phenolens.cli import main
 from phenolens.core.errors import PhenolensError
 from phenolens.workflows import doctor
 
@@ -88,7 +91,7 @@ def test_loads_no_network_library(folder, command):
 
 @pytest.mark.parametrize("command", ["ls encoders", "validate recipe.yaml"])
 def test_loads_no_library_of_tables_of_vectors_or_of_pages(folder, command):
-    call = CALL.replace(str(HEAVY), str(("anndata", "zarr", "jinja2", "plotly", "sklearn.linear_model")))
+    call = CALL.replace(str(HEAVY), str(("anndata", "zarr", "jinja2", "plotly", "skimage", "sklearn.linear_model")))
     done = subprocess.run(
         [sys.executable, "-c", call, *command.split()], cwd=folder, capture_output=True, text=True, check=True
     )
@@ -107,6 +110,13 @@ def test_a_lazy_package_brings_what_type_checkers_see(package):
         assert getattr(module, name) is getattr(import_module(brought[name]), name)
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
         _ = module.nothing
+
+
+@pytest.mark.parametrize("file", ["recipe.yaml", "nothing.yaml"])
+def test_garbage_is_collected_again_after_a_short_command(folder, file):
+    with contextlib.suppress(SystemExit):
+        main(["validate", str(folder / file)])
+    assert gc.isenabled()
 
 
 def test_a_function_is_not_replaced_by_the_module_of_its_name():

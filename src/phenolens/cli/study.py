@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from phenolens.cli.options import Json, Out, print_json, print_verdicts, stdout
+from phenolens.cli.options import Json, Out, print_json, print_verdicts, stdout, without_garbage_collection
 
 
 def run(
@@ -39,10 +39,11 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List what there is."""
-    from phenolens.workflows.catalogue import catalogue, task_options
+    with without_garbage_collection():
+        from phenolens.workflows.catalogue import catalogue, task_options
 
-    entries = catalogue(what)
-    options = task_options() if what == "tasks" else {}
+        entries = catalogue(what)
+        options = task_options() if what == "tasks" else {}
     if as_json:
         described = {
             name: {"question": entries[name], "options": {key: asdict(option) for key, option in of_task.items()}}
@@ -61,9 +62,10 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a recipe and its data set, or a manifest, before any work starts."""
-    from phenolens.workflows.validate import validate as validate_file
+    with without_garbage_collection():
+        from phenolens.workflows.validate import validate as validate_file
 
-    found = validate_file(file)
+        found = validate_file(file)
     if as_json:
         print_json({"valid": True, "kind": found.kind, "manifest": found.source, "n_sites": found.n_sites})
         return
