@@ -81,7 +81,7 @@ def test_bad_usage_is_exit_code_2(call):
     assert call("run", "x.yaml", "--no-such-option")[0] == 2
 
 
-@pytest.mark.parametrize("what", ["encoders", "datasets", "tasks", "profilers"])
+@pytest.mark.parametrize("what", ["encoders", "datasets", "tasks", "profilers", "options"])
 def test_ls(call, what):
     code, out, _ = call("ls", what, "--json")
     assert code == 0
@@ -89,24 +89,23 @@ def test_ls(call, what):
     assert call("ls", what)[0] == 0
 
 
-def test_ls_tasks_tells_the_options_that_their_fields_declare(call):
-    tasks = json.loads(call("ls", "tasks", "--json")[1])
+def test_ls_options_tells_what_the_fields_of_tasks_declare(call):
+    tasks = json.loads(call("ls", "options", "--json")[1])
     assert set(tasks) == set(TASKS)
-    label = tasks["linear-probe"]["options"]["label"]
-    assert label == {
+    assert tasks["linear-probe"]["label"] == {
         "type": "str",
         "repeatable": False,
         "required": True,
         "default": None,
         "help": "The metadata column to predict.",
     }
-    assert tasks["linear-probe"]["options"]["split"]["type"] == "grouped | random"
-    targets = tasks["regression-probe"]["options"]["targets"]
+    assert tasks["linear-probe"]["split"]["type"] == "grouped | random"
+    targets = tasks["regression-probe"]["targets"]
     assert (targets["type"], targets["repeatable"]) == ("str", True)
-    assert tasks["relationship-recall"]["options"]["translate"]["type"] == "path"
-    for name, task in tasks.items():
-        assert set(task["options"]) == set(TASKS[name].model_fields) - {"task"}
-        undocumented = [key for key, option in task["options"].items() if not option["help"]]
+    assert tasks["relationship-recall"]["translate"]["type"] == "path"
+    for name, options in tasks.items():
+        assert set(options) == set(TASKS[name].model_fields) - {"task"}
+        undocumented = [key for key, option in options.items() if not option["help"]]
         assert not undocumented, name
 
 

@@ -75,6 +75,7 @@ def folder(tmp_path):
         "ls tasks",
         "ls profilers",
         "ls datasets",
+        "ls options",
         "validate recipe.yaml",
         "validate train.yaml",
         "validate scale.yaml",

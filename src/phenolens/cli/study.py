@@ -35,25 +35,40 @@ def report(folder: Annotated[Path, typer.Argument(help="A folder that run has wr
 
 
 def list_(
-    what: Annotated[Literal["encoders", "datasets", "tasks", "profilers"], typer.Argument()],
+    what: Annotated[Literal["encoders", "datasets", "tasks", "profilers", "options"], typer.Argument()],
     as_json: Json = False,
 ) -> None:
-    """List what there is."""
+    """List what there is; options are those of tasks."""
+    if what == "options":
+        _list_options(as_json)
+        return
     with without_garbage_collection():
-        from phenolens.workflows.catalogue import catalogue, task_options
+        from phenolens.workflows.catalogue import catalogue
 
         entries = catalogue(what)
-        options = task_options() if what == "tasks" else {}
     if as_json:
-        described = {
-            name: {"question": entries[name], "options": {key: asdict(option) for key, option in of_task.items()}}
-            for name, of_task in options.items()
-        }
-        print_json(described or entries)
+        print_json(entries)
         return
-    table = Table("name", "what it is", *(["options"] if options else []))
+    table = Table("name", "what it is")
     for name, summary in entries.items():
-        table.add_row(name, summary, *([", ".join(options[name])] if options else []))
+        table.add_row(name, summary)
+    stdout.print(table)
+
+
+def _list_options(as_json: bool) -> None:
+    with without_garbage_collection():
+        from phenolens.workflows.catalogue import task_options
+
+        options = task_options()
+    if as_json:
+        print_json({task: {name: asdict(option) for name, option in found.items()} for task, found in options.items()})
+        return
+    table = Table("task", "option", "type", "default", "what it is")
+    for task, found in options.items():
+        for name, option in found.items():
+            kind = f"{option.type}, repeatable" if option.repeatable else option.type
+            default = "required" if option.required else str(option.default)
+            table.add_row(task, name, kind, default, option.help)
     stdout.print(table)
 
 

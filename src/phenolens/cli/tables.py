@@ -46,7 +46,7 @@ def evaluate(
         list[str],
         typer.Argument(metavar="EMBEDDINGS...", help=".h5ad, .parquet, .csv or .npz files; and options of the task."),
     ],
-    task: Annotated[str, typer.Option(help="The question; phenolens ls tasks shows all, with their options.")],
+    task: Annotated[str, typer.Option(help="The question; see: phenolens ls tasks.")],
     option: Annotated[list[str] | None, typer.Option(help="An option of the task, name=value; repeat.")] = None,
     profiling: Profilings = None,
     batch_by: BatchBy = None,
@@ -65,7 +65,7 @@ def evaluate(
 ) -> None:
     """Ask one question of embeddings, also of your own; several files are compared.
 
-    Options of the task are given by their names, such as --label COLUMN; phenolens ls tasks shows them. Where this
+    Options of the task are given by their names, such as --label COLUMN; see: phenolens ls options. Where this
     command has an option of the same name, such as --seed, the task's is given as --option seed=1.
     """
     from phenolens.diagnosis import compare_scores, rank_families
