@@ -11,8 +11,9 @@ The public API in a handful of calls::
         print(verdict.claim)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from phenolens.core.lazy import import_lazily
 
 if TYPE_CHECKING:
     from phenolens.core.errors import PhenolensError
@@ -23,30 +24,12 @@ if TYPE_CHECKING:
     from phenolens.evaluation import evaluate
     from phenolens.images import Crop, Site, read_site
     from phenolens.profiling import TVN, PCACentreScale, Sphering, aggregate, parse_profiling, profile
-    from phenolens.recipes.study import Recipe, read_recipe
+    from phenolens.recipes import Recipe, read_recipe
     from phenolens.report import Results, write_report
     from phenolens.simulation import simulate_cells, simulate_tissue
     from phenolens.tasks import Score, make_task
     from phenolens.training import train
     from phenolens.workflows.study import run
-
-_HOMES = {
-    "datasets": ("Manifest", "read_cell_table", "read_manifest"),
-    "simulation": ("simulate_cells", "simulate_tissue"),
-    "diagnosis": ("Card", "Verdict", "diagnose"),
-    "embedding": ("Embedded", "embed", "read_embeddings", "write_embeddings"),
-    "encoders": ("Encoder", "create_encoder", "list_encoders"),
-    "core.errors": ("PhenolensError",),
-    "evaluation": ("evaluate",),
-    "images": ("Crop", "Site", "read_site"),
-    "profiling": ("TVN", "PCACentreScale", "Sphering", "aggregate", "parse_profiling", "profile"),
-    "recipes.study": ("Recipe", "read_recipe"),
-    "report": ("Results", "write_report"),
-    "workflows.study": ("run",),
-    "tasks": ("Score", "make_task"),
-    "training": ("train",),
-}
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "TVN",
@@ -85,13 +68,22 @@ __all__ = [
     "write_report",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for and nothing else: torch takes seconds, and validating a file needs none."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'phenolens' has no attribute '{name}'")
-    return getattr(import_module(f"phenolens.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+import_lazily(
+    __name__,
+    {
+        "datasets": ("Manifest", "read_cell_table", "read_manifest"),
+        "simulation": ("simulate_cells", "simulate_tissue"),
+        "diagnosis": ("Card", "Verdict", "diagnose"),
+        "embedding": ("Embedded", "embed", "read_embeddings", "write_embeddings"),
+        "encoders": ("Encoder", "create_encoder", "list_encoders"),
+        "core.errors": ("PhenolensError",),
+        "evaluation": ("evaluate",),
+        "images": ("Crop", "Site", "read_site"),
+        "profiling": ("TVN", "PCACentreScale", "Sphering", "aggregate", "parse_profiling", "profile"),
+        "recipes": ("Recipe", "read_recipe"),
+        "report": ("Results", "write_report"),
+        "workflows.study": ("run",),
+        "tasks": ("Score", "make_task"),
+        "training": ("train",),
+    },
+)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from phenolens.cli import main
+from phenolens.tasks import TASKS
 
 
 @pytest.fixture
@@ -80,12 +81,32 @@ def test_bad_usage_is_exit_code_2(call):
     assert call("run", "x.yaml", "--no-such-option")[0] == 2
 
 
-@pytest.mark.parametrize("what", ["encoders", "datasets", "tasks", "profilers"])
+@pytest.mark.parametrize("what", ["encoders", "datasets", "tasks", "profilers", "options"])
 def test_ls(call, what):
     code, out, _ = call("ls", what, "--json")
     assert code == 0
     assert json.loads(out)
     assert call("ls", what)[0] == 0
+
+
+def test_ls_options_tells_what_the_fields_of_tasks_declare(call):
+    tasks = json.loads(call("ls", "options", "--json")[1])
+    assert set(tasks) == set(TASKS)
+    assert tasks["linear-probe"]["label"] == {
+        "type": "str",
+        "repeatable": False,
+        "required": True,
+        "default": None,
+        "help": "The metadata column to predict.",
+    }
+    assert tasks["linear-probe"]["split"]["type"] == "grouped | random"
+    targets = tasks["regression-probe"]["targets"]
+    assert (targets["type"], targets["repeatable"]) == ("str", True)
+    assert tasks["relationship-recall"]["translate"]["type"] == "path"
+    for name, options in tasks.items():
+        assert set(options) == set(TASKS[name].model_fields) - {"task"}
+        undocumented = [key for key, option in options.items() if not option["help"]]
+        assert not undocumented, name
 
 
 def test_doctor(call):

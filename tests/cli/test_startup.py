@@ -1,7 +1,12 @@
 """What lists, validates or explains loads no network library: torch alone takes seconds."""
 
+import ast
+import contextlib
+import gc
+import inspect
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -9,6 +14,7 @@ import pytest
 import tifffile
 import yaml
 
+from phenolens.cli import main
 from phenolens.core.errors import PhenolensError
 from phenolens.workflows import doctor
 
@@ -48,6 +54,15 @@ def folder(tmp_path):
         ],
     }
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    training = {
+        "name": "small",
+        "dataset": {"manifest": "manifest.csv", "names": ["dna", "er"]},
+        "model": {"objective": "masked-autoencoder", "size": "micro_patch8"},
+    }
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(training))
+    asked = {"dataset": {"manifest": "manifest.csv"}, "tasks": [{"task": "knn-probe", "label": "perturbation"}]}
+    scaling = {"train": {**training, "diagnose": asked}, "vary": {"run.steps": [10, 20]}}
+    (tmp_path / "scale.yaml").write_text(yaml.safe_dump(scaling))
     return tmp_path
 
 
@@ -60,7 +75,10 @@ def folder(tmp_path):
         "ls tasks",
         "ls profilers",
         "ls datasets",
+        "ls options",
         "validate recipe.yaml",
+        "validate train.yaml",
+        "validate scale.yaml",
         "validate manifest.csv",
         "doctor",
     ],
@@ -70,6 +88,42 @@ def test_loads_no_network_library(folder, command):
         [sys.executable, "-c", CALL, *command.split()], cwd=folder, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-2:] == ["exit code 0", "loaded []"], done.stderr
+
+
+@pytest.mark.parametrize("command", ["ls encoders", "validate recipe.yaml"])
+def test_loads_no_library_of_tables_of_vectors_or_of_pages(folder, command):
+    call = CALL.replace(str(HEAVY), str(("anndata", "zarr", "jinja2", "plotly", "skimage", "sklearn.linear_model")))
+    done = subprocess.run(
+        [sys.executable, "-c", call, *command.split()], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-2:] == ["exit code 0", "loaded []"], done.stderr
+
+
+@pytest.mark.parametrize("package", ["phenolens", "phenolens.recipes", "phenolens.training"])
+def test_a_lazy_package_brings_what_type_checkers_see(package):
+    module = import_module(package)
+    (checked,) = [node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.If)]
+    seen = {alias.name: node.module for node in checked.body for alias in node.names}
+    brought = {name: f"{package}.{home}" for name, home in module._homes.items()}
+    assert brought == seen
+    assert set(module.__all__) == set(seen)
+    for name in seen:
+        assert getattr(module, name) is getattr(import_module(brought[name]), name)
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+@pytest.mark.parametrize("file", ["recipe.yaml", "nothing.yaml"])
+def test_garbage_is_collected_again_after_a_short_command(folder, file):
+    with contextlib.suppress(SystemExit):
+        main(["validate", str(folder / file)])
+    assert gc.isenabled()
+
+
+def test_a_function_is_not_replaced_by_the_module_of_its_name():
+    call = "import phenolens.training.train; from phenolens.training import train; print(type(train).__name__)"
+    done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=True)
+    assert done.stdout == "function\n"
 
 
 def test_doctor_says_why_torch_cannot_be_loaded(monkeypatch):

@@ -142,3 +142,75 @@ def test_refusals_name_the_culprit_on_one_line(ask, screen, arguments, message):
     assert answer is None
     assert message in error
     assert len(error.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def movies(tmp_path):
+    """Vectors of two phenotypes in six movies, with two numbers to predict."""
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.normal(size=(60, 4)), columns=[f"f{i}" for i in range(4)])
+    frame.insert(0, "Metadata_movie", [f"m{i // 10}" for i in range(60)])
+    frame.insert(1, "Metadata_phenotype", ["mitosis", "interphase"] * 30)
+    frame.insert(2, "Metadata_area", frame["f0"] + 0.1 * rng.normal(size=60))
+    frame.insert(3, "Metadata_round", frame["f1"] + 0.1 * rng.normal(size=60))
+    frame.to_csv(tmp_path / "movies.csv", index=False)
+    return tmp_path / "movies.csv"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--label", "phenotype", "--group", "movie", "--folds", "3"),
+        ("--label=phenotype", "--group=movie", "--folds=3"),
+        ("--option", "label=phenotype", "--option", "group=movie", "--option", "folds=3"),
+    ],
+)
+@pytest.mark.parametrize("file_first", [True, False])
+def test_options_of_a_task_are_its_fields_in_any_place(ask, movies, options, file_first):
+    question = ("--task", "knn-probe", *options)
+    code, answer, error = ask(movies, *question) if file_first else ask(*question, movies)
+    assert code == 0, error
+    (score,) = answer["scores"]
+    assert score["task"] == "knn-probe:phenotype|grouped by movie"
+    assert score["n_units"] == 6
+
+
+@pytest.mark.parametrize("flag", ["--target", "--targets"])
+def test_an_option_that_takes_several_values_is_repeated(ask, movies, flag):
+    question = (movies, "--task", "regression-probe", "--group", "movie", "--features", "f*")
+    code, answer, error = ask(*question, flag, "area", flag, "round")
+    assert code == 0, error
+    assert set(answer["scores"][0]["targets"]) == {"area", "round"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--labell", "phenotype"), "knn-probe has no option --labell; did you mean '--label'?"),
+        (("--label", "phenotype", "--profilng", "raw"), "has no option --profilng; did you mean '--profiling'?"),
+        (("--label", "phenotype", "--label", "movie"), "--label is given twice"),
+        (("--label",), "--label needs a value"),
+        (("--label", "phenotype", "--targets", "area"), "knn-probe has no option --targets"),
+    ],
+)
+def test_an_option_that_a_task_has_not_is_bad_usage(ask, movies, arguments, message):
+    code, answer, error = ask("--task", "knn-probe", movies, *arguments)
+    assert code == 2
+    assert answer is None
+    # The message stands in a box, whose lines break anywhere.
+    assert message.replace(" ", "") in "".join(character for character in error if character not in " \n│")
+
+
+def test_options_without_a_file_are_bad_usage(ask):
+    code, answer, error = ask("--task", "knn-probe", "--label", "phenotype")
+    assert code == 2
+    assert answer is None
+    assert "give files of embeddings" in error
+
+
+def test_a_value_that_a_field_refuses_is_named_on_one_line(ask, movies):
+    code, answer, error = ask(movies, "--task", "knn-probe", "--label", "phenotype", "--folds", "many")
+    assert code == 1
+    assert answer is None
+    assert error.startswith("error: knn-probe: option 'folds': ")
+    assert len(error.strip().splitlines()) == 1

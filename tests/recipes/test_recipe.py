@@ -110,3 +110,34 @@ def test_a_missing_recipe(tmp_path):
 )
 def test_committed_recipes_are_valid(path):
     assert read_recipe(path).tasks
+
+
+def test_each_encoder_under_test_has_a_name_and_a_model(tmp_path):
+    named = {"name": "mine", "encoder": "untrained/resnet18@seed=1"}
+    recipe = read_recipe(write(tmp_path, encoders=["timm/resnet18", named]))
+    assert [(each.name, each.model) for each in recipe.tested] == [
+        ("timm/resnet18", "timm/resnet18"),
+        ("mine", "untrained/resnet18@seed=1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cell-count", "'cell-count' is the name of an encoder of its own; choose another"),
+        ("mine@seed=1", "string should match pattern"),
+        ("our/mine", "string should match pattern"),
+        ("", "string should match pattern"),
+    ],
+)
+def test_a_name_that_reads_as_another_encoder_is_refused_in_one_line(tmp_path, name, message):
+    with pytest.raises(RecipeError) as refused:
+        read_recipe(write(tmp_path, encoders=[{"name": name, "encoder": "timm/resnet18"}]))
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_name_is_given_once(tmp_path):
+    twice = [{"name": "mine", "encoder": "timm/resnet18"}, {"name": "mine", "encoder": "timm/resnet50"}]
+    with pytest.raises(RecipeError, match="two encoders are called 'mine'; rename one of them"):
+        read_recipe(write(tmp_path, encoders=twice))

@@ -1,5 +1,6 @@
 """Files of every kind are checked before any work starts."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -7,8 +8,9 @@ import pytest
 import tifffile
 import yaml
 
+from phenolens.cli import main
 from phenolens.core.errors import ManifestError, RecipeError
-from phenolens.recipes.load import load_recipe
+from phenolens.recipes import Recipe, ScalingRecipe, TrainingRecipe, load_recipe, load_recipe_of_kind
 from phenolens.workflows.validate import validate
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -51,7 +53,51 @@ def test_it_is_said_what_a_file_is_and_what_is_missing(folder, file, kind):
         validate(folder / file)
 
 
-def test_a_file_that_is_no_recipe_is_refused_as_a_study(folder):
-    (folder / "odd.yaml").write_text("[1, 2]")
-    with pytest.raises(RecipeError, match="a recipe is a mapping with name, dataset, tasks"):
+@pytest.mark.parametrize("content", ["[1, 2]", "{}", "{name: x, dataset: {manifest: manifest.csv}}"])
+def test_a_file_that_is_no_recipe_is_told_what_each_kind_needs(folder, content):
+    (folder / "odd.yaml").write_text(content)
+    needs = (
+        "odd.yaml: is no recipe: a study needs name, dataset, tasks; a training run needs name, dataset, model; "
+        "a scaling study needs train, vary"
+    )
+    with pytest.raises(RecipeError, match=re.escape(needs) + "$"):
         validate(folder / "odd.yaml")
+
+
+def test_a_study_that_lacks_its_tasks_is_refused_as_a_study(folder):
+    (folder / "study.yaml").write_text("{name: x, dataset: {manifest: manifest.csv}, profiling: [raw]}")
+    with pytest.raises(RecipeError, match="tasks: field required"):
+        validate(folder / "study.yaml")
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "message"),
+    [
+        ("train.yaml", Recipe, "a training run, not of a study; use: phenolens train "),
+        (
+            "scale.yaml",
+            TrainingRecipe,
+            "a scaling study, not of a training run; use: phenolens scale ",
+        ),
+        ("train.yaml", ScalingRecipe, "a training run, not of a scaling study; use: phenolens train "),
+    ],
+)
+def test_a_recipe_of_another_kind_is_sent_to_its_command(folder, file, kind, message):
+    with pytest.raises(RecipeError, match=f"is the recipe of {message}.*{file}$"):
+        load_recipe_of_kind(folder / file, kind)
+
+
+@pytest.mark.parametrize(("file", "kind"), [("train.yaml", TrainingRecipe), ("scale.yaml", ScalingRecipe)])
+def test_a_recipe_of_the_kind_that_a_command_takes_is_read(folder, file, kind):
+    assert load_recipe_of_kind(folder / file, kind) == load_recipe(folder / file)
+
+
+@pytest.mark.parametrize("command", ["run", "scale"])
+def test_commands_refuse_recipes_of_another_kind_in_one_line(folder, command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, str(folder / "train.yaml"), "--out", str(folder / "out")])
+    assert stopped.value.code == 1
+    refused = capsys.readouterr().err
+    assert "use: phenolens train" in refused
+    assert refused.count("\n") == 1
+    assert not (folder / "out").exists()

@@ -1,13 +1,16 @@
 """What the commands share: options that mean the same everywhere, and how they print."""
 
+import gc
 import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
-from phenolens.core.errors import PhenolensError
+from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.core.json import strict_json
 from phenolens.core.spec import parse_option
 
@@ -49,6 +52,83 @@ def parse_options(texts: list[str], what: str = "--option") -> dict[str, str]:
             raise PhenolensError(f"{what} takes name=value, not '{text}'") from error
         options[name.replace("-", "_")] = value
     return options
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Do without collections for the length of a short command: they find nothing, and take a sixth of its imports."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def split_arguments(arguments: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return arguments apart from ``--name value`` and ``--name=value`` among them.
+
+    Raises
+    ------
+    typer.BadParameter
+        If a name has no value.
+    """
+    plain, pairs = [], []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if not argument.startswith("-"):
+            plain.append(argument)
+            continue
+        flag, equals, value = argument.partition("=")
+        if not equals:
+            following = next(remaining, None)
+            if following is None:
+                raise typer.BadParameter(f"{flag} needs a value")
+            value = following
+        pairs.append((flag, value))
+    return plain, pairs
+
+
+def options_from_flags(
+    pairs: list[tuple[str, str]], task: str, repeatable: Mapping[str, bool], known: Iterable[str]
+) -> dict[str, str | list[str]]:
+    """Return the options of a task that ``--name value`` pairs give.
+
+    Parameters
+    ----------
+    pairs
+        Flag and value, in order.
+    task
+        Its name, for messages.
+    repeatable
+        Option of the task -> whether it takes several values; then ``--target`` is ``targets``, too.
+    known
+        The flags of the command itself, which a slip may have meant.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the task has no such option, or it takes one value and is given two.
+    """
+    names = {_flag(name): name for name in repeatable}
+    names.update({_flag(name).removesuffix("s"): name for name, many in repeatable.items() if many})
+    options: dict[str, str | list[str]] = {}
+    for flag, value in pairs:
+        if flag not in names:
+            raise typer.BadParameter(f"{task} has no option {flag}{did_you_mean(flag, [*names, *known])}")
+        name = names[flag]
+        if repeatable[name]:
+            options[name] = [*options.get(name, []), value]
+        elif name in options:
+            raise typer.BadParameter(f"{flag} is given twice, and {task} takes one")
+        else:
+            options[name] = value
+    return options
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def print_json(content: Any) -> None:

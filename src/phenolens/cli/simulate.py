@@ -23,7 +23,7 @@ def simulate_cells_command(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Simulate a fluorescence screen: images, manifest, cells and relations."""
-    from phenolens.simulation import CELL_PAINTING, simulate_cells  # noqa: PLC0415
+    from phenolens.simulation import CELL_PAINTING, simulate_cells
 
     manifest = simulate_cells(
         out,
@@ -53,7 +53,7 @@ def simulate_tissue_command(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Simulate slides of tissue, cut into tiles: images, masks, manifest and cells."""
-    from phenolens.simulation import simulate_tissue  # noqa: PLC0415
+    from phenolens.simulation import simulate_tissue
 
     manifest = simulate_tissue(
         out, preset=preset, variant=variant, patients=patients, slides=slides, tiles=tiles, size=size, seed=seed

@@ -24,9 +24,11 @@ from phenolens.cli.options import (
     Role,
     Seed,
     Well,
+    options_from_flags,
     parse_options,
     print_json,
     print_verdicts,
+    split_arguments,
     stdout,
 )
 from phenolens.core.errors import PhenolensError, TaskNotApplicable
@@ -34,18 +36,18 @@ from phenolens.core.errors import PhenolensError, TaskNotApplicable
 if TYPE_CHECKING:
     from phenolens.tasks import AnyTask
 
+# The options of a task are its fields, which nobody knows before the task is named.
+TASK_OPTIONS = {"ignore_unknown_options": True}
+
 
 def evaluate(
-    embeddings: Annotated[list[Path], typer.Argument(help=".h5ad, .parquet, .csv or .npz files.")],
+    context: typer.Context,
+    arguments: Annotated[
+        list[str],
+        typer.Argument(metavar="EMBEDDINGS...", help=".h5ad, .parquet, .csv or .npz files; and options of the task."),
+    ],
     task: Annotated[str, typer.Option(help="The question; see: phenolens ls tasks.")],
-    label: Label = None,
-    group: Annotated[str | None, typer.Option(help="Column that must not straddle a split.")] = None,
-    split: Annotated[str | None, typer.Option(help="grouped or random.")] = None,
-    against: Annotated[str | None, typer.Option(help="controls or others, for retrieval.")] = None,
-    relations: Annotated[list[Path] | None, typer.Option(help="Table of known relations, or a folder; repeat.")] = None,
-    translate: Annotated[Path | None, typer.Option(help="Table: perturbation, its name in the relations.")] = None,
-    target: Annotated[list[str] | None, typer.Option(help="Column of numbers to predict; repeat.")] = None,
-    option: Annotated[list[str] | None, typer.Option(help="Any other option of the task, name=value; repeat.")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="An option of the task, name=value; repeat.")] = None,
     profiling: Profilings = None,
     batch_by: BatchBy = None,
     features: Features = None,
@@ -61,23 +63,26 @@ def evaluate(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Ask one question of embeddings, also of your own; several files are compared."""
-    from phenolens.diagnosis import compare_scores, rank_families  # noqa: PLC0415
-    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings  # noqa: PLC0415
-    from phenolens.evaluation import evaluate as evaluate_tasks  # noqa: PLC0415
-    from phenolens.evaluation import summaries  # noqa: PLC0415
-    from phenolens.tasks import make_task  # noqa: PLC0415
+    """Ask one question of embeddings, also of your own; several files are compared.
 
-    named = _given(
-        label=label,
-        group=group,
-        split=split,
-        against=against,
-        relations=relations,
-        translate=translate,
-        targets=target,
-    )
-    question = make_task(task, **named, **parse_options(option or []))
+    Options of the task are given by their names, such as --label COLUMN; see: phenolens ls options. Where this
+    command has an option of the same name, such as --seed, the task's is given as --option seed=1.
+    """
+    from phenolens.diagnosis import compare_scores, rank_families
+    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
+    from phenolens.evaluation import evaluate as evaluate_tasks
+    from phenolens.evaluation import summaries
+    from phenolens.tasks import TASKS, make_task
+    from phenolens.workflows.catalogue import options_of
+
+    files, flags = split_arguments(arguments)
+    if not files:
+        raise typer.BadParameter("give files of embeddings")
+    kind = TASKS.find(task)
+    repeatable = {name: found.repeatable for name, found in options_of(kind).items()}
+    known = [flag for parameter in context.command.params for flag in parameter.opts if flag.startswith("--")]
+    named = options_from_flags(flags, task, repeatable, known)
+    question = make_task(task, **{**named, **parse_options(option or [])})
     columns = _given(
         perturbation=perturbation,
         perturbation_type=perturbation_type,
@@ -88,7 +93,7 @@ def evaluate(
         batch=batch,
     )
     read = {}
-    for path in embeddings:
+    for path in map(Path, files):
         file = read_embeddings(
             path,
             columns=columns,
@@ -99,8 +104,8 @@ def evaluate(
         if negative_control:
             file.obs = mark_controls(file.obs, negative_control, path)
         read[str(file.uns[PROVENANCE]["encoder"])] = file
-    if len(read) < len(embeddings):
-        raise PhenolensError(f"{len(embeddings)} files hold embeddings of {len(read)} encoders: {', '.join(read)}")
+    if len(read) < len(files):
+        raise PhenolensError(f"{len(files)} files hold embeddings of {len(read)} encoders: {', '.join(read)}")
     evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], batch_by=batch_by, seed=seed)
     if not evaluation.scores:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
@@ -154,10 +159,10 @@ def diagnose(
     as_json: Json = False,
 ) -> None:
     """Diagnose embeddings of your own, and compare them, on the questions that their metadata allow."""
-    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings  # noqa: PLC0415
-    from phenolens.recipes.study import Recipe  # noqa: PLC0415
-    from phenolens.tasks import default_tasks  # noqa: PLC0415
-    from phenolens.workflows.study import run as run_study  # noqa: PLC0415
+    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
+    from phenolens.recipes import Recipe
+    from phenolens.tasks import default_tasks
+    from phenolens.workflows.study import run as run_study
 
     columns = _given(
         label=label,

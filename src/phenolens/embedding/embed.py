@@ -1,5 +1,7 @@
 """Run encoders over the images of a manifest."""
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -9,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,6 +32,7 @@ from phenolens.images import Crop, Intervention, Site, find_intervention, read_s
 
 if TYPE_CHECKING:
     import torch
+    from anndata import AnnData
 
     from phenolens.embedding.loader import Measured
 
@@ -231,7 +233,7 @@ def _describe(model: str | Encoder | RowEncoder | Made, name: str | None) -> Enc
 
 def _see(
     manifest: Manifest,
-    sums: Mapping[str, "_Sums"],
+    sums: Mapping[str, _Sums],
     channels: Sequence[str],
     crop: Crop,
     batch_size: int,
@@ -342,7 +344,7 @@ class _Sums:
         self.total = np.zeros((self.n_sites, self.encoder.dim))
         self.count = np.zeros(self.n_sites, np.int64)
 
-    def add(self, rows: NDArray[np.int64], pixels: "torch.Tensor", channels: Sequence[str]) -> None:
+    def add(self, rows: NDArray[np.int64], pixels: torch.Tensor, channels: Sequence[str]) -> None:
         """Embed crops (T, C, h, w) and add each to the sum of its row."""
         start = time.perf_counter()
         vectors = self.encoder.embed(pixels, channels)
@@ -350,7 +352,7 @@ class _Sums:
         np.add.at(self.total, rows, vectors)
         np.add.at(self.count, rows, 1)
 
-    def add_measured(self, row: int, measured: "Measured") -> None:
+    def add_measured(self, row: int, measured: Measured) -> None:
         """Add what a measurement said of a site."""
         self.seconds += measured.seconds
         self.total[row] += measured.vectors.sum(axis=0)
@@ -382,6 +384,8 @@ def _to_anndata(
     seconds: float,
     note: str,
 ) -> AnnData:
+    from anndata import AnnData
+
     provenance = {
         **settings,
         "encoder": info.id,

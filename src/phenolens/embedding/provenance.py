@@ -1,8 +1,13 @@
 """Where vectors come from, as it is carried with them: in ``uns["phenolens"]``."""
 
-from anndata import AnnData
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from phenolens.encoders import EncoderInfo, describe_encoder, is_registered
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 PROVENANCE = "phenolens"
 NOTE = "note"  # of the provenance: what a reader must know of the vectors
@@ -30,6 +35,7 @@ def encoder_info(vectors: AnnData, name: str) -> EncoderInfo:
     Examples
     --------
     >>> import numpy as np
+    >>> from anndata import AnnData
     >>> encoder_info(AnnData(np.zeros((2, 1))), "cell-count").role
     'baseline'
     """

@@ -1,17 +1,17 @@
 """Embeddings on disk: written as .h5ad, read from what people have."""
 
+from __future__ import annotations
+
 import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zipfile import BadZipFile
 
-import anndata
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from pandas.api.types import is_numeric_dtype
 from scipy.sparse import issparse
 
@@ -20,6 +20,9 @@ from phenolens.core.files import replaced_whole
 from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns
 from phenolens.embedding.embed import storable
 from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE, encoder_info
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 Missing = Literal["refuse", "rows", "features", "median"]
 
@@ -139,6 +142,8 @@ def _without_prefix(name: str) -> str:
 
 def _choose_features(embeddings: AnnData, features: Sequence[str], path: Path) -> AnnData:
     """Return the features that any of the patterns names; a metadata column of numbers may be named in full."""
+    from anndata import AnnData
+
     names = [str(name) for name in embeddings.var_names]
     chosen: dict[str, Any] = {}
     for pattern in features:
@@ -212,6 +217,8 @@ def _plain(value: object) -> object:
 
 
 def _read_h5ad(path: Path, reserved: Collection[str]) -> AnnData:
+    import anndata
+
     embeddings = anndata.read_h5ad(path)
     if embeddings.X is None:
         raise ValueError("it has no matrix X")
@@ -242,5 +249,7 @@ def _read_npz(path: Path, reserved: Collection[str]) -> AnnData:
 
 
 def _assemble(x: Any, metadata: pd.DataFrame, names: list[str]) -> AnnData:
+    from anndata import AnnData
+
     metadata.index = metadata.index.astype(str)
     return AnnData(x, obs=storable(metadata), var=pd.DataFrame(index=names))

@@ -1,11 +1,13 @@
 """Every task asked of every encoder after every post-processing, and what could not be asked."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from anndata import AnnData
 
 from phenolens.core.errors import EmbeddingError, ProfilingError, TaskNotApplicable
 from phenolens.core.random import spawn
@@ -18,6 +20,9 @@ from phenolens.evaluation.shared_rows import share_rows
 from phenolens.evaluation.skipped import Skipped
 from phenolens.metrics import minimum_detectable_effect, percentile_interval
 from phenolens.tasks import Note, Score, Task, notes_of, refuse_repeated
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Evaluation:
         """The post-processings after which anything could be asked."""
         return list(dict.fromkeys(each.profiling for each in self.scores))
 
-    def rescore(self, embeddings: Mapping[str, AnnData], tasks: Sequence[Task]) -> "Evaluation":
+    def rescore(self, embeddings: Mapping[str, AnnData], tasks: Sequence[Task]) -> Evaluation:
         """Ask tasks of changed vectors with the same settings; parameters and errors as of `evaluate`."""
         settings = self.settings
         return evaluate(

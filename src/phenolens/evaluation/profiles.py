@@ -1,16 +1,20 @@
 """The profiles of an evaluation: each made once, and what cannot be made is skipped alone, by name."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-from anndata import AnnData
+from typing import TYPE_CHECKING
 
 from phenolens.core.errors import PhenolensWarning, ProfilingError
 from phenolens.encoders.info import EncoderInfo
 from phenolens.evaluation.skipped import Skipped
 from phenolens.profiling import FITTED_ON, Level, profile
 from phenolens.tasks import Task
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _MOST_BYTES = 2 << 30  # of profiles that are kept; beyond, the oldest are made again
 

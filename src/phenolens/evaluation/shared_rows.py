@@ -1,12 +1,17 @@
 """Rows that encoders have in common: among fewer, more is found, so that all are asked of the same."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from anndata import AnnData
 
 from phenolens.core.errors import TaskNotApplicable
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +30,7 @@ class SharedRows:
     note: str
 
 
-def shared_names(names: Sequence["pd.Index[str]"]) -> "pd.Index[str]":
+def shared_names(names: Sequence[pd.Index[str]]) -> pd.Index[str]:
     """Return the names of the rows that all have, in the order of the first.
 
     Raises

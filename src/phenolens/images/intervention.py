@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.stats import rankdata
 
 from phenolens.core.errors import ImageError, did_you_mean
 from phenolens.images.channels import RGB, nuclear_channel
@@ -114,6 +113,8 @@ def _shuffle_patches(size: int) -> Callable[[_Scene], Crops]:
 
 def _equalise(scene: _Scene) -> Crops:
     """Give every channel of every crop the same histogram: a level for each rank; equal pixels share one."""
+    from scipy.stats import rankdata
+
     x = scene.crops
     ranks = rankdata(x.reshape(*x.shape[:2], -1), axis=-1).reshape(x.shape)
     return ranks / (x.shape[2] * x.shape[3]) * _BRIGHT

@@ -6,9 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.feature import peak_local_max
-from skimage.filters import threshold_otsu
-from skimage.segmentation import expand_labels, relabel_sequential, watershed
 
 from phenolens.core.errors import ImageError
 
@@ -67,6 +64,8 @@ def segment_nuclei(image: NDArray[Any], diameter: float | None = None) -> NDArra
 
 def _foreground(above: NDArray[np.float32], noise: float) -> NDArray[np.bool_]:
     """Return the mask of what stands out of the background; empty where nothing does."""
+    from skimage.filters import threshold_otsu
+
     root = np.sqrt(above)  # lets dim nuclei and bright ones fall on the same side
     mask = root > threshold_otsu(root) if np.ptp(root) > 0 else np.zeros(above.shape, dtype=bool)
     if not mask.any():
@@ -133,6 +132,9 @@ def _cut_apart(
     mask: NDArray[np.bool_], depth: NDArray[np.float64], above: NDArray[np.float32], typical: float
 ) -> NDArray[np.int32]:
     """Return labels of touching nuclei, cut apart where the mask narrows or darkens, without specks."""
+    from skimage.feature import peak_local_max
+    from skimage.segmentation import relabel_sequential, watershed
+
     depth = depth / (typical / 2)
     blurred = ndimage.gaussian_filter(above, typical / 6)
     nearby = ndimage.maximum_filter(blurred, size=round(1.5 * typical))
@@ -170,6 +172,9 @@ def segment_cells(nuclei: NDArray[np.int32], others: NDArray[Any]) -> NDArray[np
     (H, W) labels of the same numbers; every cell holds its nucleus and reaches at most a nucleus' diameter beyond it,
     or half as far without stains.
     """
+    from skimage.filters import threshold_otsu
+    from skimage.segmentation import expand_labels
+
     if not nuclei.any():
         return nuclei.copy()
     _, counts = np.unique(nuclei[nuclei > 0], return_counts=True)

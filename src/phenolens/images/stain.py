@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import rgb2hed
 
 from phenolens.core.errors import ImageError
 
@@ -29,6 +28,8 @@ def separate_stains(rgb: NDArray[Any]) -> NDArray[np.float32]:
     ImageError
         If there are not three channels.
     """
+    from skimage.color import rgb2hed
+
     rgb = np.asarray(rgb)
     if rgb.ndim != 3 or rgb.shape[0] != 3:
         raise ImageError(f"stains are told apart in (3, H, W) red, green and blue, found shape {rgb.shape}")

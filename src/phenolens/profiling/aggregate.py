@@ -1,17 +1,21 @@
 """Averages over sites, wells and perturbations."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
 from phenolens.core.errors import ProfilingError, did_you_mean
 from phenolens.metrics import ledoit_wolf
 from phenolens.profiling.batches import Batches
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 Average = Literal["mean", "median", "trimmed", "covariance-weighted"]
 AVERAGES: tuple[Average, ...] = get_args(Average)
@@ -46,11 +50,14 @@ def aggregate(embeddings: AnnData, by: Sequence[str], how: Average = "mean") -> 
     Examples
     --------
     >>> import numpy as np, pandas as pd
+    >>> from anndata import AnnData
     >>> obs = pd.DataFrame({"well": ["A1", "A1"]}, index=["a", "b"])
     >>> sites = AnnData(np.array([[1.0], [3.0]], "f4"), obs=obs)
     >>> aggregate(sites, ["well"]).X
     array([[2.]], dtype=float32)
     """
+    from anndata import AnnData
+
     if how not in AVERAGES:
         raise ProfilingError(f"no average '{how}'{did_you_mean(how, AVERAGES)}")
     obs = embeddings.obs

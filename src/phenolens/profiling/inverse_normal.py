@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import OneToOneFeatureMixin
-from sklearn.preprocessing import QuantileTransformer
 
 from phenolens.profiling.batches import Batches
 from phenolens.profiling.controls import ControlProfiler
@@ -23,6 +22,8 @@ class InverseNormal(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc
     uses_controls: ClassVar[bool] = False
 
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
+        from sklearn.preprocessing import QuantileTransformer
+
         n_quantiles = min(len(x), _MOST_QUANTILES)
         self.quantiles_ = QuantileTransformer(
             n_quantiles=n_quantiles, output_distribution="normal", subsample=None

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
-from sklearn.decomposition import PCA
 
 from phenolens.profiling.batches import Batches
 from phenolens.profiling.controls import ControlProfiler, ControlScaler
@@ -29,6 +28,8 @@ class PCACentreScale(ClassNamePrefixFeaturesOutMixin, ControlProfiler):  # type:
         self.n_components = n_components
 
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
+        from sklearn.decomposition import PCA
+
         with np.errstate(invalid="ignore"):  # of no variance there are no shares
             self.pca_ = PCA(self.n_components, svd_solver="full").fit(x)
         self.scaler_ = ControlScaler().fit(self.pca_.transform(x), controls, batches)

@@ -1,13 +1,13 @@
 """Embeddings of sites to comparable profiles of wells, the same way for every encoder."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
-from sklearn.preprocessing import StandardScaler
 
 from phenolens.core.errors import ProfilingError, did_you_mean
 from phenolens.core.random import spawn
@@ -16,6 +16,9 @@ from phenolens.encoders import Form
 from phenolens.profiling.aggregate import aggregate
 from phenolens.profiling.pipeline import parse_profiling
 from phenolens.profiling.random_fourier_features import RandomFourierFeatures
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 Level = Literal["well", "site"]
 
@@ -66,6 +69,9 @@ def profile(
     ProfilingError
         If there is no such profiling, or controls are needed and there are none, or too few.
     """
+    from anndata import AnnData
+    from sklearn.preprocessing import StandardScaler
+
     steps = parse_profiling(how)
     has_wells = {"plate", "well"} <= set(embeddings.obs.columns)
     wells = aggregate(embeddings, ["plate", "well"]) if level == "well" and has_wells else embeddings

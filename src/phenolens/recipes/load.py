@@ -1,32 +1,72 @@
 """A recipe of any kind, told by its entries."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-from phenolens.recipes.file import read_yaml
-from phenolens.recipes.study import Recipe, read_recipe
+from phenolens.core.errors import RecipeError
+from phenolens.recipes.file import Section, read_recipe_file, read_yaml
+from phenolens.recipes.scaling import ScalingRecipe
+from phenolens.recipes.study import Recipe
+from phenolens.recipes.training import TrainingRecipe
 
-if TYPE_CHECKING:
-    from phenolens.recipes.scaling import ScalingRecipe
-    from phenolens.recipes.training import TrainingRecipe
+AnyRecipe = Recipe | TrainingRecipe | ScalingRecipe
+OneKind = TypeVar("OneKind", Recipe, TrainingRecipe, ScalingRecipe)
+
+_KINDS: dict[type[Section], str] = {
+    Recipe: "a study",
+    TrainingRecipe: "a training run",
+    ScalingRecipe: "a scaling study",
+}
+_COMMANDS: dict[type[Section], str] = {Recipe: "run", TrainingRecipe: "train", ScalingRecipe: "scale"}
 
 
-def load_recipe(path: str | Path) -> "Recipe | TrainingRecipe | ScalingRecipe":
-    """Read and validate a recipe: of scaling if it varies something, of training if it has a model, else of a study.
+def load_recipe(path: str | Path) -> AnyRecipe:
+    """Read and validate a recipe of whatever kind its entries say.
 
     Raises
     ------
     RecipeError
-        If it cannot be read or breaks the schema of its kind; the message names the entry.
+        If it cannot be read, is of no kind, or breaks the schema of its kind; the message names the entry.
     """
-    content = read_yaml(Path(path))
-    entries = set(content) if isinstance(content, dict) else set()
-    if "vary" in entries:
-        from phenolens.recipes.scaling import read_scaling_recipe  # noqa: PLC0415 - these import torch
+    kind = _kind_of(read_yaml(Path(path)))
+    if kind is Recipe:
+        return read_recipe_file(path, Recipe)
+    if kind is TrainingRecipe:
+        return read_recipe_file(path, TrainingRecipe)
+    if kind is ScalingRecipe:
+        return read_recipe_file(path, ScalingRecipe)
+    needs = "; ".join(f"{what} needs {', '.join(_required(kind))}" for kind, what in _KINDS.items())
+    raise RecipeError(f"{path}: is no recipe: {needs}")
 
-        return read_scaling_recipe(path)
-    if "model" in entries:
-        from phenolens.recipes.training import read_training_recipe  # noqa: PLC0415
 
-        return read_training_recipe(path)
-    return read_recipe(path)
+def load_recipe_of_kind(path: str | Path, kind: type[OneKind]) -> OneKind:
+    """Read and validate a recipe for a command that takes one kind.
+
+    Raises
+    ------
+    RecipeError
+        As `load_recipe` does; if the recipe is of another kind, the message names its command.
+    """
+    found = _kind_of(read_yaml(Path(path)))
+    if found is not None and found is not kind:
+        raise RecipeError(
+            f"{path}: is the recipe of {_KINDS[found]}, not of {_KINDS[kind]}; use: phenolens {_COMMANDS[found]} {path}"
+        )
+    return read_recipe_file(path, kind)
+
+
+def _kind_of(content: object) -> type[Section] | None:
+    """Return the kind of recipe that entries are of; None if they are of none."""
+    if not isinstance(content, dict):
+        return None
+    if "vary" in content:
+        return ScalingRecipe
+    if "model" in content:
+        return TrainingRecipe
+    # A study that lacks its tasks is a study all the same: its own schema then says what is missing.
+    of_studies_only = set(Recipe.model_fields) - set(TrainingRecipe.model_fields)
+    return Recipe if of_studies_only & set(content) else None
+
+
+def _required(kind: type[Section]) -> list[str]:
+    return [name for name, field in kind.model_fields.items() if field.is_required()]

@@ -1,19 +1,23 @@
 """What every task declares and returns."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from phenolens.core.errors import TaskNotApplicable, did_you_mean
 from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, percentile_interval, refitted, stratified_mean
 from phenolens.profiling import Level
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 FEWEST_PERMUTATIONS = 20
 """That any task takes."""
@@ -274,7 +278,7 @@ class Task(BaseModel, ABC):
         """Return rows (m, d) on which the question costs less; all of them if fewer would be another question."""
         return rows
 
-    def with_less_data(self, profiles: AnnData, score: Score, seed: int) -> "LessData | None":
+    def with_less_data(self, profiles: AnnData, score: Score, seed: int) -> LessData | None:
         """Return how it can be asked with less data; None if it cannot.
 
         Parameters
@@ -291,7 +295,7 @@ class Task(BaseModel, ABC):
         """
         return None
 
-    def restricted(self, seed: int) -> "Restricted | None":
+    def restricted(self, seed: int) -> Restricted | None:
         """Return the question among those alike in, or apart from, something; None if it cannot be asked so."""
         return None
 
@@ -366,7 +370,7 @@ class Restricted(Protocol):
         ...
 
 
-def numbers(column: "pd.Series[Any]", of: str) -> "pd.Series[float]":
+def numbers(column: pd.Series[Any], of: str) -> pd.Series[float]:
     """Return a column as numbers.
 
     Raises
@@ -381,7 +385,7 @@ def numbers(column: "pd.Series[Any]", of: str) -> "pd.Series[float]":
     return found
 
 
-def required_column(profiles: AnnData, column: str, task: str) -> "pd.Series[str]":
+def required_column(profiles: AnnData, column: str, task: str) -> pd.Series[str]:
     """Return a metadata column as text.
 
     Raises

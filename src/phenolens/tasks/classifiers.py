@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from phenolens.metrics import cosine_similarity, ridge_path
@@ -28,6 +26,9 @@ def predict_linear(
     penalties
         Inverse penalties, rising, so that each fit starts where a smoother one ended.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(class_weight="balanced", max_iter=_ITERATIONS, tol=1e-3, warm_start=True)
     predicted = []
     # These matrices are small: threads would spend several times the work on waiting for one another.

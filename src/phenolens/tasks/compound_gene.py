@@ -1,11 +1,12 @@
 """Compound-gene matching: does a compound look like the knock-out of the gene it acts on?"""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -15,6 +16,9 @@ from phenolens.metrics import average_precision, chance_average_precision, cosin
 from phenolens.profiling import Average, aggregate
 from phenolens.tasks.base import Contract, Score, WellTask, required_column, unit_table
 from phenolens.tasks.relations import read_relations, relation_files
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _FEWEST_NEGATIVES = 20
 _COMPOUND = "compound"
@@ -110,7 +114,7 @@ class CompoundGene(WellTask):
         table = pd.DataFrame(rows, columns=["unit", "value", "chance", "p"])
         return Score("mAP", "compound", unit_table(table["unit"], table["value"], chance=table["chance"], p=table["p"]))
 
-    def _known(self, compounds: "pd.Index[str]", genes: "pd.Index[str]") -> pd.DataFrame:
+    def _known(self, compounds: pd.Index[str], genes: pd.Index[str]) -> pd.DataFrame:
         """Return the known pairs of profiled compounds and genes, and which are positives and negatives."""
         tables = [read_relations(path) for path in relation_files(self.relations).values()]
         pairs = pd.concat([table.iloc[:, :3].set_axis(self._names(table), axis=1) for table in tables])

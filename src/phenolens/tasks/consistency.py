@@ -1,10 +1,11 @@
 """Phenotypic consistency: do perturbations of one mechanism, target or complex resemble each other?"""
 
-from typing import ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
@@ -20,6 +21,9 @@ from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, Score, WellTask, notes_of, unit_table, usable_rows
 from phenolens.tasks.label_null import exchange_p
 from phenolens.tasks.perturbations import perturbation_profiles
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 class PhenotypicConsistency(WellTask):

@@ -1,10 +1,11 @@
 """Dose response: does a compound's effect grow with its dose, and do compounds of one mechanism agree?"""
 
-from typing import ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -12,6 +13,9 @@ from phenolens.core.errors import TaskNotApplicable
 from phenolens.metrics import cosine_similarity, rank_trend
 from phenolens.tasks.base import Contract, Score, WellTask, notes_of, numbers, required_column, unit_table
 from phenolens.tasks.wells import Wells, unseen_wells
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _FEWEST_DOSES = 3
 

@@ -1,10 +1,11 @@
 """Leakage: can batch, plate or position be read off wells in which nothing was done?"""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from anndata import AnnData
 from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
@@ -12,6 +13,9 @@ from phenolens.datasets import well_positions
 from phenolens.tasks.base import Contract, Score, WellTask, required_column
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.wells import unseen_wells
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _POSITIONS = ("row", "column", "edge")
 

@@ -1,14 +1,20 @@
 """Questions with less data: rows that a probe learns from, and replicates that retrieval can find."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.datasets import condition_names, treated
 from phenolens.tasks.base import LessData, Score, Task
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _SHOTS = (1, 5, 20, 100)
 _MOST_LEARNED = 1000  # rows that a probe learns from with few shots

@@ -1,11 +1,16 @@
 """One profile for each perturbation, from those of its wells."""
 
-from anndata import AnnData
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import treated
 from phenolens.profiling import Average, aggregate
 from phenolens.tasks.base import required_column
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 def perturbation_profiles(profiles: AnnData, column: str, average: Average, task: str) -> AnnData:

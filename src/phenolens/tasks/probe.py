@@ -1,15 +1,14 @@
 """Probes: can a simple classifier read a label off the vectors of groups it has not seen?"""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
@@ -31,6 +30,9 @@ from phenolens.tasks.less_data import fewer_shots
 from phenolens.tasks.restricted.probe import Predicted, RestrictedProbe
 from phenolens.tasks.sampling import at_most
 from phenolens.tasks.split import Split, SplitKind, find_leak, make_splits
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _TUNING_FOLDS = 4
 _CLASSIFIERS: dict[str, tuple[Callable[..., NDArray[np.intp]], tuple[float, ...]]] = {
@@ -250,6 +252,9 @@ class Probe(Task):
         self, x: NDArray[Any], y: NDArray[np.intp], split: Split
     ) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]:
         """Return train vectors, train classes and test vectors, scaled and reduced by the training rows alone."""
+        from sklearn.decomposition import PCA
+        from sklearn.preprocessing import StandardScaler
+
         scaler = StandardScaler().fit(x[split.train])
         train, test = scaler.transform(x[split.train]), scaler.transform(x[split.test])
         if self.pca is not None:

@@ -1,15 +1,12 @@
 """Regression probe: can numbers, such as the expression of genes, be read off the vectors of unseen groups?"""
 
-from typing import Any, ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.decomposition import PCA
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold, KFold
-from sklearn.preprocessing import StandardScaler
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.metrics import ridge_path
@@ -26,6 +23,9 @@ from phenolens.tasks.base import (
     usable_rows,
 )
 from phenolens.tasks.sampling import at_most
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _HEST_COMPONENTS = 256
 _FEWEST_ROWS = 10  # of a group, for a correlation within it
@@ -102,6 +102,8 @@ class RegressionProbe(Task):
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return correlations, with one unit per group and one stratum per target; see `Task.score`."""
+        from sklearn.model_selection import GroupKFold
+
         notes: tuple[Note, ...] = ()
         for column in self.targets:
             usable, note = usable_rows(profiles, column, self.id)
@@ -148,6 +150,11 @@ class RegressionProbe(Task):
         test: NDArray[np.intp],
     ) -> NDArray[np.float64]:
         """Return the targets predicted for the test rows."""
+        from sklearn.decomposition import PCA
+        from sklearn.linear_model import Ridge
+        from sklearn.model_selection import GroupKFold, KFold
+        from sklearn.preprocessing import StandardScaler
+
         scaler = StandardScaler().fit(x[train])
         seen, unseen = scaler.transform(x[train]), scaler.transform(x[test])
         if self.form == "hest":

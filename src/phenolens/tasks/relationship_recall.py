@@ -1,11 +1,12 @@
 """Relationship recall: are genes that are known to belong together alike, or opposite, in their profiles?"""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -16,6 +17,9 @@ from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, Score, WellTask, notes_of, unit_table
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _FEWEST_PERTURBATIONS = 10
 

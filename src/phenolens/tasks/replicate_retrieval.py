@@ -1,10 +1,11 @@
 """Replicate retrieval: does a perturbation look like itself, and unlike the controls?"""
 
-from typing import Any, ClassVar, Literal, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -37,6 +38,9 @@ from phenolens.tasks.less_data import fewer_replicates
 from phenolens.tasks.restricted.retrieval import RestrictedRetrieval
 from phenolens.tasks.sampling import sample_wells
 from phenolens.tasks.wells import Wells, unseen_wells
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _FEWEST_REPLICATES = 2
 

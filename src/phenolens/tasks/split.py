@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from phenolens.tasks.base import Leak
 
@@ -49,6 +48,8 @@ def make_splits(labels: NDArray[Any], groups: NDArray[Any], *, kind: SplitKind, 
     seed
         The order in which rows or groups are dealt out.
     """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
     if kind == "grouped":
         dealt = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups)
     else:

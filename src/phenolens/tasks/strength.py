@@ -1,11 +1,12 @@
 """Perturbation strength: how far from the controls does a perturbation move the cells, and how uniformly?"""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -25,6 +26,9 @@ from phenolens.tasks.base import Contract, Score, WellTask, notes_of, required_c
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
 from phenolens.tasks.sampling import sample_wells
 from phenolens.tasks.wells import unseen_wells
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _FEWEST_WELLS = 2
 _COARSE_PERMUTATIONS = 100

@@ -1,14 +1,19 @@
 """The wells that a question about controls is asked of."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import NEGATIVE_CONTROL, treated
 from phenolens.profiling import FITTED_ON
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 @dataclass(frozen=True, eq=False)

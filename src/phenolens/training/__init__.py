@@ -1,11 +1,16 @@
 """Train encoders: objectives, data and checkpoints. It knows nothing of tasks."""
 
-from phenolens.training.data import CropStream, stream_loader
-from phenolens.training.estimate import Estimate, estimate
-from phenolens.training.objective import NotFiniteError, Objective
-from phenolens.training.options import DataOptions, ModelOptions, OptimiserOptions, RunOptions
-from phenolens.training.push import push
-from phenolens.training.train import train
+from typing import TYPE_CHECKING
+
+from phenolens.core.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from phenolens.training.data import CropStream, stream_loader
+    from phenolens.training.estimate import Estimate, estimate
+    from phenolens.training.objective import NotFiniteError, Objective
+    from phenolens.training.options import DataOptions, ModelOptions, OptimiserOptions, RunOptions
+    from phenolens.training.push import push
+    from phenolens.training.train import train
 
 __all__ = [
     "CropStream",
@@ -21,3 +26,15 @@ __all__ = [
     "stream_loader",
     "train",
 ]
+
+import_lazily(
+    __name__,
+    {
+        "data": ("CropStream", "stream_loader"),
+        "estimate": ("Estimate", "estimate"),
+        "objective": ("NotFiniteError", "Objective"),
+        "options": ("DataOptions", "ModelOptions", "OptimiserOptions", "RunOptions"),
+        "push": ("push",),
+        "train": ("train",),
+    },
+)

@@ -1,12 +1,14 @@
 """What a study embeds once more with the encoders under test: changed images, and other layers."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from anndata import AnnData
 
 from phenolens.core.errors import EncoderError
 from phenolens.datasets import Manifest
@@ -16,6 +18,9 @@ from phenolens.encoders import EncoderInfo, EncoderName, Named, create_encoder
 from phenolens.evaluation import Evaluation
 from phenolens.images import interventions
 from phenolens.recipes.study import Recipe, SweepSection
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _log = logging.getLogger(__name__)
 

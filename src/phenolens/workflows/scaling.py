@@ -11,7 +11,7 @@ from phenolens.diagnosis import fit_scaling
 from phenolens.embedding import dataset_channels, embed_to_folder
 from phenolens.encoders import EncoderName, twin_of
 from phenolens.evaluation import evaluate, score_table
-from phenolens.recipes.scaling import ScalingRecipe
+from phenolens.recipes import ScalingRecipe
 from phenolens.report import write_scaling
 from phenolens.workflows.training import estimate_run, run_training
 

@@ -1,5 +1,7 @@
 """A study from recipe to report: embed, profile, ask, diagnose, write down; and go on where it stopped."""
 
+from __future__ import annotations
+
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,10 +10,9 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from anndata import AnnData
 
 from phenolens.core.errors import EncoderError, ManifestError, PhenolensError, RecipeError, did_you_mean
 from phenolens.datasets import (
@@ -21,7 +22,6 @@ from phenolens.datasets import (
     read_cell_table,
     treated,
 )
-from phenolens.diagnosis import diagnose
 from phenolens.embedding import (
     PROVENANCE,
     dataset_channels,
@@ -35,9 +35,12 @@ from phenolens.encoders import EncoderName, Named, create_encoder, default_panel
 from phenolens.evaluation import evaluate, score_table, stratum_records, unit_table
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
-from phenolens.recipes.study import Recipe
-from phenolens.report import Results, write_examples, write_report
-from phenolens.workflows.further import FurtherEmbeddings
+from phenolens.recipes import Recipe
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from phenolens.report import Results
 
 _VERSIONS = ("phenolens", "torch", "timm", "numpy", "scikit-learn", "scikit-image", "anndata")
 
@@ -77,6 +80,11 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         If the recipe does not fit the data, or more sites than it allows could not be read; what has been
         embedded by then is kept.
     """
+    # To check a data set needs neither diagnosis nor report.
+    from phenolens.diagnosis import diagnose
+    from phenolens.report import Results, write_report
+    from phenolens.workflows.further import FurtherEmbeddings
+
     out = Path(out)
     material = _read_tables(recipe) if recipe.dataset.tables else _embed_images(recipe, out, progress)
     _log.info("asking %d tasks of %d encoders", len(recipe.tasks), len(material.embeddings))
@@ -140,6 +148,8 @@ def check_dataset(recipe: Recipe) -> tuple[str, int]:
 
 
 def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
+    from phenolens.report import write_examples
+
     manifest = _open_manifest(recipe)
     channels = dataset_channels(manifest, recipe.dataset.channels)
     if recipe.interventions != "all":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from phenolens.diagnosis.callback import DiagnoseWhileTraining
 from phenolens.embedding import dataset_channels
-from phenolens.recipes.training import TrainingRecipe
+from phenolens.recipes import TrainingRecipe
 from phenolens.training import Estimate, estimate, train
 
 

@@ -5,9 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 from phenolens.datasets import Manifest, read_manifest
-from phenolens.recipes.load import load_recipe
-from phenolens.recipes.study import Recipe
-from phenolens.workflows.study import check_dataset
 
 
 @dataclass(frozen=True)
@@ -39,10 +36,13 @@ def validate(path: Path) -> Validated:
     """
     if path.suffix not in (".yaml", ".yml"):
         return _checked("manifest", read_manifest(path))
+    from phenolens.recipes import Recipe, ScalingRecipe, load_recipe
+    from phenolens.workflows.study import check_dataset
+
     recipe = load_recipe(path)
     if isinstance(recipe, Recipe):
         return Validated("study", *check_dataset(recipe))
-    training = recipe.train if hasattr(recipe, "train") else recipe
+    training = recipe.train if isinstance(recipe, ScalingRecipe) else recipe
     if training.diagnose is not None:
         training.diagnose.dataset.open().check_files()
     return _checked("training" if training is recipe else "scaling", training.dataset.open())

@@ -1,12 +1,13 @@
 """Replicate retrieval among fewer candidates: who each well should find, and before whom."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.core.errors import TaskNotApplicable
@@ -15,6 +16,9 @@ from phenolens.datasets import condition_names
 from phenolens.metrics import average_precision_among, chance_average_precision
 from phenolens.tasks.sampling import draw_whole
 from phenolens.tasks.wells import unseen_wells
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _MOST_WELLS = 1500  # treated; beyond, so many of whole perturbations
 _MOST_REPLICATES = 24  # of one perturbation
@@ -45,7 +49,7 @@ class Candidates:
     counted: NDArray[np.bool_]
     negative: NDArray[np.bool_]
 
-    def restrict(self, counted: NDArray[np.bool_], negative: NDArray[np.bool_]) -> "Candidates":
+    def restrict(self, counted: NDArray[np.bool_], negative: NDArray[np.bool_]) -> Candidates:
         """Return the same with fewer positives (q, k) that count and other negatives (q, n)."""
         return replace(self, counted=self.counted & counted, negative=negative)
 

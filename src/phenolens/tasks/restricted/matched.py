@@ -3,9 +3,6 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.tasks.restricted.candidates import Candidates
@@ -95,6 +92,10 @@ def match_predictions(rows: pd.DataFrame, covariates: pd.DataFrame) -> tuple[pd.
 
 def _overlap_weights(covariates: NDArray[np.float64], labels: NDArray[np.str_]) -> NDArray[np.float64]:
     """Return the generalised overlap weight of each row, from how likely its class and the others are."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
     model = make_pipeline(
         StandardScaler(), PolynomialFeatures(2, include_bias=False), StandardScaler(), LogisticRegression(C=100.0)
     )

@@ -1,14 +1,18 @@
 """A probe of rows that are alike in something, or share nothing with what it learned from."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import pandas as pd
-from anndata import AnnData
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.tasks.base import BeforeAfter, Leak, Note
 from phenolens.tasks.restricted.matched import match_predictions
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 @dataclass(frozen=True, eq=False)

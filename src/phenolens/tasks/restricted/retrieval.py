@@ -1,11 +1,12 @@
 """Replicate retrieval among fewer candidates, beside as many at random."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
@@ -13,6 +14,9 @@ from phenolens.tasks.base import BeforeAfter
 from phenolens.tasks.restricted.candidates import Candidates, choose_candidates, equal_in_number
 from phenolens.tasks.restricted.left_out import leave_out
 from phenolens.tasks.restricted.matched import match_candidates
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _DRAWS = 3  # of as many candidates at random
 

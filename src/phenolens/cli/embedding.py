@@ -1,0 +1,70 @@
+"""The commands that read images: embed them, or pack them into shards."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from phenolens.cli.options import Device, Json, Out, PrecisionOption, print_json
+
+
+def embed(
+    manifest: Annotated[Path, typer.Argument(help="The manifest (CSV, TSV, Parquet).")],
+    encoder: Annotated[list[str], typer.Option(help="Encoder name; repeat for several.")],
+    out: Out = Path("out/embeddings"),
+    channel: Annotated[list[str] | None, typer.Option(help="Channel to use; repeat, in order.")] = None,
+    crop: Annotated[Literal["whole", "centre", "tiles"], typer.Option(help="What to take of each image.")] = "whole",
+    size: Annotated[int | None, typer.Option(help="Side of crops and tiles, in pixels.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Crops per forward pass.")] = 32,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images.")] = None,
+    device: Device = "auto",
+    precision: PrecisionOption = "fp32",
+    max_failed: Annotated[float, typer.Option(min=0, max=1, help="Share of sites that may fail.")] = 0.01,
+    as_json: Json = False,
+) -> None:
+    """Embed every site of a manifest, into one .h5ad per encoder."""
+    from phenolens.datasets import read_manifest
+    from phenolens.embedding import embed_to_folder
+    from phenolens.images import Crop
+
+    embedded = embed_to_folder(
+        read_manifest(manifest),
+        encoder,
+        out,
+        channels=channel,
+        crop=Crop(crop, size),
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        precision=precision,
+        max_failed=max_failed,
+        progress=True,
+    )
+    shapes = {name: list(vectors.shape) for name, vectors in embedded.embeddings.items()}
+    if as_json:
+        print_json({"out": str(out), "embeddings": shapes, "quarantine": embedded.quarantine})
+        return
+    for name, (rows, dim) in shapes.items():
+        typer.echo(f"{name}: {rows} sites x {dim}")
+    typer.echo(f"{len(embedded.quarantine)} sites could not be read; embeddings in {out}")
+
+
+def pack(
+    manifest: Annotated[Path, typer.Argument(help="The manifest (CSV, TSV, Parquet).")],
+    out: Out = Path("out/packed"),
+    channel: Annotated[list[str] | None, typer.Option(help="Channel to keep; repeat, in order.")] = None,
+    shard_mib: Annotated[int, typer.Option(min=1, help="About how large a shard becomes, in MiB.")] = 256,
+    as_json: Json = False,
+) -> None:
+    """Pack loose images into shards, and write their manifest; goes on where it stopped."""
+    from phenolens.datasets import pack as pack_images
+    from phenolens.datasets import read_manifest
+
+    packed = pack_images(read_manifest(manifest), out, channels=channel, shard_mib=shard_mib)
+    if as_json:
+        print_json(asdict(packed))
+        return
+    for site, reason in packed.quarantine.items():
+        typer.echo(f"left out: {site}: {reason}", err=True)
+    typer.echo(f"{packed.n_sites} sites in {packed.n_shards} shards; manifest: {packed.manifest}")

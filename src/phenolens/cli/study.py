@@ -1,0 +1,101 @@
+"""The commands of a study: run it, write its report again, check a file, list what there is, look at the machine."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from phenolens.cli.options import Json, Out, print_json, print_verdicts, stdout, without_garbage_collection
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="The recipe (YAML).")],
+    out: Out = Path("out"),
+    as_json: Json = False,
+) -> None:
+    """Run a study: embed, profile, ask, diagnose, report. Goes on where it stopped."""
+    from phenolens.recipes import Recipe, load_recipe_of_kind
+    from phenolens.workflows.study import run as run_study
+
+    results = run_study(load_recipe_of_kind(recipe, Recipe), out, progress=True)
+    if as_json:
+        print_json({"report": str(out / "report.html"), "verdicts": results.verdicts})
+        return
+    print_verdicts(results.verdicts)
+    typer.echo(f"report: {out / 'report.html'}")
+
+
+def report(folder: Annotated[Path, typer.Argument(help="A folder that run has written.")]) -> None:
+    """Write the HTML report of a study again."""
+    from phenolens.report import write_report
+
+    typer.echo(f"report: {write_report(folder)}")
+
+
+def list_(
+    what: Annotated[Literal["encoders", "datasets", "tasks", "profilers", "options"], typer.Argument()],
+    as_json: Json = False,
+) -> None:
+    """List what there is; options are those of tasks."""
+    if what == "options":
+        _list_options(as_json)
+        return
+    with without_garbage_collection():
+        from phenolens.workflows.catalogue import catalogue
+
+        entries = catalogue(what)
+    if as_json:
+        print_json(entries)
+        return
+    table = Table("name", "what it is")
+    for name, summary in entries.items():
+        table.add_row(name, summary)
+    stdout.print(table)
+
+
+def _list_options(as_json: bool) -> None:
+    with without_garbage_collection():
+        from phenolens.workflows.catalogue import task_options
+
+        options = task_options()
+    if as_json:
+        print_json({task: {name: asdict(option) for name, option in found.items()} for task, found in options.items()})
+        return
+    table = Table("task", "option", "type", "default", "what it is")
+    for task, found in options.items():
+        for name, option in found.items():
+            kind = f"{option.type}, repeatable" if option.repeatable else option.type
+            default = "required" if option.required else str(option.default)
+            table.add_row(task, name, kind, default, option.help)
+    stdout.print(table)
+
+
+def validate(
+    file: Annotated[Path, typer.Argument(help="A recipe of any kind (YAML), or a manifest.")],
+    as_json: Json = False,
+) -> None:
+    """Check a recipe and its data set, or a manifest, before any work starts."""
+    with without_garbage_collection():
+        from phenolens.workflows.validate import validate as validate_file
+
+        found = validate_file(file)
+    if as_json:
+        print_json({"valid": True, "kind": found.kind, "manifest": found.source, "n_sites": found.n_sites})
+        return
+    typer.echo(f"valid: {file}; {found.n_sites} sites in {found.source}")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Tell what this machine can do, before a long job."""
+    from phenolens.workflows.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print_json(findings)
+        return
+    table = Table("what", "found")
+    for name, finding in findings.items():
+        table.add_row(name, str(finding))
+    stdout.print(table)

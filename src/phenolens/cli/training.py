@@ -1,0 +1,75 @@
+"""The commands that train: one encoder, many of rising size; and publish what was trained."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from phenolens.cli.options import Json, Out, print_json, stdout
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="The training recipe (YAML).")],
+    out: Out = Path("out/train"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, and do nothing.")] = False,
+    channels: Annotated[int, typer.Option(min=1, help="Channels, for a dry run without images.")] = 6,
+    devices: Annotated[int, typer.Option(min=1, help="Devices, for a dry run.")] = 1,
+    teraflops: Annotated[float, typer.Option(help="Peak of a device, for a dry run; an H100's in bf16.")] = 989.0,
+    utilisation: Annotated[float, typer.Option(help="Share of the peak that is reached, for a dry run.")] = 0.4,
+    as_json: Json = False,
+) -> None:
+    """Train an encoder; goes on where it stopped. The checkpoint is an encoder at once: checkpoint:DIR."""
+    from phenolens.recipes import TrainingRecipe, load_recipe_of_kind
+    from phenolens.workflows.training import estimate_run, run_training
+
+    training = load_recipe_of_kind(recipe, TrainingRecipe)
+    if dry_run:
+        found = asdict(estimate_run(training, channels, devices=devices, teraflops=teraflops, utilisation=utilisation))
+        if as_json:
+            print_json(found)
+            return
+        table = Table("what", training.name)
+        for name, value in found.items():
+            table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.3g}")
+        stdout.print(table)
+        return
+    path = run_training(training, out, progress=True)
+    if as_json:
+        print_json({"checkpoint": str(path), "encoder": f"checkpoint:{path}"})
+        return
+    typer.echo(f"encoder: checkpoint:{path}")
+
+
+def scale(
+    recipe: Annotated[Path, typer.Argument(help="The scaling recipe (YAML).")],
+    out: Out = Path("out/scale"),
+    as_json: Json = False,
+) -> None:
+    """Train what a recipe varies, and fit scores against operations; goes on where it stopped."""
+    from phenolens.recipes import ScalingRecipe, load_recipe_of_kind
+    from phenolens.workflows.scaling import run_scaling
+
+    scores, fits = run_scaling(load_recipe_of_kind(recipe, ScalingRecipe), out, progress=True)
+    if as_json:
+        print_json({"scores": scores.to_dict("records"), "fits": fits.to_dict("records")})
+        return
+    for row in fits.itertuples():
+        typer.echo(
+            f"{row.task}, {row.profiling}: {row.slope:+.3f} [{row.low:+.3f}, {row.high:+.3f}] for ten times the "
+            f"operations, over {row.n_points} runs"
+        )
+    typer.echo(f"figure: {out / 'scaling.html'}")
+
+
+def push(
+    checkpoint: Annotated[Path, typer.Argument(help="The checkpoint, or the folder that train has written.")],
+    repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face hub.")],
+    licence: Annotated[str, typer.Option(help="Licence of the weights, if the recipe has not said it.")] = "",
+    public: Annotated[bool, typer.Option("--public", help="Whether all may see a new repository.")] = False,
+) -> None:
+    """Publish a checkpoint on the Hugging Face hub."""
+    from phenolens.training import push as push_checkpoint
+
+    typer.echo(f"encoder: {push_checkpoint(checkpoint, repository, licence=licence, private=not public)}")
