@@ -47,7 +47,7 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from phenolens.datasets import read_manifest
     from phenolens.diagnosis import compare_families
     from phenolens.embedding import embed
-    from phenolens.evaluation import evaluate, score_table
+    from phenolens.evaluation import evaluate, tabulate_scores
     from phenolens.images import Crop
     from phenolens.recipes.training import read_training_recipe
     from phenolens.simulation import CELL_PAINTING, simulate_cells
@@ -94,7 +94,7 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 rows_of_gain.append({"question": question, "skipped": evaluation.skipped[0].reason})
                 print(what, rows_of_gain[-1], flush=True)
                 continue
-            scores = score_table(evaluation).groupby(["family", "profiling"])["value"].mean()
+            scores = tabulate_scores(evaluation).groupby(["family", "profiling"])["value"].mean()
             gains = compare_families(evaluation)
             of_training = (gains["encoder"] == "checkpoint:camae") & gains["baseline"].str.startswith("twin/")
             for gain in gains[of_training].itertuples():

@@ -19,8 +19,7 @@ from phenolens.diagnosis.sensitivity.describe import COLUMNS as METRIC_COLUMNS
 from phenolens.diagnosis.verdicts.judge import judge
 from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
 from phenolens.diagnosis.where.strata import COLUMNS as STRATA_COLUMNS
-from phenolens.evaluation import evaluate, paired_p
-from phenolens.evaluation import unit_table as unit_table_of
+from phenolens.evaluation import evaluate, paired_p, tabulate_units
 from phenolens.tasks import Leak, Score, make_task
 from phenolens.tasks.base import unit_table
 
@@ -237,14 +236,14 @@ def test_activity_counts_discoveries(values):
     p = np.where(np.arange(60) < 13, 0.01, 0.6)
     (activity,) = [v for v in verdicts(answer("cell-count", values, p=p)) if v.kind == "activity"]
     assert "tells 13 of 60 perturbations from controls" in activity.claim
-    table = unit_table_of(evaluation_of(answer("cell-count", values, p=p)))
+    table = tabulate_units(evaluation_of(answer("cell-count", values, p=p)))
     assert table["significant"].sum() == 13  # what tables and charts show is what the verdict counts
 
 
 def test_a_unit_is_significant_in_the_median_over_seeds(values):
     p = [np.where(np.arange(60) < found, 1e-5, 1.0) for found in (10, 20, 30)]
     seeds = [answer(f"untrained/resnet18@seed={seed}", values, p=own) for seed, own in enumerate(p)]
-    table = unit_table_of(evaluation_of(*seeds))
+    table = tabulate_units(evaluation_of(*seeds))
     assert table.groupby("encoder")["significant"].sum().tolist() == [20, 20, 20]
     (activity,) = [v for v in verdicts(*seeds) if v.kind == "activity"]
     assert "tells 20 of 60 perturbations" in activity.claim

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from phenolens.diagnosis.where import efficiency
 from phenolens.diagnosis.where.efficiency import data_efficiency
-from phenolens.evaluation import evaluate, score_table
+from phenolens.evaluation import evaluate, tabulate_scores
 from phenolens.tasks import make_task
 
 PROBE = make_task("ridge-probe", label="kind", group="movie")
@@ -85,7 +85,7 @@ def test_the_baseline_is_on_the_curve_and_is_held_against_nothing(cells):
 def test_few_shots_are_those_of_the_option_of_that_name(cells):
     table = curves(cells, PROBE).set_index(["family", "amount"])
     evaluation = evaluate(cells, [PROBE.model_copy(update={"shots": 5})])
-    five = score_table(evaluation).set_index("encoder")["value"]
+    five = tabulate_scores(evaluation).set_index("encoder")["value"]
     assert_allclose(table.xs(5, level="amount")["value"].astype(float).sort_index(), five.sort_index())
     assert curves(cells, PROBE.model_copy(update={"shots": 5})).empty  # the recipe has a curve of its own
 
@@ -94,7 +94,7 @@ def test_few_shots_are_those_of_the_option_of_that_name(cells):
 def test_retrieval_rises_with_replicates_and_ends_with_the_evaluation(wells, task):
     table = curves(wells, task)
     assert set(table["data"]) == {"replicates"}
-    whole = score_table(evaluate(wells, [task])).set_index("family")
+    whole = tabulate_scores(evaluate(wells, [task])).set_index("family")
     for family, own in table.groupby("family"):
         assert own["amount"].tolist() == [2, 3, 4, N_REPLICATES]
         assert_allclose(own["value"].iloc[-1], whole.loc[family, "value"])

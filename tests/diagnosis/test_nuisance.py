@@ -8,7 +8,7 @@ from made_up import profiles_of
 from numpy.testing import assert_allclose
 
 from phenolens.diagnosis.nuisance import COLUMNS, compare_nuisance
-from phenolens.evaluation import evaluate, score_table
+from phenolens.evaluation import evaluate, tabulate_scores
 from phenolens.metrics import average_precision, cosine_similarity, nearest_neighbours, robustness_index
 from phenolens.tasks import make_task
 
@@ -118,7 +118,7 @@ def test_scores_are_those_of_brute_force(encoders, obs):
 def test_biology_is_what_replicate_retrieval_says_after_any_post_processing(encoders):
     ways = ["raw", "robust-z", "tvn"]
     retrieval = make_task("replicate-retrieval", against="others", n_permutations=20)
-    scores = score_table(evaluate(encoders, [retrieval], profilings=ways)).set_index(["family", "profiling"])
+    scores = tabulate_scores(evaluate(encoders, [retrieval], profilings=ways)).set_index(["family", "profiling"])
     table = compare_nuisance(profiles_of(encoders), profilings=ways).table
     table = table[table["nuisance"] == "plate"].set_index(["family", "profiling"])
     assert len(table) == len(scores) == 15

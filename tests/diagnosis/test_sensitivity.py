@@ -14,7 +14,7 @@ from phenolens.diagnosis.sensitivity.ceiling import pool, reachable_score, white
 from phenolens.diagnosis.sensitivity.describe import CANNOT_TELL, COLUMNS, LITTLE_ROOM, TELLS, describe_metrics
 from phenolens.diagnosis.sensitivity.dilution import dilute, draw_donors, tell_dilutions
 from phenolens.diagnosis.sensitivity.stability import euclidean_as_cosine, other_protocols, rank_agreement
-from phenolens.evaluation import evaluate, score_table
+from phenolens.evaluation import evaluate, tabulate_scores
 from phenolens.metrics import average_precision, ledoit_wolf
 from phenolens.profiling import Sphering
 from phenolens.tasks import Score, make_task
@@ -109,7 +109,7 @@ def test_the_ceiling_holds_every_family(task):
     vectors = encoders(1.0, 4.0, n_controls=24)
     evaluation = evaluate(vectors, [task])
     row = describe_metrics(evaluation)[0].iloc[0]
-    assert score_table(evaluation)["value"].max() <= row["ceiling"] <= 1
+    assert tabulate_scores(evaluation)["value"].max() <= row["ceiling"] <= 1
 
 
 @pytest.mark.parametrize("task", [OTHERS, CONTROLS])
@@ -122,7 +122,7 @@ def test_the_ceiling_sees_through_noise_that_replicates_show(task):
         name: AnnData(np.hstack([beneath, nuisance]) @ rng.normal(size=(9, 12)), obs=obs) for name in ("one", "other")
     }
     evaluation = evaluate({**vectors, "beneath": AnnData(beneath, obs=obs)}, [task])
-    scores = score_table(evaluation).set_index("encoder")
+    scores = tabulate_scores(evaluation).set_index("encoder")
     value, chance = scores["value"], scores["chance"].iloc[0]
     assert value[["one", "other"]].max() < value["beneath"] - 0.2
     reached = reachable_score(task, vectors, chance, "raw")

@@ -8,7 +8,7 @@ from made_up import evaluation_of, scored
 from numpy.testing import assert_allclose
 
 from phenolens.diagnosis.where.strata import compare_strata
-from phenolens.evaluation import evaluate, score_table
+from phenolens.evaluation import evaluate, tabulate_scores
 from phenolens.metrics import stratified_mean
 from phenolens.tasks import Leak, Score, make_task
 
@@ -186,7 +186,7 @@ def test_classes_of_a_probe_are_strata_and_its_groups_have_no_strength():
     assert table.index.tolist() == ["a", "b", "c"]
     assert table.loc["a", "low"] > 0.3
     assert table.loc["b", "high"] < -0.3
-    scores = score_table(evaluation).set_index("encoder")["value"]
+    scores = tabulate_scores(evaluation).set_index("encoder")["value"]
     assert_allclose(table["value"].mean(), scores["mine"])  # balanced accuracy is the mean over classes
     units = evaluation.scores[0].score.units.query("stratum == 'a'")
     assert_allclose(table.loc["a", "value"], stratified_mean(units["value"], units["weight"])[0])

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from phenolens.core.errors import EncoderError
-from phenolens.encoders import EncoderName, create_encoder, default_panel, find_encoder, is_baseline, twin_of
+from phenolens.encoders import EncoderName, create_encoder, default_panel, describe_encoder, find_encoder
 
 
 @pytest.mark.parametrize(
@@ -58,23 +58,26 @@ def test_a_name_taken_apart_and_put_together():
 @pytest.mark.parametrize("kind", ["cells", "tissue"])
 def test_the_default_panel_exists_and_is_made_of_baselines(kind, manifest):
     panel = default_panel(kind, 2)
-    assert all(is_baseline(name) for name in panel)
+    assert all(describe_encoder(name).is_baseline for name in panel)
     assert len(default_panel(kind, 1)) < len(panel) < len(default_panel(kind, 2, typed=True))
     for name in panel:
         create_encoder(name, ("dna", "er"), manifest=manifest)
 
 
 def test_a_trained_network_has_a_twin_of_the_same_input_path():
-    assert twin_of("timm/resnet18@mixing=joint,weights=a.safetensors") == "twin/timm/resnet18@mixing=joint"
-    assert twin_of("timm/resnet18@weights=a.safetensors") == "twin/timm/resnet18"
-    assert twin_of("untrained/resnet18") is None
-    assert is_baseline("twin/timm/resnet18@seed=1")
+    assert (
+        describe_encoder("timm/resnet18@mixing=joint,weights=a.safetensors").counterpart
+        == "twin/timm/resnet18@mixing=joint"
+    )
+    assert describe_encoder("timm/resnet18@weights=a.safetensors").counterpart == "twin/timm/resnet18"
+    assert describe_encoder("untrained/resnet18").counterpart == ""
+    assert describe_encoder("twin/timm/resnet18@seed=1").is_baseline
     assert find_encoder("twin/checkpoint:out/run")[0] == "twin/checkpoint:"
 
 
 def test_what_the_registry_does_not_know_is_no_baseline():
-    assert not is_baseline("my own embeddings")
-    assert not is_baseline("timm/resnet18")
+    assert not describe_encoder("my own embeddings").is_baseline
+    assert not describe_encoder("timm/resnet18").is_baseline
 
 
 def test_listing_imports_no_network_library():

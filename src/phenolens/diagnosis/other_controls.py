@@ -29,7 +29,7 @@ def ask_without_controls(evaluation: Evaluation, *, seed: int = 0) -> tuple[Othe
     evaluation
         The scores: encoders under test, the best baseline and the best untrained network are asked, one seed of each.
     seed
-        Deals controls into parts.
+        Deals controls into parts, and names the permutations, as in `evaluate`.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def ask_without_controls(evaluation: Evaluation, *, seed: int = 0) -> tuple[Othe
         try:
             parts = _deal_controls(wells, seed)
             found[question.key] = {
-                name: _scores(task, each.info.id, wells[name], parts, profiling, profiles)
+                name: _scores(task, each.info.id, wells[name], parts, profiling, profiles, seed)
                 for name, each in asked.items()
             }
         except (TaskNotApplicable, ProfilingError) as error:
@@ -73,7 +73,13 @@ def _deal_controls(wells: Mapping[str, AnnData], seed: int) -> list[NDArray[np.s
 
 
 def _scores(
-    task: Task, encoder: str, wells: AnnData, parts: Sequence[NDArray[np.str_]], profiling: str, profiles: Profiles
+    task: Task,
+    encoder: str,
+    wells: AnnData,
+    parts: Sequence[NDArray[np.str_]],
+    profiling: str,
+    profiles: Profiles,
+    seed: int,
 ) -> NDArray[np.float64]:
     """Return the score of one encoder without each part of the controls."""
     if len(wells) > _MOST_WELLS:
@@ -85,5 +91,5 @@ def _scores(
     for part in parts:
         rest = wells[~wells.obs_names.isin(part)]
         left = profiles.make(task, encoder, rest, profiling, fit_on=fit_on)
-        values.append(quick.score(left, spawn(profiles.seed, "score", task.id, profiling)).value)
+        values.append(quick.score(left, spawn(seed, "score", task.id, profiling)).value)
     return np.array(values)

@@ -4,11 +4,7 @@ from phenolens.encoders.base import Encoder, Measurement, Pixels, RowEncoder, ha
 from phenolens.encoders.describe import (
     Named,
     describe_encoder,
-    form_of,
-    is_baseline,
     is_registered,
-    is_untrained,
-    twin_of,
 )
 from phenolens.encoders.info import EncoderInfo, FeatureType, Role
 from phenolens.encoders.names import EncoderName, as_file_name
@@ -38,13 +34,9 @@ __all__ = [
     "default_panel",
     "describe_encoder",
     "find_encoder",
-    "form_of",
     "hash_text",
-    "is_baseline",
     "is_registered",
-    "is_untrained",
     "kind_of",
     "list_encoders",
     "take_channels",
-    "twin_of",
 ]

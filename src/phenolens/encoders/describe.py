@@ -5,7 +5,7 @@ from functools import cache
 
 from phenolens.core.errors import EncoderError
 from phenolens.encoders.base import Encoder, RowEncoder
-from phenolens.encoders.info import EncoderInfo, FeatureType
+from phenolens.encoders.info import EncoderInfo
 from phenolens.encoders.names import EncoderName
 from phenolens.encoders.registry import counterpart_of, find_encoder
 
@@ -64,32 +64,3 @@ def is_registered(name: str) -> bool:
     except EncoderError:
         return False
     return True
-
-
-# For callers that have a name and no vectors; where there are vectors, `phenolens.embedding.encoder_info` knows more.
-
-
-def is_baseline(name: str) -> bool:
-    """Whether a name is that of a baseline; names that the registry does not know are not."""
-    return describe_encoder(name).is_baseline
-
-
-def is_untrained(name: str) -> bool:
-    """Whether a name is that of a network with random weights."""
-    return describe_encoder(name).role == "untrained"
-
-
-def form_of(name: str) -> FeatureType:
-    """Return what an encoder's numbers are; vectors, where the registry does not know the name."""
-    return describe_encoder(name).feature_type
-
-
-def twin_of(name: str) -> str | None:
-    """Return the name of an encoder's untrained counterpart; None if it has none.
-
-    Raises
-    ------
-    EncoderError
-        If there is no such encoder.
-    """
-    return counterpart_of(name) or None

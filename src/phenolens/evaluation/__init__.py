@@ -17,7 +17,7 @@ from phenolens.evaluation.question import ALPHA, EncoderScore, MeanScore, Questi
 from phenolens.evaluation.shared_rows import select_shared, share_rows, shared_names
 from phenolens.evaluation.significance import UnitSignificance, significant_units, unit_significance
 from phenolens.evaluation.skipped import Skipped
-from phenolens.evaluation.tables import score_table, stratum_records, summaries, unit_table
+from phenolens.evaluation.tables import stratum_records, summaries, tabulate_scores, tabulate_units
 
 __all__ = [
     "ALPHA",
@@ -40,14 +40,14 @@ __all__ = [
     "paired_difference",
     "paired_p",
     "score_strata",
-    "score_table",
     "select_shared",
     "share_rows",
     "shared_names",
     "significant_units",
     "stratum_records",
     "summaries",
+    "tabulate_scores",
+    "tabulate_units",
     "unit_significance",
-    "unit_table",
     "values_by_unit",
 ]

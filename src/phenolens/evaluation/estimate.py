@@ -1,6 +1,5 @@
 """A number with what is known of its uncertainty."""
 
-import math
 from dataclasses import dataclass
 
 _NAN = float("nan")
@@ -30,27 +29,3 @@ class Estimate:
     n_units: int = 0
     p: float = _NAN
     p_adjusted: float = _NAN
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there is a number."""
-        return math.isfinite(self.value)
-
-    @property
-    def has_interval(self) -> bool:
-        """Whether its limits are known."""
-        return math.isfinite(self.low) and math.isfinite(self.high)
-
-    def lies_above(self, level: float) -> bool:
-        """Whether the whole interval lies above a level; no if it is not known."""
-        return self.low > level
-
-    def lies_below(self, level: float) -> bool:
-        """Whether the whole interval lies below a level; no if it is not known."""
-        return self.high < level
-
-    def __neg__(self) -> "Estimate":
-        return Estimate(-self.value, -self.high, -self.low, self.n_units, self.p, self.p_adjusted)
-
-    def __rsub__(self, whole: float) -> "Estimate":
-        return Estimate(whole - self.value, whole - self.high, whole - self.low, self.n_units, self.p, self.p_adjusted)

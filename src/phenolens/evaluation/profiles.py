@@ -60,6 +60,10 @@ class Profiles:
         """Return the vectors of encoders under test."""
         return {name: self.embeddings[name] for name, info in self.infos.items() if info.is_tested}
 
+    def measured_by(self, baseline: str) -> str | None:
+        """Return the encoder (with its seed) that is this registered baseline, whatever it is called; None if none is."""
+        return next((name for name, info in self.infos.items() if info.measures == baseline), None)
+
     def averaged(self, encoder: str, aggregation: Level = "well") -> AnnData:
         """Return an encoder's vectors averaged to wells, or as they are, with nothing else done to them."""
         return profile(self.embeddings[encoder], "raw", level=aggregation)

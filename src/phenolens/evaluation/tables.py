@@ -10,12 +10,12 @@ from phenolens.evaluation.question import EncoderScore, StratumScore
 from phenolens.evaluation.significance import significant_units
 
 
-def score_table(evaluation: Evaluation) -> pd.DataFrame:
+def tabulate_scores(evaluation: Evaluation) -> pd.DataFrame:
     """Return one row per score: what was asked of what, value, chance, 95 % interval, number of units, caveat."""
     return pd.DataFrame([_score_record(each) for each in evaluation.scores])
 
 
-def unit_table(evaluation: Evaluation) -> pd.DataFrame:
+def tabulate_units(evaluation: Evaluation) -> pd.DataFrame:
     """Return the values of units behind every score, and which of an encoder's units are significant."""
     significant = {key: significant_units(evaluation, question) for key, question in evaluation.questions.items()}
     tables = []

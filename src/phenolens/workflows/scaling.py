@@ -9,8 +9,8 @@ from phenolens.core.errors import RecipeError
 from phenolens.core.files import replaced_whole
 from phenolens.diagnosis import fit_scaling
 from phenolens.embedding import dataset_channels, embed_to_folder
-from phenolens.encoders import EncoderName, twin_of
-from phenolens.evaluation import evaluate, score_table
+from phenolens.encoders import EncoderName, describe_encoder
+from phenolens.evaluation import evaluate, tabulate_scores
 from phenolens.recipes import ScalingRecipe
 from phenolens.report import write_scaling
 from phenolens.workflows.training import estimate_run, run_training
@@ -55,7 +55,7 @@ def run_scaling(recipe: ScalingRecipe, out: Path, *, progress: bool = False) -> 
     for name, run in runs.items():
         _log.info("run %s: %.2g operations", name, flops[name])
         encoders[name] = f"checkpoint:{run_training(run, out / 'runs' / name, progress=progress)}"
-    twins = {name: str(twin_of(encoder)) for name, encoder in encoders.items()}
+    twins = {name: describe_encoder(encoder).counterpart for name, encoder in encoders.items()}
     every = [
         *encoders.values(),
         *(str(seeded) for twin in twins.values() for seeded in EncoderName.parse(twin).seeds(recipe.twin_seeds)),
@@ -65,7 +65,7 @@ def run_scaling(recipe: ScalingRecipe, out: Path, *, progress: bool = False) -> 
     )
     evaluation = evaluate(embedded.embeddings, asked.tasks, profilings=asked.profiling, seed=recipe.train.seed)
     fits = fit_scaling(evaluation, {encoders[name]: flops[name] for name in runs}, seed=recipe.train.seed)
-    scores = score_table(evaluation)
+    scores = tabulate_scores(evaluation)
     twin_value = scores[scores["baseline"]].groupby(["family", "task", "profiling"])["value"].mean()
     rows = [
         {

@@ -32,7 +32,7 @@ from phenolens.embedding import (
     read_embeddings,
 )
 from phenolens.encoders import EncoderName, Named, create_encoder, default_panel, describe_encoder, kind_of
-from phenolens.evaluation import evaluate, score_table, stratum_records, unit_table
+from phenolens.evaluation import evaluate, stratum_records, tabulate_scores, tabulate_units
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
 from phenolens.recipes import Recipe
@@ -108,8 +108,8 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         dataset=material.dataset,
         encoders=_describe_encoders(material.embeddings),
         panel_missing=material.panel_missing,
-        scores=score_table(evaluation),
-        units=unit_table(evaluation),
+        scores=tabulate_scores(evaluation),
+        units=tabulate_units(evaluation),
         comparisons=card.evidence.comparisons,
         verdicts=[asdict(verdict) for verdict in card.verdicts],
         skipped=[asdict(item) for item in evaluation.skipped],

@@ -85,7 +85,7 @@ def ask_levels(profiles: Profiles, *, group: str | None = None, seed: int = 0) -
         return Knowledge(missing={"levels": "no encoder is under test"})
     try:
         truth = true_factors(next(iter(embeddings.values())))
-        tables = truth or measured_factors(embeddings)
+        tables = truth or measured_factors(profiles)
         missing = {} if truth else unmeasured(tables)
         if not tables:
             raise TaskNotApplicable("no baseline that measures a level is among the encoders, and this is no phantom")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from phenolens.evaluation import Profiles
 from phenolens.profiling import profile
 from phenolens.simulation import LEVELS, TRUTH, Level, truth_columns
 
@@ -42,23 +43,25 @@ def true_factors(sites: AnnData) -> dict[str, pd.DataFrame]:
     return {level: _of_wells(sites, columns) for level, columns in found.items() if columns}
 
 
-def measured_factors(embeddings: Mapping[str, AnnData]) -> dict[str, pd.DataFrame]:
+def measured_factors(profiles: Profiles) -> dict[str, pd.DataFrame]:
     """Return level -> what baselines among the encoders have measured of it, in wells that all of these have.
 
     Backgrounds and the finest detail stand for the acquisition; cells per image for density; mean intensities; areas,
     eccentricities and form factors of nuclei and cells; Haralick contrast and correlation, granularity and radial
     distribution for texture; and how nuclei lie, relative to their density, for arrangement.
     """
-    wells = {
-        encoder: profile(embeddings[encoder], "raw", level="well").to_df().astype(np.float64)
-        for encoder in sorted({encoder for sources in _MEASURED.values() for encoder, _ in sources} & set(embeddings))
-    }
+    baselines = sorted({baseline for sources in _MEASURED.values() for baseline, _ in sources})
+    wells = {}
+    for baseline in baselines:
+        encoder = profiles.measured_by(baseline)
+        if encoder is not None:
+            wells[baseline] = profiles.averaged(encoder).to_df().astype(np.float64)
     factors = {}
     for level, sources in _MEASURED.items():
         parts = [
-            wells[encoder].loc[:, [fnmatchcase(name, pattern) for name in wells[encoder].columns]]
-            for encoder, pattern in sources
-            if encoder in wells
+            wells[baseline].loc[:, [fnmatchcase(name, pattern) for name in wells[baseline].columns]]
+            for baseline, pattern in sources
+            if baseline in wells
         ]
         parts = [part for part in parts if part.shape[1]]
         if parts:

@@ -74,15 +74,19 @@ def compare_shortcuts(evaluation: Evaluation, *, seed: int = 0) -> Shortcuts:
     if not all(_are_named(vectors, level) for vectors in embeddings.values() for level in levels):
         why = "rows have no names of their own, by which encoders could be matched"
         return Shortcuts(nothing, similarities, {"shortcuts": why})
-    sources = {shortcut: source for shortcut, source in _SHORTCUTS.items() if source[0] in embeddings}
+    sources = {
+        shortcut: (encoder, pattern)
+        for shortcut, (baseline, pattern) in _SHORTCUTS.items()
+        if (encoder := profiles.measured_by(baseline)) is not None
+    }
     missing = {
         f"{shortcut}, regressed out or matched": f"nobody has measured it; the baseline {baseline} would"
         for shortcut, (baseline, _) in _SHORTCUTS.items()
         if shortcut not in sources
     }
     measured: dict[str, dict[Level, pd.DataFrame]] = {}
-    for shortcut, (baseline, pattern) in sources.items():
-        vectors = embeddings[baseline]
+    for shortcut, (encoder, pattern) in sources.items():
+        vectors = embeddings[encoder]
         measured[shortcut] = {level: _covariates(vectors, pattern, level) for level in sorted(levels)}
     tables = []
     for shortcut, covariates in measured.items():
@@ -102,7 +106,7 @@ def compare_shortcuts(evaluation: Evaluation, *, seed: int = 0) -> Shortcuts:
         of_wells = {
             shortcut: _covariates(embeddings[name], pattern, "well") for shortcut, (name, pattern) in sources.items()
         }
-        names = {encoder: profiles.infos[encoder].name for encoder in tested}
+        names = {name: profiles.infos[name].name for name in tested}
         similarities = compare_similarities(tested, of_wells, names, seed=seed)
         if similarities.empty:
             missing["similarities"] = f"no shortcut was measured in wells of {FEWEST_TREATMENTS} treatments"
