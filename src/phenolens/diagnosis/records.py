@@ -1,0 +1,875 @@
+"""What a diagnosis finds, record by record: each class says what its fields are, and what is found is kept as these.
+
+Parts of the diagnosis make records, `inference` adjusts the p values of those that claim something, rules turn them
+into sentences, and the report lays them out. Numbers that could not be estimated are NaN, and words that do not apply
+are empty.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from phenolens.core.errors import PhenolensError
+from phenolens.evaluation import ALPHA, Estimate, Skipped
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One thing that was found."""
+
+
+@dataclass(frozen=True)
+class Claim(Record):
+    """A record whose estimate may be claimed: `inference` adjusts the p values of all claims of a card together.
+
+    Attributes
+    ----------
+    estimate
+        The effect, with its 95 % interval, p value and adjusted p value.
+    """
+
+    estimate: Estimate
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a sentence may be made of it; False for what is only described."""
+        return True
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the adjusted p value is at most 5 %."""
+        return self.estimate.p_adjusted <= ALPHA
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class EmbeddingShape(Record):
+    """What the vectors of one encoder look like.
+
+    Attributes
+    ----------
+    encoder
+        The encoder, with its seed.
+    n_rows, n_features
+        The size of the embedding.
+    not_finite
+        Rows with NaN or infinite values; all else is of the other rows.
+    zero
+        Rows that are all zero.
+    duplicates
+        Rows that equal an earlier one.
+    dead
+        Features that do not vary.
+    rank
+        Numerical rank of the centred vectors.
+    effective_dimensions
+        Participation ratio of their variances.
+    top_share
+        Share of the variance along the first principal component.
+    relative_sd
+        Standard deviation of the vectors around their mean, relative to their root mean square length.
+    norm_variation
+        Standard deviation of the lengths, relative to their mean.
+    mean_cosine
+        Over pairs of rows; 0 if isotropic, 1 if all point the same way.
+    uniformity
+        0 if all rows point the same way, lower if they are spread over the sphere.
+    hubness
+        Skewness of how often rows are among others' nearest.
+    ties
+        Share of rows whose nearest neighbour is as near as the next.
+    finding
+        What makes it unfit for scores; empty if nothing does.
+    """
+
+    encoder: str
+    n_rows: int
+    n_features: int
+    not_finite: int
+    zero: int = 0
+    duplicates: int = 0
+    dead: int = 0
+    rank: int = 0
+    effective_dimensions: float = NAN
+    top_share: float = NAN
+    relative_sd: float = NAN
+    norm_variation: float = NAN
+    mean_cosine: float = NAN
+    uniformity: float = NAN
+    hubness: float = NAN
+    ties: float = NAN
+    finding: str = ""
+
+
+@dataclass(frozen=True)
+class SplitLeak(Record):
+    """A split that lets groups stand on both sides, and what that adds to the best score.
+
+    Attributes
+    ----------
+    task, profiling
+        The question.
+    encoder
+        The encoder with the highest score.
+    leak
+        How many groups stand on both sides, in words.
+    value, unseen_value
+        Its score on this split, and on groups that were not seen in training; NaN if that was not evaluated.
+    estimate
+        The paired difference of the two.
+    """
+
+    task: str
+    profiling: str
+    encoder: str
+    leak: str
+    value: float
+    unseen_value: float = NAN
+    estimate: Estimate = field(default_factory=Estimate)
+
+
+Reference = Literal["", "best baseline", "best untrained network"]
+
+
+@dataclass(frozen=True)
+class BaselineDifference(Claim):
+    """The paired difference of an encoder and a baseline; of two baselines, the lower score minus the higher.
+
+    Attributes
+    ----------
+    estimate
+        Encoder minus baseline, over the units that both have.
+    task, profiling
+        The question.
+    encoder, baseline
+        The two.
+    encoder_is_baseline
+        Whether the encoder is itself a baseline, of which nothing is claimed.
+    untrained
+        Whether the baseline is an untrained network.
+    reference
+        As what an encoder under test is held against this baseline; empty where it is only described.
+    minimum_detectable
+        The smallest difference that so many units find with 80 % power.
+    seeds_low, seeds_high
+        The least and the largest difference to one seed of the baseline.
+    share_of_range
+        The difference as a share of the range of the metric from chance to its ceiling; NaN where that is not known.
+    encoder_above_chance, baseline_above_chance
+        Whether the 95 % interval of each score lies above chance.
+    over_counterpart
+        The difference to the encoder's untrained counterpart, said beside that to the best untrained network.
+    """
+
+    task: str
+    profiling: str
+    encoder: str
+    baseline: str
+    encoder_is_baseline: bool = False
+    untrained: bool = False
+    reference: Reference = ""
+    minimum_detectable: float = NAN
+    seeds_low: float = NAN
+    seeds_high: float = NAN
+    share_of_range: float = NAN
+    encoder_above_chance: bool = True
+    baseline_above_chance: bool = True
+    over_counterpart: Estimate = field(default_factory=Estimate)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the baseline is one that the encoder is held against."""
+        return self.reference != ""
+
+    @property
+    def better_is_above_chance(self) -> bool:
+        """Whether the better one of the two is distinguishable from chance."""
+        return self.encoder_above_chance if self.estimate.value > 0 else self.baseline_above_chance
+
+
+@dataclass(frozen=True)
+class EncoderDifference(Claim):
+    """The paired difference of two encoders under test in one question.
+
+    Attributes
+    ----------
+    estimate
+        Encoder minus other, over the units that both have.
+    task, profiling
+        The question.
+    encoder, other
+        The two.
+    minimum_detectable
+        The smallest difference that so many units find with 80 % power.
+    better_is_above_chance
+        Whether the better one is distinguishable from chance.
+    """
+
+    task: str
+    profiling: str
+    encoder: str
+    other: str
+    minimum_detectable: float = NAN
+    better_is_above_chance: bool = True
+
+
+@dataclass(frozen=True)
+class NoBaseline(Record):
+    """A question in which no baseline was scored.
+
+    Attributes
+    ----------
+    task, profiling
+        The question.
+    encoders
+        The encoders under test.
+    """
+
+    task: str
+    profiling: str
+    encoders: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BestBaseline(Record):
+    """The best baseline of a question in which no encoder is under test.
+
+    Attributes
+    ----------
+    task, profiling
+        The question.
+    encoder
+        The best baseline.
+    value, chance
+        Its score, and that of chance.
+    ties
+        The baselines whose difference to it has an interval that holds zero, the best first.
+    n_baselines
+        How many baselines there are.
+    """
+
+    task: str
+    profiling: str
+    encoder: str
+    value: float
+    chance: float
+    ties: tuple[str, ...] = ()
+    n_baselines: int = 1
+
+
+@dataclass(frozen=True)
+class RankGroup(Record):
+    """The rank of an encoder in one question; encoders that are not distinguishable from a group's best share it.
+
+    Attributes
+    ----------
+    task, profiling, encoder
+        The question and the encoder.
+    value
+        Its score over the units that all encoders have.
+    rank_group
+        From 1, the best.
+    """
+
+    task: str
+    profiling: str
+    encoder: str
+    value: float
+    rank_group: int
+
+
+@dataclass(frozen=True)
+class Activity(Record):
+    """How many perturbations an encoder distinguishes from controls (phenotypic activity).
+
+    Attributes
+    ----------
+    task, profiling, encoder
+        The question and the encoder.
+    n_active, n_units
+        How many perturbations are active at a false discovery rate of 5 %, and of how many.
+    least_p
+        The least that any adjusted p value can be; 0 if the task does not say.
+    best_baseline
+        The best baseline; empty if that is the encoder itself or there is none.
+    n_active_of_best
+        How many are active by the best baseline.
+    """
+
+    task: str
+    profiling: str
+    encoder: str
+    n_active: int
+    n_units: int
+    least_p: float = 0.0
+    best_baseline: str = ""
+    n_active_of_best: int = 0
+
+    @property
+    def can_be_any(self) -> bool:
+        """Whether any perturbation could be active, whatever the encoder sees."""
+        return self.least_p <= ALPHA
+
+
+@dataclass(frozen=True)
+class NuisanceReadout(Record):
+    """How well a batch, plate or position can be read off an encoder's vectors.
+
+    Attributes
+    ----------
+    task, profiling, encoder
+        The question and the encoder.
+    metric
+        The name of the metric.
+    estimate
+        The score.
+    chance
+        That of chance.
+    """
+
+    task: str
+    profiling: str
+    encoder: str
+    metric: str
+    estimate: Estimate
+    chance: float
+
+
+Grade = Literal["tells", "leaves little room", "tells only gross differences", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class MetricRange(Record):
+    """What the metric of one question can tell on these data.
+
+    Attributes
+    ----------
+    task, profiling
+        The question.
+    chance, ceiling
+        The range of the metric.
+    ceiling_is
+        What the ceiling is: ``maximum`` of the metric, what ``replicates`` allow, or the encoder that reaches it.
+    best_baseline, best_baseline_value
+        The best baseline and its score.
+    best_encoder, best_value
+        The encoder with the highest score, and that score.
+    best_low
+        The lower limit of that score, which allows for its being the best of so many.
+    headroom
+        The share of the range from chance to ceiling that the best baseline leaves.
+    finest
+        The smallest share of the variance whose loss is noticed, with all larger ones.
+    sensitivity
+        The probability that the better of two diluted copies scores higher.
+    grade
+        What the metric can tell.
+    stability
+        Mean Kendall's tau of the ranking with those of other protocols.
+    n_protocols
+        How many protocols.
+    """
+
+    task: str
+    profiling: str
+    chance: float
+    ceiling: float
+    ceiling_is: str
+    best_baseline: str
+    best_baseline_value: float
+    best_encoder: str
+    best_value: float
+    best_low: float
+    headroom: float
+    finest: float
+    sensitivity: float
+    grade: Grade
+    stability: Estimate = field(default_factory=Estimate)
+    n_protocols: int = 0
+
+    @property
+    def is_able(self) -> bool:
+        """Whether the best encoder is distinguishable from chance, and from a copy without any truth."""
+        return self.grade != "cannot tell"
+
+
+@dataclass(frozen=True)
+class Retention(Claim):
+    """How much of a score is left once something has been taken away.
+
+    Attributes
+    ----------
+    estimate
+        The share of the distance between score and chance that is left; NaN where there was none before.
+    task, profiling, encoder
+        The question and the encoder.
+    under_test
+        Whether the encoder is under test.
+    before, after, chance
+        The score before, the score after, and chance before.
+    """
+
+    task: str
+    profiling: str
+    encoder: str
+    under_test: bool
+    before: float
+    after: float
+    chance: float
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the encoder is under test."""
+        return self.under_test
+
+
+Removal = Literal["regressed out", "matched", "left out"]
+
+
+@dataclass(frozen=True)
+class WithoutShortcut(Retention):
+    """How much of a score is left without a shortcut such as cell count or position.
+
+    Attributes
+    ----------
+    shortcut
+        What was taken away.
+    way
+        ``regressed out`` of the vectors, ``matched`` between the wells that are compared, or neighbours that share it
+        ``left out``.
+    fit
+        What a regression was fitted on: ``controls`` or ``all`` rows; empty for other ways.
+    retrieval
+        Whether the question is retrieval, which of fewer candidates is another question.
+    """
+
+    shortcut: str
+    way: Removal
+    fit: Literal["", "controls", "all"] = ""
+    retrieval: bool = False
+
+
+@dataclass(frozen=True)
+class AfterIntervention(Retention):
+    """How much of a score is left after the pixels were changed.
+
+    Attributes
+    ----------
+    intervention
+        What was done to the pixels.
+    shift
+        How far vectors moved: 0 not at all, 1 as far as two random wells are apart.
+    """
+
+    intervention: str
+    shift: float = NAN
+
+
+@dataclass(frozen=True)
+class SimilarityStructure(Record):
+    """How an encoder's similarities of wells follow those of a shortcut, and of the treatment, each beyond the other.
+
+    Attributes
+    ----------
+    encoder, shortcut
+        The two.
+    follows
+        Partial correlation with the shortcut's similarities, given the treatment.
+    biology
+        Partial correlation with the sameness of the treatment, given the shortcut.
+    biology_alone
+        Correlation with the sameness of the treatment, nothing given.
+    n_rows
+        How many wells.
+    """
+
+    encoder: str
+    shortcut: str
+    follows: Estimate
+    biology: Estimate
+    biology_alone: float
+    n_rows: float
+
+
+@dataclass(frozen=True)
+class BiologyBesideNuisance(Record):
+    """How well rows find others of their biology, beside others of the same plate, batch, slide or patient.
+
+    Attributes
+    ----------
+    encoder, profiling
+        The encoder and the post-processing.
+    under_test
+        Whether the encoder is under test.
+    biology, nuisance
+        The columns of the two.
+    biology_score, biology_chance
+        Mean average precision for biology, and that of a random order.
+    biology_by_nuisance
+        The same for vectors that hold nothing but the nuisance.
+    nuisance_score, nuisance_chance, nuisance_by_biology
+        The same the other way round.
+    robustness, robustness_chance
+        Of neighbours that share biology or nuisance alone, the share that shares biology; that of random neighbours.
+    mixing
+        The effective number of nuisances among neighbours, as a share of the most there can be.
+    neighbours
+        How many neighbours are looked at.
+    n_rows
+        How many rows.
+    caveat
+        Whether biology and nuisance are confounded; empty if not.
+    """
+
+    encoder: str
+    profiling: str
+    under_test: bool
+    biology: str
+    nuisance: str
+    biology_score: Estimate
+    biology_chance: float
+    biology_by_nuisance: float
+    nuisance_score: Estimate
+    nuisance_chance: float
+    nuisance_by_biology: float
+    robustness: Estimate
+    robustness_chance: float
+    mixing: float
+    neighbours: int
+    n_rows: int
+    caveat: str = ""
+
+
+Encoding = Literal["", "encoded", "weakly encoded", "not detected"]
+
+
+@dataclass(frozen=True)
+class ConceptScore(Claim):
+    """How well one concept of what makes an image can be read off an encoder's vectors, beyond all other concepts.
+
+    Attributes
+    ----------
+    estimate
+        The mean correlation over the concept's factors; its p value is that of the factor that is read best.
+    encoder, concept
+        The two; the encoder is under test, or the untrained counterpart of one.
+    under_test
+        Whether the encoder is under test.
+    best_factor, best_r
+        The factor that is read best, and its correlation.
+    counterpart_r
+        The mean correlation of the encoder's untrained counterpart.
+    gain
+        The difference to it.
+    is_truth
+        Whether factors are the truth of a phantom; if not, baselines have measured them.
+    encoding
+        What can be said of it, given the adjusted p value; `inference` fills it in.
+    """
+
+    encoder: str
+    concept: str
+    under_test: bool
+    best_factor: str
+    best_r: float
+    counterpart_r: float = NAN
+    gain: Estimate = field(default_factory=Estimate)
+    is_truth: bool = False
+    encoding: Encoding = ""
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the encoder is under test."""
+        return self.under_test
+
+
+@dataclass(frozen=True)
+class ConceptDifference(Claim):
+    """How two encoders under test differ in a concept.
+
+    Attributes
+    ----------
+    estimate
+        The difference of mean correlations, encoder minus other.
+    concept, encoder, other
+        The concept and the two.
+    better_encodes_it
+        Whether the better one encodes it at all; `inference` fills it in.
+    """
+
+    concept: str
+    encoder: str
+    other: str
+    better_encodes_it: bool = False
+
+    @property
+    def better(self) -> str:
+        """The encoder with the higher correlation."""
+        return self.encoder if self.estimate.value > 0 else self.other
+
+
+@dataclass(frozen=True)
+class FactorScore(Record):
+    """How well one factor of a concept can be read off an encoder's vectors.
+
+    Attributes
+    ----------
+    encoder, concept, factor
+        The three.
+    r
+        The correlation, the mean over seeds.
+    """
+
+    encoder: str
+    concept: str
+    factor: str
+    r: float
+
+
+@dataclass(frozen=True)
+class ExplainedVariance(Record):
+    """How much of the variance of an encoder's vectors one block of factors explains.
+
+    Attributes
+    ----------
+    encoder
+        The encoder.
+    under_test
+        Whether it is under test.
+    block
+        A concept, the ``batch`` or the ``treatment``.
+    alone
+        The adjusted share of all variance that it explains.
+    beyond
+        What it adds to all other blocks.
+    of_first_component
+        The share of the first principal component that it explains.
+    first_component
+        The share of all variance that this component holds.
+    """
+
+    encoder: str
+    under_test: bool
+    block: str
+    alone: float
+    beyond: float
+    of_first_component: float
+    first_component: float
+
+
+@dataclass(frozen=True)
+class StratumGain(Record):
+    """An encoder under test beside the best baseline, in one stratum of the units.
+
+    Attributes
+    ----------
+    encoder, baseline, task, profiling
+        The two, and the question.
+    by, stratum
+        What strata are made by, such as ``strength`` or ``dose``, and which this is.
+    value, baseline_value, chance
+        Both scores there, and chance.
+    gain
+        Their paired difference; described, not claimed.
+    """
+
+    encoder: str
+    baseline: str
+    task: str
+    profiling: str
+    by: str
+    stratum: str
+    value: float
+    baseline_value: float
+    chance: float
+    gain: Estimate
+
+
+@dataclass(frozen=True)
+class LessDataScore(Record):
+    """A score with less data.
+
+    Attributes
+    ----------
+    encoder, baseline, task, profiling
+        The encoder, the best baseline, and the question.
+    data
+        Of what there is less: ``shots``, rows of each class, or ``replicates``, wells of each perturbation.
+    amount
+        How many.
+    estimate
+        The score.
+    chance
+        That of chance.
+    gain
+        The paired difference to the best baseline on the same amount; NaN for the baseline itself.
+    note
+        What must be known of how it was made; empty if nothing.
+    """
+
+    encoder: str
+    baseline: str
+    task: str
+    profiling: str
+    data: str
+    amount: int
+    estimate: Estimate
+    chance: float
+    gain: Estimate = field(default_factory=Estimate)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class LayerChoice(Record):
+    """The layer and pooling of a network that is best on one half of the units, scored on the other half.
+
+    Attributes
+    ----------
+    encoder
+        The network as it comes.
+    task, profiling
+        The question.
+    chosen, share
+        What was chosen most often, and in what share of the halves.
+    estimate
+        The score of what was chosen, on held-out units.
+    as_it_comes
+        The score of the network's own vectors on the same units.
+    gain
+        The paired difference of the two.
+    optimism
+        By how much the best score of any choice on all units exceeds the held-out one.
+    caveat
+        What must be known of it; empty if nothing.
+    """
+
+    encoder: str
+    task: str
+    profiling: str
+    chosen: str
+    share: float
+    estimate: Estimate
+    as_it_comes: float
+    gain: Estimate
+    optimism: float
+    caveat: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one part of a diagnosis returns.
+
+    Attributes
+    ----------
+    records
+        What was found, in the order in which it is read.
+    skipped
+        What could not be evaluated, and why.
+    """
+
+    records: tuple[Record, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+    def __add__(self, other: "Found") -> "Found":
+        return Found((*self.records, *other.records), (*self.skipped, *other.skipped))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a diagnosis found, p values adjusted.
+
+    Attributes
+    ----------
+    records
+        What was found.
+    skipped
+        What could not be evaluated, and why.
+    """
+
+    records: tuple[Record, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+    def of(self, kind: type[R]) -> list[R]:
+        """Return the records of one class."""
+        return [record for record in self.records if isinstance(record, kind)]
+
+    def tables(self) -> dict[str, list[Record]]:
+        """Return name -> records, one entry for each class that was found."""
+        found: dict[str, list[Record]] = {}
+        for record in self.records:
+            found.setdefault(table_name(type(record)), []).append(record)
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as dictionaries and lists."""
+        tables = {name: [asdict(record) for record in records] for name, records in self.tables().items()}
+        return {"records": tables, "skipped": [asdict(each) for each in self.skipped]}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Evidence":
+        """Read back what `as_dict` returns, also from JSON, which has no NaN.
+
+        Raises
+        ------
+        PhenolensError
+            If there are records of a class that is not known, or fields that do not fit it.
+        """
+        classes = {table_name(kind): kind for kind in _subclasses(Record)}
+        records: list[Record] = []
+        for name, rows in content["records"].items():
+            if name not in classes:
+                raise PhenolensError(f"the evidence holds records '{name}', which are not known; run the study again")
+            records += _validated(classes[name], rows, name)
+        return cls(tuple(records), tuple(_validated(Skipped, content["skipped"], "skipped")))
+
+
+T = TypeVar("T")
+
+
+def _validated(kind: type[T], rows: Sequence[Any], name: str) -> list[T]:
+    try:
+        return TypeAdapter(list[kind]).validate_python(_with_nan(rows))  # type: ignore[valid-type]
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise PhenolensError(
+            f"the evidence cannot be read: {name}.{where}: {problem['msg']}; run the study again"
+        ) from error
+
+
+def _with_nan(content: Any) -> Any:
+    """Return content with NaN in the place of null: no field of a record is None."""
+    if isinstance(content, Mapping):
+        return {key: _with_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_with_nan(value) for value in content]
+    return NAN if content is None else content
+
+
+def table_name(kind: type[Record]) -> str:
+    """Return the name of a class of records in files.
+
+    Examples
+    --------
+    >>> table_name(BiologyBesideNuisance)
+    'biology_beside_nuisance'
+    """
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def _subclasses(kind: type[Record]) -> Iterable[type[Record]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _subclasses(each)
+
+
+def field_names(kind: type[Record]) -> list[str]:
+    """Return the names of a record's fields."""
+    return [each.name for each in fields(kind)]
