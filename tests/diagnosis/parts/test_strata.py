@@ -1,4 +1,4 @@
-"""Strata of answers whose truth is known: where one encoder wins, and where a trend would be an artefact."""
+"""Strata of scores whose truth is known: where one encoder wins, and where a trend would be an artefact."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,9 @@ from anndata import AnnData
 from made_up import evaluation_of, scored
 from numpy.testing import assert_allclose
 
-from phenolens.diagnosis.where.strata import compare_strata
-from phenolens.evaluation import evaluate, tabulate_scores
+from phenolens.diagnosis.parts.strata import compare_strata
+from phenolens.diagnosis.records import Found
+from phenolens.evaluation import Skipped, evaluate, tabulate_scores
 from phenolens.metrics import stratified_mean
 from phenolens.tasks import Leak, Score, make_task
 
@@ -25,9 +26,22 @@ def answer(encoder, values, *, names=None, strata="", task=RETRIEVAL, chance=0.1
     return scored(encoder, score, task, low=low, high=high)
 
 
+def find(*answers, embeddings=NOWHERE):
+    return compare_strata(evaluation_of(*answers, embeddings=embeddings))
+
+
 def strata(*answers, embeddings=NOWHERE, by="strength"):
-    table = compare_strata(evaluation_of(*answers, embeddings=embeddings))
-    return table[table["by"] == by].set_index("stratum")
+    """Return stratum -> record of the strata of one kind."""
+    found = find(*answers, embeddings=embeddings)
+    return {record.stratum: record for record in found.records if record.by == by}
+
+
+def skip(by, reason):
+    return Skipped("strata", reason, by, RETRIEVAL.id, "raw", "mine")
+
+
+def n_units(found):
+    return {stratum: record.gain.n_units for stratum, record in found.items()}
 
 
 def wells(dose=None, kind=None, unit="uM"):
@@ -57,23 +71,26 @@ def test_an_encoder_that_wins_among_strong_phenotypes_is_said_to_win_there(truth
         answer("cell-count", noisy(truth, 1)),
         answer("pixel-statistics", noisy(truth - 0.1, 2)),
     )
-    assert found.index.tolist() == ["weak", "middle", "strong"]
-    assert set(found["baseline"]) == {"cell-count"}
-    assert found["n_units"].tolist() == [20, 20, 20]
-    assert found.loc["strong", "low"] > 0.1
-    assert found.loc["strong", "p"] < 0.001
-    assert found.loc["weak", "low"] < 0 < found.loc["weak", "high"]
-    assert found.loc["weak", "p"] > 0.05
+    assert list(found) == ["weak", "middle", "strong"]
+    for record in found.values():
+        assert (record.encoder, record.baseline) == ("mine", "cell-count")
+        assert (record.task, record.profiling) == (RETRIEVAL.id, "raw")
+        assert record.gain.n_units == 20
+    strong, weak = found["strong"].gain, found["weak"].gain
+    assert strong.low > 0.1
+    assert strong.p < 0.001
+    assert weak.low < 0 < weak.high
+    assert weak.p > 0.05
 
 
 def test_values_are_those_of_the_stratum(truth):
     mine, count, third = noisy(truth, 0), noisy(truth, 1), noisy(truth - 0.1, 2)
     found = strata(answer("mine", mine), answer("cell-count", count), answer("pixel-statistics", third))
     strong = np.argsort(third)[-20:]
-    assert_allclose(found.loc["strong", "value"], mine[strong].mean())
-    assert_allclose(found.loc["strong", "baseline_value"], count[strong].mean())
-    assert_allclose(found.loc["strong", "difference"], (mine - count)[strong].mean())
-    assert_allclose(found["chance"].astype(float), 0.1)
+    assert_allclose(found["strong"].value, mine[strong].mean())
+    assert_allclose(found["strong"].baseline_value, count[strong].mean())
+    assert_allclose(found["strong"].gain.value, (mine - count)[strong].mean())
+    assert_allclose([record.chance for record in found.values()], 0.1)
 
 
 def test_equal_encoders_show_no_trend_though_their_own_values_would(truth):
@@ -82,8 +99,8 @@ def test_equal_encoders_show_no_trend_though_their_own_values_would(truth):
         mine, count, third = (noisy(truth, 3 * seed + part, sd=0.15) for part in range(3))
         # The baseline is lifted by a constant, so that it is the best one and the third tells strength.
         found = strata(answer("mine", mine + 1), answer("cell-count", count + 1), answer("pixel-statistics", third))
-        ours.append(found.loc["strong", "difference"] - found.loc["weak", "difference"])
-        p += found["p"].tolist()
+        ours.append(found["strong"].gain.value - found["weak"].gain.value)
+        p += [record.gain.p for record in found.values()]
         order, difference = np.argsort(mine), mine - count
         naive.append(difference[order[-20:]].mean() - difference[order[:20]].mean())
     error = np.std(ours) / np.sqrt(len(ours))
@@ -92,35 +109,35 @@ def test_equal_encoders_show_no_trend_though_their_own_values_would(truth):
     assert np.mean(np.array(p) <= 0.05) < 0.12
 
 
-def test_strength_is_not_told_by_a_family_that_knows_nothing(truth):
+def test_strength_is_not_measured_by_an_encoder_at_chance(truth):
     answers = [answer("mine", noisy(truth, 0)), answer("cell-count", noisy(truth, 1))]
     useful = strata(*answers, answer("pixel-statistics", noisy(truth, 2) - 0.1))
     idle = noisy(0 * truth, 3)
     idle += 0.101 - idle.mean()  # above chance by luck
     diluted = strata(*answers, answer("pixel-statistics", noisy(truth, 2) - 0.1), answer("file-size", idle))
-    assert_allclose(diluted["value"].astype(float), useful["value"].astype(float))
-    alone = strata(*answers, answer("file-size", idle))
-    assert alone["caveat"].tolist() == ["no other family is above chance for certain, by which strength could be told"]
-    assert alone["value"].isna().all()
+    assert len(useful) == 3
+    assert diluted == useful
+    reason = "strength is measured by other encoders, of which none is distinguishable from chance"
+    assert find(*answers, answer("file-size", idle)) == Found(skipped=(skip("strength", reason),))
 
 
-def test_few_units_are_not_parted_and_it_is_said():
+def test_few_units_are_not_split_and_it_is_said():
     few = np.linspace(0.2, 0.9, 11)
-    found = strata(answer("mine", few), answer("cell-count", few), answer("pixel-statistics", few - 0.1))
-    assert found["caveat"].tolist() == ["11 units are too few to be parted by strength; 12 are not"]
+    found = find(answer("mine", few), answer("cell-count", few), answer("pixel-statistics", few - 0.1))
+    assert found == Found(skipped=(skip("strength", "thirds by strength need at least 12 units, found 11"),))
 
 
 def test_units_of_equal_strength_stay_together():
     third = np.repeat([0.4, 0.6, 0.9], [10, 8, 12])
     found = strata(answer("mine", third), answer("cell-count", third), answer("pixel-statistics", third - 0.1))
-    assert found["n_units"].to_dict() == {"weak": 10, "middle": 8, "strong": 12}
+    assert n_units(found) == {"weak": 10, "middle": 8, "strong": 12}
 
 
 def test_strengths_that_tie_have_no_thirds():
     third = np.repeat([0.4, 0.9], [10, 20])
-    found = strata(answer("mine", third), answer("cell-count", third), answer("pixel-statistics", third - 0.1))
-    assert found["caveat"].tolist() == ["of 30 units so many are found equally well that strength has no thirds"]
-    assert found["value"].isna().all()
+    found = find(answer("mine", third), answer("cell-count", third), answer("pixel-statistics", third - 0.1))
+    reason = "too many of 30 units are found equally well for thirds by strength"
+    assert found == Found(skipped=(skip("strength", reason),))
 
 
 @pytest.mark.parametrize(
@@ -140,30 +157,48 @@ def test_an_encoder_that_wins_at_high_doses_is_said_to_win_there(doses, expected
         embeddings=wells(dose),
         by="dose",
     )
-    assert found.index.tolist() == expected
-    assert found["n_units"].tolist() == [30, 30, 30]
-    assert found["low"].iloc[-1] > 0.1
-    assert (found["p"].iloc[:-1] > 0.05).all()
+    assert n_units(found) == dict.fromkeys(expected, 30)
+    *lower, highest = found.values()
+    assert highest.gain.low > 0.1
+    assert all(record.gain.p > 0.05 for record in lower)
 
 
 def test_doses_in_several_units_are_not_compared():
     dose, names = np.array([1.0, 2.0] * 10), [f"c{i} {1 + i % 2:g} {'nM' if i < 10 else 'uM'}" for i in range(20)]
-    found = strata(
+    found = find(
         answer("mine", noisy(dose, 0), names=names),
         answer("cell-count", noisy(dose, 1), names=names),
         embeddings=wells(dose, unit=["nM"] * 10 + ["uM"] * 10),
-        by="dose",
     )
-    assert found["caveat"].tolist() == ["doses are in several units: nM, uM"]
+    assert not found.records
+    assert skip("dose", "doses are in several units: nM, uM") in found.skipped
+
+
+def test_strata_of_few_units_have_no_limits_and_those_of_one_are_skipped(truth):
+    kind = np.repeat(["many", "few", "one"], [54, 5, 1])
+    found = find(answer("mine", truth + 0.1), answer("cell-count", truth), embeddings=wells(kind=kind))
+    few, many = found.records
+    assert (few.stratum, few.gain.n_units, many.stratum, many.gain.n_units) == ("few", 5, "many", 54)
+    assert_allclose([few.gain.value, many.gain.value], 0.1)
+    assert np.isnan([few.gain.low, few.gain.high, few.gain.p]).all()
+    assert np.isfinite([many.gain.low, many.gain.high, many.gain.p]).all()
+    assert skip("perturbation_type", "fewer than 2 units in one") in found.skipped
+
+
+def test_more_classes_than_can_be_described_are_skipped(truth):
+    kind = [f"kind {i}" for i in range(51)]
+    found = find(answer("mine", truth), answer("cell-count", truth), embeddings=wells(kind=kind))
+    assert not found.records
+    assert skip("perturbation_type", "at most 50 are described one by one, found 51") in found.skipped
 
 
 def test_kinds_of_perturbation_are_strata_where_there_are_several(truth):
     kind = np.where(np.arange(60) % 2, "crispr", "compound")
     answers = [answer("mine", truth + 0.1 * (kind == "crispr")), answer("cell-count", truth)]
     found = strata(*answers, embeddings=wells(kind=kind), by="perturbation_type")
-    assert found["n_units"].to_dict() == {"compound": 30, "crispr": 30}
-    assert_allclose(found["difference"].astype(float), [0, 0.1], atol=1e-12)
-    assert strata(*answers, embeddings=wells(kind=["crispr"] * 60), by="perturbation_type").empty
+    assert n_units(found) == {"compound": 30, "crispr": 30}
+    assert_allclose([record.gain.value for record in found.values()], [0, 0.1], atol=1e-12)
+    assert not strata(*answers, embeddings=wells(kind=["crispr"] * 60), by="perturbation_type")
 
 
 def test_classes_of_a_probe_are_strata_and_its_groups_have_no_strength():
@@ -180,22 +215,23 @@ def test_classes_of_a_probe_are_strata_and_its_groups_have_no_strength():
 
     vectors = {"mine": reader("a"), "pixel-statistics": reader("b"), "power-spectrum": reader()}
     evaluation = evaluate(vectors, [PROBE])
-    table = compare_strata(evaluation)
-    assert set(table["by"]) == {"class"}
-    table = table.set_index("stratum")
-    assert table.index.tolist() == ["a", "b", "c"]
-    assert table.loc["a", "low"] > 0.3
-    assert table.loc["b", "high"] < -0.3
+    found = compare_strata(evaluation)
+    assert not found.skipped
+    assert {record.by for record in found.records} == {"class"}
+    assert [record.stratum for record in found.records] == ["a", "b", "c"]
+    of_a, of_b, _ = found.records
+    assert of_a.gain.low > 0.3
+    assert of_b.gain.high < -0.3
     scores = tabulate_scores(evaluation).set_index("encoder")["value"]
-    assert_allclose(table["value"].mean(), scores["mine"])  # balanced accuracy is the mean over classes
+    mean = np.mean([record.value for record in found.records])
+    assert_allclose(mean, scores["mine"])  # balanced accuracy is the mean over classes
     units = evaluation.scores[0].score.units.query("stratum == 'a'")
-    assert_allclose(table.loc["a", "value"], stratified_mean(units["value"], units["weight"])[0])
+    assert_allclose(of_a.value, stratified_mean(units["value"], units["weight"])[0])
 
 
 def test_baselines_alone_and_leaking_splits_have_no_strata(truth):
-    assert strata(answer("cell-count", truth), answer("pixel-statistics", truth)).empty
+    assert find(answer("cell-count", truth), answer("pixel-statistics", truth)) == Found()
     leaking = make_task("ridge-probe", label="kind", group="movie", split="random")
     leak = Leak(9, 10)
-    assert strata(
-        answer("mine", truth, task=leaking, leak=leak), answer("cell-count", truth, task=leaking, leak=leak)
-    ).empty
+    mine, count = (answer(name, truth, task=leaking, leak=leak) for name in ("mine", "cell-count"))
+    assert find(mine, count) == Found()

@@ -9,18 +9,27 @@ from numpy.testing import assert_allclose
 from scipy.spatial.distance import cdist
 from scipy.stats import kendalltau
 
+from phenolens.core.errors import ProfilingError, TaskNotApplicable
+from phenolens.diagnosis.parts.metric_range import FINE, LEAST_ROOM, describe_metrics
+from phenolens.diagnosis.parts.metric_range.ceiling import pool, reachable_score, whiten_halves
+from phenolens.diagnosis.parts.metric_range.dilution import Dilution, detect_dilution, dilute, draw_donors
+from phenolens.diagnosis.parts.metric_range.stability import (
+    ProtocolPair,
+    RankAgreement,
+    euclidean_as_cosine,
+    other_protocols,
+    rank_agreement,
+)
+from phenolens.diagnosis.records import Found
 from phenolens.diagnosis.rescore import rescore, sample_rows
-from phenolens.diagnosis.sensitivity.ceiling import pool, reachable_score, whiten_halves
-from phenolens.diagnosis.sensitivity.describe import CANNOT_TELL, COLUMNS, LITTLE_ROOM, TELLS, describe_metrics
-from phenolens.diagnosis.sensitivity.dilution import dilute, draw_donors, tell_dilutions
-from phenolens.diagnosis.sensitivity.stability import euclidean_as_cosine, other_protocols, rank_agreement
-from phenolens.evaluation import evaluate, tabulate_scores
+from phenolens.evaluation import Estimate, Skipped, evaluate, tabulate_scores
 from phenolens.metrics import average_precision, ledoit_wolf
 from phenolens.profiling import Sphering
 from phenolens.tasks import Score, make_task
 
 pytestmark = pytest.mark.slow
 
+DESCRIBE = "phenolens.diagnosis.parts.metric_range.describe"
 OTHERS = make_task("replicate-retrieval", against="others", n_permutations=20)
 CONTROLS = make_task("replicate-retrieval", against="controls", n_permutations=20)
 
@@ -62,54 +71,75 @@ def describe(vectors, tasks, **options):
 
 
 def test_on_clean_wells_a_metric_tells():
-    table, not_asked = describe(encoders(1.0, 1.0), [OTHERS])
-    (row,) = table.itertuples()
-    assert list(table.columns) == list(COLUMNS)
-    assert row.best_family == "good"
-    assert row.best_baseline == "untrained/resnet18"
-    assert row.finest == 0.25
-    assert row.sensitivity > 0.95
-    assert row.able
-    assert row.grade == TELLS
-    assert row.headroom > 0.3
-    assert row.why == "good is told from a copy that has lost 25% of its variance"
-    assert not not_asked
+    found = describe(encoders(1.0, 1.0), [OTHERS])
+    (record,) = found.records
+    assert (record.task, record.profiling) == (OTHERS.id, "raw")
+    assert record.best_encoder == "good"
+    assert record.best_baseline == "untrained/resnet18"
+    assert record.chance < record.best_low < record.best_value
+    assert record.finest == 0.25
+    assert record.sensitivity > 0.95
+    assert record.is_able
+    assert record.grade == "tells"
+    assert record.headroom > 0.3
+    assert not found.skipped
 
 
 def test_in_noise_hardly_any_metric_is_said_to_tell():
     able = []
     for seed in range(20):
-        table, _ = describe(encoders(0.0, 1.0, seed=seed, n_conditions=15, n_replicates=2), [OTHERS])
-        able.append(table["able"].item())
+        (record,) = describe(encoders(0.0, 1.0, seed=seed, n_conditions=15, n_replicates=2), [OTHERS]).records
+        able.append(record.is_able)
         if not able[-1]:
-            assert table["grade"].item() == CANNOT_TELL
-            assert "cannot be told from" in table["why"].item()
+            assert record.grade == "cannot tell"
+            assert record.best_low <= record.chance or np.isnan(record.finest)
     assert sum(able) <= 2
 
 
-def test_gross_differences_are_told_where_fine_ones_are_lost_in_noise():
-    found = [tell_dilutions(OTHERS, encoders(1.0, 6.0, seed=s, n_conditions=12)["good"], "raw") for s in range(6)]
-    assert {own.finest for own in found} & {0.75, 1.0}
-    strong = tell_dilutions(OTHERS, encoders(1.0, 1.0)["good"], "raw")
-    assert all(0.5 < own.sensitivity < strong.sensitivity for own in found)
+def test_gross_differences_are_detected_where_fine_ones_are_lost_in_noise():
+    found = [detect_dilution(OTHERS, encoders(1.0, 6.0, seed=s, n_conditions=12)["good"], "raw") for s in range(6)]
+    assert {each.finest for each in found} & {0.75, 1.0}
+    strong = detect_dilution(OTHERS, encoders(1.0, 1.0)["good"], "raw")
+    assert all(0.5 < each.sensitivity < strong.sensitivity for each in found)
 
 
 def test_a_saturated_metric_leaves_no_room():
-    table, _ = describe(encoders(50.0, 0.1), [OTHERS])
-    (row,) = table.itertuples()
-    assert row.best_baseline_value > 0.95
-    assert row.headroom < 0.05
-    assert row.grade == LITTLE_ROOM
-    assert row.why.startswith(row.best_baseline)
-    assert row.why.endswith("of what is known to be reachable")
+    (record,) = describe(encoders(50.0, 0.1), [OTHERS]).records
+    assert record.best_baseline_value > 0.95
+    assert record.headroom < 0.05 < LEAST_ROOM
+    assert record.grade == "leaves little room"
+    assert record.ceiling_is == record.best_encoder
+
+
+@pytest.mark.parametrize(
+    ("signal", "noise", "finest", "grade"),
+    [
+        (1.0, 1.0, FINE, "tells"),
+        (1.0, 1.0, 0.75, "tells only gross differences"),
+        (1.0, 1.0, np.nan, "cannot tell"),
+        (50.0, 0.1, FINE, "leaves little room"),
+        (50.0, 0.1, 0.75, "tells only gross differences"),
+        (50.0, 0.1, np.nan, "cannot tell"),
+    ],
+)
+def test_the_grade_follows_from_what_is_detected_and_the_room(signal, noise, finest, grade, monkeypatch):
+    monkeypatch.setattr(f"{DESCRIBE}.detect_dilution", lambda *_, **__: Dilution(finest, 0.5))
+    (record,) = describe(encoders(signal, noise), [OTHERS]).records
+    assert record.grade == grade
+
+
+def test_of_one_unit_nothing_can_be_told():
+    (record,) = describe(encoders(1.0, 1.0, n_conditions=1, n_controls=12), [CONTROLS]).records
+    assert np.isnan(record.best_low)
+    assert record.grade == "cannot tell"
 
 
 @pytest.mark.parametrize("task", [OTHERS, CONTROLS])
-def test_the_ceiling_holds_every_family(task):
+def test_the_ceiling_holds_every_encoder(task):
     vectors = encoders(1.0, 4.0, n_controls=24)
     evaluation = evaluate(vectors, [task])
-    row = describe_metrics(evaluation)[0].iloc[0]
-    assert tabulate_scores(evaluation)["value"].max() <= row["ceiling"] <= 1
+    (record,) = describe_metrics(evaluation).records
+    assert tabulate_scores(evaluation)["value"].max() <= record.ceiling <= 1
 
 
 @pytest.mark.parametrize("task", [OTHERS, CONTROLS])
@@ -130,8 +160,8 @@ def test_the_ceiling_sees_through_noise_that_replicates_show(task):
 
 
 @pytest.mark.parametrize("task", [OTHERS, CONTROLS])
-def test_no_perturbation_is_asked_in_a_space_that_its_own_replicates_have_shaped(task):
-    """Noise alone is at chance once another half's replicates are whitened, and would not be by its own."""
+def test_no_perturbation_is_scored_in_a_space_that_its_replicates_have_shaped(task):
+    """Noise alone is at chance once another half's replicates are whitened, and would not be by the same half's."""
     excess, leaking = [], []
     for seed in range(12):
         rng = np.random.default_rng(seed)
@@ -156,32 +186,55 @@ def test_the_ceiling_of_noise_is_at_chance():
     obs, _ = layout(150, 2)
     vectors = {name: AnnData(noise_of_few_directions(len(obs), 64, rng), obs=obs) for name in ("one", "other")}
     evaluation = evaluate(vectors, [OTHERS])
-    row = describe_metrics(evaluation)[0].iloc[0]
+    (record,) = describe_metrics(evaluation).records
     width = max(each.estimate.high - each.estimate.low for each in evaluation.scores)
-    assert row["ceiling"] < row["chance"] + width
+    assert record.ceiling < record.chance + width
 
 
 def test_oracles_are_no_part_of_the_ceiling(monkeypatch):
     vectors = encoders(1.0, 4.0)
     truth = {**vectors, "oracle/shape": encoders(1.0, 0.0)["good"]}
-    asked = []
+    pooled = []
 
     def spy(task, profiles, *rest, **named):
-        asked.append(set(profiles))
+        pooled.append(set(profiles))
         return reachable_score(task, profiles, *rest, **named)
 
-    monkeypatch.setattr("phenolens.diagnosis.sensitivity.describe.reachable_score", spy)
-    (row,) = describe(truth, [OTHERS])[0].itertuples()
-    assert asked == [{"good", "lesser", "pixel-statistics", "untrained/resnet18"}]
-    assert (row.ceiling_is, row.ceiling) == ("oracle/shape", row.best_value)
+    monkeypatch.setattr(f"{DESCRIBE}.reachable_score", spy)
+    (record,) = describe(truth, [OTHERS]).records
+    assert pooled == [{"good", "lesser", "pixel-statistics", "untrained/resnet18"}]
+    assert (record.ceiling_is, record.ceiling) == ("oracle/shape", record.best_value)
 
 
-def test_what_cannot_be_asked_is_said():
-    table, not_asked = describe(encoders(1.0, 1.0, n_conditions=3), [OTHERS])
-    assert table["ceiling_is"].item() == "maximum"
-    assert not_asked == {
-        f"ceiling of {OTHERS.id}, raw": "too few perturbations have replicates for half of them to show how they differ"
-    }
+def test_what_cannot_be_evaluated_is_skipped():
+    found = describe(encoders(1.0, 1.0, n_conditions=3), [OTHERS])
+    (record,) = found.records
+    assert record.ceiling_is == "maximum"
+    reason = "too few perturbations have replicates for half of them to show how they differ"
+    assert found.skipped == (Skipped("metric range", reason, "ceiling", OTHERS.id, "raw"),)
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "error", "lacking"),
+    [
+        ("sensitivity", "detect_dilution", TaskNotApplicable, {"finest", "sensitivity", "grade"}),
+        ("ceiling", "reachable_score", ProfilingError, {"ceiling", "ceiling_is", "headroom"}),
+        ("distances", "by_distance", TaskNotApplicable, {"stability", "n_protocols"}),
+    ],
+)
+def test_what_is_skipped_alone_leaves_the_rest_as_it_is(what, name, error, lacking, monkeypatch):
+    vectors = encoders(1.0, 1.0)
+    (whole,) = describe(vectors, [OTHERS]).records
+
+    def refuse(*_, **__):
+        raise error("it cannot be")
+
+    monkeypatch.setattr(f"{DESCRIBE}.{name}", refuse)
+    found = describe(vectors, [OTHERS])
+    (record,) = found.records
+    assert found.skipped == (Skipped("metric range", "it cannot be", what, OTHERS.id, "raw"),)
+    assert {field for field, value in vars(whole).items() if getattr(record, field) != value} == lacking
+    assert record.is_able == (what != "sensitivity")
 
 
 def test_probes_are_described_too():
@@ -197,21 +250,22 @@ def test_probes_are_described_too():
         for name, shift in {"good": 3.0, "lesser": 0.7, "pixel-statistics": 0.3, "cell-count": 0.0}.items()
     }
     tasks = [make_task(kind, label="kind", group="movie") for kind in ("ridge-probe", "knn-probe")]
-    table, not_asked = describe(vectors, tasks)
-    assert table["ceiling"].tolist() == [1, 1]
-    assert table["ceiling_is"].tolist() == ["maximum"] * 2
-    assert_allclose(table["headroom"], (1 - table["best_baseline_value"]) / 0.5)
-    assert table["finest"].tolist() == [0.5, 0.25]  # as claims would, whose differences allow for other fits
-    assert table["protocols"].tolist() == [1, 1]  # each the other's
-    assert (table["stability"] > 0.5).all()
-    assert not not_asked
+    found = describe(vectors, tasks)
+    ridge, nearest = found.records
+    for record in (ridge, nearest):
+        assert (record.ceiling, record.ceiling_is) == (1, "maximum")
+        assert record.headroom == pytest.approx((1 - record.best_baseline_value) / 0.5)
+        assert record.n_protocols == 1  # each the other's
+        assert record.stability.value > 0.5
+    assert (ridge.finest, nearest.finest) == (0.5, 0.25)  # as claims would, whose differences allow for other fits
+    assert not found.skipped
 
 
-def test_the_same_seed_gives_the_same_table():
+def test_the_seed_of_the_evaluation_gives_the_same_records():
     vectors = encoders(1.0, 3.0, n_conditions=12)
-    evaluation = evaluate(vectors, [OTHERS])
-    one, other = (describe_metrics(evaluation, seed=7)[0] for _ in range(2))
-    pd.testing.assert_frame_equal(one, other)
+    one, again, other = (describe(vectors, [OTHERS], seed=seed).records[0] for seed in (7, 7, 8))
+    assert one == again
+    assert one.sensitivity != other.sensitivity
 
 
 def test_dilution_keeps_the_distribution():
@@ -264,8 +318,8 @@ def values_of(scores, rng, n_units=40):
     truth = rng.normal(size=n_units)
     index = pd.MultiIndex.from_product([[f"u{i}" for i in range(n_units)], [""]], names=["unit", "stratum"])
     return {
-        family: pd.DataFrame({"value": score + truth + 0.1 * rng.normal(size=n_units), "weight": 1.0}, index=index)
-        for family, score in scores.items()
+        encoder: pd.DataFrame({"value": score + truth + 0.1 * rng.normal(size=n_units), "weight": 1.0}, index=index)
+        for encoder, score in scores.items()
     }
 
 
@@ -273,38 +327,42 @@ def test_agreement_of_rankings():
     rng = np.random.default_rng(8)
     scores = {f"e{i}": float(i) for i in range(5)}
     here, alike = values_of(scores, rng), values_of(scores, rng)
-    reversed_ = values_of({family: -score for family, score in scores.items()}, rng)
+    reversed_ = values_of({encoder: -score for encoder, score in scores.items()}, rng)
     question = ("task", "raw")
-    assert rank_agreement([(here, alike)], question) == (1, 1, 1, 1)
-    assert rank_agreement([(here, reversed_)], question) == (-1, -1, -1, 1)
-    tau, low, high, protocols = rank_agreement([(here, alike), (here, reversed_)], question)
-    assert (tau, low, high, protocols) == (0, 0, 0, 2)
-    few = {family: here[family] for family in ("e0", "e1", "e2")}
-    assert np.isnan(rank_agreement([(few, alike)], question)[0])
-    assert rank_agreement([(few, alike)], question)[3] == 0
+    pairs = [ProtocolPair(here, alike), ProtocolPair(here, reversed_)]
+    assert rank_agreement(pairs[:1], question) == RankAgreement(Estimate(1, 1, 1, 40), 1)
+    assert rank_agreement(pairs[1:], question) == RankAgreement(Estimate(-1, -1, -1, 40), 1)
+    assert rank_agreement(pairs, question) == RankAgreement(Estimate(0, 0, 0, 40), 2)
+    fewer_units = {encoder: values.iloc[:30] for encoder, values in alike.items()}
+    assert rank_agreement([*pairs, ProtocolPair(here, fewer_units)], question).tau.n_units == 30
+    few = {encoder: here[encoder] for encoder in ("e0", "e1", "e2")}
+    agreement = rank_agreement([ProtocolPair(few, alike)], question)
+    assert np.isnan(agreement.tau.value)
+    assert agreement.n_protocols == 0
 
 
 def test_agreement_is_kendalls_tau_and_as_uncertain_as_the_ranks():
     rng = np.random.default_rng(9)
     here = values_of(dict.fromkeys("abcdef", 0.0), rng)
     there = values_of(dict.fromkeys("abcdef", 0.0), rng)
-    means = [[own["value"].mean() for own in values.values()] for values in (here, there)]
-    tau, low, high, _ = rank_agreement([(here, there)], ("task", "raw"))
-    assert tau == pytest.approx(kendalltau(*means).statistic)
-    assert low < tau < high
+    means = [[each["value"].mean() for each in values.values()] for values in (here, there)]
+    tau = rank_agreement([ProtocolPair(here, there)], ("task", "raw")).tau
+    assert tau.value == pytest.approx(kendalltau(*means).statistic)
+    assert tau.low < tau.value < tau.high
     tied = [[0.0, 0.0, 1.0, 2.0], [1.0, 0.0, 1.0, 2.0]]
     ranked = [values_of(dict.fromkeys("abcd", 0.0), rng, 5) for _ in tied]
     for values, scores in zip(ranked, tied, strict=True):
-        for family, score in zip(values, scores, strict=True):
-            values[family]["value"] = score
-    assert rank_agreement([tuple(ranked)], ("task", "raw"))[0] == pytest.approx(kendalltau(*tied).statistic)
+        for encoder, score in zip(values, scores, strict=True):
+            values[encoder]["value"] = score
+    tau = rank_agreement([ProtocolPair(*ranked)], ("task", "raw")).tau
+    assert tau.value == pytest.approx(kendalltau(*tied).statistic)
 
 
-def test_protocols_ask_the_same_otherwise():
+def test_other_protocols_score_the_same_subject():
     units = pd.DataFrame({"unit": ["u0", "u1"], "stratum": "", "value": 0.5, "weight": 1.0, "chance": 0.1})
 
     def questions(*pairs):
-        scores = [scored("mine", Score("mAP", "unit", units), task, profiling=how) for task, how in pairs]
+        scores = [scored("mine", Score("mAP", "unit", units), task, profiling=profiling) for task, profiling in pairs]
         return [*evaluation_of(*scores).questions.values()]
 
     linear, nearest, other = (
@@ -312,18 +370,17 @@ def test_protocols_ask_the_same_otherwise():
         make_task("knn-probe", label="kind", group="movie"),
         make_task("linear-probe", label="stage", group="movie"),
     )
-    asked = questions((linear, "raw"), (linear, "tvn"), (nearest, "raw"), (other, "raw"), (OTHERS, "raw"))
-    of_linear, _, _, of_other, of_retrieval = asked
-    assert len(other_protocols(of_linear, asked)) == 2
-    assert len(other_protocols(of_other, asked)) == 0
-    assert len(other_protocols(of_retrieval, asked)) == 0
-    assert len(other_protocols(of_retrieval, [*asked, *questions((CONTROLS, "raw"))])) == 0
+    scored_by = questions((linear, "raw"), (linear, "tvn"), (nearest, "raw"), (other, "raw"), (OTHERS, "raw"))
+    of_linear, after_tvn, of_nearest, of_other, of_retrieval = scored_by
+    pairs = other_protocols(of_linear, scored_by)
+    assert [pair.one for pair in pairs] == [of_linear.values] * 2
+    assert [pair.other for pair in pairs] == [after_tvn.values, of_nearest.values]
+    assert not other_protocols(of_other, scored_by)
+    assert not other_protocols(of_retrieval, scored_by)
+    assert not other_protocols(of_retrieval, [*scored_by, *questions((CONTROLS, "raw"))])
 
 
 def test_nuisances_and_leaks_are_not_described():
     units = pd.DataFrame({"unit": ["u0", "u1"], "stratum": "", "value": 0.5, "weight": 1.0, "chance": 0.1})
     nuisance = scored("mine", Score("accuracy", "well", units, higher_is_better=False), OTHERS)
-    table, not_asked = describe_metrics(evaluation_of(nuisance))
-    assert table.empty
-    assert list(table.columns) == list(COLUMNS)
-    assert not not_asked
+    assert describe_metrics(evaluation_of(nuisance)) == Found()

@@ -1,4 +1,4 @@
-"""What is known to be reachable in spite of the noise between replicates."""
+"""The score that is known to be reachable in spite of the noise between replicates."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,12 +23,14 @@ _COMPONENTS = 64  # of each encoder
 _FEWEST_REPLICATED = 2  # perturbations of a half
 
 
-def reachable_score(task: Task, families: Mapping[str, AnnData], chance: float, how: str, *, seed: int = 0) -> float:
-    """Return a score that is known to be reachable: what all families together reach once their noise is known.
+def reachable_score(
+    task: Task, profiles: Mapping[str, AnnData], chance: float, profiling: str, *, seed: int = 0
+) -> float:
+    """Return a score that is known to be reachable: what all encoders together reach once their noise is known.
 
     Their vectors are put side by side and whitened by how replicates differ, as one half of the perturbations shows it;
-    the question is asked of the other half, and the other way round. It is a lower bound: other vectors, or better
-    knowledge of the noise, may reach more.
+    the other half is scored, and the other way round. It is a lower bound: other vectors, or better knowledge of the
+    noise, may reach more.
 
     On a half there are fewer wells to be mistaken for, so that scores are higher than on the whole. A precision of
     1 / (1 + w) has w wrong wells before each right one, and w grows with the wells that there are; by how much, the two
@@ -37,13 +39,13 @@ def reachable_score(task: Task, families: Mapping[str, AnnData], chance: float, 
     Parameters
     ----------
     task
-        The question.
-    families
-        Encoder -> the profiles that it is asked of; see `sample_rows` for which of many. There are no oracles among
-        them: what knows the truth is no finding about images.
+        The task.
+    profiles
+        Encoder -> the profiles that are scored; see `sample_rows` for which of many. There are no oracles among them:
+        what knows the truth is no finding about images.
     chance
         Of the whole.
-    how
+    profiling
         The post-processing, which names the permutations.
     seed
         Of wells, halves and permutations.
@@ -55,32 +57,34 @@ def reachable_score(task: Task, families: Mapping[str, AnnData], chance: float, 
     ProfilingError
         If replicates do not differ at all.
     """
-    if not families:
+    if not profiles:
         raise TaskNotApplicable("there are only oracles")
-    families = select_shared(families)
-    rows = sample_rows(task, next(iter(families.values())), seed=seed)
-    together = pool([np.asarray(own[rows.obs_names].X) for own in families.values()])
-    scores = [rescore(task, half, white, how, seed=seed) for half, white in whiten_halves(rows, together, seed=seed)]
-    reached, by_chance = np.mean([(score.value, score.chance) for score in scores], axis=0)
+    profiles = select_shared(profiles)
+    rows = sample_rows(task, next(iter(profiles.values())), seed=seed)
+    together = pool([np.asarray(each[rows.obs_names].X) for each in profiles.values()])
+    halves = whiten_halves(rows, together, seed=seed)
+    scores = [rescore(task, half, white, profiling, seed=seed) for half, white in halves]
+    reached = np.mean([score.value for score in scores])
+    by_chance = np.mean([score.chance for score in scores])
     wrong = (1 - reached) / reached * (1 - chance) / chance * by_chance / (1 - by_chance)
     return float(1 / (1 + wrong))
 
 
 def pool(vectors: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
     """Return the standardised vectors of several encoders side by side, each as at most 64 principal components."""
-    parts = []
-    for own in vectors:
-        x = StandardScaler().fit_transform(own.astype(np.float64))
+    reduced = []
+    for each in vectors:
+        x = StandardScaler().fit_transform(each.astype(np.float64))
         components = PCA(min(_COMPONENTS, *x.shape), svd_solver="covariance_eigh")
-        parts.append(components.fit_transform(x) if x.any() else x[:, :1])  # of no variance there are no shares
-    return np.concatenate(parts, axis=1)
+        reduced.append(components.fit_transform(x) if x.any() else x[:, :1])  # of no variance there are no shares
+    return np.concatenate(reduced, axis=1)
 
 
 def whiten_halves(rows: AnnData, x: NDArray[np.float64], *, seed: int = 0) -> list[tuple[AnnData, NDArray[np.float64]]]:
     """Return each half of the perturbations, and all controls, whitened by how replicates of the other half differ.
 
-    No perturbation is asked in a space that its own replicates have shaped, in which they would be alike by
-    construction; nor do controls take part in shaping it.
+    No perturbation is scored in a space that its replicates have shaped, in which they would be alike by construction;
+    nor do controls take part in shaping it.
 
     Parameters
     ----------
@@ -107,14 +111,14 @@ def whiten_halves(rows: AnnData, x: NDArray[np.float64], *, seed: int = 0) -> li
     distinct = np.unique(names[wells])
     first = np.isin(names, spawn(seed, "halves").permutation(distinct)[: len(distinct) // 2])
     result = []
-    for asked in (first, ~first):
-        learned = wells & ~asked
-        groups = pd.DataFrame(x[learned]).groupby(conditions[learned])
+    for scored in (first, ~first):
+        fitted = wells & ~scored
+        groups = pd.DataFrame(x[fitted]).groupby(conditions[fitted])
         if (groups.size() > 1).sum() < _FEWEST_REPLICATED:
             raise TaskNotApplicable("too few perturbations have replicates for half of them to show how they differ")
         replicated = (groups[0].transform("size") > 1).to_numpy()
-        residuals = (x[learned] - groups.transform("mean").to_numpy())[replicated]
+        residuals = (x[fitted] - groups.transform("mean").to_numpy())[replicated]
         whitening = Sphering(shrinkage=ledoit_wolf(residuals)).fit(residuals)
-        kept = asked | ~wells
+        kept = scored | ~wells
         result.append((rows[kept], whitening.transform(x[kept])))
     return result
