@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from phenolens.core.errors import RecipeError
+from phenolens.core.errors import RecipeError, TaskNotApplicable
 from phenolens.recipes.scaling import read_scaling_recipe
 from phenolens.simulation import simulate_cells
 from phenolens.workflows.scaling import run_scaling
@@ -85,6 +85,14 @@ def test_runs_of_one_cost_are_refused_before_any_work(manifest, tmp_path):
     with pytest.raises(RecipeError, match="same number of operations"):
         run_scaling(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_study_that_no_question_is_scored_in_is_refused_with_the_reason(manifest, tmp_path):
+    questions = {"dataset": {"manifest": str(manifest)}, "tasks": [{"task": "knn-probe", "label": "donor"}]}
+    recipe = read_scaling_recipe(write(tmp_path / "r.yaml", manifest, {"run.steps": [1, 2]}, diagnose=questions))
+    with pytest.raises(TaskNotApplicable, match=r"no line can be fitted: .*no column 'donor'"):
+        run_scaling(recipe, tmp_path / "out")
+    assert not (tmp_path / "out" / "fits.csv").exists()
 
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "recipes" / "scale").glob("*.yaml")), ids=str)

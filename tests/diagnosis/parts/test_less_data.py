@@ -164,14 +164,14 @@ def test_large_data_are_sampled_by_whole_perturbations(wells, monkeypatch):
     for skipped in result.skipped:
         assert (skipped.part, skipped.what) == ("less data", "replicates")
         assert (skipped.task, skipped.profiling) == (OTHERS.id, "raw")
-        assert "none of 1 perturbations has 2 wells and others to rank" in skipped.reason
+        assert "none of 1 perturbations has 2 wells" in skipped.reason
 
 
 def test_what_has_no_less_has_a_note(wells, cells):
     two = {name: vectors[vectors.obs.groupby("perturbation").cumcount() < 2].copy() for name, vectors in wells.items()}
     for records in curves(two, OTHERS).values():
         assert [record.amount for record in records] == [2]
-        assert records[0].note == "the median perturbation has 2 wells, too few for fewer"
+        assert records[0].note.startswith("the median perturbation has 2 wells, too few")
     some = {name: vectors[:8].copy() for name, vectors in cells.items()}
     few = curves(some, make_task("ridge-probe", label="kind", folds=2))
     assert [record.amount for record in few["mine"]] == [1, 2]
@@ -203,5 +203,5 @@ def test_a_class_that_is_too_small_for_fewer_shots_has_a_note(cells):
     rows = np.r_[0:4, 6]  # three of one kind and two of the other
     few = {name: vectors[rows].copy() for name, vectors in cells.items()}
     for records in curves(few, make_task("ridge-probe", label="kind", folds=2)).values():
-        notes = {record.note for record in records}
-        assert notes == {"2 classes, the smallest with 1 rows to learn from, leave no fewer to ask with"}
+        assert len(records) == 1
+        assert records[0].note.startswith("2 classes, the smallest with 1 ")
