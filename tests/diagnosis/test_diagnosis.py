@@ -21,7 +21,7 @@ from phenolens.diagnosis.where.selection import COLUMNS as SWEEP_COLUMNS
 from phenolens.diagnosis.where.strata import COLUMNS as STRATA_COLUMNS
 from phenolens.evaluation import evaluate, paired_p, tabulate_units
 from phenolens.tasks import Leak, Score, make_task
-from phenolens.tasks.base import unit_table
+from phenolens.tasks.score import unit_table
 
 pytestmark = pytest.mark.integration
 
