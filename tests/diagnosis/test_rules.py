@@ -141,7 +141,8 @@ ROWS = [
             over_counterpart=TIE,
         ),
         "mine beats the best untrained network, untrained/vit: +0.10 [0.05, 0.15] (+0.08 to +0.12 over its seeds), 20% "
-        "of the range from chance to the ceiling; adjusted p 0.002; over its untrained counterpart +0.01 [-0.04, 0.06].",
+        "of the range from chance to the ceiling; adjusted p 0.002; over its untrained counterpart +0.01 "
+        "[-0.04, 0.06].",
     ),
     ("gain_over_untrained", HELD, None),
     (
@@ -242,8 +243,8 @@ ROWS = [
     (
         "layer",
         LAYER,
-        "mine@layer=3, chosen in 80% of random halves of the units, is better than mine as it comes on the other halves: "
-        "+0.10 [0.05, 0.15]; chosen and reported on the same units, it would look +0.010 better than it is.",
+        "mine@layer=3, chosen in 80% of random halves of the units, is better than mine as it comes on the other "
+        "halves: +0.10 [0.05, 0.15]; chosen and reported on the same units, it would look +0.010 better than it is.",
     ),
 ]
 

@@ -12,7 +12,9 @@ import pandas as pd
 
 from phenolens.core.errors import EncoderError
 from phenolens.datasets import Manifest
-from phenolens.diagnosis import choose_on_held_out, compare_interventions, embedding_shift, layer_variants
+from phenolens.diagnosis import compare_interventions, embedding_shift
+from phenolens.diagnosis.parts.layers import choose_on_held_out, layer_variants
+from phenolens.diagnosis.records import Found
 from phenolens.embedding import embed_to_folder, encoder_info, first_site
 from phenolens.encoders import EncoderInfo, EncoderName, Named, create_encoder
 from phenolens.evaluation import Evaluation
@@ -63,15 +65,19 @@ class FurtherEmbeddings:
         table = compare_interventions(evaluation, changed, self.recipe.tasks)
         return table.merge(embedding_shift(embeddings, changed), on=["family", "intervention"])
 
-    def sweep(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> pd.DataFrame:
-        """Ask other layers, and return what `choose_on_held_out` says."""
+    def sweep(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> Found:
+        """Embed other layers, score them, and return which are best on held-out units."""
         section = self.recipe.sweep or SweepSection()
-        variants = {info.name: self._layers_of(info, section) for info in _tested(embeddings)}
-        if swept := [variant for of_network in variants.values() for variant in of_network]:
+        layers_of = {info.name: self._layers_of(info, section) for info in _tested(embeddings)}
+        swept: list[Named] = []
+        variants: dict[str, list[str]] = {}
+        for network, layers in layers_of.items():
+            swept += layers
+            variants[network] = [layer.name for layer in layers]
+        if swept:
             further = evaluation.rescore(self._embed(swept, "sweep"), self.recipe.tasks)
             evaluation = replace(evaluation, scores=[*evaluation.scores, *further.scores])
-        names = {network: [variant.name for variant in of_network] for network, of_network in variants.items()}
-        return choose_on_held_out(evaluation, names, seed=self.recipe.seed)
+        return choose_on_held_out(evaluation, variants)
 
     def _embed(
         self, encoders: Sequence[Named], folder: str, *, intervention: str | None = None
