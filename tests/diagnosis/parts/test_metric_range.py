@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import kendalltau
 
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
-from phenolens.diagnosis.parts.metric_range import FINE, LEAST_ROOM, describe_metrics
+from phenolens.diagnosis.parts.metric_range import describe_metrics
 from phenolens.diagnosis.parts.metric_range.ceiling import pool, reachable_score, whiten_halves
 from phenolens.diagnosis.parts.metric_range.dilution import Dilution, detect_dilution, dilute, draw_donors
 from phenolens.diagnosis.parts.metric_range.stability import (
@@ -20,7 +20,7 @@ from phenolens.diagnosis.parts.metric_range.stability import (
     other_protocols,
     rank_agreement,
 )
-from phenolens.diagnosis.records import Found
+from phenolens.diagnosis.records import GROSS_LOSS, LEAST_HEADROOM, Found
 from phenolens.diagnosis.rescore import rescore, sample_rows
 from phenolens.evaluation import Estimate, Skipped, evaluate, tabulate_scores
 from phenolens.metrics import average_precision, ledoit_wolf
@@ -106,7 +106,7 @@ def test_gross_differences_are_detected_where_fine_ones_are_lost_in_noise():
 def test_a_saturated_metric_leaves_no_room():
     (record,) = describe(encoders(50.0, 0.1), [OTHERS]).records
     assert record.best_baseline_value > 0.95
-    assert record.headroom < 0.05 < LEAST_ROOM
+    assert record.headroom < 0.05 < LEAST_HEADROOM
     assert record.grade == "leaves little room"
     assert record.ceiling_is == record.best_encoder
 
@@ -114,10 +114,10 @@ def test_a_saturated_metric_leaves_no_room():
 @pytest.mark.parametrize(
     ("signal", "noise", "finest", "grade"),
     [
-        (1.0, 1.0, FINE, "tells"),
+        (1.0, 1.0, GROSS_LOSS, "tells"),
         (1.0, 1.0, 0.75, "tells only gross differences"),
         (1.0, 1.0, np.nan, "cannot tell"),
-        (50.0, 0.1, FINE, "leaves little room"),
+        (50.0, 0.1, GROSS_LOSS, "leaves little room"),
         (50.0, 0.1, 0.75, "tells only gross differences"),
         (50.0, 0.1, np.nan, "cannot tell"),
     ],

@@ -9,11 +9,8 @@ from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.diagnosis.parts.metric_range.ceiling import reachable_score
 from phenolens.diagnosis.parts.metric_range.dilution import Dilution, detect_dilution
 from phenolens.diagnosis.parts.metric_range.stability import by_distance, other_protocols, rank_agreement
-from phenolens.diagnosis.records import NAN, Found, Grade, MetricRange
+from phenolens.diagnosis.records import GROSS_LOSS, LEAST_HEADROOM, NAN, Found, Grade, MetricRange
 from phenolens.evaluation import Evaluation, Question, Skipped
-
-FINE = 0.5  # of the variance: a metric that detects only larger losses tells gross differences
-LEAST_ROOM = 0.1  # of the range: a baseline that leaves less leaves little room
 
 _NOT_EVALUATED = (TaskNotApplicable, ProfilingError)
 
@@ -132,6 +129,6 @@ def _grade(question: Question, dilution: Dilution, headroom: float) -> Grade:
     above_chance = question.best_of_many.low > question.best.chance  # False of one unit, which has no limits
     if not above_chance or np.isnan(dilution.finest):
         return "cannot tell"
-    if dilution.finest > FINE:
+    if dilution.finest > GROSS_LOSS:
         return "tells only gross differences"
-    return "leaves little room" if headroom < LEAST_ROOM else "tells"
+    return "leaves little room" if headroom < LEAST_HEADROOM else "tells"

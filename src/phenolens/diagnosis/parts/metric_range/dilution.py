@@ -8,13 +8,12 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.core.random import spawn
-from phenolens.diagnosis.records import NAN
+from phenolens.diagnosis.records import DILUTION_STEP, NAN
 from phenolens.diagnosis.rescore import rescore, sample_rows
 from phenolens.evaluation import ALPHA, joint_draws, paired_p, values_by_unit
 from phenolens.tasks import Task
 
-STEP = 0.25  # of the variance, from one copy to the next
-_SHARES = tuple(np.arange(0, 1 + STEP, STEP).tolist())
+_SHARES = tuple(np.arange(0, 1 + DILUTION_STEP, DILUTION_STEP).tolist())
 
 
 @dataclass(frozen=True)
