@@ -34,11 +34,11 @@ def diagnose(evaluation: Evaluation, *, interventions: Found | None = None, laye
     if not evaluation.scores:
         reason = evaluation.skipped[0].reason if evaluation.skipped else "there is no task"
         raise TaskNotApplicable(f"no question could be answered: {reason}")
-    further = (
-        interventions or _not_made(evaluation, "interventions", "no image was changed; add `interventions: all`"),
-        layers or _not_made(evaluation, "layers", "no layers were compared; add `sweep`"),
-    )
-    return _judged(evaluation, PARTS, further)
+    if interventions is None:
+        interventions = _not_made(evaluation, "interventions", "no image was changed; add `interventions: all`")
+    if layers is None:
+        layers = _not_made(evaluation, "layers", "no layers were compared; add `sweep`")
+    return _judged(evaluation, PARTS, (interventions, layers))
 
 
 def compare_scores(evaluation: Evaluation) -> Card:
@@ -58,8 +58,8 @@ def _judged(evaluation: Evaluation, parts: Iterable[Part], further: Iterable[Fou
 
 def _not_made(evaluation: Evaluation, part: str, reason: str) -> Found:
     if not evaluation.profiles.tested():
-        reason = "no encoder is under test"
-    return Found(skipped=(Skipped(part, reason),))
+        return Found(skipped=(Skipped(part, "no encoder is under test"),))
+    return Found(skipped=(Skipped(part, f"{reason} to the recipe"),))
 
 
 def _with_share_of_range(records: tuple[Record, ...]) -> list[Record]:

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from phenolens.diagnosis import compare_families
-from phenolens.diagnosis.comparison import compare_tested
-from phenolens.diagnosis.other_controls import ask_without_controls
+from phenolens.diagnosis.parts.differences import compare, compare_encoders
+from phenolens.diagnosis.parts.differences.control_jackknife import ControlJackknife, leave_controls_out
+from phenolens.diagnosis.records import BaselineDifference, EncoderDifference, Evidence
 from phenolens.evaluation import evaluate
 from phenolens.profiling import FITTED_ON, profile
 from phenolens.tasks import make_task
@@ -44,13 +44,14 @@ def wells():
 
 def test_scores_are_those_of_a_screen_without_these_controls(wells):
     evaluation = evaluate(wells, [CONTROLS, OTHERS], profilings=["raw", "tvn"])
-    found, missing = ask_without_controls(evaluation)
-    assert missing == {}
+    jackknife = leave_controls_out(evaluation)
+    assert jackknife.skipped == ()
+    found = jackknife.scores
     # Of others, raw, controls are no part.
     assert set(found) == {(CONTROLS.id, "raw"), (CONTROLS.id, "tvn"), (OTHERS.id, "tvn")}
-    own = found[CONTROLS.id, "raw"]
-    assert {"one", "other"} < set(own) <= {"one", "other", "cell-count", "untrained/resnet18"}
-    assert {len(scores) for scores in own.values()} == {10}
+    by_part = found[CONTROLS.id, "raw"]
+    assert {"one", "other"} < set(by_part) <= {"one", "other", "cell-count", "untrained/resnet18"}
+    assert {len(scores) for scores in by_part.values()} == {10}
     # Eighteen controls in ten parts: eight of two, and two of one.
     control = np.flatnonzero(wells["one"].obs["role"] == "negative_control")
     expected = set()
@@ -59,29 +60,40 @@ def test_scores_are_those_of_a_screen_without_these_controls(wells):
             kept = np.delete(np.arange(wells["one"].n_obs), control[[first, second]])
             score = evaluate({"one": wells["one"][kept]}, [CONTROLS]).scores[0].score.value
             expected.add(round(score, 6))
-    assert {round(float(score), 6) for score in own["one"]} <= expected
+    assert {round(float(score), 6) for score in by_part["one"]} <= expected
 
 
-def test_what_is_shared_widens_limits_and_p_values(wells):
+def between(evaluation):
+    (found,) = Evidence(compare_encoders(evaluation).records).of(EncoderDifference)
+    return found
+
+
+def test_what_is_shared_widens_limits_and_p_values(wells, monkeypatch):
     evaluation = evaluate(wells, [CONTROLS])
-    scores, _ = ask_without_controls(evaluation)
-    alone, together = compare_tested(evaluation.claiming).iloc[0], compare_tested(evaluation.claiming, scores).iloc[0]
-    assert together["difference"] == alone["difference"]
-    gaps = scores[CONTROLS.id, "raw"]["one"] - scores[CONTROLS.id, "raw"]["other"]
-    shared = 9 / 10 * ((gaps - gaps.mean()) ** 2).sum()
+    together = between(evaluation)
+    scores = leave_controls_out(evaluation).scores[CONTROLS.id, "raw"]
+    monkeypatch.setattr(compare, "leave_controls_out", lambda _: ControlJackknife())
+    alone = between(evaluation)
+    assert together.estimate.value == alone.estimate.value
+    differences = scores["one"] - scores["other"]
+    shared = 9 / 10 * ((differences - differences.mean()) ** 2).sum()
     # What is detectable is a multiple of the standard error.
-    own = (alone["detectable"] / 2.8016) ** 2
-    assert together["detectable"] / 2.8016 == pytest.approx(np.sqrt(own + shared), rel=1e-3)
-    assert together["low"] < alone["low"] < alone["high"] < together["high"]
-    assert together["p"] > alone["p"]
+    variance = (alone.minimum_detectable / 2.8016) ** 2
+    assert together.minimum_detectable / 2.8016 == pytest.approx(np.sqrt(variance + shared), rel=1e-3)
+    assert together.estimate.low < alone.estimate.low < alone.estimate.high < together.estimate.high
+    assert together.estimate.p > alone.estimate.p
 
 
-def test_a_baseline_that_is_not_the_best_is_compared_as_before(wells):
+def test_a_baseline_that_is_not_the_best_is_compared_as_before(wells, monkeypatch):
     evaluation = evaluate(wells, [CONTROLS])
-    scores, _ = ask_without_controls(evaluation)
-    for family in ("one", "other"):
-        scores[CONTROLS.id, "raw"].pop(family)
-    pd.testing.assert_frame_equal(compare_families(evaluation), compare_families(evaluation, scores))
+
+    def to_others():
+        found = Evidence(compare_encoders(evaluation).records).of(BaselineDifference)
+        return [each.estimate for each in found if not each.reference and not each.encoder_is_baseline]
+
+    with_jackknife = to_others()
+    monkeypatch.setattr(compare, "leave_controls_out", lambda _: ControlJackknife())
+    assert to_others() == with_jackknife != []
 
 
 def test_profilers_are_fitted_on_the_controls_that_are_named(wells):

@@ -7,6 +7,13 @@ from anndata import AnnData
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.diagnosis import diagnose
+from phenolens.diagnosis.records import (
+    BaselineDifference,
+    BiologyBesideNuisance,
+    ConceptScore,
+    EncoderDifference,
+    WithoutShortcut,
+)
 from phenolens.evaluation import evaluate
 from phenolens.tasks import make_task
 
@@ -41,6 +48,11 @@ def card_of(embeddings, *tasks):
     return evaluation, diagnose(evaluation)
 
 
+def skipped(card, part, what=""):
+    """Return the reasons for which something of a part was skipped."""
+    return [each.reason for each in card.evidence.skipped if (each.part, each.what) == (part, what)]
+
+
 def test_without_an_answer_there_is_no_card_and_it_is_said_why():
     embeddings = wells(controls=0)
     evaluation = evaluate(embeddings, [CONTROLS])
@@ -51,28 +63,28 @@ def test_without_an_answer_there_is_no_card_and_it_is_said_why():
 def test_without_controls_the_rest_is_asked():
     evaluation, card = card_of(wells(controls=0), CONTROLS, OTHERS)
     assert {item.task for item in evaluation.skipped} == {CONTROLS.id}
-    assert {row.task for row in card.evidence.comparisons.itertuples()} == {OTHERS.id}
-    assert set(card.evidence.shortcuts["way"]) == {"regressed out", "matched", "left out"}
+    assert {each.task for each in card.evidence.of(BaselineDifference)} == {OTHERS.id}
+    assert {each.way for each in card.evidence.of(WithoutShortcut)} == {"regressed out", "matched", "left out"}
     assert any(verdict.kind == "gain" for verdict in card.verdicts)
 
 
 def test_with_one_plate_nothing_is_said_about_plates():
     _, card = card_of(wells(plates=1), CONTROLS, OTHERS)
-    assert card.evidence.nuisances.empty
-    assert card.evidence.not_asked["nuisance"] == "all rows have one plate"
-    assert card.evidence.not_asked["plate, left out"] == "all rows have one plate"
-    assert "plate" not in set(card.evidence.shortcuts["shortcut"])
+    assert not card.evidence.of(BiologyBesideNuisance)
+    assert skipped(card, "biology and nuisance", "plate") == ["all rows have one plate"]
+    assert set(skipped(card, "shortcuts", "plate, left out")) == {"all rows have one plate"}
+    assert "plate" not in {each.shortcut for each in card.evidence.of(WithoutShortcut)}
 
 
 def test_vectors_without_images_are_not_changed_and_have_no_layers():
     _, card = card_of(wells(), OTHERS)
-    assert "no image was changed" in card.evidence.not_asked["interventions"]
-    assert "none were swept" in card.evidence.not_asked["layers"]
-    assert "no baseline that" not in card.evidence.not_asked.get("levels", "")  # cells were counted
-    assert "nobody has measured it" in card.evidence.not_asked["intensity, regressed out or matched"]
-    assert card.evidence.not_asked["texture"] == "nobody has measured it; the baseline classical-features would"
-    assert "density" not in card.evidence.not_asked
-    assert not any("beyond all other levels" in verdict.claim for verdict in card.verdicts)
+    assert skipped(card, "interventions") == ["no image was changed; add `interventions: all` to the recipe"]
+    assert skipped(card, "layers") == ["no layers were compared; add `sweep` to the recipe"]
+    assert skipped(card, "concepts") == []  # cells were counted
+    assert skipped(card, "shortcuts", "intensity, regressed out or matched") == ["XXX"]
+    assert skipped(card, "concepts", "texture") == ["XXX"]
+    assert skipped(card, "concepts", "density") == []
+    assert not any("beyond all other concepts" in verdict.claim for verdict in card.verdicts)
 
 
 @pytest.mark.parametrize("name", ["mine", "cell-count"])
@@ -80,31 +92,31 @@ def test_one_encoder_alone_makes_a_card(name):
     embeddings = wells()
     _, card = card_of({name: embeddings[name]}, OTHERS)
     assert card.verdicts
-    assert card.evidence.pairs.empty
+    assert not card.evidence.of(EncoderDifference)
     if name == "cell-count":
-        assert card.evidence.not_asked["shortcuts"] == "no encoder is under test"
+        assert skipped(card, "shortcuts") == ["no encoder is under test"]
 
 
 def test_other_questions_are_told_from_those_that_shortcuts_can_be_taken_from():
     embeddings = wells()
     moa = {f"t{i}": f"m{i // 4}" for i in range(20)}
-    for own in embeddings.values():
-        own.obs["moa"] = own.obs["perturbation"].map(moa)
+    for vectors in embeddings.values():
+        vectors.obs["moa"] = vectors.obs["perturbation"].map(moa)
     consistency = make_task("phenotypic-consistency", label="moa", n_permutations=50)
     _, card = card_of(embeddings, consistency, OTHERS)
-    assert card.evidence.not_asked[f"matched, or left out of {consistency.id}"] == (
-        "only retrieval and probes can be asked so"
-    )
-    assert set(card.evidence.shortcuts.query("way == 'regressed out'")["task"]) == {consistency.id, OTHERS.id}
+    (restricted,) = [each for each in card.evidence.skipped if each.what == "matched, or left out"]
+    assert (restricted.part, restricted.task) == ("shortcuts", consistency.id)
+    regressed_out = [each.task for each in card.evidence.of(WithoutShortcut) if each.way == "regressed out"]
+    assert set(regressed_out) == {consistency.id, OTHERS.id}
 
 
 def test_a_constant_encoder_is_named_and_the_card_goes_on():
     embeddings = wells()
     embeddings["yours"].X[:] = 1.0
     _, card = card_of(embeddings, CONTROLS, OTHERS)
-    assert card.verdicts[0].kind == "degenerate"
+    assert card.verdicts[0].kind == "collapse"
     assert card.verdicts[0].encoder == "yours"
-    beaten = [v.claim for v in card.verdicts if v.kind == "pair" and v.task]
+    beaten = [v.claim for v in card.verdicts if v.kind == "difference"]
     assert beaten
     assert all("mine beats yours" in claim for claim in beaten)
 
@@ -113,10 +125,10 @@ def test_a_baseline_that_lacks_wells_does_not_stop_the_card():
     embeddings = wells()
     counted = embeddings["cell-count"][5:].copy()
     _, card = card_of({"cell-count": counted, "mine": embeddings["mine"]}, OTHERS)
-    assert set(card.evidence.levels["level"]) == {"density"}
-    assert set(card.evidence.levels["rows"]) == {len(counted)}
+    assert {each.concept for each in card.evidence.of(ConceptScore)} == {"density"}
+    assert {each.estimate.n_units for each in card.evidence.of(ConceptScore)} == {len(counted)}
     _, turned = card_of({"mine": embeddings["mine"], "cell-count": counted}, OTHERS)
-    assert set(turned.evidence.levels["rows"]) == {len(counted)}
+    assert {each.estimate.n_units for each in turned.evidence.of(ConceptScore)} == {len(counted)}
 
 
 def test_encoders_are_asked_of_the_rows_that_all_have():
@@ -124,11 +136,11 @@ def test_encoders_are_asked_of_the_rows_that_all_have():
     few = embeddings["mine"][::3].copy()
     evaluation, card = card_of({"mine": few, "yours": embeddings["yours"]}, OTHERS)
     alone = evaluate({"yours": embeddings["yours"][::3].copy()}, [OTHERS])
-    (own,) = [each for each in evaluation.scores if each.encoder == "yours"]
-    assert own.score.value == alone.scores[0].score.value
+    (yours,) = [each for each in evaluation.scores if each.encoder == "yours"]
+    assert yours.score.value == alone.scores[0].score.value
     total = embeddings["yours"].n_obs
-    assert f"{total - few.n_obs} of {total} rows that not all encoders have are left out" in own.score.caveat
-    assert len(card.evidence.pairs) == 1
+    assert f"{total - few.n_obs} of {total} rows that not all encoders have are left out" in yours.score.caveat
+    assert len(card.evidence.of(EncoderDifference)) == 1
 
 
 def test_the_whole_card_is_of_the_rows_that_all_have():
@@ -136,11 +148,9 @@ def test_the_whole_card_is_of_the_rows_that_all_have():
     few = embeddings["mine"].obs_names[::2]
     ragged = embeddings | {"untrained/resnet18@seed=0": embeddings["mine"][few].copy()}
     _, found = card_of(ragged, OTHERS)
-    _, expected = card_of({name: own[few].copy() for name, own in ragged.items()}, OTHERS)
-    for part in ("comparisons", "pairs", "shortcuts", "nuisances", "levels", "metrics", "strata", "efficiency"):
-        own, other = (getattr(card.evidence, part) for card in (found, expected))
-        caveats = [column for column in ("caveat",) if column in own]
-        pd.testing.assert_frame_equal(own.drop(columns=caveats), other.drop(columns=caveats))
+    _, expected = card_of({name: vectors[few].copy() for name, vectors in ragged.items()}, OTHERS)
+    assert found.evidence.tables().keys() == expected.evidence.tables().keys()
+    assert found.evidence.as_dict()["records"] == pytest.approx(expected.evidence.as_dict()["records"], nan_ok=True)
 
 
 def test_of_copies_of_one_source_one_is_asked_what_it_knows():
@@ -155,6 +165,7 @@ def test_of_copies_of_one_source_one_is_asked_what_it_knows():
     embeddings = {"mine": AnnData(recognises, obs=obs), "cell-count": count}
     _, by_source = card_of(embeddings, make_task("ridge-probe", label="label", group="source"))
     _, by_row = card_of(embeddings, make_task("ridge-probe", label="label"))
-    (row,) = by_source.evidence.levels.to_dict("records")
-    assert (row["rows"], row["known"]) == (100, False)
-    assert by_row.evidence.levels["known"].all()  # copies on both sides of a fold
+    (density,) = by_source.evidence.of(ConceptScore)
+    assert (density.estimate.n_units, density.encoding) == (100, "not detected")
+    (density,) = by_row.evidence.of(ConceptScore)
+    assert density.encoding == "encoded"  # copies on both sides of a fold
