@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from phenolens.core.numbers import count, number
 from phenolens.report.results import Results
 from phenolens.report.tables import Table, credibility, known_levels, places, uses
-from phenolens.report.text import count, number, task_phrase
+from phenolens.report.text import task_phrase
 
 _DATA = "On the data and the metrics"
 _PAIRS = "Side by side"

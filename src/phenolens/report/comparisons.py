@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from phenolens.report.text import decimals_for, interval, number, task_words
+from phenolens.core.numbers import decimals_for, interval, number
+from phenolens.report.text import task_words
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from phenolens.report.text import MISSING, count, number
+from phenolens.core.numbers import MISSING, count, number
 
 
 @dataclass(frozen=True)

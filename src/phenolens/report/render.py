@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from phenolens.core import numbers
 from phenolens.core.files import write_whole
 from phenolens.report import leftovers, text
 from phenolens.report.card_page import card_page
@@ -122,9 +123,9 @@ def _environment() -> Environment:
     environment.tests["known"] = math.isfinite
     environment.filters |= {
         "breakable": text.breakable,
-        "number": text.number,
-        "interval": text.interval,
-        "count": text.count,
+        "number": numbers.number,
+        "interval": numbers.interval,
+        "count": numbers.count,
         "script_json": script_json,
     }
     environment.globals |= {

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phenolens.core.numbers import decimals_for, interval, number
 from phenolens.report.scales import Scale, scale_over
-from phenolens.report.text import caveat_word, decimals_for, interval, number, task_words
+from phenolens.report.text import caveat_word, task_words
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phenolens.core.numbers import MISSING, count, decimals_for, interval, listed, number
 from phenolens.report.results import Results
 from phenolens.report.scores import TaskScores
-from phenolens.report.text import MISSING, count, decimals_for, interval, listed, number, task_phrase
+from phenolens.report.text import task_phrase
 
 _FLAGGED = {"leak", "caveat", "shortcut", "degenerate", "metric"}
 _SIGNED = {"gain", "twins", "pair", "layer"}  # differences; other effects are levels

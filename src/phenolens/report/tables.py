@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from phenolens.report.text import MISSING, interval, number, task_phrase
+from phenolens.core.numbers import MISSING, interval, number
+from phenolens.report.text import task_phrase
 
 Rows = Sequence[Mapping[str, Any]]
 

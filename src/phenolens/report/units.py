@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from phenolens.core.numbers import number
 from phenolens.report.figures import Curve, sorted_curve
 from phenolens.report.scales import Scale, scale_over
 from phenolens.report.scores import TaskScores
-from phenolens.report.text import number
 
 MAX_ROWS = 60
 _TOP = 12

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phenolens.diagnosis.verdicts.verdict import Verdict, difference_within, p_words, percent, share_within
+from phenolens.core.numbers import difference_within, p_words, percent, share_within
+from phenolens.diagnosis.verdicts.verdict import Verdict
 from phenolens.evaluation import ALPHA
 from phenolens.simulation import LEVELS
 

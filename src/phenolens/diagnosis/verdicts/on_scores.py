@@ -5,16 +5,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
+from phenolens.core.numbers import difference_within, p_words, percent, share_within
 from phenolens.core.random import spawn
-from phenolens.diagnosis.verdicts.verdict import (
-    Kind,
-    Verdict,
-    difference_within,
-    p_words,
-    percent,
-    share_within,
-    units_shared,
-)
+from phenolens.diagnosis.verdicts.verdict import Kind, Verdict, units_shared
 from phenolens.evaluation import (
     ALPHA,
     Evaluation,

@@ -1,6 +1,6 @@
 """A verdict: a sentence and the evidence that it rests on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal[
@@ -40,6 +40,8 @@ class Verdict:
         levels of which it knows nothing measurable. ``component``: what the largest part of its variance follows.
         ``where``: a gain that stands on strong phenotypes alone.
         ``layer``: a layer that is better than the last.
+    title
+        What the kind is called where a reader meets it.
     claim
         The sentence.
     effect, low, high
@@ -53,6 +55,7 @@ class Verdict:
     """
 
     kind: Kind
+    title: str = field(default="", kw_only=True)
     claim: str
     encoder: str
     baseline: str = ""
@@ -64,27 +67,6 @@ class Verdict:
     p_adjusted: float = float("nan")
 
 
-def percent(share: float) -> str:
-    """Return a share as a sentence has it."""
-    return f"{round(share, 2) + 0.0:.0%}"  # -0.0 becomes 0.0
-
-
-def share_within(share: float, low: float, high: float) -> str:
-    """Return a share and its limits as a sentence has them."""
-    return f"{percent(share)} [{percent(low)}, {percent(high)}]"
-
-
-def difference_within(difference: float, low: float, high: float) -> str:
-    """Return a difference and its limits as a sentence has them: as many decimals as tell its limits apart."""
-    decimals = 2 if max(abs(low), abs(high)) >= 0.02 or not abs(difference) > 0 else 3
-    return f"{difference:+.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
-
-
 def units_shared(n: int) -> str:
     """Return why two cannot be compared, as a sentence has it."""
     return "they share one unit only" if n == 1 else "they share no unit"
-
-
-def p_words(p: float) -> str:
-    """Return a p value as a sentence has it."""
-    return "below 0.001" if p < 0.001 else f"{p:.3f}"
