@@ -100,6 +100,6 @@ def _neutral(name: str, labels: list[str], codes: list[int], obs: pd.DataFrame) 
     grey = {i for i, label in enumerate(labels) if label == _MISSING}
     if name == "perturbation" and "role" in obs.columns:
         control = (obs["role"].astype(str) == "negative_control").to_numpy()
-        own = np.asarray(codes)
-        grey |= {i for i in range(len(labels)) if (own == i).any() and control[own == i].all()}
+        values = np.asarray(codes)
+        grey |= {i for i in range(len(labels)) if (values == i).any() and control[values == i].all()}
     return sorted(grey)

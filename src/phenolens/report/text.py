@@ -36,15 +36,3 @@ def task_phrase(task: str) -> str:
 def breakable(name: object) -> Markup:
     """Escape a name and allow line breaks after its joints, so that long names fit narrow columns."""
     return Markup("").join(escape(c) + (Markup("<wbr>") if c in _BREAK_AFTER else Markup("")) for c in str(name))
-
-
-def caveat_word(caveat: str) -> str:
-    """Shorten a caveat to the word that stands beside a score.
-
-    Examples
-    --------
-    >>> caveat_word("leaking: 77 of 77 movies stand on both sides"), caveat_word("few units")
-    ('leaking', 'caveat')
-    """
-    word, colon, _ = caveat.partition(":")
-    return word.strip() if colon and 0 < len(word.strip()) <= 16 else "caveat"
