@@ -15,7 +15,7 @@ _GRAY = "#6b7280"
 
 
 def write_scaling(scores: pd.DataFrame, fits: pd.DataFrame, path: Path, title: str) -> None:
-    """Write a self-contained page: each run with its interval, its untrained counterpart, and the line with its slope.
+    """Write a self-contained page: each run with its interval, its untrained twin, and the line with its slope.
 
     Parameters
     ----------
@@ -35,28 +35,28 @@ def write_scaling(scores: pd.DataFrame, fits: pd.DataFrame, path: Path, title: s
     ]
     figure = make_subplots(rows=len(fits), cols=1, subplot_titles=names, vertical_spacing=0.3 / max(1, len(fits)))
     for place, fit in enumerate(fits.itertuples(), start=1):
-        of_question = scores[(scores["task"] == fit.task) & (scores["profiling"] == fit.profiling)].sort_values("flops")
-        x = of_question["flops"].to_numpy(dtype=float)
-        value = of_question["value"].to_numpy(dtype=float)
+        own = scores[(scores["task"] == fit.task) & (scores["profiling"] == fit.profiling)].sort_values("flops")
+        x = own["flops"].to_numpy(dtype=float)
+        value = own["value"].to_numpy(dtype=float)
         ends = np.array([x.min(), x.max()])
         line = fit.at_most + fit.slope * (np.log10(ends) - np.log10(x.max()))
-        up, down = of_question["high"] - value, value - of_question["low"]
+        up, down = own["high"] - value, value - own["low"]
         traces = [
             go.Scatter(
                 x=x,
                 y=value,
                 mode="markers",
                 name="trained, 95 % interval",
-                text=[figure_text(run) for run in of_question["run"]],
+                text=[figure_text(run) for run in own["run"]],
                 error_y={"type": "data", "array": up, "arrayminus": down, "color": _COLOUR, "thickness": 1},
                 marker={"color": _COLOUR, "size": 9},
             ),
             go.Scatter(
                 x=x,
-                y=of_question["twin"],
+                y=own["twin"],
                 mode="markers",
-                name="untrained counterparts, mean",
-                text=[figure_text(run) for run in of_question["run"]],
+                name="untrained twins, mean",
+                text=[figure_text(run) for run in own["run"]],
                 marker={"color": _GRAY, "size": 9, "symbol": "x-thin-open"},
             ),
             go.Scatter(x=ends, y=line, mode="lines", name="line", line={"color": _COLOUR, "dash": "dot", "width": 1}),
@@ -64,7 +64,7 @@ def write_scaling(scores: pd.DataFrame, fits: pd.DataFrame, path: Path, title: s
         for trace in traces:
             figure.add_trace(trace.update(showlegend=place == 1), row=place, col=1)
         figure.update_xaxes(type="log", title="operations of training", row=place, col=1)
-        figure.update_yaxes(title=figure_text(str(of_question["metric"].iloc[0])), row=place, col=1)
+        figure.update_yaxes(title=figure_text(str(own["metric"].iloc[0])), row=place, col=1)
     figure.update_layout(
         title=figure_text(title),
         template="plotly_white",

@@ -66,7 +66,7 @@ def run_scaling(recipe: ScalingRecipe, out: Path, *, progress: bool = False) -> 
     evaluation = evaluate(embedded.embeddings, asked.tasks, profilings=asked.profiling, seed=recipe.train.seed)
     fits = fit_scaling(evaluation, {encoders[name]: flops[name] for name in runs}, seed=recipe.train.seed)
     scores = tabulate_scores(evaluation)
-    twin_value = scores[scores["baseline"]].groupby(["encoder", "task", "profiling"])["value"].mean()
+    twin_value = scores[scores["baseline"]].groupby(["family", "task", "profiling"])["value"].mean()
     rows = [
         {
             "run": name,
@@ -77,7 +77,7 @@ def run_scaling(recipe: ScalingRecipe, out: Path, *, progress: bool = False) -> 
             "twin": twin_value[twins[name], row["task"], row["profiling"]],
         }
         for name in runs
-        for row in scores[scores["encoder_id"] == encoders[name]].to_dict("records")
+        for row in scores[scores["encoder"] == encoders[name]].to_dict("records")
     ]
     table = pd.DataFrame(rows)
     for name, result in {"scores.csv": table, "fits.csv": fits}.items():
