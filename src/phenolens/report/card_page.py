@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from phenolens.core.numbers import count, number, within
+from phenolens.core.numbers import count, listed, number, within
 from phenolens.diagnosis.records import Verdict
 from phenolens.report.layout import Cell, Table
-from phenolens.report.leftovers import gather_skipped
+from phenolens.report.leftovers import SkippedGroup, gather_skipped
 from phenolens.report.results import Results
 from phenolens.report.scores import TaskScores, task_scores
 from phenolens.report.tables import tables
@@ -38,7 +38,7 @@ def card_page(results: Results) -> str:
         parts += map(_markdown, in_section)
     skipped = gather_skipped([*results.skipped, *results.evidence.skipped])
     if skipped:
-        parts.append("## Skipped\n\n" + "\n".join(f"- {each.title}: {each.reason}." for each in skipped))
+        parts += ["## Skipped", "\n".join(map(_skipped, skipped))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -65,17 +65,21 @@ def _sentence(verdict: Verdict) -> str:
     return f"- **{verdict.title}** " + (f"*{question}:* " if question else "") + verdict.claim
 
 
+def _skipped(group: SkippedGroup) -> str:
+    encoders = f" ({listed(group.encoders, limit=3)})" if group.encoders else ""
+    return f"- {group.title}{encoders}: {group.reason}."
+
+
 def _scores(tasks: Sequence[TaskScores]) -> Table:
     """Return the score of each encoder in each question, the best first."""
     rows = []
     for task in tasks:
-        for place, profiling in enumerate(task.profilings):
-            scored = [(row.encoder, row.marks[place]) for row in task.rows]
-            known = [(encoder, mark) for encoder, mark in scored if mark is not None]
-            for encoder, mark in sorted(known, key=lambda pair: pair[1].value, reverse=task.higher_is_better):
-                score = within(mark.value, mark.low, mark.high, 3)
-                question = f"{task_phrase(task.task)}, {profiling}"
-                rows.append(tuple(map(Cell, (question, encoder, score, number(mark.chance, 3)))))
+        scored = sorted(task.scored, key=lambda each: each.mark.value, reverse=task.higher_is_better)
+        for score in sorted(scored, key=lambda each: task.profilings.index(each.profiling)):
+            mark = score.mark
+            question = f"{task_phrase(task.task)}, {score.profiling}"
+            texts = (question, score.row.encoder, within(mark.value, mark.low, mark.high, 3), number(mark.chance, 3))
+            rows.append(tuple(map(Cell, texts)))
     return Table("Scores", "Means over seeds.", ("question", "encoder", "score", "chance"), tuple(rows))
 
 

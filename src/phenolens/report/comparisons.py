@@ -60,13 +60,17 @@ def matrices(differences: Sequence[BaselineDifference], directions: Mapping[str,
     by_task: dict[str, list[BaselineDifference]] = {}
     for each in differences:
         by_task.setdefault(each.task, []).append(each)
-    return [_matrix(task, of_task, directions.get(task, True)) for task, of_task in by_task.items()]
+    found = []
+    for task, of_task in by_task.items():
+        found.append(_matrix(task, of_task, directions.get(task, True)))
+    return found
 
 
 def _matrix(task: str, differences: Sequence[BaselineDifference], higher: bool) -> Matrix:
     title, split = task_words(task)
     decimals = decimals_for([each.estimate.high - each.estimate.low for each in differences])
-    largest = max((abs(each.estimate.value) for each in differences if _is_known(each)), default=0.0)
+    known = list(filter(_is_known, differences))
+    largest = max((abs(each.estimate.value) for each in known), default=0.0)
     baselines = tuple(dict.fromkeys(each.baseline for each in differences))
     cells: dict[str, dict[str, dict[str, Cell]]] = {}
     for each in differences:
@@ -74,8 +78,9 @@ def _matrix(task: str, differences: Sequence[BaselineDifference], higher: bool) 
         of_encoder[each.baseline] = _cell(each, decimals, largest, higher)
     blocks: dict[str, list[Row]] = {}
     for profiling, by_encoder in cells.items():
-        blocks[profiling] = [Row(encoder, tuple(map(row.get, baselines))) for encoder, row in by_encoder.items()]
-    return Matrix(task, title, split, baselines, blocks, higher, _units(differences), _claims(differences))
+        for encoder, row in by_encoder.items():
+            blocks.setdefault(profiling, []).append(Row(encoder, tuple(map(row.get, baselines))))
+    return Matrix(task, title, split, baselines, blocks, higher, _units(known), _claims(differences))
 
 
 def _is_known(each: BaselineDifference) -> bool:
@@ -96,7 +101,7 @@ def _cell(each: BaselineDifference, decimals: int, largest: float, higher: bool)
 
 def _units(differences: Sequence[BaselineDifference]) -> str:
     """Return over how many units the differences are paired, in words."""
-    units = sorted({each.estimate.n_units for each in differences if _is_known(each)})
+    units = sorted({each.estimate.n_units for each in differences})
     if not units:
         return MISSING
     return count(units[0]) if len(units) == 1 else f"{count(units[0])} to {count(units[-1])}"
@@ -105,9 +110,9 @@ def _units(differences: Sequence[BaselineDifference]) -> str:
 def _claims(differences: Sequence[BaselineDifference]) -> str:
     """Return how many differences are claimed and significant, in words."""
     claimed = [each for each in differences if each.is_claimed]
-    significant = [each for each in claimed if each.is_significant]
+    n_significant = sum(each.is_significant for each in claimed)
     tested = f"{len(claimed)} of {count(len(differences), 'difference')}"
     return (
         f"Tested are {tested}: those of encoders under test to the best baseline and to the best untrained network. "
-        f"Significant, at an adjusted p of at most 0.05, are {len(significant)} of them."
+        f"Significant, at an adjusted p of at most 0.05, are {n_significant} of them."
     )

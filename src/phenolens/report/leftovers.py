@@ -1,6 +1,6 @@
 """What was skipped or set aside, and where the numbers come from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,14 @@ def gather_skipped(entries: Sequence[Skipped]) -> list[SkippedGroup]:
         groups.setdefault((_title(entry), entry.reason), []).append(entry)
     found = []
     for (title, reason), group in groups.items():
-        profilings = dict.fromkeys(entry.profiling for entry in group if entry.profiling)
-        encoders = dict.fromkeys(entry.encoder for entry in group if entry.encoder)
-        found.append(SkippedGroup(title, reason, tuple(profilings), tuple(encoders), len(group)))
+        profilings = _distinct(entry.profiling for entry in group)
+        encoders = _distinct(entry.encoder for entry in group)
+        found.append(SkippedGroup(title, reason, profilings, encoders, len(group)))
     return found
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(filter(None, dict.fromkeys(names)))
 
 
 def _title(entry: Skipped) -> str:
@@ -74,10 +78,10 @@ def quarantine(entries: Sequence[Mapping[str, str]]) -> list[Quarantine]:
     groups: dict[str, list[str]] = {}
     for entry in entries:
         groups.setdefault(str(entry.get("reason", "")), []).append(str(entry.get("site_id", "")))
-    return [
-        Quarantine(reason, tuple(sites[:_SITES_SHOWN]), max(0, len(sites) - _SITES_SHOWN))
-        for reason, sites in groups.items()
-    ]
+    found = []
+    for reason, sites in groups.items():
+        found.append(Quarantine(reason, tuple(sites[:_SITES_SHOWN]), max(0, len(sites) - _SITES_SHOWN)))
+    return found
 
 
 def panel_missing(entries: Sequence[Mapping[str, Any]]) -> list[Missing]:
@@ -96,9 +100,8 @@ def provenance(origin: Mapping[str, Any], dataset: Mapping[str, Any]) -> Provena
         ("Manifest hash", str(dataset.get("manifest_hash") or "")),
     ]
     first = ("created", "seed", "precision", "device")
-    others = [k for k in origin if k not in (*first, "versions", "recipe")]
-    for key in (*first, *others):
-        if origin.get(key) is not None:
+    for key in dict.fromkeys((*first, *origin)):
+        if key not in ("versions", "recipe") and origin.get(key) is not None:
             rows.append((key.replace("_", " ").capitalize(), _words(origin[key])))
     versions = origin.get("versions")
     if isinstance(versions, Mapping):

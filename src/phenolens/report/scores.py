@@ -52,6 +52,15 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """One score, and whose it is."""
+
+    row: Row
+    profiling: str
+    mark: Mark
+
+
+@dataclass(frozen=True)
 class Caveat:
     """A caveat and to how many of a task's scores it applies."""
 
@@ -87,14 +96,24 @@ class TaskScores:
     @property
     def lead(self) -> str:
         """One sentence that says who comes out on top, for readers who do not see the drawing."""
-        scored = [
-            (m.value, r, p) for r in self.rows for m, p in zip(r.marks, self.profilings, strict=True) if m and m.known
-        ]
+        scored = self.scored
         if not scored:
             return "No score is known."
-        value, row, profiling = (max if self.higher_is_better else min)(scored, key=lambda s: s[0])
+        best = (max if self.higher_is_better else min)(scored, key=lambda each: each.mark.value)
         what = "highest" if self.higher_is_better else "lowest (best)"
-        return f"The {what} value, {number(value, self.decimals)}, is that of {row.encoder} ({profiling})."
+        value = number(best.mark.value, self.decimals)
+        return f"The {what} value, {value}, is that of {best.row.encoder} ({best.profiling})."
+
+    @property
+    def scored(self) -> list["Scored"]:
+        """All known scores of the task, profiling by profiling."""
+        found = []
+        for place, profiling in enumerate(self.profilings):
+            for row in self.rows:
+                mark = row.marks[place]
+                if mark is not None and mark.known:
+                    found.append(Scored(row, profiling, mark))
+        return found
 
 
 def task_scores(scores: pd.DataFrame) -> list[TaskScores]:
@@ -111,14 +130,13 @@ def task_scores(scores: pd.DataFrame) -> list[TaskScores]:
         Tasks that differ only in their split stand next to each other.
     """
     tasks = list(dict.fromkeys(scores["task"]))
-    bases = list(dict.fromkeys(t.partition("|")[0] for t in tasks))
-    tasks.sort(key=lambda t: bases.index(t.partition("|")[0]))
+    bases = [task.partition("|")[0] for task in tasks]
+    tasks.sort(key=lambda task: bases.index(task.partition("|")[0]))
     found = []
     for task in tasks:
         of_task = scores[scores["task"] == task]
-        found += [
-            _one(task, metric, of_task[of_task["metric"] == metric]) for metric in dict.fromkeys(of_task["metric"])
-        ]
+        for metric in dict.fromkeys(of_task["metric"]):
+            found.append(_one(task, metric, of_task[of_task["metric"] == metric]))
     return found
 
 
@@ -235,10 +253,10 @@ def _rank(row: Row, higher_is_better: bool) -> tuple[float, str]:
 
 
 def _chance_text(chance: pd.Series, decimals: int) -> str:
-    known = sorted({number(c, decimals) for c in chance if math.isfinite(c)}, key=len)
+    known = {number(value, decimals) for value in chance.dropna()}
     if not known:
-        return "no chance level is known"
-    return f"chance {known[0]}" if len(known) == 1 else "chance differs between scores"
+        return "chance is not known"
+    return f"chance {known.pop()}" if len(known) == 1 else "chance differs between scores"
 
 
 def mark_title(row: Row, profiling: str, mark: Mark, decimals: int) -> str:

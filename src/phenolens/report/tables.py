@@ -158,7 +158,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
             Column("detected loss", ("finest",), percent),
             Column("sensitivity", ("sensitivity",), percent),
             Column("rank stability", ("stability",)),
-            Column("the metric", ("grade",)),
+            Column("resolution", ("grade",)),
         ),
     ),
     Rows(

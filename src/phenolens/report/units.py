@@ -10,7 +10,7 @@ import pandas as pd
 from phenolens.core.numbers import number
 from phenolens.report.figures import Curve, sorted_curve
 from phenolens.report.scales import Scale, scale_over
-from phenolens.report.scores import Row, TaskScores
+from phenolens.report.scores import Scored, TaskScores
 
 MAX_ROWS = 60
 _TOP = 12
@@ -92,53 +92,47 @@ def task_units(tasks: list[TaskScores], units: pd.DataFrame) -> list[TaskUnits]:
 
 @dataclass(frozen=True)
 class _Shown:
-    """Which encoder is shown, after which profiling, beside which reference."""
+    """Which score is shown unit by unit, and the encoder that is its reference; empty if there is none."""
 
-    best: Row
-    profiling: str
+    best: Scored
     reference: str
 
 
 def _choose(task: TaskScores, units: pd.DataFrame) -> _Shown | None:
     """Return the best encoder under test (or baseline if none is) and the best other baseline; None without scores."""
     present = set(zip(units["encoder"], units["profiling"], strict=True))
-    scored: list[tuple[float, Row, str]] = []
-    for row in task.rows:
-        for mark, profiling in zip(row.marks, task.profilings, strict=True):
-            if mark and mark.known and (row.encoder, profiling) in present:
-                scored.append((mark.value if task.higher_is_better else -mark.value, row, profiling))
-    if not scored:
+    tested: list[Scored] = []
+    baselines: list[Scored] = []
+    for score in sorted(task.scored, key=lambda each: each.mark.value, reverse=task.higher_is_better):
+        if (score.row.encoder, score.profiling) in present:
+            (baselines if score.row.baseline else tested).append(score)
+    if not tested and not baselines:
         return None
-    tested = [each for each in scored if not each[1].baseline]
-    _, best, profiling = max(tested or scored, key=_value)
-    baselines = [each for each in scored if each[1].baseline and each[1] != best and each[2] == profiling]
-    reference = max(baselines, key=_value)[1].encoder if baselines else ""
-    return _Shown(best, profiling, reference)
-
-
-def _value(scored: tuple[float, Row, str]) -> float:
-    return scored[0]
+    best = (tested or baselines)[0]
+    others = [each for each in baselines if each.row != best.row and each.profiling == best.profiling]
+    return _Shown(best, others[0].row.encoder if others else "")
 
 
 def _one(task: TaskScores, units: pd.DataFrame, shown: _Shown) -> TaskUnits:
-    after = units[units["profiling"] == shown.profiling]
-    best = _by_unit(after[after["encoder"] == shown.best.encoder])
+    row, profiling = shown.best.row, shown.best.profiling
+    after = units[units["profiling"] == profiling]
+    best = _by_unit(after[after["encoder"] == row.encoder])
     reference = _by_unit(after[after["encoder"] == shown.reference])
     rows = [UnitRow(*key, value, reference.get(key)) for key, value in best.items()]
-    rows.sort(key=lambda row: _order(row, task.higher_is_better))
+    rows.sort(key=lambda unit: _order(unit, task.higher_is_better))
     shortened = len(rows) > MAX_ROWS
     listed = rows[:_TOP] if shortened else rows
     middle = math.ceil(len(listed) / 2)
     drawn = []
-    for row in listed:
-        drawn += [row.best.value, row.best.chance]
-        drawn += [row.reference.value] if row.reference else []
-    curves = {shown.best.encoder: best, shown.reference: reference}
+    for unit in listed:
+        drawn += [unit.best.value, unit.best.chance]
+        drawn += [unit.reference.value] if unit.reference else []
+    curves = {row.encoder: best, shown.reference: reference}
     return TaskUnits(
         task=task,
-        profiling=shown.profiling,
-        best=shown.best.encoder,
-        best_is_baseline=shown.best.baseline,
+        profiling=profiling,
+        best=row.encoder,
+        best_is_baseline=row.baseline,
         reference=shown.reference,
         n_units=len(rows),
         blocks=(tuple(listed),) if len(listed) <= _SPLIT_FROM else (tuple(listed[:middle]), tuple(listed[middle:])),
