@@ -109,7 +109,7 @@ def _choose(task: TaskScores, units: pd.DataFrame) -> _Shown | None:
     if not tested and not baselines:
         return None
     best = (tested or baselines)[0]
-    others = [each for each in baselines if each.row != best.row and each.profiling == best.profiling]
+    others = [each for each in baselines if each.row is not best.row and each.profiling == best.profiling]
     return _Shown(best, others[0].row.encoder if others else "")
 
 
