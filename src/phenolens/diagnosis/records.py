@@ -850,8 +850,8 @@ class Evidence:
         for name, rows in content["records"].items():
             if name not in classes:
                 raise PhenolensError(f"the evidence holds records '{name}', which are not known; run the study again")
-            records += _validated(classes[name], rows, name)
-        return cls(tuple(records), tuple(_validated(Skipped, content["skipped"], "skipped")))
+            records += read_rows(classes[name], rows, name)
+        return cls(tuple(records), tuple(read_rows(Skipped, content["skipped"], "skipped")))
 
 
 @dataclass(frozen=True)
@@ -908,14 +908,30 @@ class Card:
 T = TypeVar("T")
 
 
-def _validated(kind: type[T], rows: Sequence[Any], name: str) -> list[T]:
+def read_rows(kind: type[T], rows: Sequence[Any], name: str) -> list[T]:
+    """Return dictionaries, as JSON has them, as objects of a dataclass.
+
+    Parameters
+    ----------
+    kind
+        The dataclass, no field of which may be None: null is read as NaN.
+    rows
+        One dictionary for each object.
+    name
+        What the rows are called in messages.
+
+    Raises
+    ------
+    PhenolensError
+        If a field is missing, or is not of its type.
+    """
     try:
         return TypeAdapter(list[kind]).validate_python(_with_nan(rows))  # type: ignore[valid-type]
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise PhenolensError(
-            f"the evidence cannot be read: {name}.{where}: {problem['msg']}; run the study again"
+            f"the results cannot be read: {name}.{where}: {problem['msg']}; run the study again"
         ) from error
 
 
