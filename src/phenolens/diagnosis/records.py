@@ -564,6 +564,8 @@ class ConceptScore(Claim):
         Whether the encoder is under test.
     best_factor, best_r
         The factor that is read best, and its correlation.
+    beyond
+        The other concepts, which were measured and taken away.
     counterpart_r
         The mean correlation of the encoder's untrained counterpart.
     gain
@@ -579,6 +581,7 @@ class ConceptScore(Claim):
     under_test: bool
     best_factor: str
     best_r: float
+    beyond: tuple[str, ...] = ()
     counterpart_r: float = NAN
     gain: Estimate = field(default_factory=Estimate)
     is_truth: bool = False
