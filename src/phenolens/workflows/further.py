@@ -12,10 +12,12 @@ import pandas as pd
 
 from phenolens.core.errors import EncoderError
 from phenolens.datasets import Manifest
-from phenolens.diagnosis import choose_on_held_out, compare_interventions, embedding_shift, layer_variants
+from phenolens.diagnosis import choose_on_held_out, layer_variants
+from phenolens.diagnosis.parts.interventions import PART, compare_interventions
+from phenolens.diagnosis.records import Found
 from phenolens.embedding import embed_to_folder, encoder_info, first_site
 from phenolens.encoders import EncoderInfo, EncoderName, Named, create_encoder
-from phenolens.evaluation import Evaluation
+from phenolens.evaluation import Evaluation, Skipped
 from phenolens.images import interventions
 from phenolens.recipes.study import Recipe, SweepSection
 
@@ -47,11 +49,11 @@ class FurtherEmbeddings:
     out: Path
     progress: bool
 
-    def intervene(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> pd.DataFrame | None:
-        """Embed changed images, and return what is left of scores; None if no encoder is under test."""
+    def intervene(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> Found:
+        """Embed changed images, and return what is left of scores."""
         tested = [Named(info.name, info.model) for info in _tested(embeddings)]
         if not tested:
-            return None
+            return Found(skipped=(Skipped(PART, "no encoder is under test"),))
         names: Sequence[str] = self.recipe.interventions
         if names == "all":
             size = self.recipe.embedding.crop.size or min(first_site(self.manifest).pixels.shape[1:])
@@ -60,8 +62,7 @@ class FurtherEmbeddings:
             name: self._embed(tested, f"interventions/{EncoderName.parse(name).slug}", intervention=name)
             for name in names
         }
-        table = compare_interventions(evaluation, changed, self.recipe.tasks)
-        return table.merge(embedding_shift(embeddings, changed), on=["family", "intervention"])
+        return compare_interventions(evaluation, changed)
 
     def sweep(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> pd.DataFrame:
         """Ask other layers, and return what `choose_on_held_out` says."""
