@@ -19,7 +19,9 @@ from phenolens.diagnosis.records import (
 from phenolens.evaluation import Estimate
 from phenolens.metrics import benjamini_hochberg
 from phenolens.tasks import Score, make_task
-from phenolens.tasks.base import unit_table
+from phenolens.tasks.score import unit_table
+
+pytestmark = pytest.mark.usefixtures("scores_alone")
 
 QUESTION = ("replicate-retrieval", "raw")
 

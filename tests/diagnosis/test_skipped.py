@@ -71,7 +71,7 @@ def test_without_controls_the_rest_is_asked():
 def test_with_one_plate_nothing_is_said_about_plates():
     _, card = card_of(wells(plates=1), CONTROLS, OTHERS)
     assert not card.evidence.of(BiologyBesideNuisance)
-    assert skipped(card, "biology and nuisance", "plate") == ["all rows have one plate"]
+    assert skipped(card, "nuisance", "plate") == ["all rows have one plate"]
     assert set(skipped(card, "shortcuts", "plate, left out")) == {"all rows have one plate"}
     assert "plate" not in {each.shortcut for each in card.evidence.of(WithoutShortcut)}
 
@@ -81,8 +81,10 @@ def test_vectors_without_images_are_not_changed_and_have_no_layers():
     assert skipped(card, "interventions") == ["no image was changed; add `interventions: all` to the recipe"]
     assert skipped(card, "layers") == ["no layers were compared; add `sweep` to the recipe"]
     assert skipped(card, "concepts") == []  # cells were counted
-    assert skipped(card, "shortcuts", "intensity, regressed out or matched") == ["XXX"]
-    assert skipped(card, "concepts", "texture") == ["XXX"]
+    assert skipped(card, "shortcuts", "intensity, regressed out or matched") == [
+        "not measured; the baseline pixel-statistics would measure it"
+    ]
+    assert skipped(card, "concepts", "texture") == ["it was not measured; add the baseline classical-features"]
     assert skipped(card, "concepts", "density") == []
     assert not any("beyond all other concepts" in verdict.claim for verdict in card.verdicts)
 

@@ -97,12 +97,12 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     )
     if not evaluation.scores:
         raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
-    changed = sweep = None
+    changed = layers = None
     if recipe.interventions or recipe.sweep:
         further = FurtherEmbeddings(recipe, _open_manifest(recipe), material.dataset["channels"], out, progress)
         changed = further.intervene(material.embeddings, evaluation) if recipe.interventions else None
-        sweep = further.sweep(material.embeddings, evaluation) if recipe.sweep else None
-    card = diagnose(evaluation, interventions=changed, sweep=sweep)
+        layers = further.sweep(material.embeddings, evaluation) if recipe.sweep else None
+    card = diagnose(evaluation, interventions=changed, layers=layers)
     results = Results(
         name=recipe.name,
         dataset=material.dataset,

@@ -12,9 +12,9 @@ from phenolens.diagnosis.parts.differences import compare_encoders
 from phenolens.diagnosis.records import BaselineDifference, EncoderDifference, Evidence
 from phenolens.evaluation import evaluate, paired_p, tabulate_units
 from phenolens.tasks import Leak, Score, make_task
-from phenolens.tasks.base import unit_table
+from phenolens.tasks.score import unit_table
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("scores_alone")]
 
 RETRIEVAL = make_task("replicate-retrieval")
 RANDOM = make_task("linear-probe", label="kind", group="movie", split="random")

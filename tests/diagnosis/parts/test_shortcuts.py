@@ -6,10 +6,12 @@ import pytest
 from anndata import AnnData
 from scipy.stats import rankdata
 
-from phenolens.diagnosis import compare_shortcuts, diagnose
-from phenolens.diagnosis.shortcuts.similarity import compare_similarities
+from phenolens.diagnosis.parts.shortcuts import compare_shortcuts
+from phenolens.diagnosis.parts.shortcuts.similarity import compare_similarities
+from phenolens.diagnosis.records import SimilarityStructure, WithoutShortcut
 from phenolens.evaluation import evaluate
 from phenolens.metrics import average_precision, cosine_similarity
+from phenolens.profiling import profile
 from phenolens.tasks import make_task
 from phenolens.tasks.restricted.candidates import choose_candidates
 from phenolens.tasks.restricted.left_out import leave_out
@@ -63,55 +65,89 @@ def wells() -> dict[str, AnnData]:
 
 
 @pytest.fixture(scope="module")
-def table(wells):
-    found = compare_shortcuts(evaluate(wells, [RETRIEVAL, AGAINST_CONTROLS])).table
-    return found.set_index(["shortcut", "way", "task", "family"]).sort_index()
+def found(wells):
+    return compare_shortcuts(evaluate(wells, [RETRIEVAL, AGAINST_CONTROLS]))
+
+
+def removals(found, shortcut, way, task=RETRIEVAL.id):
+    """What is left of each encoder's score, by its name."""
+    of_kind = [each for each in found.records if isinstance(each, WithoutShortcut)]
+    chosen = [each for each in of_kind if (each.shortcut, each.way, each.task) == (shortcut, way, task)]
+    by_encoder = {each.encoder: each for each in chosen}
+    assert len(by_encoder) == len(chosen)
+    return by_encoder
+
+
+def reasons(found):
+    return {(each.part, each.what, each.task): each.reason for each in found.skipped}
 
 
 @pytest.mark.parametrize("task", [RETRIEVAL.id, AGAINST_CONTROLS.id])
 @pytest.mark.parametrize("way", ["regressed out", "matched"])
-def test_a_count_explains_what_a_counter_scores_and_nothing_else(table, task, way):
-    own = table.loc[("cell count", way, task)]
-    assert own.loc["counts", "high"] < (0.3 if way == "regressed out" else 0.5)
-    assert own.loc["shapes", "retention"] == pytest.approx(1, abs=0.1)
-    assert 0.3 < own.loc["both", "retention"] < 0.95
-    assert own.loc["counts", "p"] < 0.01 < own.loc["shapes", "p"]
+def test_a_count_explains_what_a_counter_scores_and_nothing_else(found, task, way):
+    left = removals(found, "cell count", way, task)
+    assert left["counts"].estimate.high < (0.3 if way == "regressed out" else 0.5)
+    assert left["shapes"].estimate.value == pytest.approx(1, abs=0.1)
+    assert 0.3 < left["both"].estimate.value < 0.95
+    assert left["counts"].estimate.p < 0.01 < left["shapes"].estimate.p
 
 
-def test_matching_finds_what_follows_a_count_by_a_curve_and_regression_does_not(table):
-    assert table.loc[("cell count", "matched", RETRIEVAL.id, "curves"), "high"] < 0.3
-    assert table.loc[("cell count", "regressed out", RETRIEVAL.id, "curves"), "low"] > 0.4
+def test_matching_finds_what_follows_a_count_by_a_curve_and_regression_does_not(found):
+    assert removals(found, "cell count", "matched")["curves"].estimate.high < 0.3
+    assert removals(found, "cell count", "regressed out")["curves"].estimate.low > 0.4
 
 
-def test_neighbours_of_the_same_plate_explain_what_an_encoder_of_plates_scores(table):
-    own = table.loc[("plate", "left out", RETRIEVAL.id)]
-    assert own.loc["plates", "high"] < 0.5
-    assert own.loc["shapes", "retention"] == pytest.approx(1, abs=0.1)
+def test_neighbours_of_the_same_plate_explain_what_an_encoder_of_plates_scores(found):
+    left = removals(found, "plate", "left out")
+    assert left["plates"].estimate.high < 0.5
+    assert left["shapes"].estimate.value == pytest.approx(1, abs=0.1)
 
 
-def test_the_card_says_so(wells):
-    card = diagnose(evaluate(wells, [RETRIEVAL]))
-    said = {v.encoder: v for v in card.verdicts if v.kind == "shortcut" and v.claim.startswith("cell count explains ")}
-    assert set(said) == {"counts", "both", "curves"}
-    assert said["counts"].effect > 0.7
-    assert "well-position" in card.evidence.not_asked["position, regressed out or matched"]
+def test_retrieval_is_marked_where_it_is_of_fewer_candidates(found):
+    marked = {each.way: each.retrieval for each in found.records if isinstance(each, WithoutShortcut)}
+    assert marked == {"regressed out": False, "matched": True, "left out": True}
 
 
-def test_similarities_follow_the_count_or_biology_each_beyond_the_other(wells):
-    own = compare_shortcuts(evaluate(wells, [RETRIEVAL])).similarities.set_index("family")
-    assert own.loc["counts", "low"] > 0.5
-    assert own.loc["counts", "biology"] < 0.1
-    assert own.loc["shapes", "low"] < 0 < own.loc["shapes", "high"]
-    assert own.loc["shapes", "biology_low"] > 0.15
-    assert own.loc["both", "low"] > 0
-    assert own.loc["both", "biology"] < own.loc["both", "alone"]
+def test_a_count_explains_nothing_of_encoders_that_do_not_see_it(found):
+    explained = set()
+    for way in ("regressed out", "matched"):
+        for name, left in removals(found, "cell count", way).items():
+            if left.estimate.p < 0.01 and left.estimate.value <= 0.9:
+                explained.add(name)
+    assert explained == {"counts", "both", "curves"}
+    assert removals(found, "cell count", "regressed out")["counts"].estimate.value < 0.3
+
+
+def test_what_was_not_measured_is_skipped(found):
+    assert "well-position" in reasons(found)["shortcuts", "position, regressed out", ""]
+    assert removals(found, "position", "regressed out") == {}
+
+
+def test_similarities_follow_the_count_or_biology_each_beyond_the_other(found):
+    structure = {each.encoder: each for each in found.records if isinstance(each, SimilarityStructure)}
+    assert structure["counts"].follows.low > 0.5
+    assert structure["counts"].biology.value < 0.1
+    assert structure["shapes"].follows.low < 0 < structure["shapes"].follows.high
+    assert structure["shapes"].biology.low > 0.15
+    assert structure["both"].follows.low > 0
+    assert structure["both"].biology.value < structure["both"].biology_alone
+
+
+def test_similarities_need_enough_treatments(wells):
+    few = wells["both"].obs["perturbation"].isin([f"c{i}" for i in range(7)]).to_numpy()
+    some = {name: wells[name][few].copy() for name in ("both", "cell-count")}
+    found = compare_similarities(evaluate(some, [RETRIEVAL]), {"cell count": profile(some["cell-count"]).to_df()})
+    assert found.records == ()
+    assert reasons(found) == {
+        ("similarities", "cell count", ""): "needs wells of at least 20 treatments, found 7",
+    }
 
 
 def test_a_partial_correlation_is_that_of_residuals(wells):
     known = pd.DataFrame({"count": np.random.default_rng(4).normal(size=len(wells["both"]))}, wells["both"].obs_names)
     obs = wells["both"].obs.drop(columns=["plate", "well"])
     vectors = AnnData(wells["both"].X + 0.7 * known.to_numpy(), obs=obs)
-    found = compare_similarities({"both": vectors}, {"count": known}, {"both": "both"}).iloc[0]
+    (found,) = compare_similarities(evaluate({"both": vectors}, [RETRIEVAL]), {"count": known}).records
     treated = (obs["role"] == "treatment").to_numpy()
     x, count, name = vectors.X[treated], known["count"].to_numpy()[treated], obs["perturbation"].to_numpy()[treated]
     upper = np.triu_indices(len(x), 1)
@@ -123,9 +159,9 @@ def test_a_partial_correlation_is_that_of_residuals(wells):
         design = np.column_stack([np.ones(len(y)), fixed])
         return y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
 
-    assert found["follows"] == pytest.approx(np.corrcoef(left(alike, same), left(near, same))[0, 1], abs=1e-6)
-    assert found["biology"] == pytest.approx(np.corrcoef(left(alike, near), left(same, near))[0, 1], abs=1e-6)
-    assert found["alone"] == pytest.approx(np.corrcoef(alike, same)[0, 1], abs=1e-6)
+    assert found.follows.value == pytest.approx(np.corrcoef(left(alike, same), left(near, same))[0, 1], abs=1e-6)
+    assert found.biology.value == pytest.approx(np.corrcoef(left(alike, near), left(same, near))[0, 1], abs=1e-6)
+    assert found.biology_alone == pytest.approx(np.corrcoef(alike, same)[0, 1], abs=1e-6)
 
 
 @pytest.mark.parametrize("task", [RETRIEVAL, AGAINST_CONTROLS])
@@ -138,10 +174,10 @@ def test_candidates_rank_as_the_task_does(wells, task):
 
 @pytest.mark.parametrize("task", [RETRIEVAL, AGAINST_CONTROLS])
 def test_what_is_left_out_takes_no_part(wells, task):
-    own = wells["both"]
-    fewer = leave_out(choose_candidates(task.id, own, against_controls=task.needs_controls), "plate")
-    value = fewer.rank(own)
-    obs, x = fewer.obs, own[fewer.obs.index].X
+    vectors = wells["both"]
+    fewer = leave_out(choose_candidates(task.id, vectors, against_controls=task.needs_controls), "plate")
+    value = fewer.rank(vectors)
+    obs, x = fewer.obs, vectors[fewer.obs.index].X
     name, plate = obs["perturbation"].to_numpy(), obs["plate"].to_numpy()
     control = (obs["role"] == "negative_control").to_numpy()
     other = plate[:, None] != plate
@@ -158,10 +194,10 @@ def test_matched_candidates_are_alike_in_the_covariate(wells):
     count = known.loc[candidates.obs.index, "nuclei_count"].to_numpy()
     gaps = {}
     for name, one in (("all", candidates), ("matched", matched)):
-        asked = one.counted.any(axis=1)
-        own = [count[row[use]].mean() for row, use in zip(one.positives[asked], one.counted[asked], strict=True)]
-        rest = [count[row].mean() for row in one.negative[asked]]
-        gaps[name] = np.abs(np.subtract(own, rest)).mean() / count.std()
+        ranked = one.counted.any(axis=1)
+        same = [count[row[use]].mean() for row, use in zip(one.positives[ranked], one.counted[ranked], strict=True)]
+        rest = [count[row].mean() for row in one.negative[ranked]]
+        gaps[name] = np.abs(np.subtract(same, rest)).mean() / count.std()
     assert gaps["matched"] < 0.1 < gaps["all"]
     assert matched.counted.sum() > 0.8 * candidates.counted.sum()
     assert (matched.negative <= candidates.negative).all()
@@ -187,7 +223,7 @@ def test_a_guess_from_the_covariate_is_right_by_chance_where_classes_are_alike()
     assert balanced(after) == pytest.approx(0.5, abs=0.02)
 
 
-def test_probes_are_asked_of_unseen_plates():
+def test_probes_are_scored_on_unseen_plates():
     rng = np.random.default_rng(2)
     n = 400
     plate = np.arange(n) % 40
@@ -204,22 +240,24 @@ def test_probes_are_asked_of_unseen_plates():
     }
     task = make_task("knn-probe", label="label", group="movie")
     found = compare_shortcuts(evaluate(vectors, [task]))
-    own = found.table.set_index(["shortcut", "family"])
-    assert own.loc[("plate", "plates"), "high"] < 0.2
-    assert own.loc[("plate", "labels"), "retention"] == pytest.approx(1, abs=0.05)
-    assert "the baseline cell-count would" in found.missing["cell count, regressed out or matched"]
+    left = removals(found, "plate", "left out", task.id)
+    assert left["plates"].estimate.high < 0.2
+    assert left["labels"].estimate.value == pytest.approx(1, abs=0.05)
+    assert not left["labels"].retrieval
+    assert "the baseline cell-count would" in reasons(found)["shortcuts", "cell count, regressed out or matched", ""]
+    assert reasons(found)["similarities", "", ""] == "no shortcut was measured"
 
 
 def test_what_is_regressed_out_is_compared_on_the_rows_that_were_measured(wells):
-    own = wells["shapes"]
-    measured = (own.obs["role"] == "negative_control") | own.obs["perturbation"].isin(
+    shapes = wells["shapes"]
+    measured = (shapes.obs["role"] == "negative_control") | shapes.obs["perturbation"].isin(
         [f"c{i}" for i in range(0, 40, 4)]
     )
-    some = {"shapes": own, "cell-count": wells["cell-count"][measured.to_numpy()].copy()}
-    found = compare_shortcuts(evaluate(some, [RETRIEVAL])).table.set_index("way").loc["regressed out"]
-    alone = evaluate({"shapes": own[measured.to_numpy()]}, [RETRIEVAL]).scores[0].score
-    assert found["before"] == pytest.approx(alone.value)  # among fewer others than all wells have
-    assert 0.8 < found["retention"] < 1.1
+    some = {"shapes": shapes, "cell-count": wells["cell-count"][measured.to_numpy()].copy()}
+    left = removals(compare_shortcuts(evaluate(some, [RETRIEVAL])), "cell count", "regressed out")["shapes"]
+    alone = evaluate({"shapes": shapes[measured.to_numpy()]}, [RETRIEVAL]).scores[0].score
+    assert left.before == pytest.approx(alone.value)  # among fewer others than all wells have
+    assert 0.8 < left.estimate.value < 1.1
 
 
 def test_a_probe_learns_from_as_few_rows_whether_plates_are_shared_or_not():
@@ -241,11 +279,17 @@ def test_a_probe_learns_from_as_few_rows_whether_plates_are_shared_or_not():
     assert len(apart) == n
 
 
-def test_rows_without_names_of_their_own_are_not_asked(wells):
+def test_rows_without_unique_names_are_skipped(wells):
     same = {name: wells[name].copy() for name in ("both", "cell-count")}
-    for own in same.values():
-        own.obs = own.obs.drop(columns=["plate", "well"])
-        own.obs_names = ["row"] * own.n_obs
+    for vectors in same.values():
+        vectors.obs = vectors.obs.drop(columns=["plate", "well"])
+        vectors.obs_names = ["row"] * vectors.n_obs
     found = compare_shortcuts(evaluate(same, [RETRIEVAL]))
-    assert found.table.empty
-    assert "no names of their own" in found.missing["shortcuts"]
+    assert found.records == ()
+    assert "no unique names" in reasons(found)["shortcuts", "", ""]
+
+
+def test_without_an_encoder_under_test_nothing_is_scored(wells):
+    found = compare_shortcuts(evaluate({"cell-count": wells["cell-count"]}, [RETRIEVAL]))
+    assert found.records == ()
+    assert reasons(found) == {("shortcuts", "", ""): "no encoder is under test"}

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from phenolens.core.errors import ImageError
 from phenolens.datasets import read_manifest
-from phenolens.diagnosis import compare_interventions, embedding_shift
+from phenolens.diagnosis.parts.interventions import compare_interventions
 from phenolens.embedding import embed
 from phenolens.evaluation import evaluate
 from phenolens.simulation import simulate_cells
@@ -28,34 +28,59 @@ def cells(signal: float, seed: int = 0) -> AnnData:
     return AnnData(x, obs=obs)
 
 
+def by_intervention(found):
+    return {record.intervention: record for record in found.records}
+
+
 def test_retention_is_the_share_of_the_distance_from_chance():
     original = {"mine": cells(3.0)}
     before = evaluate(original, [PROBE])
     changed = {"flip": original, "blur:4": {"mine": cells(0.0, 1)}, "blur:1": {"mine": cells(1.0)}}
-    table = compare_interventions(before, changed, [PROBE]).set_index("intervention")
-    assert_allclose(table.loc["flip", ["retention", "low", "high"]].astype(float), 1)
-    assert table.loc["blur:4", "low"] < 0.1
-    assert abs(table.loc["blur:4", "retention"]) < 0.2
-    row = table.loc["blur:1"]
-    assert_allclose(row["retention"], (row["value"] - 0.5) / (row["before"] - 0.5))
-    assert row["low"] < row["retention"] < row["high"]
+    left = by_intervention(compare_interventions(before, changed))
+    assert_allclose([left["flip"].estimate.value, left["flip"].estimate.low, left["flip"].estimate.high], 1)
+    assert left["blur:4"].estimate.low < 0.1
+    assert abs(left["blur:4"].estimate.value) < 0.2
+    blurred = left["blur:1"]
+    assert_allclose(blurred.estimate.value, (blurred.after - 0.5) / (blurred.before - 0.5))
+    assert blurred.estimate.low < blurred.estimate.value < blurred.estimate.high
+    assert blurred.under_test
 
 
 def test_a_score_at_chance_has_nothing_to_retain():
     before = evaluate({"mine": cells(0.0)}, [PROBE])
-    table = compare_interventions(before, {"flip": {"mine": cells(0.0)}}, [PROBE])
-    assert np.isnan(table["retention"]).all()
+    (left,) = compare_interventions(before, {"flip": {"mine": cells(0.0)}}).records
+    assert np.isnan([left.estimate.value, left.estimate.low, left.estimate.high, left.estimate.p]).all()
+    assert left.estimate.n_units == 24
 
 
 def test_shift_is_measured_by_the_distance_between_wells():
-    own = cells(1.0)
-    shifted = embedding_shift(
-        {"mine": own},
-        {"flip": {"mine": own}, "blur:4": {"mine": cells(1.0, seed=9)}, "turn": {"mine": AnnData(-own.X, obs=own.obs)}},
-    ).set_index("intervention")["shift"]
-    assert shifted["flip"] == pytest.approx(0)
-    assert shifted["blur:4"] == pytest.approx(1, abs=0.1)  # as far as any other row
-    assert shifted["turn"] > 1.2
+    original = cells(1.0)
+    turned = AnnData(-original.X, obs=original.obs)
+    changed = {"flip": {"mine": original}, "blur:4": {"mine": cells(1.0, seed=9)}, "turn": {"mine": turned}}
+    found = by_intervention(compare_interventions(evaluate({"mine": original}, [PROBE]), changed))
+    assert found["flip"].shift == pytest.approx(0)
+    assert found["blur:4"].shift == pytest.approx(1, abs=0.1)  # as far as any other row
+    assert found["turn"].shift > 1.2
+
+
+def test_shift_is_the_mean_over_seeds():
+    seeds = {f"untrained/resnet18@seed={seed}": cells(1.0, seed) for seed in range(2)}
+    one, other = seeds
+    moved = {one: seeds[one], other: cells(1.0, seed=9)}
+    (found,) = compare_interventions(evaluate(seeds, [PROBE]), {"flip": moved}).records
+    assert found.encoder == "untrained/resnet18"
+    assert found.shift == pytest.approx(0.5, abs=0.1)
+    assert not found.under_test
+
+
+def test_what_cannot_be_scored_after_a_change_is_skipped():
+    before = evaluate({"mine": cells(3.0)}, [PROBE])
+    one_kind = cells(3.0)[before.profiles.embeddings["mine"].obs["kind"] == "a"].copy()
+    found = compare_interventions(before, {"flip": {"mine": one_kind}})
+    assert found.records == ()
+    (skipped,) = found.skipped
+    assert (skipped.part, skipped.what, skipped.task) == ("interventions", "flip", PROBE.id)
+    assert skipped.reason
 
 
 @pytest.fixture(scope="module")
