@@ -87,10 +87,12 @@ def test_every_verdict_is_shown_by_its_title_and_not_its_code(study, page, resul
 
 def test_what_is_skipped_and_left_out_is_shown_with_its_reason(study, page, results):
     card = (study / "card.md").read_text()
+    assert results.skipped
     assert results.evidence.skipped
     for each in (*results.skipped, *results.evidence.skipped):
-        assert each.reason in page.text
-        assert each.reason in card
+        reason = each.reason.removeprefix(f"{each.task}: ")
+        assert reason in page.text
+        assert f": {reason}." in card
     (site,) = results.quarantine
     assert site["site_id"] in page.text
     left_out = sum(each["by_recipe"] for each in results.panel_missing)
