@@ -69,7 +69,7 @@ class Profiles:
         return {encoder: self.embeddings[encoder] for encoder, info in self.infos.items() if info.name in names}
 
     def measured_by(self, baseline: str) -> str | None:
-        """Return the encoder (with its seed) that is this registered baseline, whatever it is called; None if none is."""
+        """Return the encoder (with its seed) that is a registered baseline, whatever it is called; None if none is."""
         return next((name for name, info in self.infos.items() if info.measures == baseline), None)
 
     def averaged(self, encoder: str, aggregation: Level = "well") -> AnnData:
