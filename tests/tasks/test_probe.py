@@ -50,7 +50,7 @@ def test_groups_that_differ_look_like_classes_to_a_random_split_alone(task):
     low, high = grouped.interval(np.random.default_rng(0))
     assert low < 1 / 3
     assert random.value > max(high, 0.5)
-    assert random.caveat == "leaking: 30 of 30 groups stand on both sides of the split"
+    assert random.caveat == "leaking: 30 of 30 groups are on both sides of the split"
 
 
 @pytest.mark.parametrize("task", PROBES)

@@ -62,5 +62,5 @@ def test_refusals_and_gaps():
         task.score(flat, rng)
     text = data.copy()
     text.obs["gene"] = "high"
-    with pytest.raises(TaskNotApplicable, match="where a number is needed"):
+    with pytest.raises(TaskNotApplicable, match="which is not a number"):
         task.score(text, rng)

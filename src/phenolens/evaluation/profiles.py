@@ -61,7 +61,7 @@ class Profiles:
         return {name: self.embeddings[name] for name, info in self.infos.items() if info.is_tested}
 
     def measured_by(self, baseline: str) -> str | None:
-        """Return the encoder (with its seed) that is this registered baseline, whatever it is called; None if none is."""
+        """Return the encoder (with its seed) that is this registered baseline under any name; None if none is."""
         return next((name for name, info in self.infos.items() if info.measures == baseline), None)
 
     def averaged(self, encoder: str, aggregation: Level = "well") -> AnnData:

@@ -44,7 +44,6 @@ __all__ = [
     "PerturbationStrength",
     "PhenotypicConsistency",
     "Probe",
-    "Question",
     "RegressionProbe",
     "RelationshipRecall",
     "ReplicateRetrieval",

@@ -1,4 +1,4 @@
-"""What every task declares and returns."""
+"""What every task declares, and the score that it returns."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from phenolens.core.errors import TaskNotApplicable, did_you_mean
-from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, percentile_interval, refitted, stratified_mean
+from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, nadeau_bengio, percentile_interval, stratified_mean
 from phenolens.profiling import Level
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 FEWEST_PERMUTATIONS = 20
-"""That any task takes."""
+"""The smallest number of permutations that any task accepts."""
 UNIT_COLUMNS = ("unit", "stratum", "value", "weight", "chance", "p", "p_adjusted")
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What a task claims to measure, in words for a person to hold it to.
+    """What a task claims to measure, in words.
 
     Attributes
     ----------
     question
         The biological question.
     match, non_match
-        What should be near, or counted as right, and what should not.
+        Which pairs of rows should be similar (or which predictions count as correct), and which should not.
     chance
-        Where the chance level comes from.
+        How the chance level is computed.
     controls
-        The positive and the negative control that show that the task works on this data.
+        The positive and the negative control that show whether the task works on a data set.
     least_data
-        The least data it accepts.
+        The minimum data it needs.
     """
 
     question: str
@@ -57,9 +57,9 @@ class Note:
     Attributes
     ----------
     code
-        Which kind of note it is, such as ``controls_stand_apart``; never shown.
+        The kind of note, such as ``controls_stand_apart``; not shown to users.
     text
-        The note in words.
+        The note as shown to users.
     """
 
     code: str
@@ -73,12 +73,12 @@ def notes_of(**texts: str) -> tuple[Note, ...]:
 
 @dataclass(frozen=True)
 class Leak:
-    """Groups that stand on both sides of a split.
+    """Groups whose rows are on both sides of a split.
 
     Attributes
     ----------
     straddling, total
-        How many groups do, of how many.
+        The number of such groups, and the number of all groups.
     """
 
     straddling: int
@@ -86,39 +86,39 @@ class Leak:
 
     @property
     def text(self) -> str:
-        """The leak in words."""
-        return f"{self.straddling} of {self.total} groups stand on both sides of the split"
+        """The leak as shown to users."""
+        return f"{self.straddling} of {self.total} groups are on both sides of the split"
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """One task's answer for one encoder.
+    """The score of one encoder in one task.
 
     Attributes
     ----------
     metric
-        What the value is.
+        The name of the metric.
     unit
-        The unit of replication, which intervals and paired tests resample.
+        The unit of replication, which confidence intervals and paired tests resample.
     units
         One row per unit and stratum: unit, stratum, value, weight, chance, p, p_adjusted (NaN where not
-        defined). `value` is the mean over strata of the weighted mean of these.
+        defined). `Score.value` is the mean over strata of the weighted mean over units.
     notes
         What a reader must know before believing it.
     leak
-        The groups that the split has on both sides; None if there are none.
+        The groups on both sides of the split; None if there are none.
     higher_is_better
-        The direction.
+        Whether a higher value is better.
     order
-        How many units each value involves: 2 where it belongs to a pair of them. Such a value stands, by half, with
-        both, and both are drawn: by first order the score then varies twice as much as the mean over units does
+        The number of units that each value involves: 2 where it belongs to a pair of units. Half of the value is then
+        assigned to each unit of the pair; to first order the score varies twice as much as the mean over units does
         (Hoeffding, Ann. Math. Stat. 19, 1948).
     folds
-        Into how many folds rows were dealt, where a regression was fitted to the others each time; 0 where none was.
+        The number of cross-validation folds of a regression; 0 where none was fitted.
     strata_are
-        What the strata are, where each is an answer of its own: ``sources``; empty where they are not.
+        What the strata are, where each is reported as a separate score, such as ``sources``; empty where they are not.
     details
-        Stratum -> name -> further numbers; those on the whole under the empty stratum.
+        Stratum -> name -> further numbers; numbers about the whole score are under the empty stratum.
     """
 
     metric: str
@@ -145,21 +145,22 @@ class Score:
 
     @property
     def chance(self) -> float:
-        """The score of a representation that knows nothing."""
+        """The score of an embedding that contains no information on the question."""
         return self._mean("chance")
 
     @property
     def n_units(self) -> int:
-        """How many units it rests on."""
+        """The number of units."""
         return int(self.units["unit"].nunique())
 
     @property
     def se_inflation(self) -> float:
-        """By how much the standard error of a difference of two such scores exceeds that over drawn units.
+        """Factor by which the standard error of a difference of two scores exceeds that of the bootstrap over units.
 
-        Units are drawn, and nothing is fitted again: what fits on other rows would change comes on top, see `refitted`.
+        The bootstrap draws units and fits nothing again; the variance due to fitting on other rows is added by the
+        correction of `nadeau_bengio`.
         """
-        return self.order * (refitted(self.folds) if self.folds else 1.0)
+        return self.order * (nadeau_bengio(self.folds) if self.folds else 1.0)
 
     def draws(self, rng: np.random.Generator, *, n_draws: int = 2000) -> NDArray[np.float64]:
         """Return cluster-bootstrap draws (n_draws,) of the value; NaN with fewer than two units."""
@@ -173,7 +174,7 @@ class Score:
             n_draws=n_draws,
             rng=rng,
         )[:, 0]
-        return self.value + self.order * (drawn - drawn.mean())  # a mean over few unequal units is drawn off its value
+        return self.value + self.order * (drawn - drawn.mean())  # draws of a mean over few unequal units are biased
 
     def interval(self, rng: np.random.Generator, *, n_draws: int = 2000) -> tuple[float, float]:
         """Return the 95 % cluster-bootstrap interval over units; NaN with fewer than two units."""
@@ -190,24 +191,25 @@ class Score:
 
 
 class Task(BaseModel, ABC):
-    """One biological question asked of profiles; its options are checked and do not change.
+    """One biological question, which scores profiles; its options are validated and immutable.
 
-    A task says itself what else can be done with it: whether it may be asked of fewer rows, without p values, with less
-    data or of restricted candidates. What it does not say, the diagnosis leaves out, and says so.
+    Each task declares what else a diagnosis can do with it: whether it can be scored on a sample of rows, without
+    p values, with less data, or among restricted candidates. A diagnosis skips what a task does not support, and
+    reports that.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     contract: ClassVar[Contract]
     protocol_options: ClassVar[frozenset[str]] = frozenset({"task"})
-    """Options that say how something is asked, and not what."""
+    """Options that change how the question is measured, but not the question itself."""
 
     task: str
 
     @property
     @abstractmethod
     def id(self) -> str:
-        """The kind and the options that tell this task from others of its kind."""
+        """The kind of task and the options that distinguish it from other tasks of that kind."""
 
     @property
     @abstractmethod
@@ -217,16 +219,16 @@ class Task(BaseModel, ABC):
     @property
     @abstractmethod
     def aggregation(self) -> Level:
-        """Whether it is asked of wells or of sites."""
+        """Whether it scores profiles of wells or of sites."""
 
     @abstractmethod
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
-        """Answer the question from profiles (n, d).
+        """Score profiles (n, d).
 
         Raises
         ------
         TaskNotApplicable
-            If these data cannot answer it; the message says why.
+            If these data do not allow it; the message gives the reason.
         """
 
     @property
@@ -236,97 +238,97 @@ class Task(BaseModel, ABC):
 
     @property
     def split_by(self) -> str | None:
-        """The metadata column whose values must not straddle a split; None if nothing is split by one."""
+        """The metadata column whose groups are kept on one side of a split; None if there is no grouped split."""
         return None
 
     @property
     def measures_activity(self) -> bool:
-        """Whether each unit's p value says that a perturbation differs from controls (phenotypic activity)."""
+        """Whether each unit's p value tests that a perturbation differs from controls (phenotypic activity)."""
         return False
 
     @property
     def retrieves_replicates(self) -> bool:
-        """Whether it ranks wells by their similarity to find replicates among them."""
+        """Whether it retrieves replicates by ranking wells by similarity."""
         return False
 
     @property
     def takes_less_data(self) -> Literal["shots", "replicates"] | None:
-        """What it can be asked with less of; None if of nothing."""
+        """What the task can be scored with fewer of; None if of nothing."""
         return None
 
     @property
     def units_have_strength(self) -> bool:
-        """Whether its units are perturbations and the like, of which some are found more easily than others."""
+        """Whether its units differ in phenotypic strength, as perturbations do."""
         return True
 
     @property
     def subject(self) -> tuple[str, str]:
-        """What is asked, however it is: equal for tasks that differ in their protocol alone."""
+        """What is measured: equal for tasks that differ only in their protocol options."""
         return type(self).__name__, self.model_dump_json(exclude=set(self.protocol_options))
 
     def without_p(self) -> Self:
-        """Return the task asked for its value alone, with few permutations, of which p values are not to be used."""
+        """Return the task with few permutations, for its value alone; its p values must not be used."""
         if "n_permutations" not in type(self).model_fields:
             return self
         return self.model_copy(update={"n_permutations": FEWEST_PERMUTATIONS})
 
     def grouped(self) -> Self | None:
-        """Return the task with a split that nothing straddles; None if it splits nothing at random."""
+        """Return the task with a grouped split; None if its split is not random."""
         return None
 
     def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
-        """Return rows (m, d) on which the question costs less; all of them if fewer would be another question."""
+        """Return a sample of rows (m, d) that is cheaper to score; all rows if a sample would change the question."""
         return rows
 
     def with_less_data(self, profiles: AnnData, score: Score, seed: int) -> LessData | None:
-        """Return how it can be asked with less data; None if it cannot.
+        """Return how the task can be scored with less data; None if it cannot.
 
         Parameters
         ----------
         profiles, score
-            What it was asked of, and what it said.
+            The profiles, and their score with all data.
         seed
-            Of what is drawn.
+            The seed of all draws.
 
         Raises
         ------
         TaskNotApplicable
-            If it could, and these data leave no way.
+            If the task supports it, but these data do not allow it.
         """
         return None
 
     def restricted(self, seed: int) -> Restricted | None:
-        """Return the question among those alike in, or apart from, something; None if it cannot be asked so."""
+        """Return the task among candidates matched on, or separated by, a covariate; None if unsupported."""
         return None
 
 
 class WellTask(Task):
-    """A task that is asked of wells."""
+    """A task that scores profiles of wells."""
 
     @property
     def aggregation(self) -> Level:
-        """Wells: they are what is treated and replicated."""
+        """Wells: they are the units that are treated and replicated."""
         return "well"
 
 
 @dataclass(frozen=True, eq=False)
 class LessData:
-    """How a question is asked with less and less data.
+    """How a task is scored with less data.
 
     Attributes
     ----------
     kind
-        What there is less of: ``shots``, rows of each class to learn from, or ``replicates``, wells of a perturbation.
+        What is reduced: ``shots``, training rows per class, or ``replicates``, wells per perturbation.
     amounts
-        Rising, less than all.
+        The reduced amounts, in increasing order.
     whole
-        How much there is in all.
+        The full amount.
     scored
-        Whether all of it is what the score itself rests on; if not, a sample is, and is to be asked as well.
+        Whether the score itself rests on the full amount; if False, the full amount must be scored too, on a sample.
     note
         What a reader must know; empty if nothing.
     draws
-        From an amount to the tasks and rows of one or several draws of so much.
+        Returns, for an amount, the tasks and rows of one or several draws of that amount.
     """
 
     kind: Literal["shots", "replicates"]
@@ -339,14 +341,14 @@ class LessData:
 
 @dataclass(frozen=True, eq=False)
 class BeforeAfter:
-    """Values before and after something was taken away.
+    """Values of units before and after a restriction.
 
     Attributes
     ----------
     before, after
         Value and weight by (unit, stratum).
     chance
-        Before.
+        The chance level before.
     """
 
     before: pd.DataFrame
@@ -355,18 +357,18 @@ class BeforeAfter:
 
 
 class Restricted(Protocol):
-    """A question among fewer rows; it meets the profiles of one encoder after the other, and draws once for all."""
+    """A task among restricted rows; all encoders are scored on the same draws."""
 
     def meet(self, profiles: AnnData) -> None:
-        """Take the profiles of the next encoder."""
+        """Set the profiles of the encoder that is scored next."""
         ...
 
     def matched(self, name: str, covariates: pd.DataFrame) -> BeforeAfter:
-        """Ask among rows that are alike in covariates, by row name; `name` says what they measure."""
+        """Score among rows matched on covariates (indexed by row name); `name` is what these measure."""
         ...
 
     def left_out(self, column: str) -> BeforeAfter:
-        """Ask without rows that share the value of a metadata column."""
+        """Score without comparing rows that share the value of a metadata column."""
         ...
 
 
@@ -376,12 +378,12 @@ def numbers(column: pd.Series[Any], of: str) -> pd.Series[float]:
     Raises
     ------
     TaskNotApplicable
-        If it holds text that is none.
+        If it holds text that is not a number.
     """
     found = pd.to_numeric(column.astype(object), errors="coerce").astype(float)
     text = column[found.isna() & column.notna()]
     if len(text):
-        raise TaskNotApplicable(f"{of}: column '{column.name}' holds '{text.iloc[0]}' where a number is needed")
+        raise TaskNotApplicable(f"{of}: column '{column.name}' holds '{text.iloc[0]}', which is not a number")
     return found
 
 
@@ -403,7 +405,7 @@ def required_column(profiles: AnnData, column: str, task: str) -> pd.Series[str]
 
 
 def usable_rows(profiles: AnnData, column: str, task: str) -> tuple[NDArray[np.bool_], str]:
-    """Return which rows have a value in a metadata column, and a note on those that have none.
+    """Return which rows have a value in a metadata column, and a note on rows without one.
 
     Raises
     ------
@@ -423,7 +425,7 @@ def usable_rows(profiles: AnnData, column: str, task: str) -> tuple[NDArray[np.b
 def unit_table(
     units: Any, values: Any, *, chance: Any, strata: Any = "", weights: Any = 1.0, p: Any = np.nan
 ) -> pd.DataFrame:
-    """Return a score's table of units; p values are adjusted over those of one stratum."""
+    """Return a score's table of units, with p values adjusted within each stratum."""
     table = pd.DataFrame(
         {"unit": units, "stratum": strata, "value": values, "weight": weights, "chance": chance, "p": p}
     )
