@@ -12,6 +12,7 @@ from rich.console import Console
 
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.core.json import strict_json
+from phenolens.core.renamed import current_option
 from phenolens.core.spec import parse_option
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
@@ -114,7 +115,9 @@ def options_from_flags(
     names = {_flag(name): name for name in repeatable}
     names.update({_flag(name).removesuffix("s"): name for name, many in repeatable.items() if many})
     options: dict[str, str | list[str]] = {}
-    for flag, value in pairs:
+    for given, text in pairs:
+        option, value = current_option(task, given.removeprefix("--").replace("-", "_"), text)
+        flag = _flag(option) if option in repeatable else given
         if flag not in names:
             raise typer.BadParameter(f"{task} has no option {flag}{did_you_mean(flag, [*names, *known])}")
         name = names[flag]

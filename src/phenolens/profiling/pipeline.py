@@ -1,6 +1,5 @@
 """Profilers by name, one after another: ``robust-z@on=all+inverse-normal``."""
 
-import warnings
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -9,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phenolens.core.errors import PhenolensWarning, ProfilingError, did_you_mean
+from phenolens.core.errors import ProfilingError, did_you_mean
 from phenolens.core.plugins import Registry
+from phenolens.core.renamed import current_name
 from phenolens.core.spec import parse_spec
 from phenolens.profiling.controls import ControlProfiler
 from phenolens.profiling.inverse_normal import InverseNormal
@@ -33,9 +33,6 @@ _BUILT_IN: dict[str, type[ControlProfiler]] = {
     "regress-out": RegressOut,
     "random-fourier-features": RandomFourierFeatures,
 }
-
-# Names of the past, which recipes may still hold.
-_RENAMED = {"spread": "random-fourier-features"}
 
 
 def _accept(point: EntryPoint, loaded: Any) -> type[ControlProfiler]:
@@ -118,9 +115,7 @@ def _parse_step(text: str) -> Step:
         name, given = parse_spec(text.strip())
     except ValueError as error:
         raise ProfilingError(f"profiling '{text}': expected each option once as name=value, found '{error}'") from error
-    if name in _RENAMED:
-        old, name = name, _RENAMED[name]
-        warnings.warn(f"the profiling '{old}' is called '{name}' now; write that", PhenolensWarning, stacklevel=4)
+    name = current_name("profiling", name)
     if name not in PROFILERS:
         raise ProfilingError(f"no profiling '{name}'{did_you_mean(name, [RAW, *PROFILERS])}")
     options = dict(given)

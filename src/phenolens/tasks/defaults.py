@@ -37,7 +37,7 @@ def default_tasks(obs: pd.DataFrame) -> list[AnyTask]:
     has_controls = "role" in obs and (obs["role"] == NEGATIVE_CONTROL).any()
     if "perturbation" in obs and condition_names(obs)[treated(obs)].duplicated().any():
         tasks += [ReplicateRetrieval()] if has_controls else []
-        tasks.append(ReplicateRetrieval(against="others"))
+        tasks.append(ReplicateRetrieval(measures="distinctiveness"))
     if has_controls and "plate" in obs and obs["plate"].nunique() > 1:
         tasks.append(Leakage(nuisance="plate"))
     if "label" in obs and obs["label"].nunique() > 1:

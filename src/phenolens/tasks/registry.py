@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.core.plugins import Registry
+from phenolens.core.renamed import current_options
 from phenolens.tasks.base import Task
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
@@ -63,7 +64,7 @@ def _validate(content: Any) -> Task:
         hint = did_you_mean(name, TASKS)
         raise PydanticCustomError("unknown_task", "{reason}", {"reason": f"no task '{name}'{hint}"})
     try:
-        return TASKS[name].model_validate(dict(content))
+        return TASKS[name].model_validate(current_options(name, content))
     except PhenolensError as error:
         raise PydanticCustomError("broken_task", "{reason}", {"reason": str(error)}) from error
     except ValidationError as error:
@@ -109,7 +110,7 @@ def make_task(task: str, **options: object) -> Task:
     """
     kind = TASKS.find(task)
     try:
-        return kind.model_validate({"task": task, **options})
+        return kind.model_validate({"task": task, **current_options(task, options)})
     except ValidationError as error:
         first = error.errors()[0]
         raise PhenolensError(f"{task}: option '{first['loc'][0]}': {first['msg'].lower()}") from error
