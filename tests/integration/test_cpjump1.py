@@ -88,7 +88,7 @@ def test_features_find_replicates_and_mechanisms_beyond_chance_and_cell_count(re
 
 def test_position_is_named_as_a_rival_explanation(results):
     caveat = value(results, "cellprofiler", "replicate-retrieval:controls")["caveat"]
-    assert "perturbations stand in the same well of every plate" in caveat
+    assert "perturbations are in the same well of every plate" in caveat
     edge = value(results, "cellprofiler", "leakage:edge")
     assert edge["low"] > 0.9
     (verdict,) = [own for own in results.verdicts if own["task"] == "leakage:edge"]

@@ -1,4 +1,4 @@
-"""Biological questions, one each, with the contract that says what an answer is worth."""
+"""Tasks: each scores profiles on one biological question and declares what it measures."""
 
 from phenolens.tasks.base import (
     BeforeAfter,

@@ -1,4 +1,4 @@
-"""Regression probe: can numbers, such as the expression of genes, be read off the vectors of unseen groups?"""
+"""Regression probe: can numbers, such as gene expression, be predicted from the embeddings of unseen groups?"""
 
 from __future__ import annotations
 
@@ -33,20 +33,21 @@ _PENALTIES = tuple(10.0**power for power in range(4, -5, -1))
 
 
 class RegressionProbe(Task):
-    """Pearson's correlation, within each group, of numbers with what ridge regression on other groups predicts.
+    """Pearson's correlation, within each group, of numbers with their prediction by ridge regression on other groups.
 
     Parameters
     ----------
     targets
         The metadata columns to predict.
     group
-        The metadata column whose values must not straddle a split: patient, slide, plate.
+        The metadata column whose groups are kept on one side of a split: patient, slide, plate.
     form
-        ``hest``: HEST-Benchmark's probe, 256 principal components and ridge with penalty 100 / (components x targets)
-        and no intercept. ``tuned``: ridge on the whole vectors, its penalty tuned on groups held out of the training
-        rows. The first depends on the size of the embedding: the two together show whether that decides.
+        ``hest``: the probe of HEST-Benchmark, ridge regression on 256 principal components with penalty
+        100 / (components x targets) and no intercept. ``tuned``: ridge regression on the whole vectors with a penalty
+        tuned on held-out groups of the training rows. The former depends on the dimension of the embedding; scoring
+        both shows whether that matters.
     folds
-        How many folds; each group is one if there are fewer.
+        The number of folds; the number of groups if there are fewer.
     level
         Whether sites are averaged to wells first.
 
@@ -54,11 +55,11 @@ class RegressionProbe(Task):
     """
 
     contract: ClassVar[Contract] = Contract(
-        question="Can numbers such as gene expression be read off the vectors of unseen groups?",
-        match="a prediction that rises with the number",
+        question="Can numbers such as gene expression be predicted from the embeddings of unseen groups?",
+        match="a prediction that increases with the number",
         non_match="a prediction that does not",
         chance="zero correlation",
-        controls="positive: a number that is plain to the eye, such as cell count; negative: the numbers permuted",
+        controls="positive: a number that is obvious to the eye, such as cell count; negative: permuted numbers",
         least_data=f"two groups of {_FEWEST_ROWS} rows",
     )
 
@@ -73,21 +74,21 @@ class RegressionProbe(Task):
 
     @property
     def aggregation(self) -> Level:
-        """Whether it is asked of wells or of sites."""
+        """Whether it scores profiles of wells or of sites."""
         return self.level
 
     @property
     def split_by(self) -> str | None:
-        """The column of groups."""
+        """The column of groups; see `Task.split_by`."""
         return self.group
 
     @property
     def units_have_strength(self) -> bool:
-        """Groups have none."""
+        """Whether units differ in phenotypic strength; groups do not."""
         return False
 
     def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
-        """Return at most so many rows."""
+        """Return at most `most` rows."""
         return rows[at_most(np.arange(len(rows)), most, rng)]
 
     @property
@@ -113,7 +114,7 @@ class RegressionProbe(Task):
         sizes = {name: int((groups == name).sum()) for name in np.unique(groups)}
         large = [name for name, size in sizes.items() if size >= _FEWEST_ROWS]
         if len(large) < 2:
-            raise TaskNotApplicable(f"{self.id}: {len(large)} groups have {_FEWEST_ROWS} rows; two are needed")
+            raise TaskNotApplicable(f"{self.id}: needs at least two groups of {_FEWEST_ROWS} rows, found {len(large)}")
         y = np.stack([numbers(profiles.obs[column], self.id) for column in self.targets], axis=1)
         x = np.asarray(profiles.X, dtype=np.float64)
         predicted = np.empty_like(y)
@@ -149,7 +150,7 @@ class RegressionProbe(Task):
         train: NDArray[np.intp],
         test: NDArray[np.intp],
     ) -> NDArray[np.float64]:
-        """Return the targets predicted for the test rows."""
+        """Return the predicted targets of the test rows."""
         from sklearn.decomposition import PCA
         from sklearn.linear_model import Ridge
         from sklearn.model_selection import GroupKFold, KFold
@@ -176,7 +177,7 @@ class RegressionProbe(Task):
 
 
 def _correlate(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    """Return Pearson's correlation; NaN if the truth does not vary, 0 if only the prediction does not."""
+    """Return Pearson's correlation; NaN if the truth is constant, 0 if only the prediction is."""
     if np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(y, predicted)[0, 1]) if np.ptp(predicted) > 0 else 0.0

@@ -137,15 +137,15 @@ class ReplicateRetrieval(WellTask):
         required_column(wells.profiles[wells.treated], "perturbation", self.id)
         x, name = np.asarray(wells.profiles.X), condition_names(wells.profiles.obs).to_numpy()
         groups = pd.Series(np.flatnonzero(wells.treated)).groupby(name[wells.treated], sort=False)
-        units = {str(name): own.to_numpy() for name, own in groups if len(own) >= _FEWEST_REPLICATES}
+        units = {str(name): rows.to_numpy() for name, rows in groups if len(rows) >= _FEWEST_REPLICATES}
         ap, chance = self._rank(x, name, wells)
-        value = np.array([mean_defined(ap[own][None])[0] for own in units.values()])
-        expected = np.array([mean_defined(chance[own][None])[0] for own in units.values()])
-        scored = {name: own for (name, own), v in zip(units.items(), value, strict=True) if not np.isnan(v)}
+        value = np.array([mean_defined(ap[rows][None])[0] for rows in units.values()])
+        expected = np.array([mean_defined(chance[rows][None])[0] for rows in units.values()])
+        scored = {name: rows for (name, rows), v in zip(units.items(), value, strict=True) if not np.isnan(v)}
         if not scored:
             raise TaskNotApplicable(
                 f"{self.id}: none of {groups.ngroups} perturbations has {_FEWEST_REPLICATES} wells and "
-                f"{'negative controls on their plates' if self.needs_controls else 'others to rank'}"
+                f"{'negative controls on their plates' if self.needs_controls else 'wells of other perturbations'}"
             )
         kept = ~np.isnan(value)
         layout = describe_layout(wells.profiles.obs, wells.treated, wells.control)
@@ -164,7 +164,7 @@ class ReplicateRetrieval(WellTask):
     def _rank(
         self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return AP and chance (n,) of each well; NaN where it is not ranked."""
+        """Return AP and chance (n,) of each well; NaN for wells that are not queries."""
         codes = np.unique(name, return_inverse=True)[1]
         replicates = np.bincount(codes[wells.treated], minlength=codes.max() + 1)[codes]
         if not self.needs_controls:
@@ -185,15 +185,15 @@ class ReplicateRetrieval(WellTask):
         return ap, np.array([known.get(key, np.nan) for key in zip(replicates, negatives, strict=True)])
 
     def _least_p(self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange) -> NDArray[np.float64]:
-        """Return the least p value that each perturbation can have: few wells can pose as it in few ways."""
+        """Return the smallest p value that each perturbation can reach: few wells allow few exchanges of labels."""
         among_treated = not self.needs_controls or partner == "treatments"
         others = pd.Series(wells.plate[wells.treated if among_treated else wells.control]).value_counts()
-        ways = []
-        for own in units:
-            taken = pd.Series(wells.plate[own]).value_counts()
+        exchanges = []
+        for rows in units:
+            taken = pd.Series(wells.plate[rows]).value_counts()
             sizes = [others.get(plate, 0) + (0 if among_treated else k) for plate, k in taken.items()]
-            ways.append(count_sets(sizes, list(taken)))
-        return np.maximum(1 / np.array(ways, dtype=float), 1 / (1 + self.n_permutations))
+            exchanges.append(count_sets(sizes, list(taken)))
+        return np.maximum(1 / np.array(exchanges, dtype=float), 1 / (1 + self.n_permutations))
 
     def _test(
         self,
