@@ -206,30 +206,30 @@ def sign_flip_p(
     *,
     weights: NDArray[Any] | None = None,
     strata: NDArray[Any] | None = None,
-    spread: float = 1.0,
+    se_inflation: float = 1.0,
     n_draws: int = 10_000,
     rng: np.random.Generator,
 ) -> float:
-    """Return the two-sided p value that two models are alike, from paired differences.
+    """Return the two-sided p value of the paired differences between two models.
 
-    If nothing tells two models apart, the differences of a unit could as well have the opposite sign. The statistic is
-    their `stratified_mean`.
+    If the models do not differ, the differences of a unit could equally have the opposite sign. The statistic is their
+    `stratified_mean`.
 
     Parameters
     ----------
     differences
-        (n,) differences, one model less the other.
+        (n,) differences, one model minus the other.
     units
         (n,) unit of each row; a unit's rows change sign together.
     weights, strata
         (n,), as in `stratified_mean`.
-    spread
-        By how much the statistic varies more than the mean over units does by itself, because of what they share: 2
-        where each value belongs to a pair of units, of which half stands with each.
+    se_inflation
+        Factor by which the standard error of the statistic exceeds that of a mean over independent units: 2 if each
+        value belongs to a pair of units and half of it is assigned to each.
     n_draws
-        How many choices of signs are drawn, unless there are no more than that, which are then all taken.
+        The number of random choices of signs; all choices are enumerated if there are no more than that.
     rng
-        The source of randomness; unused when all are taken.
+        The source of randomness; unused if all choices are enumerated.
 
     Returns
     -------
@@ -255,8 +255,8 @@ def sign_flip_p(
             ]
         )
     total = float(parts.sum())
-    # The observed choice of signs stays as it is: spread widens what the others are held against.
-    null = spread * np.abs(total - 2 * flipped)
+    # The null distribution is widened, and the observed statistic is not.
+    null = se_inflation * np.abs(total - 2 * flipped)
     return permutation_p(abs(total), null, exact=exact)
 
 
