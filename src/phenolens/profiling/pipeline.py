@@ -1,4 +1,4 @@
-"""Profilers by name, one after another: ``robust-z@on=all+inverse-normal``."""
+"""Profilers by name, applied one after another: ``robust-z@on=all+inverse-normal``."""
 
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -36,9 +36,9 @@ _BUILT_IN: dict[str, type[ControlProfiler]] = {
 
 
 def _accept(point: EntryPoint, loaded: Any) -> type[ControlProfiler]:
-    """Return the class of a profiler that a package announces, if it is one."""
+    """Return the profiler class that a package registers, if it is one."""
     if not (isinstance(loaded, type) and issubclass(loaded, ControlProfiler)):
-        raise TypeError(f"{point.value} is no subclass of phenolens.profiling.ControlProfiler")
+        raise TypeError(f"{point.value} is not a subclass of phenolens.profiling.ControlProfiler")
     return loaded
 
 
@@ -49,16 +49,16 @@ PROFILERS: Registry[type[ControlProfiler]] = Registry(
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One profiler of a pipeline.
+    """One step of a profiling pipeline.
 
     Attributes
     ----------
     profiler
         The transformer, not yet fitted.
     on_controls
-        Whether it is fitted on negative controls; if not, on all rows.
+        Whether it is fitted on negative controls, else on all rows.
     covariates
-        Metadata columns that it takes.
+        The metadata columns to regress out.
     """
 
     profiler: ControlProfiler
@@ -73,7 +73,7 @@ class Step:
         Raises
         ------
         ProfilingError
-            If a covariate is no column of numbers, or fitting fails.
+            If a covariate is not a column of numbers, or fitting fails.
         """
         known: dict[str, Any] = {"controls": controls if self.on_controls else None, "batch": batch}
         if self.covariates:
@@ -87,27 +87,28 @@ class Step:
         try:
             return obs[list(self.covariates)].to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise ProfilingError(f"column {' or '.join(self.covariates)} to regress out holds no numbers") from error
+            raise ProfilingError(
+                f"column {' or '.join(self.covariates)} to regress out does not hold numbers"
+            ) from error
 
 
-def parse_profiling(how: str) -> list[Step]:
-    """Return the steps that a name stands for; none for ``raw``.
+def parse_profiling(profiling: str) -> list[Step]:
+    """Return the steps of a profiling; none for ``raw``.
 
-    Steps are joined by ``+``; each takes options after ``@``, joined by commas. Every profiler that is fitted on
-    negative controls takes ``on=all`` to be fitted on all rows instead. ``regress-out`` takes
-    ``covariates=column:column``.
+    Steps are joined by ``+``; options of a step follow ``@``, joined by commas. Profilers that are fitted on negative
+    controls take ``on=all`` to be fitted on all rows instead. ``regress-out`` takes ``covariates=column:column``.
 
     Raises
     ------
     ProfilingError
-        If there is no such profiler, or it has no such option.
+        If there is no such profiler or option.
 
     Examples
     --------
     >>> [type(step.profiler).__name__ for step in parse_profiling("sphering@method=zca-cor+inverse-normal")]
     ['Sphering', 'InverseNormal']
     """
-    return [] if how == RAW else [_parse_step(step) for step in how.split("+")]
+    return [] if profiling == RAW else [_parse_step(step) for step in profiling.split("+")]
 
 
 def _parse_step(text: str) -> Step:
@@ -122,11 +123,11 @@ def _parse_step(text: str) -> Step:
     profiler = PROFILERS[name]()
     on = options.pop("on", "controls")
     if on not in ("controls", "all"):
-        raise ProfilingError(f"profiling '{text}': it is fitted on 'controls' or on 'all', not on '{on}'")
+        raise ProfilingError(f"profiling '{text}': on must be 'controls' or 'all', found '{on}'")
     takes_covariates = isinstance(profiler, RegressOut)
     covariates = tuple(filter(None, options.pop("covariates", "").split(":"))) if takes_covariates else ()
     if takes_covariates and not covariates:
-        raise ProfilingError(f"profiling '{text}': name what to regress out: regress-out@covariates=cell_count")
+        raise ProfilingError(f"profiling '{text}': name the covariates, as in regress-out@covariates=cell_count")
     known = profiler.get_params()
     for key, value in options.items():
         if key not in known:
