@@ -105,7 +105,7 @@ def test_cells_outside_their_site_are_refused(cells, sites):
 
 def test_what_the_table_lacks_is_said(cells, sites):
     manifest = read(cells, sites, change=lambda t: t.drop(columns="kind"), columns={"site_id": "tile"})
-    with pytest.raises(EncoderError, match=r"needs types of cells, and .*cells.parquet comes without"):
+    with pytest.raises(EncoderError, match=r"needs types of cells, which are missing in .*cells.parquet"):
         create_encoder("cell-graph/neighbourhoods", [], manifest=manifest)
     with pytest.raises(EncoderError, match="needs measurements of cells"):
         create_encoder("cell-graph/morphology", [], manifest=manifest)
@@ -130,7 +130,7 @@ def test_a_graph_network_embeds_cells_the_same_way_twice(cells, sites, training)
     assert not np.allclose(one, other)
     assert np.isfinite(one).all()
     assert not one[3].any()
-    with pytest.raises(EncoderError, match="reads a table of cells"):
+    with pytest.raises(EncoderError, match="needs a table of cells"):
         create_encoder("cell-graph-network", [], manifest=read_manifest_of_images(sites))
 
 

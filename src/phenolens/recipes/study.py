@@ -295,7 +295,7 @@ class Recipe(Section):
             if isinstance(each, NamedEncoder):
                 found.append(Named(each.name, each.encoder))
             else:
-                found.append(Named(EncoderName.parse(each).family, each))
+                found.append(Named(EncoderName.parse(each).without_seed, each))
         return found
 
     def as_yaml(self) -> str:

@@ -272,7 +272,7 @@ def _choose_encoders(
             raise RecipeError(
                 f"{recipe.name}: leave_out: no baseline '{pattern}' in the panel{did_you_mean(pattern, panel)}"
             )
-    asked = [*recipe.tested, *(Named(EncoderName.parse(name).family, name) for name in recipe.baselines)]
+    asked = [*recipe.tested, *(Named(EncoderName.parse(name).without_seed, name) for name in recipe.baselines)]
     missing: list[dict[str, Any]] = []
     for name in panel:
         why = next((why for pattern, why in recipe.leave_out.items() if fnmatchcase(name, pattern)), None)
@@ -281,7 +281,7 @@ def _choose_encoders(
             continue
         try:
             create_encoder(name, channels, manifest=manifest)
-            asked.append(Named(EncoderName.parse(name).family, name))
+            asked.append(Named(EncoderName.parse(name).without_seed, name))
         except EncoderError as error:
             missing.append({"name": name, "reason": str(error), "by_recipe": False})
     seeded = [
