@@ -109,7 +109,7 @@ def test_what_the_table_lacks_is_said(cells, sites):
         create_encoder("cell-graph/neighbourhoods", [], manifest=manifest)
     with pytest.raises(EncoderError, match="needs measurements of cells"):
         create_encoder("cell-graph/morphology", [], manifest=manifest)
-    with pytest.raises(EncoderError, match="'pixel-statistics' reads images, and there are none"):
+    with pytest.raises(EncoderError, match="'pixel-statistics' needs images, and there are none"):
         create_encoder("pixel-statistics", [], manifest=manifest)
     with pytest.raises(ManifestError, match=r"no column 'kinds' for the type of cells; did you mean 'kind'"):
         read(cells, sites, columns={"site_id": "tile", "type": "kinds"})

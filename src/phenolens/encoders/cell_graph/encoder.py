@@ -128,7 +128,7 @@ def cell_graph(
         what = "measurements" if step == "morphology" else "types"
         where = "these images" if table is None else str(table.source)
         raise EncoderError(
-            f"'{name}': needs {what} of cells, which are missing in {where}; give a table of cells that has them"
+            f"'{name}': needs {what} of cells, which are missing in {where}; give a table of cells with {what}"
         )
     before = [] if alone else [each for each in possible if STEPS.index(each) < STEPS.index(step)]
     structure = Structure((*before, step), edges, cap, k, radius, morphology, types)
