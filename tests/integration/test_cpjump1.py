@@ -101,7 +101,7 @@ def test_position_alone_finds_replicates(results):
     assert position["value"] > 0.95
     assert position["value"] > value(results, "cellprofiler", "replicate-retrieval:others")["value"] + 0.3
     missing = {item["name"]: item["reason"] for item in results.panel_missing}
-    assert "reads images, and there are none" in missing["pixel-statistics"]
+    assert "needs images, and there are none" in missing["pixel-statistics"]
     assert "metadata" not in missing
 
 
