@@ -1,4 +1,4 @@
-"""Pure kernels: arrays in, numbers and per-unit values out. Nothing of Phenolens is imported here."""
+"""Metrics as pure functions of arrays; they do not import anything else of Phenolens."""
 
 from phenolens.metrics.bootstrap import cluster_bootstrap, nadeau_bengio, percentile_interval, stratified_mean
 from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
