@@ -10,6 +10,7 @@ import argparse
 import json
 import resource
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def main() -> None:
         "embeddings_gib": round(held / 2**20, 2),
         "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
         "verdicts": len(card.verdicts),
-        "not_asked": dict(card.evidence.not_asked),
+        "skipped": [asdict(each) for each in card.evidence.skipped],
     }
     print(json.dumps(result, indent=1))
     if arguments.out:

@@ -94,7 +94,7 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 rows_of_gain.append({"question": question, "skipped": evaluation.skipped[0].reason})
                 print(what, rows_of_gain[-1], flush=True)
                 continue
-            scores = tabulate_scores(evaluation).groupby(["family", "profiling"])["value"].mean()
+            scores = tabulate_scores(evaluation).groupby(["encoder", "profiling"])["value"].mean()
             gains = compare_families(evaluation)
             of_training = (gains["encoder"] == "checkpoint:camae") & gains["baseline"].str.startswith("twin/")
             for gain in gains[of_training].itertuples():

@@ -117,7 +117,7 @@ def test_controls_by_name_and_gaps_by_rule(ask, screen):
         code, answer, _ = ask(*question, "--missing", "median")
     assert code == 0
     assert answer["scores"][0]["n_units"] == 5
-    assert answer["ranks"][0]["rank_group"] == 1
+    assert answer["evidence"]["records"]["rank_group"][0]["rank_group"] == 1
     with pytest.warns(UserWarning, match="rows left out"):
         assert ask(*question, "--missing", "rows")[0] == 0
     with pytest.warns(UserWarning, match="features left out"):

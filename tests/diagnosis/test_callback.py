@@ -1,4 +1,4 @@
-"""An encoder asked while it trains: its gain over its own twin is written down, step by step."""
+"""An encoder evaluated while it trains: its gain over its untrained counterpart is written down, step by step."""
 
 import numpy as np
 import pandas as pd
@@ -48,9 +48,10 @@ def test_the_gain_over_step_zero_is_written_down(manifest, tmp_path):
         callbacks=[callback],
     )
     table = pd.read_csv(tmp_path / FILE)
+    assert list(table) == ["step", "task", "profiling", "value", "untrained", "gain", "low", "high", "n_units"]
     assert table["step"].tolist() == [20, 40]
-    assert table["twin"].nunique() == 1
-    assert table["gain"].to_numpy() == pytest.approx((table["value"] - table["twin"]).to_numpy())
+    assert table["untrained"].nunique() == 1
+    assert table["gain"].to_numpy() == pytest.approx((table["value"] - table["untrained"]).to_numpy())
     assert (table["low"] <= table["gain"]).all()
     assert table["value"].iloc[-1] > 0.9
 
@@ -65,5 +66,5 @@ def test_what_it_started_from_has_open_branches_and_what_is_trained_keeps_its_ow
     def scales(network):
         return [float(value.detach().max()) for name, value in network.named_parameters() if name.endswith("gamma")]
 
-    assert set(scales(callback._twin)) == {1.0}
+    assert set(scales(callback._untrained)) == {1.0}
     assert max(scales(module.model.encoder)) == pytest.approx(1e-4)

@@ -1,4 +1,4 @@
-"""The card on phantoms: each oracle is said to know what it knows, and nothing else."""
+"""The card on phantoms: each oracle is said to encode what it knows, and nothing else."""
 
 import numpy as np
 import pandas as pd
@@ -7,6 +7,7 @@ from anndata import AnnData
 
 from phenolens.datasets import read_manifest
 from phenolens.diagnosis import diagnose
+from phenolens.diagnosis.records import ConceptScore, EmbeddingShape, ExplainedVariance
 from phenolens.embedding import embed
 from phenolens.evaluation import evaluate
 from phenolens.simulation import LEVELS, simulate_cells
@@ -27,8 +28,23 @@ def card_of(manifest, *names):
     return diagnose(evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
 
 
-def known(card):
-    return card.evidence.levels[card.evidence.levels["known"]].groupby("family")["level"].agg(set).to_dict()
+def encoded(card):
+    """Return encoder -> the concepts that it encodes."""
+    found = {}
+    for score in card.evidence.of(ConceptScore):
+        if score.encoding == "encoded":
+            found.setdefault(score.encoder, set()).add(score.concept)
+    return found
+
+
+def said(card, encoder, kind):
+    (verdict,) = [each for each in card.verdicts if (each.encoder, each.kind) == (encoder, kind)]
+    return verdict
+
+
+def skipped(card, part):
+    (reason,) = [each.reason for each in card.evidence.skipped if (each.part, each.what) == (part, "")]
+    return reason
 
 
 @pytest.fixture(scope="module")
@@ -37,35 +53,35 @@ def card(manifest):
     return card_of(manifest, *single, "oracle/density+texture@noise=0.5", "oracle/density@noise=100", "well-position")
 
 
-def test_oracles_are_said_to_know_their_levels_and_no_others(card):
-    assert card.evidence.truth
+def test_oracles_are_said_to_encode_their_concepts_and_no_others(card):
+    assert all(score.is_truth for score in card.evidence.of(ConceptScore))
     single = {f"oracle/{level}": {level} for level in LEVELS}
-    assert known(card) == single | {"oracle/density+texture@noise=0.5": {"density", "texture"}}
-    (texture,) = [v for v in card.verdicts if v.kind == "level" and v.encoder == "oracle/texture"]
-    assert "oracle/texture knows texture, beyond all other levels" in texture.claim
+    assert encoded(card) == single | {"oracle/density+texture@noise=0.5": {"density", "texture"}}
+    texture = said(card, "oracle/texture", "concept")
+    assert "oracle/texture encodes texture, beyond all other concepts" in texture.claim
     assert texture.p_adjusted <= 0.05
-    (unknown,) = [v for v in card.verdicts if v.kind == "unknown" and v.encoder == "oracle/texture"]
-    assert unknown.claim.endswith("about acquisition, density, intensity, shape, arrangement.")
+    rest = said(card, "oracle/texture", "concepts_not_detected")
+    assert rest.claim.endswith("about acquisition, density, intensity, shape, arrangement.")
 
 
-def test_baselines_alone_are_not_asked(manifest):
+def test_baselines_alone_are_not_probed(manifest):
     alone = card_of(manifest, "well-position")
-    assert alone.evidence.levels.empty
-    assert alone.evidence.degeneracy.empty  # positions repeat, and are no embedding that could collapse
-    assert alone.evidence.not_asked["levels"] == "no encoder is under test"
+    assert not alone.evidence.of(ConceptScore)
+    assert not alone.evidence.of(EmbeddingShape)  # positions repeat, and are no embedding that could collapse
+    assert skipped(alone, "concepts") == "no encoder is under test"
 
 
-def test_noise_knows_nothing(card):
-    assert not card.evidence.levels.query("family == 'oracle/density@noise=100'")["known"].any()
-    (unknown,) = [v for v in card.verdicts if v.encoder == "oracle/density@noise=100" and v.kind == "unknown"]
-    assert unknown.claim.endswith("about acquisition, density, intensity, shape, texture, arrangement.")
+def test_noise_encodes_nothing(card):
+    assert "oracle/density@noise=100" not in encoded(card)
+    rest = said(card, "oracle/density@noise=100", "concepts_not_detected")
+    assert rest.claim.endswith("about acquisition, density, intensity, shape, texture, arrangement.")
 
 
 def test_what_an_oracle_reads_explains_most_of_its_variance(card):
-    alone = card.evidence.variance.pivot(index="family", columns="block", values="alone")[list(LEVELS)]
-    assert {name: alone.loc[name].idxmax() for name in alone.index if name in {f"oracle/{x}" for x in LEVELS}} == {
-        f"oracle/{level}": level for level in LEVELS
-    }
+    for level in LEVELS:
+        blocks = [each for each in card.evidence.of(ExplainedVariance) if each.encoder == f"oracle/{level}"]
+        of_concepts = [each for each in blocks if each.block in LEVELS]
+        assert max(of_concepts, key=lambda each: each.alone).block == level
 
 
 def test_real_images_are_measured_by_baselines():
@@ -80,18 +96,18 @@ def test_real_images_are_measured_by_baselines():
     vectors["cell-count"].var_names = ["nuclei_count"]
     vectors["pixel-statistics"].var_names = ["dna_mean"]
     card = diagnose(evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
-    assert not card.evidence.truth
-    assert known(card)["mine"] == {"density"}
+    assert not any(score.is_truth for score in card.evidence.of(ConceptScore))
+    assert encoded(card)["mine"] == {"density"}
 
 
-def test_what_could_not_be_asked_is_on_the_card():
+def test_what_could_not_be_evaluated_is_on_the_card():
     rng = np.random.default_rng(1)
     obs = wells_of(rng)
     vectors = {"mine": AnnData(rng.normal(size=(len(obs), 4)), obs=obs)}
     card = diagnose(evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
-    assert card.evidence.levels.empty
-    assert "no baseline that measures a level" in card.evidence.not_asked["levels"]
-    assert card.evidence.degeneracy["finding"].tolist() == [""]
+    assert not card.evidence.of(ConceptScore)
+    assert "no baseline that measures a" in skipped(card, "concepts")
+    assert [shape.finding for shape in card.evidence.of(EmbeddingShape)] == [""]
 
 
 def wells_of(rng):

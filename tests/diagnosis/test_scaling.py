@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from made_up import evaluation_of, scored
 
-from phenolens.diagnosis import fit_scaling
+from phenolens.diagnosis.scaling import fit_scaling
 from phenolens.tasks import Score, make_task
 
 TASK = make_task("knn-probe", label="label", group="group")
@@ -34,13 +34,13 @@ def test_the_slope_is_that_of_least_squares():
     rng = np.random.default_rng(0)
     flops = {"a": 1e12, "b": 3e13, "c": 2e14, "d": 5e15}
     values = rng.random((30, 5))
-    fit = fit_scaling(evaluation(values, [*flops, "twin"]), flops).iloc[0]
+    (fit,) = fit_scaling(evaluation(values, [*flops, "untrained"]), flops)
     x, y = np.log10(list(flops.values())), values[:, :4].mean(axis=0)
     slope, intercept = np.polyfit(x, y, 1)
-    assert fit["slope"] == pytest.approx(slope)
-    assert fit["at_most"] == pytest.approx(intercept + slope * x.max())
-    assert fit["r_squared"] == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
-    assert (fit["n_points"], fit["n_units"]) == (4, 30)
+    assert fit.slope.value == pytest.approx(slope)
+    assert fit.value_at_most_compute == pytest.approx(intercept + slope * x.max())
+    assert fit.r_squared == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
+    assert (fit.n_encoders, fit.slope.n_units) == (4, 30)
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
@@ -51,11 +51,11 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     covered, flat = 0, 0
     for seed in range(120):
         level, slope = rng.normal(0.5, 0.2, (60, 1)), rng.normal(0.03, 0.1, (60, 1))
-        fit = fit_scaling(evaluation(level + slope * (x - 13.5), list(flops)), flops, seed=seed).iloc[0]
-        covered += fit["low"] <= 0.03 <= fit["high"]
+        (fit,) = fit_scaling(evaluation(level + slope * (x - 13.5), list(flops)), flops, seed=seed)
+        covered += fit.slope.low <= 0.03 <= fit.slope.high
         none = level + (slope - 0.03) * (x - 13.5)
-        found = fit_scaling(evaluation(none, list(flops)), flops, seed=seed).iloc[0]
-        flat += found["low"] > 0 or found["high"] < 0
+        (found,) = fit_scaling(evaluation(none, list(flops)), flops, seed=seed)
+        flat += found.slope.low > 0 or found.slope.high < 0
     assert covered >= 0.89 * 120
     assert flat <= 0.11 * 120
 

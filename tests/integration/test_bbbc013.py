@@ -24,7 +24,7 @@ def results(data_dir, tmp_path_factory):
 
 
 def by_dose(results, encoder, profiling="tvn"):
-    return results.units.query("encoder == @encoder and profiling == @profiling").set_index("unit")
+    return results.units.query("encoder_id == @encoder and profiling == @profiling").set_index("unit")
 
 
 def test_the_whole_panel_is_scored_under_every_profiling(results):

@@ -27,16 +27,17 @@ def study(data_dir, tmp_path_factory):
 @pytest.mark.parametrize("encoder", ["pixel-statistics", NETWORK])
 def test_the_random_split_looks_better_than_the_grouped_one(study, probe, encoder):
     results, _ = study
-    scores = results.scores.query("encoder == @encoder").set_index("task")
+    scores = results.scores.query("encoder_id == @encoder").set_index("task")
     random, grouped = scores.loc[f"{probe}:label|random"], scores.loc[f"{probe}:label|grouped by movie"]
     assert random["value"] > grouped["value"] > grouped["chance"]
-    assert grouped["caveat"] == ""
-    assert random["caveat"].startswith("leaking: 77 of 77 groups")
+    assert grouped["leak"] == ""
+    assert grouped["notes"] == []
+    assert random["leak"].startswith("77 of 77 groups")
 
 
 def test_the_report_calls_it_leaking(study):
     results, out = study
-    leaks = [verdict for verdict in results.verdicts if verdict["kind"] == "leak"]
+    leaks = [verdict for verdict in results.verdicts if verdict.kind == "leak"]
     assert {leak["task"] for leak in leaks} == {"linear-probe:label|random", "knn-probe:label|random"}
     assert all(leak["low"] > 0 for leak in leaks)
     assert "77 of 77 groups are on both sides" in (out / "report.html").read_text()

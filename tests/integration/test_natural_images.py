@@ -74,8 +74,8 @@ def test_the_trained_network_beats_its_untrained_twin_by_far(study):
 
 def test_the_card_says_that_it_beats_the_best_baseline(study):
     _, results = study
-    (verdict,) = (each for each in results.verdicts if each["kind"] == "gain")
-    assert " beats the best baseline, " in verdict["claim"]
-    assert verdict["effect"] >= 0.1
-    assert verdict["low"] > 0
-    assert verdict["p_adjusted"] <= 0.05
+    (verdict,) = (each for each in results.verdicts if each.kind == "gain")
+    assert " beats the best baseline, " in verdict.claim
+    assert verdict.effect >= 0.1
+    assert verdict.low > 0
+    assert verdict.p_adjusted <= 0.05

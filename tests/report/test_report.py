@@ -1,27 +1,39 @@
-"""The page: complete, self-contained, safe against hostile names, the same every time."""
+"""The page and the card: complete, of one mind with the records, self-contained, safe against hostile names."""
 
 import shutil
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from phenolens.core.errors import PhenolensError
+from phenolens.diagnosis.records import Activity, BaselineDifference, Evidence, Record
+from phenolens.evaluation import Estimate, Skipped
 from phenolens.report import Results, write_report
+from phenolens.report.comparisons import matrices
+from phenolens.report.scores import task_scores
+from phenolens.report.summary import findings
+from phenolens.report.tables import IN_FILES_ONLY, SAID_BY_VERDICTS, SECTIONS, tables
+from phenolens.report.units import task_units
+
+pytestmark = pytest.mark.integration
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
 
 class Page(HTMLParser):
-    """Collects headings, what the page would fetch, and its scripts' and handlers' names."""
+    """Collects headings, text, what the page would fetch, and its handlers and ids."""
 
-    def __init__(self, text):
+    def __init__(self, folder):
         super().__init__()
-        self.headings, self.fetched, self.handlers, self.ids = [], [], [], []
-        self._in_heading = False
-        self.feed(text)
+        self.source = (folder / "report.html").read_text(encoding="utf-8")
+        self.headings, self.fetched, self.handlers, self.ids, self.parts = [], [], [], [], []
+        self._tag = ""
+        self.feed(self.source)
 
     def handle_starttag(self, tag, attrs):
-        self._in_heading = tag in ("h1", "h2")
+        self._tag = tag if tag not in ("wbr", "br") else self._tag
         for name, value in attrs:
             if name in ("src", "href", "data", "action", "srcset", "poster", "xlink:href"):
                 self.fetched.append(value or "")
@@ -31,148 +43,203 @@ class Page(HTMLParser):
                 self.ids.append(value)
 
     def handle_data(self, data):
-        if self._in_heading and data.strip():
+        if self._tag in ("h1", "h2", "h3") and data.strip():
             self.headings.append(data.strip())
+        if self._tag not in ("script", "style"):
+            self.parts.append(data)
+
+    @property
+    def text(self):
+        return "".join(self.parts)
 
 
-def text_of(folder):
-    return (folder / "report.html").read_text(encoding="utf-8")
+@pytest.fixture(scope="session")
+def page(study):
+    return Page(study)
 
 
-def test_every_section_is_there(study, make_results):
-    text = text_of(study)
-    page = Page(text)
-    assert page.headings[0] == make_results().name
-    for section in (
-        "Findings",
-        "Scores",
-        "Gains over baselines",
-        "What it knows",
-        "Unit by unit",
-        "Embedding map",
-        "Example images",
-    ):
-        assert section in page.headings
-    for verdict in make_results().verdicts:
-        assert verdict["claim"].split(".")[0] in text
-    for said in ("the ER image is constant", "no instance masks are given", "leaking: 77 of 77 movies", "2.3.1"):
-        assert said in text
+def written(results, folder):
+    """Return the page of changed results."""
+    results.save(folder)
+    write_report(folder)
+    return Page(folder)
+
+
+def test_every_section_is_there(page, results):
+    assert page.headings[0] == results.name
+    for heading in ("Findings", "Scores", "Gains over baselines", "Scores by unit", "Embedding map", "Example images"):
+        assert heading in page.headings
+    assert set(SECTIONS.values()) - {SECTIONS["further"]} <= set(page.headings)
     assert len(page.ids) == len(set(page.ids))
+    assert results.provenance["versions"]["torch"] in page.text
 
 
-def test_nothing_is_fetched_from_anywhere(study):
-    text = text_of(study)
-    assert all(target.startswith(("#", "data:")) for target in Page(text).fetched)
-    assert "@import" not in text
-    assert 'url("http' not in text
-    assert "url(http" not in text
+def test_every_verdict_is_shown_by_its_title_and_not_its_code(study, page, results):
+    card = (study / "card.md").read_text()
+    assert {"gain", "leak", "activity"} <= {verdict.kind for verdict in results.verdicts}
+    for verdict in results.verdicts:
+        assert verdict.claim in page.text
+        assert verdict.title in page.text
+        assert f"- **{verdict.title}** " in card
+        assert verdict.claim in card
+    assert "gain_over_untrained" not in page.text + card
 
 
-def test_images_are_inside(study):
-    assert text_of(study).count("data:image/png;base64,") >= 3
+def test_what_is_skipped_and_left_out_is_shown_with_its_reason(study, page, results):
+    card = (study / "card.md").read_text()
+    assert results.evidence.skipped
+    for each in (*results.skipped, *results.evidence.skipped):
+        assert each.reason in page.text
+        assert each.reason in card
+    (site,) = results.quarantine
+    assert site["site_id"] in page.text
+    left_out = sum(each["by_recipe"] for each in results.panel_missing)
+    assert f"the recipe left out {left_out} default baselines" in page.text
+    assert "Left out by the recipe: a small study" in page.text
 
 
-def test_hostile_names_stay_text(tmp_path, make_results):
-    results = make_results()
-    scores = results.scores.assign(caveat=HOSTILE)
-    units = results.units.assign(unit=results.units["unit"] + HOSTILE)
-    verdicts = [{**verdict, "claim": HOSTILE} for verdict in results.verdicts]
-    make_results(
-        name=HOSTILE,
-        scores=scores,
-        units=units,
-        verdicts=verdicts,
-        skipped=[{"task": HOSTILE, "profiling": HOSTILE, "encoder": HOSTILE, "reason": HOSTILE}],
-        quarantine=[{"site_id": HOSTILE, "reason": HOSTILE}],
-        panel_missing=[{"name": HOSTILE, "reason": HOSTILE, "by_recipe": True}],
-    ).save(tmp_path)
-    write_report(tmp_path)
-    page = Page(text_of(tmp_path))
+def test_every_record_is_in_a_table_or_said_by_a_verdict(results):
+    kinds = {type(record) for record in results.evidence.records}
+    shown = tables(results.evidence)
+    assert shown["further"] == []
+    titles = [table.title for section in shown.values() for table in section]
+    # Explained variance has two tables.
+    assert len(titles) == len(set(titles)) == len(kinds - {*IN_FILES_ONLY, *SAID_BY_VERDICTS}) + 1
+
+
+@dataclass(frozen=True)
+class Discovery(Record):
+    """Something that the report has never heard of.
+
+    Its fields need no words there.
+    """
+
+    encoder: str
+    new_effect: Estimate
+    n_things: int
+    names: tuple[str, ...] = ()
+
+
+def test_a_record_that_the_report_does_not_know_is_shown(tmp_path, results):
+    found = Discovery("network", Estimate(0.314, 0.2, 0.4), 1234, ("this", "that"))
+    results.evidence = Evidence((*results.evidence.records, found), results.evidence.skipped)
+    page = written(results, tmp_path)
+    section = page.text[page.text.index("Something that the report has never heard of") :]
+    for said in ("new effect", "0.31 [0.20, 0.40]", "1,234", "this and that"):
+        assert said in section
+    assert "| network | 0.31 [0.20, 0.40] | 1,234 | this and that |" in (tmp_path / "card.md").read_text()
+
+
+def test_matrices_colour_what_is_claimed_and_significant(page, results):
+    records = results.evidence.of(BaselineDifference)
+    significant = [each for each in records if each.is_claimed and each.is_significant]
+    assert 0 < len(significant) < len(records)
+    cells = []
+    for matrix in matrices(records, {}):
+        for rows in matrix.blocks.values():
+            cells += [cell for row in rows for cell in row.cells if cell is not None]
+    assert len(cells) == len(records)
+    assert sum(cell.significant for cell in cells) == len(significant)
+    assert page.source.count(' significant"') == len(significant)
+
+
+def test_active_perturbations_are_counted_as_the_card_counts_them(results):
+    counted = {(each.task, each.profiling, each.encoder): each for each in results.evidence.of(Activity)}
+    checked = 0
+    for shown in task_units(task_scores(results.scores), results.units):
+        activity = counted.get((shown.task.task, shown.profiling, shown.best))
+        if activity is not None:
+            assert shown.significant == (activity.n_active, activity.n_units)
+            checked += 1
+            if activity.best_baseline == shown.reference:
+                assert shown.significant_reference[0] == activity.n_active_of_best
+    assert checked
+
+
+def test_a_caveat_is_told_once_and_a_leak_by_its_verdict(results):
+    results.scores["notes"] = [["one; with a semicolon", "two"] for _ in range(len(results.scores))]
+    found = findings(results, task_scores(results.scores))
+    assert [each.claim for each in found if each.title == "Caveat"] == ["One; with a semicolon.", "Two."]
+    leaks = [verdict for verdict in results.verdicts if verdict.kind == "leak"]
+    assert leaks
+    assert sum("stand on both sides of the split" in each.claim for each in found) == len(leaks)
+
+
+def test_nothing_is_fetched_from_anywhere(page):
+    assert all(target.startswith(("#", "data:")) for target in page.fetched)
+    assert "@import" not in page.source
+    assert 'url("http' not in page.source
+    assert "url(http" not in page.source
+
+
+def test_images_are_inside(page, results):
+    assert results.examples
+    assert page.source.count("data:image/png;base64,") == len(results.examples)
+
+
+LITERALS = {"kind", "reference", "grade", "way", "fit", "encoding"}
+
+
+def hostile(record):
+    """Return a record with hostile words in all of its fields that hold words freely."""
+    words = {name for name, value in vars(record).items() if isinstance(value, str) and name not in LITERALS}
+    return replace(record, **dict.fromkeys(words, HOSTILE))
+
+
+def test_hostile_names_stay_text(tmp_path, results):
+    results.name = HOSTILE
+    for column in ("encoder", "encoder_id", "profiling", "task", "metric", "unit", "leak"):
+        results.scores[column] += HOSTILE
+    results.scores["notes"] = [[HOSTILE]] * len(results.scores)
+    for column in ("encoder", "profiling", "task", "unit", "stratum"):
+        results.units[column] += HOSTILE
+    results.verdicts = list(map(hostile, results.verdicts))
+    results.skipped = [Skipped(*[HOSTILE] * 6)]
+    results.evidence = Evidence(tuple(map(hostile, results.evidence.records)), tuple(results.skipped))
+    results.quarantine = [{"site_id": HOSTILE, "reason": HOSTILE}]
+    results.panel_missing = [{"name": HOSTILE, "reason": HOSTILE, "by_recipe": True}]
+    results.provenance["recipe"] = HOSTILE
+    page = written(results, tmp_path)
     assert "alert" not in "".join(page.fetched)
-    assert not [handler for handler in page.handlers if handler[1] == "onerror"]
-    assert '<script>alert("x")' not in text_of(tmp_path)
-    assert "&lt;script&gt;alert" in text_of(tmp_path)
-
-
-def test_a_shrunk_panel_is_shown_with_its_reasons(study):
-    text = text_of(study)
-    assert "The panel was shrunk: the recipe left out 1 default baseline" in text
-    assert "Left out by the recipe: too slow here" in text
-    assert "Not to be had: the manifest has no column" in text
+    assert not page.handlers
+    assert '<script>alert("x")' not in page.source
+    assert "&lt;script&gt;alert" in page.source
 
 
 def test_the_same_results_give_the_same_bytes(study, tmp_path):
-    before = (study / "report.html").read_bytes()
     copy = tmp_path / "copy"
     shutil.copytree(study, copy)
     write_report(copy)
-    assert (copy / "report.html").read_bytes() == before
+    for name in ("report.html", "card.md"):
+        assert (copy / name).read_bytes() == (study / name).read_bytes()
 
 
-def test_what_is_known_is_shown_beside_what_is_large_and_odd(study):
-    text = text_of(study).replace("<wbr>", "")
-    section = text[text.index('id="knowledge"') : text.index('id="where"')]
-    assert section.index("checkpoint") < section.index("untrained")  # what is under test comes first
-    for said in (
-        "0.40",
-        "+0.20 over its twin",
-        "12%",
-        "12.3 of 384",
-        "41 %",
-        "30 % to 50 %",
-        "0.77",
-        "cell count, matched",
-        "0.31 [0.20, 0.40]",
-        "3 dead features",
-        "200 repeated rows",
-    ):
-        assert said in section
-    assert "collapsed: 200 of 300 rows repeat" in section
-    assert "nothing is left of it" in text[text.index('id="left-out"') :]
+def test_results_without_anything_further_make_a_page(tmp_path, results):
+    results.verdicts, results.skipped, results.quarantine, results.examples = [], [], [], []
+    results.panel_missing, results.parts, results.evidence = [], [], Evidence()
+    results.scores[["low", "high"]] = float("nan")
+    page = written(results, tmp_path)
+    assert "No verdict was reached." in page.text
+    assert "No differences" in page.text
+    assert "Scores" in page.headings
 
 
-def test_what_scores_are_worth_and_where_they_gain_is_shown(study):
-    text = text_of(study).replace("<wbr>", "")
-    credible = text[text.index('id="credibility"') : text.index('id="knowledge"')]
-    for said in ("0.80 (replicates)", "50 %", "25 %", "93 %", "0.61 [0.40, 0.80]", "0.33 [0.30, 0.30]"):
-        assert said in credible
-    where = text[text.index('id="where"') : text.index('id="units"')]
-    for said in ("strong", "0.19 [0.10, 0.28]", "replicates", "0.17 [0.10, 0.20]", "90 %", "+0.012"):
-        assert said in where
+def test_of_many_units_the_best_are_listed_and_all_are_drawn(tmp_path, results):
+    copies = [results.units.assign(unit=results.units["unit"] + f" {number}") for number in range(60)]
+    results.units = pd.concat(copies, ignore_index=True)
+    page = written(results, tmp_path)
+    assert "units-1-data" in page.ids
+    first = task_units(task_scores(results.scores), results.units)[0]
+    assert first.n_units > 60
+    assert sum(map(len, first.blocks)) == 12
 
 
-@pytest.mark.parametrize("changes", ["no comparisons", "no extras", "nan", "many units"])
-def test_little_or_odd_results_still_make_a_page(tmp_path, make_results, changes):
-    results = make_results()
-    options = {
-        "no comparisons": {"comparisons": results.comparisons.iloc[:0]},
-        "no extras": {
-            "verdicts": [],
-            "skipped": [],
-            "quarantine": [],
-            "examples": [],
-            "panel_missing": [],
-            "evidence": {},
-        },
-        "nan": {"scores": results.scores.assign(low=float("nan"), high=float("nan"))},
-        "many units": {"n_units": 90},
-    }[changes]
-    make_results(**options).save(tmp_path)
-    page = write_report(tmp_path)
-    assert page.stat().st_size > 10_000
-    assert "Scores" in Page(text_of(tmp_path)).headings
-
-
-def test_example_files_outside_the_folder_are_not_read(tmp_path, make_results):
-    secret = tmp_path / "secret.png"
-    secret.write_bytes(b"\x89PNG secret")
-    folder = tmp_path / "study"
-    make_results(examples=[{"caption": "x", "file": "../secret.png"}]).save(folder)
-    try:
-        write_report(folder)
-    except PhenolensError:
-        return
-    assert "c2VjcmV0" not in text_of(folder)
+def test_example_files_outside_the_folder_are_not_read(tmp_path, results):
+    (tmp_path / "secret.png").write_bytes(b"\x89PNG secret")
+    results.examples = [{"caption": "x", "file": "../secret.png"}]
+    page = written(results, tmp_path / "study")
+    assert "lies outside the results folder" in page.text
+    assert "c2VjcmV0" not in page.source
 
 
 def test_a_folder_without_results_is_one_line(tmp_path):
@@ -181,19 +248,16 @@ def test_a_folder_without_results_is_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_answers_within_answers_are_shown_and_kept(tmp_path, make_results):
-    results = make_results()
-    task = results.scores["task"].iloc[0]
-    shared = {"encoder": "mine", "family": "mine", "profiling": "tvn", "task": task, "chance": 0.1, "n_units": 40}
-    results.parts = [
-        {**shared, "part": "CORUM <b>", "value": 0.31, "interval": [0.2, 0.4], "p_labels_permuted": 0.005},
-        {**shared, "part": "SIGNOR", "value": 0.11, "interval": [None, float("nan")], "p_labels_permuted": None},
-    ]
-    results.save(tmp_path)
-    page = write_report(tmp_path).read_text(encoding="utf-8")
-    assert "part by part" in page
-    assert "CORUM &lt;b&gt;" in page
-    assert "0.005" in page
+def test_parts_of_a_task_are_shown_and_kept(tmp_path, results):
+    part = results.parts[0]
+    assert part["encoder"] in set(results.scores["encoder"])
+    odd = {**part, "part": "CORUM <b>", "interval": [None, float("nan")], "p_labels_permuted": 0.005}
+    results.parts = [part, odd]
+    page = written(results, tmp_path)
+    assert "Parts of " in page.text
+    assert part["part"] in page.text
+    assert "CORUM &lt;b&gt;" in page.source.replace("<wbr>", "")
+    assert "0.005" in page.text
     kept = Results.load(tmp_path).parts
-    assert [part["part"] for part in kept] == ["CORUM <b>", "SIGNOR"]
+    assert kept[0] == part
     assert kept[1]["interval"] == [None, None]

@@ -144,5 +144,5 @@ def test_refusals(relations, tmp_path):
 def test_every_answer_has_its_parts(relations):
     evaluation = evaluate({"mine": wells(np.random.default_rng(7), effect=1.0)}, [ask(relations)])
     (summary,) = summaries(evaluation)
-    assert {"value", "chance", "interval", "n_units", "sources", "detectable"} <= set(summary)
+    assert {"value", "chance", "interval", "n_units", "sources", "minimum_detectable"} <= set(summary)
     assert {"value", "chance", "interval", "n_units"} <= set(summary["sources"]["Truth"])

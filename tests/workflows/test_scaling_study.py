@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from phenolens.core.errors import RecipeError
+from phenolens.core.errors import RecipeError, TaskNotApplicable
 from phenolens.recipes.scaling import read_scaling_recipe
 from phenolens.simulation import simulate_cells
 from phenolens.workflows.scaling import run_scaling
@@ -44,21 +44,24 @@ def test_every_combination_is_trained_asked_and_drawn(manifest, tmp_path):
     recipe = read_scaling_recipe(
         write(tmp_path / "r.yaml", manifest, {"run.steps": [2, 4], "model.size": ["micro_patch8", size]})
     )
-    scores, fits = run_scaling(recipe, tmp_path / "out")
+    result = run_scaling(recipe, tmp_path / "out")
+    scores = pd.DataFrame(result.scores)
     assert len(scores) == scores["flops"].nunique() == 4
     by_run = scores.set_index("run")["flops"]
     assert by_run["steps=2,size=width24-depth1-heads2-patch8"] == by_run.min()
     assert by_run["steps=4,size=micro_patch8"] == 2 * by_run["steps=2,size=micro_patch8"]
-    assert scores.groupby("parameters")["twin"].nunique().eq(1).all()  # runs of one architecture share their twins
-    assert fits["n_points"].tolist() == [4]
-    assert fits["low"].iloc[0] <= fits["slope"].iloc[0] <= fits["high"].iloc[0]
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "fits.csv"), fits)
+    assert scores.groupby("parameters")["untrained"].nunique().eq(1).all()  # one architecture, one counterpart
+    (fit,) = result.fits
+    assert fit.n_encoders == 4
+    assert fit.slope.low <= fit.slope.value <= fit.slope.high
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "scores.csv"), scores)
+    (row,) = pd.read_csv(tmp_path / "out" / "fits.csv", float_precision="round_trip").to_dict("records")
+    assert row == fit.as_row()
     page = (tmp_path / "out" / "scaling.html").read_text()
-    assert "untrained twins" in page
+    assert "untrained counterparts" in page
     assert "replicate-retrieval" in page
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.h5ad")}
-    again, _ = run_scaling(recipe, tmp_path / "out")
-    pd.testing.assert_frame_equal(again, scores)
+    assert run_scaling(recipe, tmp_path / "out") == result
     assert len(kept) == 4 + 2 * 2 * 2
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
@@ -82,6 +85,14 @@ def test_runs_of_one_cost_are_refused_before_any_work(manifest, tmp_path):
     with pytest.raises(RecipeError, match="same number of operations"):
         run_scaling(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_study_that_no_question_is_scored_in_is_refused_with_the_reason(manifest, tmp_path):
+    questions = {"dataset": {"manifest": str(manifest)}, "tasks": [{"task": "knn-probe", "label": "donor"}]}
+    recipe = read_scaling_recipe(write(tmp_path / "r.yaml", manifest, {"run.steps": [1, 2]}, diagnose=questions))
+    with pytest.raises(TaskNotApplicable, match=r"no line can be fitted: .*no column 'donor'"):
+        run_scaling(recipe, tmp_path / "out")
+    assert not (tmp_path / "out" / "fits.csv").exists()
 
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "recipes" / "scale").glob("*.yaml")), ids=str)

@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import save_file
 
 from phenolens.core.errors import EmbeddingError, ImageError, ManifestError, RecipeError
+from phenolens.diagnosis.records import AfterIntervention, LayerChoice
 from phenolens.encoders import default_panel
 from phenolens.recipes.study import read_recipe
 from phenolens.report import Results
@@ -58,6 +59,10 @@ def study(tmp_path):
     return tmp_path
 
 
+def skipped_of(results, part):
+    return [each for each in results.evidence.skipped if each.part == part]
+
+
 def rewrite(study, **changes):
     recipe = yaml.safe_load((study / "recipe.yaml").read_text())
     (study / "recipe.yaml").write_text(yaml.safe_dump({**recipe, **changes}))
@@ -68,7 +73,8 @@ def test_results_are_tidy_and_true(study):
     results = run(read_recipe(study / "recipe.yaml"), study / "out")
     scores = pd.read_parquet(study / "out" / "scores.parquet")
     assert len(scores) == 4 * 2 * 2
-    assert set(scores["encoder"]) == {*RUN[:2], f"{RUN[2]}@seed=0", f"{RUN[2]}@seed=1"}
+    assert set(scores["encoder"]) == set(RUN)
+    assert set(scores["encoder_id"]) == {*RUN[:2], f"{RUN[2]}@seed=0", f"{RUN[2]}@seed=1"}
     units = pd.read_parquet(study / "out" / "units.parquet")
     bright = units.query("unit == 'bright' and encoder == 'pixel-statistics' and profiling == 'pca-centre-scale'")
     nothing = units.query("unit == 'nothing' and encoder == 'pixel-statistics' and profiling == 'raw'")
@@ -97,7 +103,7 @@ def test_the_same_recipe_gives_the_same_numbers_and_embeds_once(study, monkeypat
 
 
 def test_the_order_of_encoders_changes_no_number(study):
-    key = ["encoder", "profiling", "task"]
+    key = ["encoder_id", "profiling", "task"]
     forward = run(read_recipe(study / "recipe.yaml"), study / "one").scores.sort_values(key)
     backward = run(rewrite(study, baselines=RUN[::-1]), study / "two").scores.sort_values(key)
     pd.testing.assert_frame_equal(forward.reset_index(drop=True), backward.reset_index(drop=True))
@@ -160,7 +166,7 @@ def test_a_trained_network_brings_its_random_twin(study):
     trained = f"timm/test_resnet@weights={study / 'w.safetensors'}"
     results = run(rewrite(study, encoders=[trained]), study / "out")
     twins = [f"twin/timm/test_resnet@seed={seed}" for seed in (0, 1)]
-    assert set(twins) <= set(results.scores.query("baseline")["encoder"])
+    assert set(twins) <= set(results.scores.query("baseline")["encoder_id"])
     gained = results.comparisons.query("encoder == @trained")
     assert "twin/timm/test_resnet" in set(gained["baseline"])
     left_out = {**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "no time"}
@@ -178,12 +184,12 @@ def test_an_encoder_is_called_what_the_recipe_calls_it(study):
     results = run(recipe, study / "out")
     assert (study / "out" / "embeddings" / "mine.h5ad").is_file()
     baselines = {"metadata", "pixel-statistics", "twin/timm/test_vit"}
-    assert set(results.scores["family"]) == {"mine", *baselines}
-    assert {verdict["encoder"] for verdict in results.verdicts if verdict["kind"] == "gain"} == {"mine"}
-    assert {row["family"] for row in results.evidence["interventions"]} == {"mine"}
-    (swept,) = results.evidence["sweep"]
-    assert swept["network"] == "mine"
-    assert swept["chosen"] in ("mine", "mine@layer=1,pool=mean")
+    assert set(results.scores["encoder"]) == {"mine", *baselines}
+    assert {verdict.encoder for verdict in results.verdicts if verdict.kind == "gain"} == {"mine"}
+    assert {each.encoder for each in results.evidence.of(AfterIntervention)} == {"mine"}
+    (layer,) = results.evidence.of(LayerChoice)
+    assert layer.encoder == "mine"
+    assert layer.chosen in ("mine", "mine@layer=1,pool=mean")
     assert "w.safetensors" not in (study / "out" / "card.md").read_text()
 
 
@@ -201,16 +207,16 @@ def test_encoders_are_asked_again_about_changed_pixels(study):
     trained = f"timm/test_resnet@weights={study / 'w.safetensors'}"
     names = ["turn", "scramble-phases", "drop-channel:er"]
     recipe = rewrite(study, encoders=[trained], profiling=["raw"], interventions=names)
-    found = pd.DataFrame(run(recipe, study / "out").evidence["interventions"])
-    assert set(found["intervention"]) == set(names)
-    assert set(found["family"]) == {trained}
+    found = run(recipe, study / "out").evidence.of(AfterIntervention)
+    assert {each.intervention for each in found} == set(names)
+    assert {each.encoder for each in found} == {trained}
     assert (study / "out" / "interventions" / "drop-channel-er" / "quarantine.csv").is_file()
-    assert found["shift"].notna().all()
+    assert np.isfinite([each.shift for each in found]).all()
     every = run(rewrite(study, encoders=[trained], profiling=["raw"], interventions="all"), study / "out")
     with pytest.raises(ImageError, match="no intervention 'drop-channel:mito'"):
         run(rewrite(study, encoders=[trained], interventions=["drop-channel:mito"]), study / "refused")
     assert not (study / "refused").exists()
-    assert {"nuclei-only", "drop-channel:dna"} <= {row["intervention"] for row in every.evidence["interventions"]}
+    assert {"nuclei-only", "drop-channel:dna"} <= {each.intervention for each in every.evidence.of(AfterIntervention)}
 
 
 def test_layers_are_swept_and_make_no_claims(study):
@@ -229,20 +235,20 @@ def test_layers_are_swept_and_make_no_claims(study):
         sweep={"layers": [1, 3, 99], "pools": ["mean", "class"]},
     )
     results = run(recipe, study / "out")
-    found = {row["network"]: row for row in results.evidence["sweep"]}
+    found = {choice.encoder: choice for choice in results.evidence.of(LayerChoice)}
     assert set(found) == set(trained.values())
     # No network has a layer 99, and of these one has no class token.
     tried = {path.stem for path in (study / "out" / "sweep").glob("*.h5ad")}
     assert sum("test_vit" in name for name in tried) == 4
     assert sum("test_resnet" in name for name in tried) == 2
     scores = results.scores.set_index("encoder")["value"]
-    for name, row in found.items():
-        assert row["last"] == pytest.approx(scores[name])
-        assert row["n_units"] == 64
-        assert row["chosen"].startswith(name)
-        assert row["low"] <= row["value"] <= row["high"]
+    for name, choice in found.items():
+        assert choice.as_it_comes == pytest.approx(scores[name])
+        assert choice.estimate.n_units == 64
+        assert choice.chosen.startswith(name)
+        assert choice.estimate.low <= choice.estimate.value <= choice.estimate.high
     assert not any("layer=" in name for name in results.scores["encoder"])
-    assert Results.load(study / "out").evidence["sweep"][0]["network"] in found
+    assert Results.load(study / "out").evidence.of(LayerChoice) == results.evidence.of(LayerChoice)
 
 
 def test_what_has_no_layers_to_choose_from_is_said(study):
@@ -251,11 +257,13 @@ def test_what_has_no_layers_to_choose_from_is_said(study):
     chosen = f"timm/test_resnet@weights={study / 'w.safetensors'},layer=2"
     left_out = {**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "a quick test"}
     asked = {"encoders": [chosen], "leave_out": left_out, "profiling": ["raw"], "tasks": [PROBE]}
-    assert "none were swept" in run(rewrite(study, **asked), study / "out").evidence["not_asked"]["layers"]
-    evidence = run(rewrite(study, **asked, sweep={}), study / "out").evidence
-    assert evidence["sweep"] == []
-    (why,) = [why for part, why in evidence["not_asked"].items() if part.startswith(chosen)]
-    assert why == "1 of its variants could be asked; its own vectors and one other are needed"
+    (why,) = skipped_of(run(rewrite(study, **asked), study / "out"), "layers")
+    assert "no layers were compared" in why.reason
+    results = run(rewrite(study, **asked, sweep={}), study / "out")
+    assert results.evidence.of(LayerChoice) == []
+    (why,) = skipped_of(results, "layers")
+    assert why.encoder == chosen
+    assert "no other layer or pooling of the network was scored" in why.reason
 
 
 def test_a_sweep_that_cannot_be_is_refused(study):

@@ -2,10 +2,10 @@
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.core.json import strict_json
 from phenolens.core.renamed import current_option
 from phenolens.core.spec import parse_option
+
+if TYPE_CHECKING:
+    from phenolens.diagnosis import Verdict
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -139,8 +142,8 @@ def print_json(content: Any) -> None:
     sys.stdout.write(strict_json(content, ensure_ascii=True) + "\n")
 
 
-def print_verdicts(verdicts: list[dict[str, Any]]) -> None:
-    """Print each verdict on a line, behind the question that it answers."""
+def print_verdicts(verdicts: "Sequence[Verdict]") -> None:
+    """Print each verdict on a line, after its question."""
     for verdict in verdicts:
-        question = ", ".join(filter(None, [verdict["task"], verdict["profiling"]]))
-        typer.echo(": ".join(filter(None, [question, verdict["claim"]])))
+        question = ", ".join(filter(None, [verdict.task, verdict.profiling]))
+        typer.echo(": ".join(filter(None, [question, verdict.claim])))

@@ -21,7 +21,8 @@ def run(
 
     results = run_study(load_recipe_of_kind(recipe, Recipe), out, progress=True)
     if as_json:
-        print_json({"report": str(out / "report.html"), "verdicts": results.verdicts})
+        verdicts = [asdict(verdict) for verdict in results.verdicts]
+        print_json({"report": str(out / "report.html"), "verdicts": verdicts})
         return
     print_verdicts(results.verdicts)
     typer.echo(f"report: {out / 'report.html'}")

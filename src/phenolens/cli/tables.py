@@ -1,5 +1,6 @@
 """The commands that take ready-made vectors: ask one question of them, or diagnose them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +33,7 @@ from phenolens.cli.options import (
     stdout,
 )
 from phenolens.core.errors import PhenolensError, TaskNotApplicable
+from phenolens.core.numbers import count, interval, number
 
 if TYPE_CHECKING:
     from phenolens.tasks import AnyTask
@@ -68,7 +70,7 @@ def evaluate(
     Options of the task are given by their names, such as --label COLUMN; see: phenolens ls options. Where this
     command has an option of the same name, such as --seed, the task's is given as --option seed=1.
     """
-    from phenolens.diagnosis import compare_scores, rank_families
+    from phenolens.diagnosis import compare_scores
     from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
     from phenolens.evaluation import evaluate as evaluate_tasks
     from phenolens.evaluation import summaries
@@ -109,33 +111,36 @@ def evaluate(
     evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], batch_by=batch_by, seed=seed)
     if not evaluation.scores:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
-    compared = compare_scores(evaluation)
-    verdicts = [asdict(verdict) for verdict in compared.verdicts]
+    card = compare_scores(evaluation)
     if as_json:
         print_json(
             {
                 "scores": summaries(evaluation),
-                "ranks": rank_families(evaluation, seed=seed).to_dict("records"),
-                "comparisons": compared.comparisons.to_dict("records"),
-                "pairs": compared.pairs.to_dict("records"),
-                "verdicts": verdicts,
+                "evidence": card.evidence.as_dict(),
+                "verdicts": [asdict(verdict) for verdict in card.verdicts],
                 "skipped": [asdict(item) for item in evaluation.skipped],
             }
         )
         return
-    table = Table("encoder", "profiling", "", "value", "95 % interval", "chance", "units", "caveat")
-    for answer in summaries(evaluation):
-        for part, row in {"": answer, **answer.get("sources", {}), **answer.get("targets", {})}.items():
-            interval = " .. ".join(f"{limit:.3f}" for limit in row["interval"])
-            shown = (answer["encoder"], answer["profiling"]) if not part else ("", "")
-            units = f"{row['n_units']} {answer['unit']}s"
-            table.add_row(
-                *shown, part, f"{row['value']:.3f}", interval, f"{row['chance']:.3f}", units, row.get("caveat", "")
-            )
-    stdout.print(table)
-    print_verdicts(verdicts)
+    stdout.print(_score_table(summaries(evaluation)))
+    print_verdicts(card.verdicts)
     for item in evaluation.skipped:
         typer.echo(f"skipped: {item.encoder}, {item.profiling}: {item.reason}", err=True)
+
+
+def _score_table(scores: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("encoder", "profiling", "", "value", "95% interval", "chance", "units", "caveats")
+    for score in scores:
+        leak = [f"leaking split: {score['leak']}"] if score["leak"] else []
+        caveats = "; ".join([*leak, *score["notes"]])
+        table.add_row(score["encoder_id"], score["profiling"], "", *_score_cells(score, score["unit"]), caveats)
+        for part, row in (score.get("sources", {}) | score.get("targets", {})).items():
+            table.add_row("", "", part, *_score_cells(row, score["unit"]))
+    return table
+
+
+def _score_cells(row: Mapping[str, Any], unit: str) -> tuple[str, ...]:
+    return number(row["value"]), interval(*row["interval"]), number(row["chance"]), count(row["n_units"], unit)
 
 
 def diagnose(
@@ -197,9 +202,14 @@ def diagnose(
     )
     results = run_study(recipe, out)
     if as_json:
-        scores, comparisons = (table.to_dict("records") for table in (results.scores, results.comparisons))
-        verdicts, evidence = results.verdicts, results.evidence
-        print_json({"scores": scores, "comparisons": comparisons, "evidence": evidence, "verdicts": verdicts})
+        print_json(
+            {
+                "scores": results.scores.to_dict("records"),
+                "evidence": results.evidence.as_dict(),
+                "verdicts": [asdict(verdict) for verdict in results.verdicts],
+                "skipped": [asdict(item) for item in results.skipped],
+            }
+        )
         return
     print_verdicts(results.verdicts)
     typer.echo(f"card: {out / 'card.md'}; report: {out / 'report.html'}")

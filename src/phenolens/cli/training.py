@@ -51,15 +51,14 @@ def scale(
     from phenolens.recipes import ScalingRecipe, load_recipe_of_kind
     from phenolens.workflows.scaling import run_scaling
 
-    scores, fits = run_scaling(load_recipe_of_kind(recipe, ScalingRecipe), out, progress=True)
+    result = run_scaling(load_recipe_of_kind(recipe, ScalingRecipe), out, progress=True)
     if as_json:
-        print_json({"scores": scores.to_dict("records"), "fits": fits.to_dict("records")})
+        fits = [fit.as_row() for fit in result.fits]
+        print_json({"scores": [asdict(score) for score in result.scores], "fits": fits})
         return
-    for row in fits.itertuples():
-        typer.echo(
-            f"{row.task}, {row.profiling}: {row.slope:+.3f} [{row.low:+.3f}, {row.high:+.3f}] for ten times the "
-            f"operations, over {row.n_points} runs"
-        )
+    for fit in result.fits:
+        slope = f"{fit.slope.value:+.3f} [{fit.slope.low:+.3f}, {fit.slope.high:+.3f}]"
+        typer.echo(f"{fit.task}, {fit.profiling}: {slope} for ten times the operations, over {fit.n_encoders} runs")
     typer.echo(f"figure: {out / 'scaling.html'}")
 
 

@@ -1,40 +1,42 @@
-"""What did it learn? Paired comparisons with the baselines, and verdicts in words."""
+"""What did it learn? Evidence on every encoder, and what it supports in words."""
 
-from phenolens.diagnosis.card import Card, ScoreComparison, compare_scores, diagnose
-from phenolens.diagnosis.comparison import compare_families, rank_families
-from phenolens.diagnosis.degeneracy import Degeneracy, describe_degeneracy
-from phenolens.diagnosis.evidence import Evidence
-from phenolens.diagnosis.interventions import compare_interventions, embedding_shift
-from phenolens.diagnosis.knowledge import Concepts, explained_variance, probe_concepts
-from phenolens.diagnosis.nuisance import compare_nuisance
-from phenolens.diagnosis.scaling import fit_scaling
-from phenolens.diagnosis.sensitivity import describe_metrics
-from phenolens.diagnosis.shortcuts import compare_shortcuts
-from phenolens.diagnosis.verdicts import Verdict
-from phenolens.diagnosis.where import choose_on_held_out, compare_strata, data_efficiency, layer_variants
+from typing import TYPE_CHECKING
+
+from phenolens.core.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from phenolens.diagnosis.card import compare_scores, diagnose
+    from phenolens.diagnosis.parts.concepts import explained_variance, probe_concepts
+    from phenolens.diagnosis.parts.embedding_shape import describe_embedding
+    from phenolens.diagnosis.parts.interventions import compare_interventions
+    from phenolens.diagnosis.parts.layers import choose_on_held_out, layer_variants
+    from phenolens.diagnosis.records import Card, Evidence, Verdict
+    from phenolens.diagnosis.scaling import fit_scaling
 
 __all__ = [
     "Card",
-    "Concepts",
-    "Degeneracy",
     "Evidence",
-    "ScoreComparison",
     "Verdict",
     "choose_on_held_out",
-    "compare_families",
     "compare_interventions",
-    "compare_nuisance",
     "compare_scores",
-    "compare_shortcuts",
-    "compare_strata",
-    "data_efficiency",
-    "describe_degeneracy",
-    "describe_metrics",
+    "describe_embedding",
     "diagnose",
-    "embedding_shift",
     "explained_variance",
     "fit_scaling",
     "layer_variants",
     "probe_concepts",
-    "rank_families",
 ]
+
+import_lazily(
+    __name__,
+    {
+        "card": ("compare_scores", "diagnose"),
+        "parts.concepts": ("explained_variance", "probe_concepts"),
+        "parts.embedding_shape": ("describe_embedding",),
+        "parts.interventions": ("compare_interventions",),
+        "parts.layers": ("choose_on_held_out", "layer_variants"),
+        "records": ("Card", "Evidence", "Verdict"),
+        "scaling": ("fit_scaling",),
+    },
+)

@@ -1,9 +1,10 @@
-"""Diagnose an encoder while it trains: is it ahead of what it started from?"""
+"""Diagnose an encoder while it trains: is it better than the untrained network that it started from?"""
 
 import copy
 import csv
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +22,53 @@ from phenolens.tasks import Task
 _log = logging.getLogger(__name__)
 
 FILE = "diagnosis.csv"
-_NAME, _TWIN = "checkpoint:in-training", "twin/checkpoint:in-training"
-_COLUMNS = ("step", "task", "profiling", "value", "twin", "gain", "low", "high", "n_units")
+_TRAINED, _UNTRAINED = "checkpoint:in-training", "twin/checkpoint:in-training"
 
-_LOGGED = ("step", "task", "gain", "low", "high")
+
+@dataclass(frozen=True)
+class GainAtStep:
+    """A row of the file: the encoder after so many steps, beside its untrained counterpart, in one question.
+
+    Attributes
+    ----------
+    step
+        How many steps it was trained.
+    task, profiling
+        The question.
+    value, untrained
+        The scores of the encoder and of its untrained counterpart.
+    gain, low, high
+        Their paired difference with its 95 % interval.
+    n_units
+        Over how many units.
+    """
+
+    step: int
+    task: str
+    profiling: str
+    value: float
+    untrained: float
+    gain: float
+    low: float
+    high: float
+    n_units: int
 
 
 class DiagnoseWhileTraining(Callback):
-    """Ask tasks of the encoder and of its own twin at step 0, every so many steps.
+    """Score the encoder and its untrained counterpart, the network at step 0, every so many steps.
 
     Parameters
     ----------
     folder
-        Where ``diagnosis.csv`` goes: one row per step and question, with the gain over the twin and its 95 % interval.
+        Where ``diagnosis.csv`` goes: one row per step and question, with the gain over the untrained counterpart.
     manifest, channels, crop
-        The images that are asked about.
+        The images that are embedded.
     tasks
-        The questions.
+        What is scored.
     every
         In steps.
     profilings
-        The ways of post-processing.
+        The post-processings.
     """
 
     def __init__(
@@ -62,56 +89,64 @@ class DiagnoseWhileTraining(Callback):
         self.every = every
         self.crop = crop
         self.profilings = profilings
-        self._twin: torch.nn.Module | None = None
-        self._asked = -1
+        self._untrained: torch.nn.Module | None = None
+        self._last_step = -1
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Keep what training starts from, with open residual branches; an earlier state is not loaded yet."""
-        self._twin = copy.deepcopy(embedder(module.model)).cpu()  # type: ignore[arg-type]
-        initialise(self._twin, "own")
+        self._untrained = copy.deepcopy(embedder(module.model)).cpu()  # type: ignore[arg-type]
+        initialise(self._untrained, "own")
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Ask every so many steps."""
+        """Evaluate the network every so many steps."""
         step = trainer.global_step
-        if step == self._asked or step % self.every or not trainer.is_global_zero:
+        if step == self._last_step or step % self.every or not trainer.is_global_zero:
             return
-        self._asked = step
-        rows = self.ask(step, copy.deepcopy(embedder(module.model)), str(module.device))  # type: ignore[arg-type]
-        path = self.folder / FILE
-        is_new = not path.is_file()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
-            if is_new:
-                writer.writeheader()
-            writer.writerows(rows)
+        self._last_step = step
+        network = copy.deepcopy(embedder(module.model))  # type: ignore[arg-type]
+        rows = self.evaluate_network(step, network, str(module.device))
+        self._write(rows)
         for row in rows:
-            module.log(f"gain/{row['task']}", row["gain"])
-            _log.info("step %d, %s: %+.3f [%.3f, %.3f] over its twin", *(row[name] for name in _LOGGED))
+            module.log(f"gain/{row.task}", row.gain)
+            gain = f"{row.gain:+.3f} [{row.low:.3f}, {row.high:.3f}]"
+            _log.info("step %d, %s: %s over its untrained counterpart", row.step, row.task, gain)
 
-    def ask(self, step: int, network: torch.nn.Module, device: str) -> list[dict[str, Any]]:
-        """Return one row per question, in the columns of the file."""
-        assert self._twin is not None  # noqa: S101 - set up before any step
+    def evaluate_network(self, step: int, network: torch.nn.Module, device: str) -> list[GainAtStep]:
+        """Return the gain over the untrained counterpart in each question that both could be scored in."""
+        assert self._untrained is not None  # noqa: S101 - set up before any step
         encoders = [
-            NetworkEncoder(name, Network(model, self.channels), device=device)
-            for name, model in ((_NAME, network), (_TWIN, copy.deepcopy(self._twin)))
+            NetworkEncoder(_TRAINED, Network(network, self.channels), device=device),
+            NetworkEncoder(_UNTRAINED, Network(copy.deepcopy(self._untrained), self.channels), device=device),
         ]
         embedded = embed(self.manifest, encoders, channels=self.channels, crop=self.crop, workers=0, device=device)
         evaluation = evaluate(embedded.embeddings, self.tasks, profilings=self.profilings)
-        return [
-            {
-                "step": step,
-                "task": question.task.id,
-                "profiling": question.profiling,
-                "value": question.mean_of(_NAME).value,
-                "twin": question.mean_of(_TWIN).value,
-                "gain": gain.value,
-                "low": gain.low,
-                "high": gain.high,
-                "n_units": gain.n_units,
-            }
-            for question in evaluation.questions.values()
-            if {_NAME, _TWIN} <= set(question.by_encoder)
-            for gain in [question.difference(_NAME, _TWIN, with_p=False).estimate]
-        ]
+        rows: list[GainAtStep] = []
+        for question in evaluation.questions.values():
+            if not {_TRAINED, _UNTRAINED} <= set(question.by_encoder):
+                continue
+            gain = question.difference(_TRAINED, _UNTRAINED, with_p=False).estimate
+            rows.append(
+                GainAtStep(
+                    step=step,
+                    task=question.task.id,
+                    profiling=question.profiling,
+                    value=question.mean_of(_TRAINED).value,
+                    untrained=question.mean_of(_UNTRAINED).value,
+                    gain=gain.value,
+                    low=gain.low,
+                    high=gain.high,
+                    n_units=gain.n_units,
+                )
+            )
+        return rows
+
+    def _write(self, rows: Sequence[GainAtStep]) -> None:
+        path = self.folder / FILE
+        is_new = not path.is_file()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, [each.name for each in fields(GainAtStep)])
+            if is_new:
+                writer.writeheader()
+            writer.writerows(asdict(row) for row in rows)

@@ -5,6 +5,7 @@ into sentences, and the report lays them out. Numbers that could not be estimate
 are empty.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -14,8 +15,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from phenolens.core.errors import PhenolensError
 from phenolens.evaluation import ALPHA, Estimate, Skipped
+from phenolens.simulation import LEVELS
 
 NAN = float("nan")
+
+ENCODED_R = 0.2
+"""The least correlation with a concept's best factor for an encoder to be said to encode it."""
+DILUTION_STEP = 0.25
+"""By what share of the variance the copies of an encoder differ that a metric is tried on."""
+GROSS_LOSS = 0.5
+"""A metric that notices only larger losses of variance tells only gross differences."""
+LEAST_HEADROOM = 0.1
+"""A metric of whose range the best baseline leaves less than this leaves little room."""
 
 
 @dataclass(frozen=True)
@@ -429,6 +440,11 @@ class Retention(Claim):
         """Whether the encoder is under test."""
         return self.under_test
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there was anything above chance that could be lost."""
+        return not math.isnan(self.estimate.value)
+
 
 Removal = Literal["regressed out", "matched", "left out"]
 
@@ -564,6 +580,8 @@ class ConceptScore(Claim):
         Whether the encoder is under test.
     best_factor, best_r
         The factor that is read best, and its correlation.
+    beyond
+        The other concepts, which were measured and taken away.
     counterpart_r
         The mean correlation of the encoder's untrained counterpart.
     gain
@@ -579,6 +597,7 @@ class ConceptScore(Claim):
     under_test: bool
     best_factor: str
     best_r: float
+    beyond: tuple[str, ...] = ()
     counterpart_r: float = NAN
     gain: Estimate = field(default_factory=Estimate)
     is_truth: bool = False
@@ -588,6 +607,11 @@ class ConceptScore(Claim):
     def is_claimed(self) -> bool:
         """Whether the encoder is under test."""
         return self.under_test
+
+    @property
+    def all_measured(self) -> bool:
+        """Whether all concepts that there are were measured."""
+        return len(self.beyond) + 1 == len(LEVELS)
 
 
 @dataclass(frozen=True)
@@ -826,21 +850,88 @@ class Evidence:
         for name, rows in content["records"].items():
             if name not in classes:
                 raise PhenolensError(f"the evidence holds records '{name}', which are not known; run the study again")
-            records += _validated(classes[name], rows, name)
-        return cls(tuple(records), tuple(_validated(Skipped, content["skipped"], "skipped")))
+            records += read_rows(classes[name], rows, name)
+        return cls(tuple(records), tuple(read_rows(Skipped, content["skipped"], "skipped")))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence and the numbers that it rests on.
+
+    Attributes
+    ----------
+    kind
+        Which rule made it; `RULES` says what each rests on. A code for files, not for readers.
+    title
+        The same for readers.
+    claim
+        The sentence.
+    encoder, baseline
+        The encoders compared; empty where there is none.
+    task, profiling
+        The question.
+    effect, low, high
+        The effect and its 95 % interval; NaN where there is none.
+    p_adjusted
+        The p value, adjusted over all claims of the card; NaN where the verdict makes no claim.
+    """
+
+    kind: str
+    title: str
+    claim: str
+    encoder: str = ""
+    baseline: str = ""
+    task: str = ""
+    profiling: str = ""
+    effect: float = NAN
+    low: float = NAN
+    high: float = NAN
+    p_adjusted: float = NAN
+
+
+@dataclass(frozen=True, eq=False)
+class Card:
+    """The evidence, and the sentences that it supports.
+
+    Attributes
+    ----------
+    evidence
+        All that was found.
+    verdicts
+        What calls scores into question comes first.
+    """
+
+    evidence: Evidence
+    verdicts: list[Verdict]
 
 
 T = TypeVar("T")
 
 
-def _validated(kind: type[T], rows: Sequence[Any], name: str) -> list[T]:
+def read_rows(kind: type[T], rows: Sequence[Any], name: str) -> list[T]:
+    """Return dictionaries, as JSON has them, as objects of a dataclass.
+
+    Parameters
+    ----------
+    kind
+        The dataclass, no field of which may be None: null is read as NaN.
+    rows
+        One dictionary for each object.
+    name
+        What the rows are called in messages.
+
+    Raises
+    ------
+    PhenolensError
+        If a field is missing, or is not of its type.
+    """
     try:
         return TypeAdapter(list[kind]).validate_python(_with_nan(rows))  # type: ignore[valid-type]
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise PhenolensError(
-            f"the evidence cannot be read: {name}.{where}: {problem['msg']}; run the study again"
+            f"the results cannot be read: {name}.{where}: {problem['msg']}; run the study again"
         ) from error
 
 

@@ -1,76 +1,101 @@
 """How much of a score is left once something has been taken away."""
 
+from dataclasses import replace
+
 import numpy as np
-import pandas as pd
 
 from phenolens.core.random import spawn
-from phenolens.evaluation import EncoderScore, Evaluation, joint_draws, paired_p
+from phenolens.diagnosis.records import Retention
+from phenolens.evaluation import EncoderScore, Estimate, Evaluation, Question, Skipped, joint_draws, paired_p
 from phenolens.metrics import percentile_interval
 from phenolens.tasks import BeforeAfter
 
-COLUMNS = ("family", "task", "profiling", "value", "before", "chance", "retention", "low", "high", "p", "n_units")
 
-
-def compare_retention(before: Evaluation, after: Evaluation, *, seed: int = 0) -> pd.DataFrame:
-    """Compare scores after something was taken away with those before.
+def compare_retention(before: Evaluation, after: Evaluation) -> list[Retention]:
+    """Compare the scores of the same questions before and after something was taken away.
 
     Parameters
     ----------
     before, after
-        Scores in the same questions; those that were not asked before are left out.
-    seed
-        Of the bootstrap.
+        The scores. Questions that support no claims before, and encoders without a score before, are left out.
 
     Returns
     -------
-    One row per encoder and question: the score, that before, chance before, and the ``retention``, the share of
-    the distance from chance that is left, with its 95 % interval over the units that both have, and the p value that
-    nothing was lost or won (`sign_flip_p`), NaN where the score before is not distinguishable from chance; and the
-    number of these units.
+    One record per question and encoder; see `retain`.
     """
-    rows = []
+    found = []
     for key, question in after.questions.items():
         earlier = before.questions.get(key)
         if earlier is None or not earlier.supports_claims:
             continue
         for encoder, scores in question.by_encoder.items():
-            then = earlier.by_encoder[encoder]
-            pair = BeforeAfter(earlier.values[encoder], question.values[encoder], _chance(then))
-            left = retain(pair, _chance(scores), key, then[0].score.se_inflation, seed)
-            rows.append({"family": encoder, "task": key[0], "profiling": key[1]} | left)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+            if encoder not in earlier.by_encoder:
+                continue
+            chance = _chance(earlier.by_encoder[encoder])
+            pair = BeforeAfter(earlier.values[encoder], question.values[encoder], chance)
+            found.append(retain(earlier, encoder, pair, _chance(scores)))
+    return found
 
 
-def retain(
-    pair: BeforeAfter, chance_after: float, question: tuple[str, str], se_inflation: float, seed: int
-) -> dict[str, float]:
-    """Return what a row says of one score before and after, from ``value`` on.
+def retain(question: Question, encoder: str, pair: BeforeAfter, chance_after: float) -> Retention:
+    """Return how much of the distance between score and chance is left.
 
     Parameters
     ----------
-    pair
-        Values by unit before and after, and chance before.
-    chance_after
-        The score of a representation that knows nothing, after.
     question
-        Task and profiling.
-    se_inflation
-        As in `joint_draws`.
-    seed
-        Of the bootstrap.
+        The question before.
+    encoder
+        The encoder's name.
+    pair
+        Its values by unit before and after, and chance before.
+    chance_after
+        The score of a representation without any information, after.
+
+    Returns
+    -------
+    The share that is left, with its 95 % interval over the units that both have and the p value that nothing was lost
+    or won (`sign_flip_p`); all NaN where the score before is not distinguishable from chance.
     """
+    first = question.one_seed[encoder]
+    se_inflation = first.score.se_inflation
     values = {"after": pair.after, "before": pair.before}
-    joint = joint_draws(values, spawn(seed, "retention", *question), se_inflation=se_inflation)
+    joint = joint_draws(values, spawn(question.seed, "retention", *question.key), se_inflation=se_inflation)
     after, before = float(joint.mean[0]), float(joint.mean[1])
-    row = {"value": after, "before": before, "chance": pair.chance}
-    row |= dict.fromkeys(("retention", "low", "high", "p"), float("nan")) | {"n_units": joint.n_units}
-    if joint.n_units < 2 or percentile_interval(joint.draws[:, 1])[0] <= pair.chance:
-        return row
-    left, whole = joint.draws[:, 0] - chance_after, np.maximum(joint.draws[:, 1] - pair.chance, 1e-12)
-    row["retention"] = (after - chance_after) / (before - pair.chance)
-    row["low"], row["high"] = percentile_interval(left / whole)
-    row["p"] = paired_p(pair.after, pair.before, spawn(seed, "retention p", *question), se_inflation=se_inflation)
-    return row
+    estimate = Estimate(n_units=joint.n_units)
+    if joint.n_units > 1 and percentile_interval(joint.draws[:, 1])[0] > pair.chance:
+        share = (after - chance_after) / (before - pair.chance)
+        left, whole = joint.draws[:, 0] - chance_after, np.maximum(joint.draws[:, 1] - pair.chance, 1e-12)
+        rng = spawn(question.seed, "retention p", *question.key)
+        p = paired_p(pair.after, pair.before, rng, se_inflation=se_inflation)
+        estimate = Estimate(share, *percentile_interval(left / whole), joint.n_units, p)
+    return Retention(
+        estimate,
+        task=question.task.id,
+        profiling=question.profiling,
+        encoder=encoder,
+        under_test=first.info.is_tested,
+        before=before,
+        after=after,
+        chance=pair.chance,
+    )
+
+
+def skipped_after(before: Evaluation, after: Evaluation, part: str, what: str) -> tuple[Skipped, ...]:
+    """Return what was scored before and could not be scored after.
+
+    Parameters
+    ----------
+    before, after
+        As in `compare_retention`.
+    part, what
+        The part of the card, and what was taken away.
+    """
+    scored = {(*question.key, each.info.id) for question in before.claiming for each in question.scores}
+    skipped = []
+    for each in after.skipped:
+        if (each.task, each.profiling, each.encoder) in scored:
+            skipped.append(replace(each, part=part, what=what))
+    return tuple(skipped)
 
 
 def _chance(scores: list[EncoderScore]) -> float:

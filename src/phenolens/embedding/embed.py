@@ -16,18 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phenolens.core.cpu import available_cores
-from phenolens.core.errors import EmbeddingError, EncoderError, ImageError
+from phenolens.core.errors import EmbeddingError, ImageError
 from phenolens.datasets import Manifest
+from phenolens.embedding.make_encoders import EncoderLike, make_encoders
 from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE
-from phenolens.encoders import (
-    Encoder,
-    EncoderInfo,
-    Measurement,
-    Named,
-    RowEncoder,
-    create_encoder,
-    describe_encoder,
-)
+from phenolens.encoders import Encoder, EncoderInfo, Measurement, RowEncoder
 from phenolens.images import Crop, Intervention, Site, find_intervention, read_site
 
 if TYPE_CHECKING:
@@ -37,17 +30,6 @@ if TYPE_CHECKING:
     from phenolens.embedding.loader import Measured
 
 _MOST_WORKERS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Made:
-    """An encoder that has been created, and its description."""
-
-    info: EncoderInfo
-    encoder: Encoder | RowEncoder
-
-
-EncoderLike = str | Encoder | RowEncoder | Named | Made
 
 
 @dataclass(frozen=True)
@@ -189,46 +171,6 @@ def embed(
         },
         {str(manifest.table.index[row]): reason for row, reason in sorted(failures.items())},
     )
-
-
-def make_encoders(
-    encoders: Sequence[EncoderLike],
-    channels: Sequence[str],
-    *,
-    manifest: Manifest,
-    device: str,
-    precision: str,
-) -> list[Made]:
-    """Return the requested encoders, each once.
-
-    Raises
-    ------
-    EncoderError
-        If one cannot be created, or two different encoders have the same name.
-    """
-    made: dict[str, Made] = {}
-    for each in encoders:
-        name, model = (each.name, each.model) if isinstance(each, Named) else (None, each)
-        info = _describe(model, name)
-        if info.id in made and made[info.id].info == info:
-            continue
-        if info.id in made:
-            first = made[info.id].info.model
-            raise EncoderError(f"both '{first}' and '{info.model}' are called '{info.id}'; rename one of them")
-        if isinstance(model, Made):
-            made[info.id] = model
-        elif isinstance(model, str):
-            encoder = create_encoder(model, channels, manifest=manifest, device=device, precision=precision)
-            made[info.id] = Made(info, encoder)
-        else:
-            made[info.id] = Made(info, model)
-    return list(made.values())
-
-
-def _describe(model: str | Encoder | RowEncoder | Made, name: str | None) -> EncoderInfo:
-    if isinstance(model, Made):
-        return model.info
-    return describe_encoder(model if isinstance(model, str) else model.name, name)
 
 
 def _see(

@@ -9,14 +9,8 @@ import pandas as pd
 from phenolens.core.errors import EmbeddingError
 from phenolens.core.files import replaced_whole
 from phenolens.datasets import Manifest
-from phenolens.embedding.embed import (
-    Embedded,
-    dataset_channels,
-    embed,
-    embedding_settings,
-    make_encoders,
-    resolve_device,
-)
+from phenolens.embedding.embed import Embedded, dataset_channels, embed, embedding_settings, resolve_device
+from phenolens.embedding.make_encoders import make_encoders
 from phenolens.embedding.provenance import INFO
 from phenolens.embedding.store import is_current, read_embeddings, write_embeddings
 from phenolens.encoders import Named, RowEncoder, as_file_name

@@ -60,6 +60,14 @@ class Profiles:
         """Return the embeddings of encoders under test."""
         return {name: self.embeddings[name] for name, info in self.infos.items() if info.is_tested}
 
+    def tested_and_counterparts(self) -> dict[str, AnnData]:
+        """Return the vectors of encoders under test and of all seeds of their untrained counterparts."""
+        names = set()
+        for info in self.infos.values():
+            if info.is_tested:
+                names |= {info.name, info.counterpart}
+        return {encoder: self.embeddings[encoder] for encoder, info in self.infos.items() if info.name in names}
+
     def measured_by(self, baseline: str) -> str | None:
         """Return the encoder (with its seed) that is this registered baseline under any name; None if none is."""
         return next((name for name, info in self.infos.items() if info.measures == baseline), None)

@@ -196,6 +196,11 @@ class Question:
         return [each for each in self.means if each.info.role == "untrained"]
 
     @property
+    def reported(self) -> list[MeanScore]:
+        """The encoders that sentences are about: those under test, the best first; the best of all where none is."""
+        return self.tested or self.means[:1]
+
+    @property
     def best_baseline(self) -> MeanScore | None:
         """The best baseline; None if none was scored."""
         return next(iter(self.baselines), None)

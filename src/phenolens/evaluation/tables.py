@@ -11,7 +11,7 @@ from phenolens.evaluation.significance import significant_units
 
 
 def tabulate_scores(evaluation: Evaluation) -> pd.DataFrame:
-    """Return one row per score: what was asked of what, value, chance, 95 % interval, number of units, caveat."""
+    """Return one row per score: encoder and question, value, chance, 95 % interval, number of units, leak and notes."""
     return pd.DataFrame([_score_record(each) for each in evaluation.scores])
 
 
@@ -23,7 +23,7 @@ def tabulate_units(evaluation: Evaluation) -> pd.DataFrame:
         flags = significant[each.task.id, each.profiling][each.encoder]
         units = each.score.units
         of_unit = flags.loc[pd.MultiIndex.from_frame(units[UNIT_KEY])].array
-        tables.append(units.assign(significant=of_unit, **_asked(each)))
+        tables.append(units.assign(significant=of_unit, **_names(each)))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -43,16 +43,16 @@ def summaries(evaluation: Evaluation) -> list[dict[str, Any]]:
 def stratum_records(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Return one record per score and stratum that is an answer of its own, such as a source of relations."""
     return [
-        _asked(each) | {"part": stratum.stratum} | _stratum_record(stratum)
+        _names(each) | {"part": stratum.stratum} | _stratum_record(stratum)
         for each in evaluation.scores
         for stratum in each.strata
     ]
 
 
-def _asked(each: EncoderScore) -> dict[str, Any]:
+def _names(each: EncoderScore) -> dict[str, Any]:
     return {
-        "encoder": each.info.id,
-        "family": each.encoder,
+        "encoder": each.encoder,
+        "encoder_id": each.info.id,
         "profiling": each.profiling,
         "task": each.task.id,
     }
@@ -60,8 +60,8 @@ def _asked(each: EncoderScore) -> dict[str, Any]:
 
 def _score_record(each: EncoderScore) -> dict[str, Any]:
     return {
-        "encoder": each.info.id,
-        "family": each.encoder,
+        "encoder": each.encoder,
+        "encoder_id": each.info.id,
         "baseline": each.info.is_baseline,
         "profiling": each.profiling,
         "task": each.task.id,
@@ -71,10 +71,11 @@ def _score_record(each: EncoderScore) -> dict[str, Any]:
         "chance": each.score.chance,
         "low": each.estimate.low,
         "high": each.estimate.high,
-        "detectable": each.detectable,
+        "minimum_detectable": each.detectable,
         "n_units": each.estimate.n_units,
         "higher_is_better": each.score.higher_is_better,
-        "caveat": each.score.caveat,
+        "leak": "" if each.score.leak is None else each.score.leak.text,
+        "notes": [note.text for note in each.score.notes],
     }
 
 

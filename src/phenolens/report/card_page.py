@@ -1,18 +1,24 @@
 """The diagnosis card as Markdown: for a repository, an issue or a paper's supplement."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+from phenolens.core.numbers import count, listed, number, within
+from phenolens.diagnosis.records import Verdict
+from phenolens.report.layout import Cell, Table
+from phenolens.report.leftovers import SkippedGroup, gather_skipped
 from phenolens.report.results import Results
-from phenolens.report.tables import Table, credibility, known_levels, places, uses
-from phenolens.report.text import count, number, task_phrase
+from phenolens.report.scores import TaskScores, task_scores
+from phenolens.report.tables import tables
+from phenolens.report.text import task_phrase
 
-_DATA = "On the data and the metrics"
-_PAIRS = "Side by side"
+_DATA = "Data and metrics"
+_PAIRS = "Differences between encoders"
+_ON_DATA = {"metric", "leak", "no_baseline"}
+_ON_PAIRS = {"difference", "concept_difference"}
 
 
 def card_page(results: Results) -> str:
-    """Return what a study found: verdicts on the data, each encoder and pairs, the evidence, and what was not asked.
+    """Return what a study found: verdicts on the data, each encoder and pairs, the evidence, and what was skipped.
 
     Parameters
     ----------
@@ -23,64 +29,64 @@ def card_page(results: Results) -> str:
     by_section: dict[str, list[str]] = {}
     for verdict in results.verdicts:
         by_section.setdefault(_section(verdict), []).append(_sentence(verdict))
-    tested = [_code(str(encoder["family"])) for encoder in results.encoders if not encoder["baseline"]]
+    tested = [_code(entry["encoder"]) for entry in results.encoders if not entry["baseline"]]
     first = [_DATA, *dict.fromkeys(tested), _PAIRS]
     for section in sorted(by_section, key=lambda name: first.index(name) if name in first else len(first)):
         parts += [f"## {section}", "\n".join(by_section[section])]
-    parts.append("## Evidence")
-    parts += [_table(table) for table in (_scores(results), *known_levels(results.evidence))]
-    parts += [_table(table) for table in (*uses(results.evidence), *credibility(results.evidence))]
-    parts += [_table(table) for table in places(results.evidence)]
-    not_asked = results.evidence.get("not_asked", {})
-    if not_asked:
-        parts.append("## Not asked\n\n" + "\n".join(f"- {part}: {reason}." for part, reason in not_asked.items()))
+    parts += ["## Evidence", _markdown(_scores(task_scores(results.scores)))]
+    for in_section in tables(results.evidence).values():
+        parts += map(_markdown, in_section)
+    skipped = gather_skipped([*results.skipped, *results.evidence.skipped])
+    if skipped:
+        parts += ["## Skipped", "\n".join(map(_skipped, skipped))]
     return "\n\n".join(parts) + "\n"
 
 
 def _opening(results: Results) -> str:
     data = results.dataset
-    sizes = [
-        count(data[f"n_{what}s"], what) for what in ("site", "well", "plate", "perturbation") if data.get(f"n_{what}s")
-    ]
+    sizes = []
+    for noun in ("site", "well", "plate", "perturbation"):
+        if data.get(f"n_{noun}s"):
+            sizes.append(count(data[f"n_{noun}s"], noun))
     versions = results.provenance.get("versions", {})
     made = f"Phenolens {versions['phenolens']}, seed {results.provenance['seed']}" if versions else ""
     return ". ".join(filter(None, [", ".join(sizes), made])) + "."
 
 
-def _section(verdict: Mapping[str, Any]) -> str:
+def _section(verdict: Verdict) -> str:
     """Return under which heading a verdict stands: what calls scores into question comes before any encoder."""
-    if verdict["kind"] in ("metric", "leak") or not verdict["encoder"]:
+    if verdict.kind in _ON_DATA or not verdict.encoder:
         return _DATA
-    return _PAIRS if verdict["kind"] == "pair" else _code(str(verdict["encoder"]))
+    return _PAIRS if verdict.kind in _ON_PAIRS else _code(verdict.encoder)
 
 
-def _sentence(verdict: Mapping[str, Any]) -> str:
-    asked = [task_phrase(verdict["task"]) if verdict["task"] else "", verdict["profiling"]]
-    question = ", ".join(filter(None, asked))
-    return f"- **{verdict['kind']}** " + (f"*{question}:* " if question else "") + str(verdict["claim"])
+def _sentence(verdict: Verdict) -> str:
+    question = ", ".join(filter(None, [task_phrase(verdict.task) if verdict.task else "", verdict.profiling]))
+    return f"- **{verdict.title}** " + (f"*{question}:* " if question else "") + verdict.claim
 
 
-def _scores(results: Results) -> Table:
-    """Return each family's mean score in every question, with the mean limits of its seeds; the best first."""
-    keys = ["task", "profiling", "family"]
-    columns = ["value", "low", "high", "chance"]
-    means = results.scores.groupby(keys, sort=False, as_index=False)[columns].mean()
-    means = means.sort_values("value", ascending=False).sort_values(["task", "profiling"], kind="stable")
-    rows = [
-        (
-            f"{task_phrase(row.task)}, {row.profiling}",
-            str(row.family),
-            f"{number(row.value, 3)} [{number(row.low, 3)}, {number(row.high, 3)}]",
-            number(row.chance, 3),
-        )
-        for row in means.itertuples()
-    ]
-    return Table("Scores", "Means over seeds.", ("Question", "encoder", "value", "chance"), tuple(rows))
+def _skipped(group: SkippedGroup) -> str:
+    encoders = f" ({listed(group.encoders, limit=3)})" if group.encoders else ""
+    return f"- {group.title}{encoders}: {group.reason}."
 
 
-def _table(table: Table) -> str:
-    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
-    return f"### {table.title}\n\n{table.intro}\n\n" + "\n".join(map(_line, lines))
+def _scores(tasks: Sequence[TaskScores]) -> Table:
+    """Return the score of each encoder in each question, the best first."""
+    rows = []
+    for task in tasks:
+        scored = sorted(task.scored, key=lambda each: each.mark.value, reverse=task.higher_is_better)
+        for score in sorted(scored, key=lambda each: task.profilings.index(each.profiling)):
+            mark = score.mark
+            question = f"{task_phrase(task.task)}, {score.profiling}"
+            texts = (question, score.row.encoder, within(mark.value, mark.low, mark.high, 3), number(mark.chance, 3))
+            rows.append(tuple(map(Cell, texts)))
+    return Table("Scores", "Means over seeds.", ("question", "encoder", "score", "chance"), tuple(rows))
+
+
+def _markdown(table: Table) -> str:
+    header = [_line(table.columns), _line(["---"] * len(table.columns))]
+    rows = [_line(f"**{cell.text}**" if cell.stands_out else cell.text for cell in row) for row in table.rows]
+    return "\n\n".join(filter(None, [f"### {table.title}", table.intro, "\n".join([*header, *rows])]))
 
 
 def _line(cells: Iterable[str]) -> str:

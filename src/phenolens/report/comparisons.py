@@ -1,11 +1,12 @@
-"""Paired differences as matrices: encoder families against baselines."""
+"""Paired differences as matrices: encoders against baselines."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
-from phenolens.report.text import decimals_for, interval, number, task_words
+from phenolens.core.numbers import MISSING, count, decimals_for, interval, number
+from phenolens.diagnosis.records import BaselineDifference
+from phenolens.report.text import task_words
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,16 @@ class Cell:
     text: str
     limits: str
     better: bool
-    settled: bool  # the interval excludes 0
+    significant: bool
     strength: int  # 0..100, the share of the largest difference in the matrix
+
+
+@dataclass(frozen=True)
+class Row:
+    """The differences of one encoder to all baselines; None where the two were not compared."""
+
+    encoder: str
+    cells: tuple[Cell | None, ...]
 
 
 @dataclass(frozen=True)
@@ -27,71 +36,83 @@ class Matrix:
     title: str
     split: str
     baselines: tuple[str, ...]
-    blocks: tuple[tuple[str, tuple[tuple[str, tuple[Cell | None, ...]], ...]], ...]
+    blocks: Mapping[str, Sequence[Row]]
     higher_is_better: bool
     n_units: str
-
-    @property
-    def counts(self) -> str:
-        """How many intervals exclude zero, in words; which differences are claimed, the findings say."""
-        cells = [c for _, rows in self.blocks for _, row in rows for c in row if c]
-        better = sum(c.settled and c.better for c in cells)
-        worse = sum(c.settled and not c.better for c in cells)
-        return (
-            f"Of {len(cells)} paired differences, each by itself, the interval of {better} lies on the side of the "
-            f"encoder, of {worse} on that of the baseline, and of {len(cells) - better - worse} it includes zero. "
-            "What is claimed of them, adjusted for their number, stands among the findings."
-        )
+    claims: str
 
 
-def matrices(comparisons: pd.DataFrame, directions: dict[str, bool]) -> list[Matrix]:
-    """Lay out the comparisons, one matrix per task.
+def matrices(differences: Sequence[BaselineDifference], directions: Mapping[str, bool]) -> list[Matrix]:
+    """Lay out the differences to baselines, one matrix per task.
 
     Parameters
     ----------
-    comparisons
-        The comparisons table of :class:`~phenolens.report.results.Results`.
+    differences
+        Of all questions.
     directions
         For each task whether higher is better; unknown tasks count as such.
 
     Returns
     -------
     list of Matrix
-        In the order in which the tasks stand in the table.
+        In the order in which the tasks stand in the records.
     """
-    return [
-        _matrix(task, comparisons[comparisons["task"] == task], directions.get(task, True))
-        for task in dict.fromkeys(comparisons["task"])
-    ]
+    by_task: dict[str, list[BaselineDifference]] = {}
+    for each in differences:
+        by_task.setdefault(each.task, []).append(each)
+    found = []
+    for task, of_task in by_task.items():
+        found.append(_matrix(task, of_task, directions.get(task, True)))
+    return found
 
 
-def _matrix(task: str, table: pd.DataFrame, higher: bool) -> Matrix:
+def _matrix(task: str, differences: Sequence[BaselineDifference], higher: bool) -> Matrix:
     title, split = task_words(task)
-    decimals = decimals_for(table["high"] - table["low"])
-    largest = max((abs(d) for d in table["difference"] if math.isfinite(d)), default=0.0)
-    baselines = tuple(dict.fromkeys(table["baseline"]))
-    blocks = []
-    for profiling in dict.fromkeys(table["profiling"]):
-        own = table[table["profiling"] == profiling]
-        by_pair = {(r.encoder, r.baseline): r for r in own.itertuples()}
-        rows = []
-        for encoder in dict.fromkeys(own["encoder"]):
-            pairs = [by_pair.get((encoder, b)) for b in baselines]
-            rows.append((encoder, tuple(p and _cell(p, decimals, largest, higher) for p in pairs)))
-        blocks.append((profiling, tuple(rows)))
-    units = sorted({int(n) for n in table["n_units"].dropna()})
-    n_units = str(units[0]) if len(units) == 1 else f"{units[0]} to {units[-1]}" if units else ""
-    return Matrix(task, title, split, baselines, tuple(blocks), higher, n_units)
+    decimals = decimals_for([each.estimate.high - each.estimate.low for each in differences])
+    known = list(filter(_is_known, differences))
+    largest = max((abs(each.estimate.value) for each in known), default=0.0)
+    baselines = tuple(dict.fromkeys(each.baseline for each in differences))
+    cells: dict[str, dict[str, dict[str, Cell]]] = {}
+    for each in differences:
+        of_encoder = cells.setdefault(each.profiling, {}).setdefault(each.encoder, {})
+        of_encoder[each.baseline] = _cell(each, decimals, largest, higher)
+    blocks: dict[str, list[Row]] = {}
+    for profiling, by_encoder in cells.items():
+        for encoder, row in by_encoder.items():
+            blocks.setdefault(profiling, []).append(Row(encoder, tuple(map(row.get, baselines))))
+    return Matrix(task, title, split, baselines, blocks, higher, _units(known), _claims(differences))
 
 
-def _cell(pair: object, decimals: int, largest: float, higher: bool) -> Cell:
-    difference, low, high = (float(getattr(pair, k)) for k in ("difference", "low", "high"))
-    known = math.isfinite(difference)
+def _is_known(each: BaselineDifference) -> bool:
+    return math.isfinite(each.estimate.value)
+
+
+def _cell(each: BaselineDifference, decimals: int, largest: float, higher: bool) -> Cell:
+    estimate = each.estimate
+    known = _is_known(each)
     return Cell(
-        text=number(difference, decimals, signed=True),
-        limits=interval(low, high, decimals) or "no interval",
-        better=known and (difference > 0) == higher,
-        # A missing limit settles nothing: comparisons with NaN are false.
-        settled=known and (low > 0 or high < 0),
-        strength=round(100 * abs(difference) / largest) if known and largest else 0,
+        text=number(estimate.value, decimals, signed=True),
+        limits=interval(estimate.low, estimate.high, decimals) or "no interval",
+        better=known and (estimate.value > 0) == higher,
+        significant=each.is_claimed and each.is_significant,
+        strength=round(100 * abs(estimate.value) / largest) if known and largest else 0,
+    )
+
+
+def _units(differences: Sequence[BaselineDifference]) -> str:
+    """Return over how many units the differences are paired, in words."""
+    units = sorted({each.estimate.n_units for each in differences})
+    if not units:
+        return MISSING
+    return count(units[0]) if len(units) == 1 else f"{count(units[0])} to {count(units[-1])}"
+
+
+def _claims(differences: Sequence[BaselineDifference]) -> str:
+    """Return how many differences are claimed and significant, in words."""
+    claimed = [each for each in differences if each.is_claimed]
+    n_significant = sum(each.is_significant for each in claimed)
+    tested = f"{len(claimed)} of {count(len(differences), 'difference')}"
+    return (
+        f"Tested are {tested}: those of encoders under test to the best baseline and to the best untrained network. "
+        f"Significant, at an adjusted p of at most 0.05, are {n_significant} of them."
     )

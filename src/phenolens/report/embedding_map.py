@@ -25,15 +25,15 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class EmbeddingMaps:
-    """The maps of all families, ready to be written into the page, and what was left out."""
+    """The maps of all encoders, ready to be written into the page, and what was left out."""
 
     data: dict[str, Any]
-    families: list[str]
+    encoders: list[str]
     notes: list[str]
 
 
 def embedding_maps(folder: Path, encoders: Sequence[dict[str, Any]]) -> EmbeddingMaps:
-    """Lay out the embeddings of one member of each encoder family in two dimensions.
+    """Lay out the embeddings of each encoder, of one seed where there are several, in two dimensions.
 
     At most 1500 rows are drawn with a fixed seed, reduced to at most 50 principal components, and laid out
     by t-SNE on their cosine distances, on one thread, so that the same embeddings give the same map.
@@ -43,40 +43,40 @@ def embedding_maps(folder: Path, encoders: Sequence[dict[str, Any]]) -> Embeddin
     folder
         A results folder; its embeddings lie in ``embeddings/*.h5ad``.
     encoders
-        The encoders of :class:`~phenolens.report.results.Results`; the first member of a family that has
+        The encoders of :class:`~phenolens.report.results.Results`; the first seed of an encoder that has
         embeddings stands for it.
 
     Returns
     -------
     EmbeddingMaps
-        Without families if there is nothing to draw.
+        Without encoders if there is nothing to draw.
     """
     files = _files_by_encoder(folder / "embeddings")
-    families: list[str] = []
+    drawn: list[str] = []
     notes: list[str] = []
     maps: list[dict[str, Any]] = []
     tables: list[dict[str, Any]] = []
     keys: dict[tuple[str, ...], int] = {}
-    for encoder in encoders:
-        name, family = str(encoder.get("name", "")), str(encoder.get("family") or encoder.get("name", ""))
-        if name not in files or family in families:
+    for entry in encoders:
+        encoder_id, encoder = entry["id"], entry["encoder"]
+        if encoder_id not in files or encoder in drawn:
             continue
-        vectors, obs, total = _subsample(files[name])
+        vectors, obs, total = _subsample(files[encoder_id])
         try:
             points = layout_points(vectors)
         except PhenolensError as error:
-            notes.append(f"{name}: {error}")
+            notes.append(f"{encoder_id}: {error}")
             continue
         key = tuple(obs.index.astype(str))
         if key not in keys:
             keys[key] = len(tables)
             tables.append({"columns": map_columns(obs), "hover": hover_columns(obs)})
-        families.append(family)
+        drawn.append(encoder)
         maps.append(
             {
-                "encoder": name,
-                "family": family,
-                "baseline": bool(encoder.get("baseline")),
+                "encoder": encoder,
+                "encoder_id": encoder_id,
+                "baseline": entry["baseline"],
                 "x": [round(float(v), 2) for v in points[:, 0]],
                 "y": [round(float(v), 2) for v in points[:, 1]],
                 "table": keys[key],
@@ -84,7 +84,7 @@ def embedding_maps(folder: Path, encoders: Sequence[dict[str, Any]]) -> Embeddin
                 "total": total,
             }
         )
-    return EmbeddingMaps({"maps": maps, "tables": tables}, families, notes)
+    return EmbeddingMaps({"maps": maps, "tables": tables}, drawn, notes)
 
 
 def layout_points(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -110,12 +110,12 @@ def layout_points(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         raise PhenolensError(f"too few sites for a map ({n}, at least {_LEAST_POINTS} are needed)")
     values = vectors.astype(np.float64)
     values -= values.mean(axis=0)
-    spread = float(np.abs(values).max())
-    if spread <= 1e-9 * max(1.0, float(np.abs(vectors).max())):
+    largest = float(np.abs(values).max())
+    if largest <= 1e-9 * max(1.0, float(np.abs(vectors).max())):
         raise PhenolensError("all embeddings are the same, so there is no map to draw")
     # Sums over threads differ in their last digits, and t-SNE makes such differences visible.
     with threadpool_limits(limits=1):
-        reduced = PCA(min(_COMPONENTS, n - 1, d), svd_solver="full").fit_transform(values / spread)
+        reduced = PCA(min(_COMPONENTS, n - 1, d), svd_solver="full").fit_transform(values / largest)
         perplexity = min(_PERPLEXITY, (n - 1) / 3)
         points = TSNE(
             n_components=2,

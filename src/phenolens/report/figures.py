@@ -17,7 +17,7 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 @dataclass(frozen=True)
 class Curve:
-    """The values of one family over all units."""
+    """The values of one encoder over all units."""
 
     label: str
     colour: str
@@ -29,12 +29,12 @@ class Curve:
 def sorted_curve(
     curves: list[Curve], chance: float, metric: str, unit: str, *, higher_is_better: bool
 ) -> dict[str, Any]:
-    """Draw each family's values from best to worst: a distribution that still knows every unit's name.
+    """Draw each encoder's values from best to worst, every unit with its name.
 
     Parameters
     ----------
     curves
-        One curve per family.
+        One curve per encoder.
     chance
         The chance level, NaN if unknown.
     metric, unit
@@ -76,7 +76,7 @@ def _curve_trace(curve: Curve, *, higher_is_better: bool) -> dict[str, Any]:
         (v, n, s) for v, n, s in zip(curve.values, curve.names, curve.significant, strict=True) if math.isfinite(v)
     ]
     known.sort(key=lambda e: (-e[0] if higher_is_better else e[0], e[1]))
-    # Hollow dots are told from filled ones without any colour.
+    # Hollow and filled dots differ without any colour.
     symbols = ["circle" if s else "circle-open" for _, _, s in known]
     return {
         "type": "scatter",

@@ -1,17 +1,20 @@
 """What was skipped or set aside, and where the numbers come from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from phenolens.evaluation import Skipped
+from phenolens.report.text import task_phrase
 
 _SITES_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Skip:
-    """One reason, and everything skipped for it."""
+class SkippedGroup:
+    """What was skipped of one question or part for one reason."""
 
-    task: str
+    title: str
     reason: str
     profilings: tuple[str, ...]
     encoders: tuple[str, ...]
@@ -45,26 +48,40 @@ class Provenance:
     seeded: bool
 
 
-def skipped(entries: Sequence[Mapping[str, str]]) -> list[Skip]:
-    """Gather skipped answers by task and reason, so that one reason is read once."""
-    groups: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+def gather_skipped(entries: Sequence[Skipped]) -> list[SkippedGroup]:
+    """Gather what was skipped by what it is and by reason, so that one reason is read once."""
+    groups: dict[tuple[str, str], list[Skipped]] = {}
     for entry in entries:
-        groups.setdefault((str(entry.get("task", "")), str(entry.get("reason", ""))), []).append(entry)
-    return [
-        Skip(task, reason, _distinct(own, "profiling"), _distinct(own, "encoder"), len(own))
-        for (task, reason), own in groups.items()
-    ]
+        groups.setdefault((_title(entry), entry.reason), []).append(entry)
+    found = []
+    for (title, reason), group in groups.items():
+        profilings = _distinct(entry.profiling for entry in group)
+        encoders = _distinct(entry.encoder for entry in group)
+        found.append(SkippedGroup(title, reason, profilings, encoders, len(group)))
+    return found
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(filter(None, dict.fromkeys(names)))
+
+
+def _title(entry: Skipped) -> str:
+    """Return of what something is missing: a task whose score is, or a part of the diagnosis."""
+    task = task_phrase(entry.task) if entry.task else ""
+    if entry.part == "score":
+        return task or "every task"
+    return ", ".join(filter(None, [entry.part.replace("_", " "), entry.what, task]))
 
 
 def quarantine(entries: Sequence[Mapping[str, str]]) -> list[Quarantine]:
-    """Gather quarantined sites by reason; long lists are cut, results.json holds them all."""
+    """Gather quarantined sites by reason; long lists are cut, and results.json holds them all."""
     groups: dict[str, list[str]] = {}
     for entry in entries:
         groups.setdefault(str(entry.get("reason", "")), []).append(str(entry.get("site_id", "")))
-    return [
-        Quarantine(reason, tuple(sites[:_SITES_SHOWN]), max(0, len(sites) - _SITES_SHOWN))
-        for reason, sites in groups.items()
-    ]
+    found = []
+    for reason, sites in groups.items():
+        found.append(Quarantine(reason, tuple(sites[:_SITES_SHOWN]), max(0, len(sites) - _SITES_SHOWN)))
+    return found
 
 
 def panel_missing(entries: Sequence[Mapping[str, Any]]) -> list[Missing]:
@@ -83,9 +100,8 @@ def provenance(origin: Mapping[str, Any], dataset: Mapping[str, Any]) -> Provena
         ("Manifest hash", str(dataset.get("manifest_hash") or "")),
     ]
     first = ("created", "seed", "precision", "device")
-    others = [k for k in origin if k not in (*first, "versions", "recipe")]
-    for key in (*first, *others):
-        if origin.get(key) is not None:
+    for key in dict.fromkeys((*first, *origin)):
+        if key not in ("versions", "recipe") and origin.get(key) is not None:
             rows.append((key.replace("_", " ").capitalize(), _words(origin[key])))
     versions = origin.get("versions")
     if isinstance(versions, Mapping):
@@ -95,10 +111,6 @@ def provenance(origin: Mapping[str, Any], dataset: Mapping[str, Any]) -> Provena
         recipe=str(origin.get("recipe") or ""),
         seeded=origin.get("seed") is not None,
     )
-
-
-def _distinct(entries: Sequence[Mapping[str, str]], key: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(e[key]) for e in entries if e.get(key)))
 
 
 def _words(value: Any) -> str:

@@ -32,23 +32,22 @@ def map_columns(obs: pd.DataFrame) -> list[dict[str, Any]]:
         if parts.notna().all(axis=None):
             wide["well row"] = parts[0].str.upper()
             wide["well column"] = parts[1].astype(int)
-    names = [c for c in _FIRST if c in wide.columns]
-    names += [str(c) for c in wide.columns if c not in names and c not in _NEVER and not str(c).startswith("image_")]
-    found = (_column(name, wide[name], obs) for name in names)
-    return [c for c in found if c is not None]
+    found = []
+    for name in dict.fromkeys((*_FIRST, *map(str, wide.columns))):
+        if name in wide.columns and name not in _NEVER and not name.startswith("image_"):
+            column = _column(name, wide[name], obs)
+            found += [] if column is None else [column]
+    return found
 
 
 def hover_columns(obs: pd.DataFrame) -> dict[str, Any]:
     """Encode what is shown when a point is touched: the site, its perturbation, plate and well."""
-    return {
-        "site_id": [str(i) for i in obs.index],
-        "columns": [
-            {"name": name, "categories": labels, "codes": codes}
-            for name in _HOVER
-            if name in obs.columns
-            for labels, codes in [_encoded(obs[name])]
-        ],
-    }
+    columns = []
+    for name in _HOVER:
+        if name in obs.columns:
+            labels, codes = _encoded(obs[name])
+            columns.append({"name": name, "categories": labels, "codes": codes})
+    return {"site_id": list(map(str, obs.index)), "columns": columns}
 
 
 def _column(name: str, values: pd.Series, obs: pd.DataFrame) -> dict[str, Any] | None:
@@ -86,8 +85,8 @@ def _encoded(values: pd.Series) -> tuple[list[str], list[int]]:
     else:
         words = words.map(str)
         order = sorted(words.unique().tolist())
-    place = {value: i for i, value in enumerate(order)}
-    return [_label(v) for v in order], [place[v] for v in words]
+    place = dict(zip(order, range(len(order)), strict=True))
+    return list(map(_label, order)), list(map(place.__getitem__, words))
 
 
 def _label(value: object) -> str:
@@ -97,9 +96,9 @@ def _label(value: object) -> str:
 def _neutral(name: str, labels: list[str], codes: list[int], obs: pd.DataFrame) -> list[int]:
     if name == "role":
         return [i for i, label in enumerate(labels) if label in {"negative_control", "empty", _MISSING}]
-    grey = {i for i, label in enumerate(labels) if label == _MISSING}
+    controls: set[int] = set()
     if name == "perturbation" and "role" in obs.columns:
-        control = (obs["role"].astype(str) == "negative_control").to_numpy()
-        own = np.asarray(codes)
-        grey |= {i for i in range(len(labels)) if (own == i).any() and control[own == i].all()}
-    return sorted(grey)
+        is_control = pd.Series((obs["role"].astype(str) == "negative_control").to_numpy())
+        of_controls_only = is_control.groupby(codes).all()
+        controls = set(of_controls_only.index[of_controls_only])
+    return [code for code, label in enumerate(labels) if label == _MISSING or code in controls]

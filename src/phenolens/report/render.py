@@ -13,17 +13,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from phenolens.core import numbers
 from phenolens.core.files import write_whole
+from phenolens.diagnosis.records import BaselineDifference
 from phenolens.report import leftovers, text
 from phenolens.report.card_page import card_page
 from phenolens.report.comparisons import matrices
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
 from phenolens.report.figures import script_json
-from phenolens.report.knowledge import SHAPE_COLUMNS, knowledge
 from phenolens.report.results import Results
 from phenolens.report.scores import caveats_by_task, mark_title, parts_by_task, task_scores
 from phenolens.report.summary import facts, findings, paragraph
-from phenolens.report.tables import credibility, places, uses
+from phenolens.report.tables import SECTIONS, tables
 from phenolens.report.units import MAX_ROWS, task_units
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -73,7 +74,7 @@ def _render(results: Results, folder: Path) -> str:
     tasks = task_scores(results.scores)
     units = task_units(tasks, results.units)
     maps = embedding_maps(folder, results.encoders)
-    drawn = bool(maps.families) or any(u.figure for u in units)
+    drawn = bool(maps.encoders) or any(u.figure for u in units)
     scripts = [_inline(get_plotlyjs())] if drawn else []
     scripts.append(_asset("report.js"))
     return (
@@ -87,20 +88,19 @@ def _render(results: Results, folder: Path) -> str:
             tasks=tasks,
             parts=parts_by_task(results.parts),
             caveats=caveats_by_task(tasks),
-            matrices=matrices(results.comparisons, {t.task: t.higher_is_better for t in tasks}),
-            credibility=credibility(results.evidence),
-            knowledge=knowledge(results.evidence, results.encoders),
-            uses=uses(results.evidence),
-            places=places(results.evidence),
-            shape_columns=SHAPE_COLUMNS,
+            matrices=matrices(
+                results.evidence.of(BaselineDifference), {task.task: task.higher_is_better for task in tasks}
+            ),
+            sections=SECTIONS,
+            tables=tables(results.evidence),
             units=units,
             max_rows=MAX_ROWS,
             maps=maps,
             maps_note=perplexity_note(),
             map_counts=_map_counts(maps),
             examples=[_example(folder, e) for e in results.examples],
-            not_asked=results.evidence.get("not_asked", {}),
-            skipped=leftovers.skipped(results.skipped),
+            skipped_scores=leftovers.gather_skipped(results.skipped),
+            skipped_parts=leftovers.gather_skipped(results.evidence.skipped),
             quarantine=leftovers.quarantine(results.quarantine),
             panel_missing=leftovers.panel_missing(results.panel_missing),
             provenance=leftovers.provenance(results.provenance, results.dataset),
@@ -122,16 +122,12 @@ def _environment() -> Environment:
     environment.tests["known"] = math.isfinite
     environment.filters |= {
         "breakable": text.breakable,
-        "number": text.number,
-        "interval": text.interval,
-        "count": text.count,
+        "number": numbers.number,
+        "interval": numbers.interval,
+        "count": numbers.count,
         "script_json": script_json,
     }
-    environment.globals |= {
-        "mark_title": mark_title,
-        "task_phrase": text.task_phrase,
-        "task_words": text.task_words,
-    }
+    environment.globals["mark_title"] = mark_title
     return environment
 
 

@@ -1,8 +1,9 @@
-"""The results currency: everything a study found, as three Parquet tables and one JSON file."""
+"""All that a study found, as three Parquet tables and one JSON file."""
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,13 +12,15 @@ import pandas as pd
 from phenolens.core.errors import PhenolensError
 from phenolens.core.files import write_whole
 from phenolens.core.json import strict_json
+from phenolens.diagnosis.records import BaselineDifference, Evidence, Verdict, read_rows, table_name
+from phenolens.evaluation import Estimate, Skipped
 
 FORMAT = "phenolens-results"
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 
 SCORE_COLUMNS = {
     "encoder": "str",
-    "family": "str",
+    "encoder_id": "str",
     "baseline": "bool",
     "profiling": "str",
     "task": "str",
@@ -27,14 +30,15 @@ SCORE_COLUMNS = {
     "chance": "float64",
     "low": "float64",
     "high": "float64",
-    "detectable": "float64",
+    "minimum_detectable": "float64",
     "n_units": "Int64",
     "higher_is_better": "bool",
-    "caveat": "str",
+    "leak": "str",
+    "notes": "list",
 }
 UNIT_COLUMNS = {
     "encoder": "str",
-    "family": "str",
+    "encoder_id": "str",
     "profiling": "str",
     "task": "str",
     "unit": "str",
@@ -46,23 +50,23 @@ UNIT_COLUMNS = {
     "p_adjusted": "float64",
     "significant": "boolean",
 }
-COMPARISON_COLUMNS = {
-    "task": "str",
-    "profiling": "str",
-    "encoder": "str",
-    "baseline": "str",
-    "difference": "float64",
-    "low": "float64",
-    "high": "float64",
-    "n_units": "Int64",
-    "detectable": "float64",
-    "p": "float64",
-    "p_adjusted": "float64",
-    "scaled": "float64",
-    "seeds_low": "float64",
-    "seeds_high": "float64",
-}
-_TABLES = {"scores": SCORE_COLUMNS, "units": UNIT_COLUMNS, "comparisons": COMPARISON_COLUMNS}
+_TABLES = {"scores": SCORE_COLUMNS, "units": UNIT_COLUMNS}
+_IN_FILES = (*_TABLES, "comparisons")
+_COMPARISONS = table_name(BaselineDifference)
+_ESTIMATES = [each.name for each in fields(BaselineDifference) if each.type is Estimate]
+
+
+def _estimate_columns() -> dict[tuple[str, str], str]:
+    """Return the columns of comparisons that hold the numbers of an estimate: ``difference``, ``low``, ``high``..."""
+    columns = {}
+    for estimate in _ESTIMATES:
+        prefix = "" if estimate == "estimate" else f"{estimate}_"
+        for number in fields(Estimate):
+            columns[estimate, number.name] = prefix + ("difference" if number.name == "value" else number.name)
+    return columns
+
+
+_ESTIMATE_COLUMNS = _estimate_columns()
 
 
 @dataclass(eq=False)
@@ -77,26 +81,22 @@ class Results:
         What was looked at: ``manifest``, ``manifest_hash``, ``n_sites``, ``n_wells``, ``n_plates``,
         ``channels``, ``n_perturbations``, ``n_negative_controls``, ``groups`` (a free dictionary).
     encoders
-        One dictionary per encoder: ``name``, ``family``, ``baseline``, ``dim``, ``weights_hash``,
-        ``sites_per_second`` (may be None). A family gathers the seeds of one untrained network.
+        One dictionary per encoder and seed: ``id``, ``encoder``, ``baseline``, ``dim``, ``weights_hash``,
+        ``sites_per_second`` (may be None). The seeds of an untrained network share ``encoder``, its name.
     panel_missing
         Baselines of the default panel that are not there: ``name``, ``reason``, and ``by_recipe``, whether the recipe
         left it out or the data cannot give it.
     scores
-        One row per encoder, profiling, task and metric; ``low`` and ``high`` are 95 % limits from a cluster
-        bootstrap, ``caveat`` is empty or says what is wrong with the score.
+        One row per encoder and seed, profiling, task and metric; ``low`` and ``high`` are 95 % limits from a cluster
+        bootstrap; ``leak`` says how a split leaks and is empty if it does not, ``notes`` what else must be known of
+        the score.
     units
         One row per unit of replication behind each score; ``p`` and ``p_adjusted`` may be NaN; ``significant``, as the
         card counts, says so of an encoder with all its seeds, and may be missing.
-    comparisons
-        Paired differences, encoder family minus baseline family, with their 95 % limits; ``p`` of encoders under test,
-        ``p_adjusted`` where a claim is made of it; ``scaled``, as a share of the range from chance to the ceiling; and
-        the least and the largest difference to one seed of the baseline.
     verdicts
-        Sentences with their evidence: ``kind``, ``claim``, ``effect``, ``low``, ``high``, ``p_adjusted``, ``baseline``,
-        ``task``, ``profiling``, ``encoder``.
+        Sentences with the numbers that they rest on.
     skipped
-        What was not answered: ``task``, ``profiling``, ``encoder``, ``reason``.
+        Scores that could not be computed, and why.
     quarantine
         Sites that were left out: ``site_id``, ``reason``.
     examples
@@ -104,10 +104,10 @@ class Results:
     provenance
         ``versions`` (a dictionary), ``recipe`` (YAML text), ``seed``, ``precision``, ``device``, ``created``.
     parts
-        Answers within answers, such as those of each source of relations: ``encoder``, ``family``, ``profiling``,
+        Scores of parts of a question, such as each source of relations: ``encoder``, ``encoder_id``, ``profiling``,
         ``task``, ``part``, ``value``, ``chance``, ``interval``, ``n_units`` and further numbers.
     evidence
-        All that the card's verdicts rest on, but for the comparisons, as `Evidence.records` says it.
+        All records that the verdicts rest on, and what was skipped.
 
     Raises
     ------
@@ -121,18 +121,22 @@ class Results:
     panel_missing: list[dict[str, Any]]
     scores: pd.DataFrame
     units: pd.DataFrame
-    comparisons: pd.DataFrame
-    verdicts: list[dict[str, Any]]
-    skipped: list[dict[str, str]]
+    verdicts: list[Verdict]
+    skipped: list[Skipped]
     quarantine: list[dict[str, str]]
     examples: list[dict[str, str]]
     provenance: dict[str, Any]
     parts: list[dict[str, Any]] = field(default_factory=list)
-    evidence: dict[str, Any] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
 
     def __post_init__(self) -> None:
         for table, columns in _TABLES.items():
             setattr(self, table, _conform(getattr(self, table), columns, table))
+
+    @property
+    def comparisons(self) -> pd.DataFrame:
+        """One row per `BaselineDifference`: its fields, where ``difference`` is the value of its estimate."""
+        return _tabulate_comparisons(self.evidence.as_dict()["records"].get(_COMPARISONS, []))
 
     def save(self, folder: Path) -> None:
         """Write the results to `folder`, which is created where needed.
@@ -148,20 +152,23 @@ class Results:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         digests: dict[str, str] = {}
-        for table in _TABLES:
+        for table in _IN_FILES:
             content = getattr(self, table).to_parquet(None, index=False)
             digests[table] = hashlib.sha256(content).hexdigest()
             write_whole(folder / f"{table}.parquet", content)
-        rest = {k: v for k, v in _shallow(self).items() if k not in _TABLES}
-        page = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
-            **rest,
-            "scores": self.scores.to_dict(orient="records"),
-            "tables": digests,
-        }
+        page = {"format": FORMAT, "version": FORMAT_VERSION, **self._page(), "tables": digests}
         # Written last: its digests tell whether the tables beside it are the ones it was written with.
         write_whole(folder / "results.json", f"{strict_json(page)}\n".encode())
+
+    def _page(self) -> dict[str, Any]:
+        """Return what stands in results.json: everything but units and comparisons, which are many."""
+        page = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "units"}
+        page["scores"] = self.scores.to_dict(orient="records")
+        page["verdicts"] = [asdict(verdict) for verdict in self.verdicts]
+        page["skipped"] = [asdict(each) for each in self.skipped]
+        page["evidence"] = self.evidence.as_dict()
+        page["evidence"]["records"].pop(_COMPARISONS, None)
+        return page
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -175,7 +182,7 @@ class Results:
         Returns
         -------
         Results
-            The results; a NaN among the verdicts comes back as None.
+            The results.
 
         Raises
         ------
@@ -184,16 +191,39 @@ class Results:
         """
         folder = Path(folder)
         page = _read_page(folder)
-        tables = {name: _read_table(folder, name, page["tables"].get(name)) for name in _TABLES}
+        tables = {name: _read_table(folder, name, page["tables"].get(name)) for name in _IN_FILES}
         try:
-            rest = {k: page[k] for k in cls.__dataclass_fields__ if k not in _TABLES}
+            content = {name: page[name] for name in cls.__dataclass_fields__ if name not in _TABLES}
         except KeyError as error:
             raise PhenolensError(f"{folder / 'results.json'} lacks {error}; run the study again") from error
-        return cls(**rest, **tables)
+        content["verdicts"] = read_rows(Verdict, content["verdicts"], "verdicts")
+        content["skipped"] = read_rows(Skipped, content["skipped"], "skipped")
+        comparisons = tables.pop("comparisons").to_dict(orient="records")
+        content["evidence"]["records"][_COMPARISONS] = [_nested(row) for row in comparisons]
+        content["evidence"] = Evidence.from_dict(content["evidence"])
+        return cls(**content, **tables)
 
 
-def _shallow(results: Results) -> dict[str, Any]:
-    return {name: getattr(results, name) for name in results.__dataclass_fields__}
+def _tabulate_comparisons(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Lay comparisons out flat: each number of an estimate has a column."""
+    template = asdict(BaselineDifference(Estimate(), task="", profiling="", encoder="", baseline=""))
+    table = pd.DataFrame([_flat(row) for row in (template, *rows)])
+    return table.iloc[1:].reset_index(drop=True)  # the template gives an empty table its columns and their types
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {key: value for key, value in row.items() if key not in _ESTIMATES}
+    for (estimate, name), column in _ESTIMATE_COLUMNS.items():
+        flat[column] = row[estimate][name]
+    return flat
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo `_flat`."""
+    row = dict(flat)
+    for (estimate, name), column in _ESTIMATE_COLUMNS.items():
+        row.setdefault(estimate, {})[name] = row.pop(column)
+    return row
 
 
 def _conform(frame: pd.DataFrame, columns: dict[str, str], table: str) -> pd.DataFrame:
@@ -206,6 +236,8 @@ def _conform(frame: pd.DataFrame, columns: dict[str, str], table: str) -> pd.Dat
             # A missing word is an empty word, so that no reader has to tell None, NaN and "" apart.
             values = frame[column].astype(object)
             frame[column] = values.where(values.notna(), "").map(str).astype(object)
+        elif kind == "list":
+            frame[column] = frame[column].map(list)  # Parquet gives arrays back
         else:
             frame[column] = frame[column].astype(kind)
     return frame

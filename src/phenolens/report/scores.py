@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phenolens.core.numbers import decimals_for, interval, number
 from phenolens.report.scales import Scale, scale_over
-from phenolens.report.text import caveat_word, decimals_for, interval, number, task_words
+from phenolens.report.text import task_words
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One family's score under one profiling: the mean over its seeds."""
+    """One encoder's score under one profiling: the mean over its seeds."""
 
     value: float
     low: float
@@ -22,7 +23,8 @@ class Mark:
     chance: float
     n_units: int | None
     seeds: tuple[float, ...]
-    caveat: str
+    leak: str
+    notes: tuple[str, ...]
 
     @property
     def known(self) -> bool:
@@ -35,32 +37,42 @@ class Mark:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     @property
-    def caveat_word(self) -> str:
-        """The caveat in one word, or nothing."""
-        return caveat_word(self.caveat) if self.caveat else ""
+    def caveats(self) -> tuple[str, ...]:
+        """What must be known of the score, a leak first."""
+        return (f"leaking split: {self.leak}", *self.notes) if self.leak else self.notes
 
 
 @dataclass(frozen=True)
 class Row:
-    """One family across the profilings; None where it was not scored."""
+    """One encoder across the profilings; None where it was not scored."""
 
-    family: str
+    encoder: str
     baseline: bool
     marks: tuple[Mark | None, ...]
 
 
 @dataclass(frozen=True)
+class Scored:
+    """One score, and whose it is."""
+
+    row: Row
+    profiling: str
+    mark: Mark
+
+
+@dataclass(frozen=True)
 class Caveat:
-    """A caveat and how many of a task's scores it touches."""
+    """A caveat and to how many of a task's scores it applies."""
 
     text: str
-    touched: int
+    is_leak: bool
+    n_scores: int
     total: int
 
     @property
     def scope(self) -> str:
-        """Which scores the caveat touches, in words."""
-        return "all scores" if self.touched == self.total else f"{self.touched} of {self.total} scores"
+        """To which scores the caveat applies, in words."""
+        return "all scores" if self.n_scores == self.total else f"{self.n_scores} of {self.total} scores"
 
 
 @dataclass(frozen=True)
@@ -84,18 +96,28 @@ class TaskScores:
     @property
     def lead(self) -> str:
         """One sentence that says who comes out on top, for readers who do not see the drawing."""
-        scored = [
-            (m.value, r, p) for r in self.rows for m, p in zip(r.marks, self.profilings, strict=True) if m and m.known
-        ]
+        scored = self.scored
         if not scored:
             return "No score is known."
-        value, row, profiling = (max if self.higher_is_better else min)(scored, key=lambda s: s[0])
+        best = (max if self.higher_is_better else min)(scored, key=lambda each: each.mark.value)
         what = "highest" if self.higher_is_better else "lowest (best)"
-        return f"The {what} value, {number(value, self.decimals)}, belongs to {row.family} ({profiling})."
+        value = number(best.mark.value, self.decimals)
+        return f"The {what} value, {value}, is that of {best.row.encoder} ({best.profiling})."
+
+    @property
+    def scored(self) -> list["Scored"]:
+        """All known scores of the task, profiling by profiling."""
+        found = []
+        for place, profiling in enumerate(self.profilings):
+            for row in self.rows:
+                mark = row.marks[place]
+                if mark is not None and mark.known:
+                    found.append(Scored(row, profiling, mark))
+        return found
 
 
 def task_scores(scores: pd.DataFrame) -> list[TaskScores]:
-    """Gather the scores by task and metric, in the order in which the tasks were asked.
+    """Gather the scores by task and metric, in the order of the table.
 
     Parameters
     ----------
@@ -108,14 +130,13 @@ def task_scores(scores: pd.DataFrame) -> list[TaskScores]:
         Tasks that differ only in their split stand next to each other.
     """
     tasks = list(dict.fromkeys(scores["task"]))
-    bases = list(dict.fromkeys(t.partition("|")[0] for t in tasks))
-    tasks.sort(key=lambda t: bases.index(t.partition("|")[0]))
+    bases = [task.partition("|")[0] for task in tasks]
+    tasks.sort(key=lambda task: bases.index(task.partition("|")[0]))
     found = []
     for task in tasks:
         of_task = scores[scores["task"] == task]
-        found += [
-            _one(task, metric, of_task[of_task["metric"] == metric]) for metric in dict.fromkeys(of_task["metric"])
-        ]
+        for metric in dict.fromkeys(of_task["metric"]):
+            found.append(_one(task, metric, of_task[of_task["metric"] == metric]))
     return found
 
 
@@ -130,7 +151,7 @@ def caveats_by_task(tasks: Sequence[TaskScores]) -> dict[str, tuple[Caveat, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """An answer within an answer: of one source of relations, or one target."""
+    """The score of one part of a question, such as a source of relations or a target."""
 
     encoder: str
     profiling: str
@@ -144,7 +165,7 @@ class Part:
 
 
 def parts_by_task(parts: Sequence[Mapping[str, Any]]) -> dict[str, list[Part]]:
-    """Return the answers within each task's answers."""
+    """Return the scores of the parts of each task."""
     found: dict[str, list[Part]] = {}
     for part in parts:
         low, high = (_known(limit) for limit in part["interval"])
@@ -173,18 +194,11 @@ def _one(task: str, metric: str, scores: pd.DataFrame) -> TaskScores:
     profilings = tuple(dict.fromkeys(scores["profiling"]))
     higher = bool(scores["higher_is_better"].iloc[0])
     rows = []
-    for family in dict.fromkeys(scores["family"]):
-        own = scores[scores["family"] == family]
-        marks = tuple(_mark(own[own["profiling"] == p]) for p in profilings)
-        rows.append(Row(family, bool(own["baseline"].all()), marks))
+    for encoder in dict.fromkeys(scores["encoder"]):
+        of_encoder = scores[scores["encoder"] == encoder]
+        marks = tuple(_mark(of_encoder[of_encoder["profiling"] == profiling]) for profiling in profilings)
+        rows.append(Row(encoder, bool(of_encoder["baseline"].all()), marks))
     rows.sort(key=lambda r: _rank(r, higher))
-    # A score may carry several, and most are shared by scores that differ in another.
-    carried = [text.split("; ") for text in scores["caveat"]]
-    caveats = tuple(
-        Caveat(text, sum(text in own for own in carried), len(scores))
-        for text in dict.fromkeys(part for own in carried for part in own)
-        if text
-    )
     decimals = decimals_for(scores["high"] - scores["low"])
     shown = np.concatenate([scores[c].to_numpy(float) for c in ("value", "chance", "low", "high")])
     title, split = task_words(task)
@@ -197,12 +211,21 @@ def _one(task: str, metric: str, scores: pd.DataFrame) -> TaskScores:
         higher_is_better=higher,
         profilings=profilings,
         rows=tuple(rows),
-        caveats=caveats,
+        caveats=_caveats(scores),
         scale=scale_over(shown, ticks=4 if len(profilings) < 3 else 3),
         decimals=decimals,
         chance_text=_chance_text(scores["chance"], decimals),
         has_seeds=any(m is not None and len(m.seeds) > 1 for r in rows for m in r.marks),
     )
+
+
+def _caveats(scores: pd.DataFrame) -> tuple[Caveat, ...]:
+    """Count leaks and notes: most are shared by scores that differ in another."""
+    leaks = scores["leak"][scores["leak"] != ""].value_counts(sort=False)
+    notes = scores["notes"].explode().dropna().value_counts(sort=False)
+    found = [Caveat(f"leaking split: {text}", True, int(n), len(scores)) for text, n in leaks.items()]
+    found += [Caveat(str(text), False, int(n), len(scores)) for text, n in notes.items()]
+    return tuple(found)
 
 
 def _mark(scores: pd.DataFrame) -> Mark | None:
@@ -218,31 +241,32 @@ def _mark(scores: pd.DataFrame) -> Mark | None:
         chance=float(mean["chance"]),
         n_units=int(n_units.iloc[0]) if len(n_units) else None,
         seeds=tuple(float(v) for v in scores["value"] if math.isfinite(v)),
-        caveat="; ".join(dict.fromkeys(c for c in scores["caveat"] if c)),
+        leak=scores["leak"].max(),
+        notes=tuple(dict.fromkeys(scores["notes"].explode().dropna())),
     )
 
 
 def _rank(row: Row, higher_is_better: bool) -> tuple[float, str]:
     values = [m.value for m in row.marks if m and m.known]
     mean = sum(values) / len(values) if values else math.inf
-    return (-mean if higher_is_better and values else mean), row.family
+    return (-mean if higher_is_better and values else mean), row.encoder
 
 
 def _chance_text(chance: pd.Series, decimals: int) -> str:
-    known = sorted({number(c, decimals) for c in chance if math.isfinite(c)}, key=len)
+    known = {number(value, decimals) for value in chance.dropna()}
     if not known:
-        return "no chance level is known"
-    return f"chance {known[0]}" if len(known) == 1 else "chance differs between scores"
+        return "chance is not known"
+    return f"chance {known.pop()}" if len(known) == 1 else "chance differs between scores"
 
 
 def mark_title(row: Row, profiling: str, mark: Mark, decimals: int) -> str:
     """Say in one line what a drawn score stands for."""
     parts = [
-        f"{row.family}, {profiling}: {number(mark.value, decimals)} {interval(mark.low, mark.high, decimals)}".strip(),
+        f"{row.encoder}, {profiling}: {number(mark.value, decimals)} {interval(mark.low, mark.high, decimals)}".strip(),
         f"chance {number(mark.chance, decimals)}",
     ]
     if len(mark.seeds) > 1:
         parts.append(f"{len(mark.seeds)} seeds: {', '.join(number(s, decimals) for s in mark.seeds)}")
     if mark.n_units is not None:
         parts.append(f"{mark.n_units} units")
-    return "; ".join([*parts, *([mark.caveat] if mark.caveat else [])])
+    return "; ".join([*parts, *mark.caveats])

@@ -1,23 +1,25 @@
-"""The opening of the page: what was asked, of what, and what was found, in plain words."""
+"""The opening of the page: what was evaluated on which data, and what was found."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phenolens.core.numbers import MISSING, count, decimals_for, interval, listed, number
+from phenolens.diagnosis.records import Verdict
 from phenolens.report.results import Results
 from phenolens.report.scores import TaskScores
-from phenolens.report.text import MISSING, count, decimals_for, interval, listed, number, task_phrase
+from phenolens.report.text import task_phrase
 
-_FLAGGED = {"leak", "caveat", "shortcut", "degenerate", "metric"}
-_SIGNED = {"gain", "twins", "pair", "layer"}  # differences; other effects are levels
+_FLAGGED = {"collapse", "metric", "leak", "shortcut", "no_baseline"}
+_DIFFERENCES = {"gain", "gain_over_untrained", "difference", "concept_difference", "layer"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One verdict, or one caveat that no verdict speaks of."""
+    """One verdict, or one note on scores."""
 
-    kind: str
+    title: str
     claim: str
     effect: str
     limits: str
@@ -43,101 +45,87 @@ def facts(dataset: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def paragraph(results: Results, tasks: Sequence[TaskScores]) -> list[str]:
-    """Say in a few sentences what was asked, of what, and which encoders were compared."""
-    data = results.dataset
-    parts = [
-        count(data[key], *nouns)
-        for key, nouns in (
-            ("n_sites", ("site",)),
-            ("n_wells", ("well",)),
-            ("n_plates", ("plate",)),
-        )
-        if data.get(key)
-    ]
-    where = " from ".join([parts[0], " on ".join(parts[1:])]) if len(parts) > 1 else "".join(parts)
-    covers = [
-        count(data[key], noun)
-        for key, noun in (("n_perturbations", "perturbation"), ("n_negative_controls", "negative control"))
-        if data.get(key)
-    ]
-    questions = list(dict.fromkeys(t.task for t in tasks))
-    asked = f"This study asked {count(len(questions), 'question')}" + (f" of {where}" if where else "")
-    sentences = [asked + (f", covering {listed(covers)}" if covers else "") + "."]
+    """Say in a few sentences which questions were evaluated on what, and which encoders were compared."""
+    sentences = [_scope(results.dataset)]
+    questions = list(dict.fromkeys(task.task for task in tasks))
     if questions:
-        sentences.append(f"The questions: {listed([task_phrase(q) for q in questions], limit=8)}.")
-    return [*sentences, *_families(results), *_reservations(results, tasks)]
+        names = listed([task_phrase(question) for question in questions], limit=8)
+        sentences.append(
+            f"{count(len(questions), 'task')} {'was' if len(questions) == 1 else 'were'} evaluated: {names}."
+        )
+    return [*sentences, *_encoders(results), *_reservations(results, tasks)]
+
+
+def _scope(dataset: Mapping[str, Any]) -> str:
+    """Say how large the data set is."""
+    rows = _counts(dataset, {"n_sites": "site", "n_wells": "well", "n_plates": "plate"})
+    covered = _counts(dataset, {"n_perturbations": "perturbation", "n_negative_controls": "negative control"})
+    said = "The data set holds " + (listed(rows) or "no site")
+    return said + (f", with {listed(covered)}." if covered else ".")
+
+
+def _counts(dataset: Mapping[str, Any], nouns: Mapping[str, str]) -> list[str]:
+    return [count(dataset[key], noun) for key, noun in nouns.items() if dataset.get(key)]
 
 
 def findings(results: Results, tasks: Sequence[TaskScores]) -> list[Finding]:
-    """List the verdicts, those that call a score into question first, and caveats nothing else names."""
-    verdicts = [_finding(v) for v in results.verdicts]
-    told = {(v.get("task"), "leak") for v in results.verdicts if v.get("kind") == "leak"}
-    claims = " ".join(str(v.get("claim", "")) for v in results.verdicts)
-    touched: dict[str, dict[str, str]] = {}
+    """List the verdicts, those that call a score into question first, and the notes on scores.
+
+    That a split leaks, a verdict says.
+    """
+    found = [_finding(verdict) for verdict in results.verdicts]
+    scopes: dict[str, list[str]] = {}
     for task in tasks:
         for caveat in task.caveats:
-            covered = caveat.text in claims or (caveat.text.startswith("leak") and (task.task, "leak") in told)
-            if not covered:
-                touched.setdefault(caveat.text, {})[task_phrase(task.task)] = caveat.scope
-    for text, scopes in touched.items():
-        claim = text[:1].upper() + text[1:] + "."
-        where = listed([f"{task} ({scope})" for task, scope in scopes.items()])
-        verdicts.append(Finding("caveat", claim, "", "", where, True))
-    return sorted(verdicts, key=lambda f: not f.flagged)
+            if not caveat.is_leak:
+                scopes.setdefault(caveat.text, []).append(f"{task_phrase(task.task)} ({caveat.scope})")
+    for text, scope in scopes.items():
+        found.append(Finding("Caveat", text[:1].upper() + text[1:] + ".", "", "", listed(scope), True))
+    return sorted(found, key=lambda finding: not finding.flagged)
 
 
-def _finding(verdict: Mapping[str, Any]) -> Finding:
-    kind = str(verdict.get("kind") or "finding")
-    effect, low, high = (_float(verdict.get(k)) for k in ("effect", "low", "high"))
-    decimals = decimals_for([high - low])
+def _finding(verdict: Verdict) -> Finding:
+    decimals = decimals_for([verdict.high - verdict.low])
     context = [
-        f"against {verdict['baseline']}" if verdict.get("baseline") else "",
-        task_phrase(str(verdict["task"])) if verdict.get("task") else "",
-        str(verdict.get("profiling") or ""),
+        f"against {verdict.baseline}" if verdict.baseline else "",
+        task_phrase(verdict.task) if verdict.task else "",
+        verdict.profiling,
     ]
+    is_difference = verdict.kind in _DIFFERENCES
     return Finding(
-        kind=kind.replace("_", " ").replace("-", " "),
-        claim=str(verdict.get("claim") or ""),
-        effect=number(effect, decimals, signed=kind in _SIGNED) if math.isfinite(effect) else "",
-        limits=interval(low, high, decimals),
-        context=", ".join(c for c in context if c),
-        flagged=kind in _FLAGGED,
+        title=verdict.title,
+        claim=verdict.claim,
+        effect=number(verdict.effect, decimals, signed=is_difference) if math.isfinite(verdict.effect) else "",
+        limits=interval(verdict.low, verdict.high, decimals),
+        context=", ".join(filter(None, context)),
+        flagged=verdict.kind in _FLAGGED,
     )
 
 
-def _families(results: Results) -> list[str]:
-    by_kind: dict[bool, dict[str, int]] = {False: {}, True: {}}
-    for encoder in results.encoders:
-        family = str(encoder.get("family") or encoder.get("name"))
-        group = by_kind[bool(encoder.get("baseline"))]
-        group[family] = group.get(family, 0) + 1
-    tested, baselines = by_kind[False], by_kind[True]
-    if not tested and not baselines:
-        return []
+def _encoders(results: Results) -> list[str]:
+    tested: dict[str, int] = {}
+    baselines: dict[str, int] = {}
+    for entry in results.encoders:
+        group = baselines if entry["baseline"] else tested
+        group[entry["encoder"]] = group.get(entry["encoder"], 0) + 1
     if not baselines:
-        names = listed(list(tested))
-        return [f"It looked at {names}, held against no baseline, so that no gain can be claimed."]
+        return [f"{listed(list(tested))} stood beside no baseline, so no gain can be claimed."] if tested else []
     against = f"{count(len(baselines), 'baseline')} ({listed(list(baselines), limit=8)})"
-    seeds = sum(n for n in baselines.values() if n > 1)
-    of_seeds = f", of which {seeds} networks are seeds of untrained families" if seeds else ""
+    seeds = max(baselines.values())
+    of_seeds = f"; untrained networks and other random baselines have {seeds} seeds each" if seeds > 1 else ""
     if not tested:
-        return [f"It looked at baselines only: {against}{of_seeds}."]
-    return [f"It compared {listed(list(tested))} with {against}{of_seeds}."]
+        return [f"Only baselines were compared: {against}{of_seeds}."]
+    return [f"{listed(list(tested))} {'was' if len(tested) == 1 else 'were'} compared with {against}{of_seeds}."]
 
 
 def _reservations(results: Results, tasks: Sequence[TaskScores]) -> list[str]:
     said = []
-    touched = {t.task for t in tasks if t.caveats}
-    if touched:
-        verb = "carries" if len(touched) == 1 else "carry"
-        said.append(f"{count(len(touched), 'question')} {verb} a caveat, marked wherever its scores appear.")
+    with_caveat = {task.task for task in tasks if task.caveats}
+    if with_caveat:
+        said.append(f"Scores of {count(len(with_caveat), 'task')} have a caveat, marked wherever they appear.")
     if results.skipped:
-        said.append(f"{count(len(results.skipped), 'answer')} could not be given; the reasons are listed below.")
+        said.append(f"{count(len(results.skipped), 'score')} could not be computed; the reasons are listed below.")
     left_out = sum(bool(item.get("by_recipe")) for item in results.panel_missing)
     if left_out:
-        said.append(f"The panel was shrunk: the recipe left out {count(left_out, 'default baseline')}.")
+        said.append(f"The panel is incomplete: the recipe left out {count(left_out, 'default baseline')}.")
     return said
-
-
-def _float(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan

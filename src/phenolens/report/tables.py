@@ -1,252 +1,346 @@
-"""The evidence of the card as plain tables: for the page, and for the card in Markdown."""
+"""The evidence as tables, for the page and for the card in Markdown: each class of records has one specification."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from phenolens.core.numbers import (
+    count,
+    difference_within,
+    number,
+    p_words,
+    percent,
+    share_within,
+)
+from phenolens.diagnosis.records import (
+    Activity,
+    AfterIntervention,
+    BaselineDifference,
+    BestBaseline,
+    BiologyBesideNuisance,
+    ConceptDifference,
+    ConceptScore,
+    EmbeddingShape,
+    EncoderDifference,
+    Evidence,
+    ExplainedVariance,
+    FactorScore,
+    LayerChoice,
+    LessDataScore,
+    MetricRange,
+    NoBaseline,
+    NuisanceReadout,
+    RankGroup,
+    Record,
+    SimilarityStructure,
+    SplitLeak,
+    StratumGain,
+    WithoutShortcut,
+)
+from phenolens.evaluation import Estimate
+from phenolens.report.layout import ENCODER, Column, Crossed, Rows, Table, default_layout
+from phenolens.report.text import task_phrase
 
-from phenolens.report.text import MISSING, interval, number, task_phrase
-
-Rows = Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with its title and what a reader must know to read it."""
-
-    title: str
-    intro: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+IN_FILES_ONLY = (BaselineDifference, FactorScore, RankGroup)
+"""Too many for a table; differences have their matrices."""
+SAID_BY_VERDICTS = (SplitLeak, EncoderDifference, NoBaseline, BestBaseline, Activity, NuisanceReadout)
+"""Each has a verdict that says all of it."""
 
 
-def credibility(evidence: Mapping[str, Any]) -> tuple[Table, ...]:
-    """Lay out whether scores can be believed: what metrics can tell, and biology beside nuisance."""
-    return _there(
-        Table(
-            "Can the metric tell?",
-            "Head-room is the share of the range from chance to ceiling that the best baseline leaves. The best "
-            "encoder is held against copies of itself, of whose variance a part is that of other wells: the "
-            "smallest part that is noticed, and how likely the better of two copies looks better. Rank "
-            "agreement is Kendall's tau with other ways to ask the same.",
-            (
-                "Question",
-                "chance",
-                "ceiling",
-                "best baseline",
-                "head-room",
-                "notices",
-                "better looks better",
-                "ranks",
-                "",
-            ),
-            _rows(
-                evidence,
-                "metrics",
-                lambda row: (
-                    _question(row),
-                    number(row["chance"], 2),
-                    f"{number(row['ceiling'], 2)} ({row['ceiling_is']})",
-                    f"{row['best_baseline']} {number(row['best_baseline_value'], 2)}",
-                    _share(row["headroom"]),
-                    _share(row["finest"]),
-                    _share(row["sensitivity"]),
-                    _within(row, "stability", "tau_low", "tau_high"),
-                    str(row["grade"]),
-                ),
-            ),
+def tables(evidence: Evidence) -> dict[str, list[Table]]:
+    """Return the tables of each section of the page; records of a class without a specification stand in ``further``.
+
+    Parameters
+    ----------
+    evidence
+        All records.
+    """
+    found: dict[str, list[Table]] = {section: [] for section in SECTIONS}
+    known: set[type[Record]] = {*IN_FILES_ONLY, *SAID_BY_VERDICTS}
+    for layout in LAYOUTS:
+        known.add(layout.record)
+        if records := evidence.of(layout.record):
+            found[layout.section].append(layout.table(records))
+    for records in evidence.tables().values():
+        if type(records[0]) not in known:
+            found["further"].append(default_layout(type(records[0])).table(records))
+    return found
+
+
+def _question(task: str, profiling: str) -> str:
+    return f"{task_phrase(task)}, {profiling}"
+
+
+def _named(name: str, value: float) -> str:
+    return f"{name} {number(value, 2)}"
+
+
+def _with_reason(value: float, reason: str) -> str:
+    return f"{number(value, 2)} ({reason})"
+
+
+def _difference(estimate: Estimate) -> str:
+    return difference_within(estimate.value, estimate.low, estimate.high)
+
+
+def _share(estimate: Estimate) -> str:
+    return share_within(estimate.value, estimate.low, estimate.high)
+
+
+def _adjusted_p(estimate: Estimate) -> str:
+    return p_words(estimate.p_adjusted)
+
+
+def _units(estimate: Estimate) -> str:
+    return count(estimate.n_units)
+
+
+def _small(value: float) -> str:
+    return number(value, 3)
+
+
+def _one_decimal(value: float) -> str:
+    return number(value, 1)
+
+
+def _of(part: float, whole: int) -> str:
+    return f"{number(part, 0 if isinstance(part, int) else 1)} of {count(whole)}"
+
+
+def _adjustment(shortcut: str, way: str, fit: str) -> str:
+    return f"{shortcut}, {way}" + (" (fitted on all wells)" if fit == "all" else "")
+
+
+def _concept(r: float, factor: str, gain: Estimate) -> str:
+    best = f"{number(r, 2)} {factor}"
+    return f"{best}, {_difference(gain)} over untrained" if gain.value == gain.value else best
+
+
+def _oddities(duplicates: int, zero: int, dead: int, not_finite: int) -> str:
+    said = []
+    if duplicates:
+        said.append(count(duplicates, "repeated row"))
+    if zero:
+        said.append(count(zero, "zero row"))
+    if dead:
+        said.append(count(dead, "constant feature"))
+    if not_finite:
+        said.append(count(not_finite, "row with NaN", "rows with NaN"))
+    return ", ".join(said) or "none"
+
+
+QUESTION = Column("question", ("task", "profiling"), _question)
+CHANCE = Column("chance", ("chance",))
+SCORE = Column("score", ("estimate",))
+UNITS = Column("units", ("estimate",), _units)
+ADJUSTED_P = Column("adjusted p", ("estimate",), _adjusted_p)
+
+SECTIONS = {
+    "validity": "Validity of the scores",
+    "concepts": "What the vectors encode",
+    "dependence": "What the scores depend on",
+    "breakdown": "Gains by phenotype, amount of data and layer",
+    "further": "Further evidence",
+}
+"""The sections of the page that hold tables, with their headings."""
+
+LAYOUTS: tuple[Rows | Crossed, ...] = (
+    Rows(
+        MetricRange,
+        "validity",
+        "Range and resolution of the metrics",
+        "Headroom: the share of the range from chance to the ceiling that the best baseline leaves. The best encoder "
+        "is compared with degraded copies of itself, in which part of the variance comes from other wells. Detected "
+        "loss: the smallest part whose loss lowers the score. Sensitivity: the probability that the better of two "
+        "copies scores higher. Rank stability: Kendall's tau with the rankings of other protocols.",
+        (
+            QUESTION,
+            CHANCE,
+            Column("ceiling", ("ceiling", "ceiling_is"), _with_reason),
+            Column("best baseline", ("best_baseline", "best_baseline_value"), _named),
+            Column("headroom", ("headroom",), percent),
+            Column("detected loss", ("finest",), percent),
+            Column("sensitivity", ("sensitivity",), percent),
+            Column("rank stability", ("stability",)),
+            Column("resolution", ("grade",)),
         ),
-        Table(
-            "Biology or nuisance?",
-            "On the same wells (or tiles): mean average precision with which they find others of their biology, "
-            "and of their nuisance. Robustness is the share of neighbours that agree in biology among those "
-            "that agree in one of the two alone; beside it, that of random neighbours. Mixing is the effective "
-            "number of nuisances among neighbours, as a share of the most there could be.",
-            ("Encoder", "post-processing", "nuisance", "biology", "nuisance score", "robustness", "random", "mixing"),
-            _rows(
-                evidence,
-                "nuisances",
-                lambda row: (
-                    str(row["family"]),
-                    str(row["profiling"]),
-                    str(row["nuisance"]),
-                    _within(row, "biology_score", "biology_low", "biology_high"),
-                    _within(row, "nuisance_score", "nuisance_low", "nuisance_high"),
-                    _within(row, "robustness", "robustness_low", "robustness_high"),
-                    number(row["robustness_chance"], 2),
-                    _share(row["lisi"]),
-                ),
-            ),
+    ),
+    Rows(
+        BiologyBesideNuisance,
+        "validity",
+        "Biology and nuisance among neighbours",
+        "Mean average precision of retrieving rows of the same biology, and of the same nuisance. Robustness: of the "
+        "neighbours that share one of the two only, the share that shares biology; beside it, that of random "
+        "neighbours. Mixing: the effective number of nuisances among neighbours, as a share of the most there can be.",
+        (
+            ENCODER,
+            Column("profiling", ("profiling",)),
+            Column("biology", ("biology",)),
+            Column("nuisance", ("nuisance",)),
+            Column("biology score", ("biology_score",)),
+            Column("nuisance score", ("nuisance_score",)),
+            Column("robustness", ("robustness",), _share),
+            Column("at random", ("robustness_chance",), percent),
+            Column("mixing", ("mixing",), percent),
+            Column("caveat", ("caveat",)),
         ),
-    )
-
-
-def known_levels(evidence: Mapping[str, Any]) -> tuple[Table, ...]:
-    """Lay out what encoders know, and what is large in their vectors, level by level."""
-    return _there(
-        _crossed(
-            evidence.get("levels", ()),
-            "level",
-            lambda row: f"{'**' if row['known'] else ''}{number(row['r'], 2)}{'**' if row['known'] else ''}",
-            "What it knows",
-            "Correlation with what is left of each level's best factor once batch, treatment and all other levels are "
-            "known; levels that are known stand out.",
+    ),
+    Crossed(
+        ConceptScore,
+        "concepts",
+        "Concepts",
+        "The correlation r of what is predicted of unseen wells with each concept's best factor, beyond batch, "
+        "treatment and all other concepts. Encoded concepts stand out. Factors are the truth of a simulation; where "
+        "there is none, baselines measured them.",
+        Column("", ("concept",)),
+        Column("", ("best_r", "best_factor", "gain"), _concept),
+        ("encoding", "encoded"),
+    ),
+    Rows(
+        ConceptDifference,
+        "concepts",
+        "Differences in concepts",
+        "The mean correlation over a concept's factors, of two encoders under test.",
+        (
+            Column("concept", ("concept",)),
+            ENCODER,
+            Column("compared with", ("other",)),
+            Column("difference", ("estimate",), _difference),
+            ADJUSTED_P,
         ),
-        _crossed(
-            evidence.get("variance", ()),
-            "block",
-            lambda row: _share(row["alone"]),
-            "What is large in the vectors",
-            "The share of their variance that each block explains by itself.",
+    ),
+    Crossed(
+        ExplainedVariance,
+        "concepts",
+        "Explained variance",
+        "The share of the variance of the vectors that each concept, the batch and the treatment explain by "
+        "themselves. What is encoded need not be large, and what is large need not be encoded.",
+        Column("", ("block",)),
+        Column("", ("alone",), percent),
+    ),
+    Crossed(
+        ExplainedVariance,
+        "concepts",
+        "First principal component",
+        "The share of the first principal component that each explains by itself.",
+        Column("", ("block",)),
+        Column("", ("of_first_component",), percent),
+    ),
+    Rows(
+        EmbeddingShape,
+        "concepts",
+        "Geometry of the vectors",
+        "Effective dimensions: the participation ratio of the principal components. Hubness: the skewness of how often "
+        "rows are among others' nearest. Ties: rows whose nearest neighbour is as near as the next.",
+        (
+            ENCODER,
+            Column("effective dimensions", ("effective_dimensions", "n_features"), _of),
+            Column("first component", ("top_share",), percent),
+            Column("mean cosine", ("mean_cosine",)),
+            Column("hubness", ("hubness",), _one_decimal),
+            Column("ties", ("ties",), percent),
+            Column("oddities", ("duplicates", "zero", "dead", "not_finite"), _oddities),
+            Column("finding", ("finding",)),
         ),
-        _crossed(
-            evidence.get("variance", ()),
-            "block",
-            lambda row: _share(row["first"]),
-            "What the largest component follows",
-            "The share of the first principal component that each block explains by itself.",
+    ),
+    Rows(
+        WithoutShortcut,
+        "dependence",
+        "Scores without shortcuts",
+        "The share of the score above chance that is left with a shortcut regressed out of the vectors, among wells "
+        "that are matched in it, or with neighbours that share it left out; the latter two beside as many candidates "
+        "at random. Where too few controls are there to fit a regression on, it is fitted on all wells and removes all "
+        "that correlates with the shortcut.",
+        (
+            ENCODER,
+            QUESTION,
+            Column("adjustment", ("shortcut", "way", "fit"), _adjustment),
+            Column("before", ("before",)),
+            Column("after", ("after",)),
+            Column("left", ("estimate",), _share),
+            ADJUSTED_P,
+            UNITS,
         ),
-    )
-
-
-def _taken_away(row: Mapping[str, Any]) -> str:
-    return f"{row['shortcut']}, {row['way']}" + (" (fitted on all)" if row["fit"] == "all" else "")
-
-
-def uses(evidence: Mapping[str, Any]) -> tuple[Table, ...]:
-    """Lay out what scores use: what is left of them without shortcuts, and after each intervention."""
-    without = _rows(evidence, "shortcuts", lambda row: _use(row, _taken_away(row)))
-    after = _rows(evidence, "interventions", lambda row: _use(row, f"after {row['intervention']}"))
-    return _there(
-        Table(
-            "What is left of scores",
-            "The share of the distance between score and chance that is left: with a shortcut regressed out of "
-            "the vectors, with all that goes with it where there are too few controls to fit it on; "
-            "among wells that are alike in it (matched), or without neighbours that share it (left out), "
-            "beside as many candidates at random; or once something has been taken from the pixels. "
-            "Moved: how far vectors then moved, relative to the distance between wells.",
-            ("Encoder", "question", "taken away", "before", "after", "left", "95 % interval", "units", "moved"),
-            (*without, *after),
+    ),
+    Rows(
+        AfterIntervention,
+        "dependence",
+        "Scores after interventions on the images",
+        "The share of the score above chance that is left once the pixels were changed. Shift: how far the vectors "
+        "moved, relative to the distance of two random wells.",
+        (
+            ENCODER,
+            QUESTION,
+            Column("intervention", ("intervention",)),
+            Column("before", ("before",)),
+            Column("after", ("after",)),
+            Column("left", ("estimate",), _share),
+            ADJUSTED_P,
+            UNITS,
+            Column("shift", ("shift",)),
         ),
-        Table(
-            "Whose similarities",
-            "Correlation of an encoder's similarities of wells with those of a shortcut, treatment held fixed; "
-            "with the sameness of treatment, the shortcut held fixed; and with treatment alone.",
-            ("Encoder", "shortcut", "follows it", "follows treatment", "treatment, nothing fixed"),
-            _rows(
-                evidence,
-                "similarities",
-                lambda row: (
-                    str(row["family"]),
-                    str(row["shortcut"]),
-                    _within(row, "follows", "low", "high"),
-                    _within(row, "biology", "biology_low", "biology_high"),
-                    number(row["alone"], 2),
-                ),
-            ),
+    ),
+    Rows(
+        SimilarityStructure,
+        "dependence",
+        "Similarities of wells",
+        "Partial correlation of an encoder's similarities with those of a shortcut given the treatment, and with the "
+        "sameness of treatment given the shortcut; last, with treatment alone.",
+        (
+            ENCODER,
+            Column("shortcut", ("shortcut",)),
+            Column("with the shortcut", ("follows",)),
+            Column("with treatment", ("biology",)),
+            Column("with treatment, nothing given", ("biology_alone",)),
         ),
-    )
-
-
-def places(evidence: Mapping[str, Any]) -> tuple[Table, ...]:
-    """Lay out where encoders gain: strata, amounts of data, layers."""
-    return _there(
-        Table(
-            "By phenotype",
-            "Each encoder beside the baseline that is best over all. Strength is told by other encoders than these.",
-            ("Encoder", "baseline", "question", "by", "stratum", "encoder", "baseline's", "difference", "units"),
-            _rows(
-                evidence,
-                "strata",
-                lambda row: (
-                    str(row["family"]),
-                    str(row["baseline"]),
-                    _question(row),
-                    str(row["by"]),
-                    str(row["stratum"]),
-                    number(row["value"], 2),
-                    number(row["baseline_value"], 2),
-                    _within(row, "difference", "low", "high"),
-                    number(row["n_units"], 0),
-                ),
-            ),
+    ),
+    Rows(
+        StratumGain,
+        "breakdown",
+        "By phenotype",
+        "Each encoder beside the baseline that is best over all units. Strength is measured by other encoders than "
+        "these two.",
+        (
+            ENCODER,
+            Column("baseline", ("baseline",)),
+            QUESTION,
+            Column("by", ("by",)),
+            Column("stratum", ("stratum",)),
+            Column("score", ("value",)),
+            Column("baseline's score", ("baseline_value",)),
+            Column("gain", ("gain",), _difference),
+            Column("units", ("gain",), _units),
         ),
-        Table(
-            "With less data",
-            "The same question with less to learn from (shots: rows of each class) or to find (replicates: "
-            "wells of each perturbation); last, with all of it.",
-            ("Encoder", "question", "data", "amount", "value", "chance", "gain over the best baseline"),
-            _rows(
-                evidence,
-                "efficiency",
-                lambda row: (
-                    str(row["family"]),
-                    _question(row),
-                    str(row["data"]),
-                    number(row["amount"], 0),
-                    _within(row, "value", "low", "high"),
-                    number(row["chance"], 2),
-                    _within(row, "difference", "difference_low", "difference_high"),
-                ),
-            ),
+    ),
+    Rows(
+        LessDataScore,
+        "breakdown",
+        "With less data",
+        "Shots: rows of each class in training. Replicates: wells of each perturbation. The last amount is all data.",
+        (
+            ENCODER,
+            QUESTION,
+            Column("data", ("data",)),
+            Column("amount", ("amount",)),
+            SCORE,
+            CHANCE,
+            Column("baseline", ("baseline",)),
+            Column("gain", ("gain",), _difference),
+            Column("note", ("note",)),
         ),
-        Table(
-            "Layers and pooling",
-            "Chosen on a random half of the units and scored on the other half, many times.",
-            ("Network", "question", "chosen", "how often", "scores", "as it comes", "difference", "optimism"),
-            _rows(
-                evidence,
-                "sweep",
-                lambda row: (
-                    str(row["network"]),
-                    _question(row),
-                    str(row["chosen"]),
-                    _share(row["share"]),
-                    _within(row, "value", "low", "high"),
-                    number(row["last"], 2),
-                    _within(row, "difference", "difference_low", "difference_high"),
-                    number(row["optimism"], 3, signed=True),
-                ),
-            ),
+    ),
+    Rows(
+        LayerChoice,
+        "breakdown",
+        "Layers and pooling",
+        "Chosen on random halves of the units and scored on the other halves. Optimism: how much better the best "
+        "choice looks on the units that it was chosen by.",
+        (
+            Column("network", ("encoder",)),
+            QUESTION,
+            Column("chosen", ("chosen",)),
+            Column("how often", ("share",), percent),
+            SCORE,
+            Column("as it comes", ("as_it_comes",)),
+            Column("gain", ("gain",), _difference),
+            Column("optimism", ("optimism",), _small),
+            Column("caveat", ("caveat",)),
         ),
-    )
-
-
-def _crossed(records: Rows, key: str, write: Callable[[Mapping[str, Any]], str], title: str, intro: str) -> Table:
-    """Return a table with a row for each family and a column for each value of a key."""
-    columns = tuple(dict.fromkeys(str(row[key]) for row in records))
-    families: dict[str, dict[str, str]] = {}
-    for row in records:
-        families.setdefault(str(row["family"]), {})[str(row[key])] = write(row)
-    rows = tuple((name, *(own.get(column, MISSING) for column in columns)) for name, own in families.items())
-    return Table(title, intro, ("Encoder", *columns), rows)
-
-
-def _there(*tables: Table) -> tuple[Table, ...]:
-    return tuple(table for table in tables if table.rows)
-
-
-def _rows(
-    evidence: Mapping[str, Any], name: str, write: Callable[[Mapping[str, Any]], tuple[str, ...]]
-) -> tuple[tuple[str, ...], ...]:
-    return tuple(write(row) for row in evidence.get(name, ()))
-
-
-def _use(row: Mapping[str, Any], taken: str) -> tuple[str, ...]:
-    limits = f"{_share(row['low'])} to {_share(row['high'])}" if row["low"] is not None else ""
-    scores = (number(row["before"], 2), number(row["value"], 2))
-    moved = number(row.get("shift"), 2)
-    units = number(row["n_units"], 0)
-    return (str(row["family"]), _question(row), taken, *scores, _share(row["retention"]), limits, units, moved)
-
-
-def _question(row: Mapping[str, Any]) -> str:
-    return f"{task_phrase(str(row['task']))}, {row['profiling']}"
-
-
-def _within(row: Mapping[str, Any], value: str, low: str, high: str) -> str:
-    return f"{number(row[value], 2)} {interval(row[low], row[high], 2)}".strip()
-
-
-def _share(value: float | None) -> str:
-    return MISSING if value is None or not math.isfinite(value) else number(100 * value, 0) + " %"
+    ),
+)

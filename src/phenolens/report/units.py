@@ -1,15 +1,16 @@
 """The values behind a score: which perturbations, classes or donors make it."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from phenolens.core.numbers import number
 from phenolens.report.figures import Curve, sorted_curve
 from phenolens.report.scales import Scale, scale_over
-from phenolens.report.scores import TaskScores
-from phenolens.report.text import number
+from phenolens.report.scores import Scored, TaskScores
 
 MAX_ROWS = 60
 _TOP = 12
@@ -19,13 +20,11 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class UnitValue:
-    """One family's value for one unit."""
+    """One encoder's value for one unit, and that of chance."""
 
     value: float
+    chance: float
     significant: bool | None  # None where no p was computed
-
-
-_Values = dict[tuple[str, str], tuple[UnitValue, float]]  # (unit, stratum) to value and chance
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class UnitRow:
 
     unit: str
     stratum: str
-    chance: float
     best: UnitValue
     reference: UnitValue | None
 
@@ -45,7 +43,7 @@ class UnitRow:
             text += f", adjusted p \N{LESS-THAN OR EQUAL TO} {SIGNIFICANT}"
         if self.reference:
             text += f"; reference {number(self.reference.value, decimals)}"
-        return f"{text}; chance {number(self.chance, decimals)}"
+        return f"{text}; chance {number(self.best.chance, decimals)}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class TaskUnits:
     figure: dict[str, Any] | None
     scale: Scale
     decimals: int
-    significant: tuple[int, int] | None  # among how many of the best family's units, of how many tested
+    significant: tuple[int, int] | None  # of how many of the best encoder's units, out of how many tested
     significant_reference: tuple[int, int] | None
 
 
@@ -84,79 +82,91 @@ def task_units(tasks: list[TaskScores], units: pd.DataFrame) -> list[TaskUnits]:
     """
     found: dict[str, TaskUnits] = {}
     for task in tasks:
-        if task.task not in found:
-            own = units[units["task"] == task.task]
-            one = _one(task, own) if len(own) else None
-            if one:
-                found[task.task] = one
+        of_task = units[units["task"] == task.task]
+        if task.task not in found and len(of_task):
+            shown = _choose(task, of_task)
+            if shown is not None:
+                found[task.task] = _one(task, of_task, shown)
     return list(found.values())
 
 
-def _one(task: TaskScores, units: pd.DataFrame) -> TaskUnits | None:
-    present = set(zip(units["family"], units["profiling"], strict=True))
-    entries = [
-        (mark.value if task.higher_is_better else -mark.value, row.family, row.baseline, profiling)
-        for row in task.rows
-        for mark, profiling in zip(row.marks, task.profilings, strict=True)
-        if mark and mark.known and (row.family, profiling) in present
-    ]
-    if not entries:
+@dataclass(frozen=True)
+class _Shown:
+    """Which score is shown unit by unit, and the encoder that is its reference; empty if there is none."""
+
+    best: Scored
+    reference: str
+
+
+def _choose(task: TaskScores, units: pd.DataFrame) -> _Shown | None:
+    """Return the best encoder under test (or baseline if none is) and the best other baseline; None without scores."""
+    present = set(zip(units["encoder"], units["profiling"], strict=True))
+    tested: list[Scored] = []
+    baselines: list[Scored] = []
+    for score in sorted(task.scored, key=lambda each: each.mark.value, reverse=task.higher_is_better):
+        if (score.row.encoder, score.profiling) in present:
+            (baselines if score.row.baseline else tested).append(score)
+    if not tested and not baselines:
         return None
-    tested = [e for e in entries if not e[2]]
-    _, best, best_is_baseline, profiling = max(tested or entries, key=lambda e: e[0])
-    rivals = [e for e in entries if e[2] and e[3] == profiling and e[1] != best]
-    reference = max(rivals, key=lambda e: e[0])[1] if rivals else ""
-    here = units[units["profiling"] == profiling]
-    own, other = _by_unit(here[here["family"] == best]), _by_unit(here[here["family"] == reference])
-    rows = [
-        UnitRow(unit, stratum, chance, value, other[unit, stratum][0] if (unit, stratum) in other else None)
-        for (unit, stratum), (value, chance) in own.items()
-    ]
-    rows.sort(key=lambda r: _order(r, task.higher_is_better))
+    best = (tested or baselines)[0]
+    others = [each for each in baselines if each.row is not best.row and each.profiling == best.profiling]
+    return _Shown(best, others[0].row.encoder if others else "")
+
+
+def _one(task: TaskScores, units: pd.DataFrame, shown: _Shown) -> TaskUnits:
+    row, profiling = shown.best.row, shown.best.profiling
+    after = units[units["profiling"] == profiling]
+    best = _by_unit(after[after["encoder"] == row.encoder])
+    reference = _by_unit(after[after["encoder"] == shown.reference])
+    rows = [UnitRow(*key, value, reference.get(key)) for key, value in best.items()]
+    rows.sort(key=lambda unit: _order(unit, task.higher_is_better))
     shortened = len(rows) > MAX_ROWS
-    shown = rows[:_TOP] if shortened else rows
-    middle = math.ceil(len(shown) / 2)
-    values = [v for r in shown for v in (r.best.value, r.chance, r.reference.value if r.reference else math.nan)]
+    listed = rows[:_TOP] if shortened else rows
+    middle = math.ceil(len(listed) / 2)
+    drawn = []
+    for unit in listed:
+        drawn += [unit.best.value, unit.best.chance]
+        drawn += [unit.reference.value] if unit.reference else []
+    curves = {row.encoder: best, shown.reference: reference}
     return TaskUnits(
         task=task,
         profiling=profiling,
-        best=best,
-        best_is_baseline=best_is_baseline,
-        reference=reference,
+        best=row.encoder,
+        best_is_baseline=row.baseline,
+        reference=shown.reference,
         n_units=len(rows),
-        blocks=(tuple(shown),) if len(shown) <= _SPLIT_FROM else (tuple(shown[:middle]), tuple(shown[middle:])),
+        blocks=(tuple(listed),) if len(listed) <= _SPLIT_FROM else (tuple(listed[:middle]), tuple(listed[middle:])),
         shortened=shortened,
-        figure=_figure(task, best, own, reference, other) if shortened else None,
-        scale=scale_over(values),
+        figure=_figure(task, curves) if shortened else None,
+        scale=scale_over(drawn),
         decimals=task.decimals,
-        significant=_significant([v for v, _ in own.values()]),
-        significant_reference=_significant([v for v, _ in other.values()]),
+        significant=_significant(best.values()),
+        significant_reference=_significant(reference.values()),
     )
 
 
-def _figure(task: TaskScores, best: str, own: _Values, reference: str, other: _Values) -> dict[str, Any]:
-    curves = [
-        Curve(
-            label=family,
-            colour=colour,
-            names=[f"{unit} ({stratum})" if stratum else unit for unit, stratum in values],
-            values=[value.value for value, _ in values.values()],
-            significant=[bool(value.significant) for value, _ in values.values()],
-        )
-        for family, colour, values in ((best, "--accent", own), (reference, "--baseline", other))
-        if values
-    ]
-    chance = [c for _, c in own.values() if math.isfinite(c)]
-    level = sum(chance) / len(chance) if chance else math.nan
-    return sorted_curve(curves, level, task.metric, task.unit, higher_is_better=task.higher_is_better)
+def _figure(task: TaskScores, encoders: Mapping[str, Mapping[tuple[str, str], UnitValue]]) -> dict[str, Any]:
+    curves = []
+    for (encoder, by_unit), colour in zip(encoders.items(), ("--accent", "--baseline"), strict=True):
+        if by_unit:
+            names = [f"{unit} ({stratum})" if stratum else unit for unit, stratum in by_unit]
+            values = [value.value for value in by_unit.values()]
+            curves.append(
+                Curve(encoder, colour, names, values, [bool(value.significant) for value in by_unit.values()])
+            )
+    best = next(iter(encoders.values()))
+    known = [value.chance for value in best.values() if math.isfinite(value.chance)]
+    chance = sum(known) / len(known) if known else math.nan
+    return sorted_curve(curves, chance, task.metric, task.unit, higher_is_better=task.higher_is_better)
 
 
-def _by_unit(units: pd.DataFrame) -> _Values:
-    found: _Values = {}
-    for (unit, stratum), own in units.groupby(["unit", "stratum"], sort=False):
-        decided = own["significant"].dropna()
-        value = UnitValue(float(own["value"].mean()), bool(decided.iloc[0]) if len(decided) else None)
-        found[str(unit), str(stratum)] = (value, float(own["chance"].mean()))
+def _by_unit(units: pd.DataFrame) -> dict[tuple[str, str], UnitValue]:
+    """Return (unit, stratum) -> value, the mean over seeds."""
+    found = {}
+    for (unit, stratum), seeds in units.groupby(["unit", "stratum"], sort=False):
+        decided = seeds["significant"].dropna()
+        significant = bool(decided.iloc[0]) if len(decided) else None
+        found[str(unit), str(stratum)] = UnitValue(seeds["value"].mean(), seeds["chance"].mean(), significant)
     return found
 
 
@@ -167,6 +177,6 @@ def _order(row: UnitRow, higher_is_better: bool) -> tuple[float, str]:
     return (-value if higher_is_better else value), row.unit
 
 
-def _significant(values: list[UnitValue]) -> tuple[int, int] | None:
-    tested = [v for v in values if v.significant is not None]
-    return (sum(bool(v.significant) for v in tested), len(tested)) if tested else None
+def _significant(values: Iterable[UnitValue]) -> tuple[int, int] | None:
+    tested = [value for value in values if value.significant is not None]
+    return (sum(bool(value.significant) for value in tested), len(tested)) if tested else None

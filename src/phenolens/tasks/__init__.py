@@ -1,20 +1,7 @@
 """Tasks: each scores profiles on one biological question and declares what it measures."""
 
-from phenolens.tasks.base import (
-    BeforeAfter,
-    Contract,
-    Leak,
-    LessData,
-    Note,
-    Restricted,
-    Score,
-    Task,
-    WellTask,
-    notes_of,
-    numbers,
-    required_column,
-    unit_table,
-)
+from phenolens.tasks.base import BeforeAfter, Contract, LessData, Restricted, Task, WellTask
+from phenolens.tasks.columns import numbers, required_column
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.defaults import default_tasks
@@ -26,6 +13,7 @@ from phenolens.tasks.regression_probe import RegressionProbe
 from phenolens.tasks.relationship_recall import RelationshipRecall
 from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
 from phenolens.tasks.sampling import at_most, draw_whole, sample_wells
+from phenolens.tasks.score import Leak, Note, Score, notes_of, unit_table
 from phenolens.tasks.split import Split, make_splits
 from phenolens.tasks.strength import PerturbationStrength
 from phenolens.tasks.wells import unseen_wells

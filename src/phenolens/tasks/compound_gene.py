@@ -14,8 +14,10 @@ from phenolens.core.errors import PhenolensError, TaskNotApplicable
 from phenolens.datasets import treated
 from phenolens.metrics import average_precision, chance_average_precision, cosine_similarity, permutation_p
 from phenolens.profiling import Average, aggregate
-from phenolens.tasks.base import Contract, Score, WellTask, required_column, unit_table
+from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.columns import required_column
 from phenolens.tasks.relations import read_relations, relation_files
+from phenolens.tasks.score import Score, unit_table
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -18,9 +18,11 @@ from phenolens.metrics import (
     set_average_precision,
 )
 from phenolens.profiling import Average
-from phenolens.tasks.base import Contract, Score, WellTask, notes_of, unit_table, usable_rows
+from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.columns import usable_rows
 from phenolens.tasks.label_null import exchange_p
 from phenolens.tasks.perturbations import perturbation_profiles
+from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -11,7 +11,9 @@ from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.metrics import cosine_similarity, rank_trend
-from phenolens.tasks.base import Contract, Score, WellTask, notes_of, numbers, required_column, unit_table
+from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.columns import numbers, required_column
+from phenolens.tasks.score import Score, notes_of, unit_table
 from phenolens.tasks.wells import Wells, unseen_wells
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.datasets import well_positions
-from phenolens.tasks.base import Note, notes_of
+from phenolens.tasks.score import Note, notes_of
 
 Exchange = Literal["auto", "controls", "treatments"]
 

@@ -10,8 +10,10 @@ from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import well_positions
-from phenolens.tasks.base import Contract, Score, WellTask, required_column
+from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.columns import required_column
 from phenolens.tasks.probe import Probe
+from phenolens.tasks.score import Score
 from phenolens.tasks.wells import unseen_wells
 
 if TYPE_CHECKING:

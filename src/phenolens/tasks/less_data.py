@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.datasets import condition_names, treated
-from phenolens.tasks.base import LessData, Score, Task
+from phenolens.tasks.base import LessData, Task
+from phenolens.tasks.score import Score
 
 if TYPE_CHECKING:
     from anndata import AnnData

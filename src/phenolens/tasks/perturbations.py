@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import treated
 from phenolens.profiling import Average, aggregate
-from phenolens.tasks.base import required_column
+from phenolens.tasks.columns import required_column
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -13,22 +13,13 @@ from pydantic import Field
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.metrics import stratified_mean
-from phenolens.profiling import Level
-from phenolens.tasks.base import (
-    Contract,
-    LessData,
-    Restricted,
-    Score,
-    Task,
-    notes_of,
-    required_column,
-    unit_table,
-    usable_rows,
-)
+from phenolens.tasks.base import Contract, LessData, Restricted
 from phenolens.tasks.classifiers import predict_linear, predict_nearest, predict_ridge
+from phenolens.tasks.columns import required_column, usable_rows
 from phenolens.tasks.less_data import fewer_shots
+from phenolens.tasks.probe_task import ProbeTask, standardise
 from phenolens.tasks.restricted.probe import Predicted, RestrictedProbe
-from phenolens.tasks.sampling import at_most
+from phenolens.tasks.score import Score, notes_of, unit_table
 from phenolens.tasks.split import Split, SplitKind, find_leak, make_splits
 
 if TYPE_CHECKING:
@@ -42,7 +33,7 @@ _CLASSIFIERS: dict[str, tuple[Callable[..., NDArray[np.intp]], tuple[float, ...]
 }
 
 
-class Probe(Task):
+class Probe(ProbeTask):
     """Cross-validated balanced accuracy of a classifier that is tuned inside the training folds.
 
     Parameters
@@ -94,21 +85,6 @@ class Probe(Task):
     protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "pca"})
 
     @property
-    def aggregation(self) -> Level:
-        """Whether it scores profiles of wells or of sites."""
-        return self.level
-
-    @property
-    def split_by(self) -> str | None:
-        """The column of groups; see `Task.split_by`."""
-        return self.group
-
-    @property
-    def units_have_strength(self) -> bool:
-        """Whether units differ in phenotypic strength; groups do not."""
-        return False
-
-    @property
     def takes_less_data(self) -> Literal["shots", "replicates"] | None:
         """Training rows of each class, unless their number is an option already."""
         return "shots" if self.shots is None else None
@@ -124,10 +100,6 @@ class Probe(Task):
     def grouped(self) -> Self | None:
         """Return the probe with a grouped split; None without groups."""
         return None if self.group is None else self.model_copy(update={"split": "grouped"})
-
-    def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
-        """Return at most `most` rows."""
-        return rows[at_most(np.arange(len(rows)), most, rng)]
 
     @property
     def id(self) -> str:
@@ -254,12 +226,5 @@ class Probe(Task):
         self, x: NDArray[Any], y: NDArray[np.intp], split: Split
     ) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]:
         """Return training vectors, training classes and test vectors, scaled and reduced on the training rows."""
-        from sklearn.decomposition import PCA
-        from sklearn.preprocessing import StandardScaler
-
-        scaler = StandardScaler().fit(x[split.train])
-        train, test = scaler.transform(x[split.train]), scaler.transform(x[split.test])
-        if self.pca is not None:
-            reduction = PCA(min(self.pca, *train.shape), svd_solver="full").fit(train)
-            train, test = reduction.transform(train), reduction.transform(test)
+        train, test = standardise(x[split.train], x[split.test], components=self.pca)
         return train, y[split.train], test

@@ -10,19 +10,10 @@ from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.metrics import ridge_path
-from phenolens.profiling import Level
-from phenolens.tasks.base import (
-    Contract,
-    Note,
-    Score,
-    Task,
-    notes_of,
-    numbers,
-    required_column,
-    unit_table,
-    usable_rows,
-)
-from phenolens.tasks.sampling import at_most
+from phenolens.tasks.base import Contract
+from phenolens.tasks.columns import numbers, required_column, usable_rows
+from phenolens.tasks.probe_task import ProbeTask, standardise
+from phenolens.tasks.score import Note, Score, notes_of, unit_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -32,7 +23,7 @@ _FEWEST_ROWS = 10  # of a group, for a correlation within it
 _PENALTIES = tuple(10.0**power for power in range(4, -5, -1))
 
 
-class RegressionProbe(Task):
+class RegressionProbe(ProbeTask):
     """Pearson's correlation, within each group, of numbers with their prediction by ridge regression on other groups.
 
     Parameters
@@ -71,25 +62,6 @@ class RegressionProbe(Task):
     level: Literal["well", "site"] = "site"
 
     protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "form"})
-
-    @property
-    def aggregation(self) -> Level:
-        """Whether it scores profiles of wells or of sites."""
-        return self.level
-
-    @property
-    def split_by(self) -> str | None:
-        """The column of groups; see `Task.split_by`."""
-        return self.group
-
-    @property
-    def units_have_strength(self) -> bool:
-        """Whether units differ in phenotypic strength; groups do not."""
-        return False
-
-    def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
-        """Return at most `most` rows."""
-        return rows[at_most(np.arange(len(rows)), most, rng)]
 
     @property
     def id(self) -> str:
@@ -151,16 +123,12 @@ class RegressionProbe(Task):
         test: NDArray[np.intp],
     ) -> NDArray[np.float64]:
         """Return the predicted targets of the test rows."""
-        from sklearn.decomposition import PCA
         from sklearn.linear_model import Ridge
         from sklearn.model_selection import GroupKFold, KFold
-        from sklearn.preprocessing import StandardScaler
 
-        scaler = StandardScaler().fit(x[train])
-        seen, unseen = scaler.transform(x[train]), scaler.transform(x[test])
+        components = _HEST_COMPONENTS if self.form == "hest" else None
+        seen, unseen = standardise(x[train], x[test], components=components)
         if self.form == "hest":
-            reduction = PCA(min(_HEST_COMPONENTS, *seen.shape), svd_solver="full").fit(seen)
-            seen, unseen = reduction.transform(seen), reduction.transform(unseen)
             penalty = 100 / (seen.shape[1] * y.shape[1])
             return Ridge(penalty, fit_intercept=False).fit(seen, y[train]).predict(unseen).reshape(len(test), -1)
         if len(np.unique(groups[train])) > 1:

@@ -14,9 +14,10 @@ from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import treated
 from phenolens.metrics import PairNull, PairTails, permutation_p, replicate_ceiling, rewire
 from phenolens.profiling import Average
-from phenolens.tasks.base import Contract, Score, WellTask, notes_of, unit_table
+from phenolens.tasks.base import Contract, WellTask
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
+from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
     from anndata import AnnData

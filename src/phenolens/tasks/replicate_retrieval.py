@@ -21,22 +21,14 @@ from phenolens.metrics import (
     replicate_retrieval_p,
     set_average_precision,
 )
-from phenolens.tasks.base import (
-    FEWEST_PERMUTATIONS,
-    Contract,
-    LessData,
-    Restricted,
-    Score,
-    WellTask,
-    notes_of,
-    required_column,
-    unit_table,
-)
+from phenolens.tasks.base import FEWEST_PERMUTATIONS, Contract, LessData, Restricted, WellTask
+from phenolens.tasks.columns import required_column
 from phenolens.tasks.label_null import exchange_p
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
 from phenolens.tasks.less_data import fewer_replicates
 from phenolens.tasks.restricted.retrieval import RestrictedRetrieval
 from phenolens.tasks.sampling import sample_wells
+from phenolens.tasks.score import Score, notes_of, unit_table
 from phenolens.tasks.wells import Wells, unseen_wells
 
 if TYPE_CHECKING:

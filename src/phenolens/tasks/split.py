@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.tasks.base import Leak
+from phenolens.tasks.score import Leak
 
 SplitKind = Literal["grouped", "random"]
 

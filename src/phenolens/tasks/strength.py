@@ -22,9 +22,11 @@ from phenolens.metrics import (
     two_sample_statistic,
 )
 from phenolens.profiling import Sphering
-from phenolens.tasks.base import Contract, Score, WellTask, notes_of, required_column, unit_table
+from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.columns import required_column
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
 from phenolens.tasks.sampling import sample_wells
+from phenolens.tasks.score import Score, notes_of, unit_table
 from phenolens.tasks.wells import unseen_wells
 
 if TYPE_CHECKING:

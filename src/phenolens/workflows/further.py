@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from phenolens.core.errors import EncoderError
 from phenolens.datasets import Manifest
-from phenolens.diagnosis import choose_on_held_out, compare_interventions, embedding_shift, layer_variants
+from phenolens.diagnosis import choose_on_held_out, compare_interventions, layer_variants
+from phenolens.diagnosis.records import Found
 from phenolens.embedding import embed_to_folder, encoder_info, first_site
 from phenolens.encoders import EncoderInfo, EncoderName, Named, create_encoder
-from phenolens.evaluation import Evaluation
+from phenolens.evaluation import Evaluation, Skipped
 from phenolens.images import interventions
 from phenolens.recipes.study import Recipe, SweepSection
 
@@ -47,11 +46,11 @@ class FurtherEmbeddings:
     out: Path
     progress: bool
 
-    def intervene(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> pd.DataFrame | None:
-        """Embed changed images, and return what is left of scores; None if no encoder is under test."""
+    def intervene(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> Found:
+        """Embed changed images, and return what is left of scores."""
         tested = [Named(info.name, info.model) for info in _tested(embeddings)]
         if not tested:
-            return None
+            return Found(skipped=(Skipped("interventions", "no encoder is under test"),))
         names: Sequence[str] = self.recipe.interventions
         if names == "all":
             size = self.recipe.embedding.crop.size or min(first_site(self.manifest).pixels.shape[1:])
@@ -60,18 +59,23 @@ class FurtherEmbeddings:
             name: self._embed(tested, f"interventions/{EncoderName.parse(name).slug}", intervention=name)
             for name in names
         }
-        table = compare_interventions(evaluation, changed, self.recipe.tasks)
-        return table.merge(embedding_shift(embeddings, changed), on=["family", "intervention"])
+        return compare_interventions(evaluation, changed)
 
-    def sweep(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> pd.DataFrame:
-        """Ask other layers, and return what `choose_on_held_out` says."""
+    def sweep(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> Found:
+        """Embed other layers, score them, and return which are best on held-out units."""
         section = self.recipe.sweep or SweepSection()
-        variants = {info.name: self._layers_of(info, section) for info in _tested(embeddings)}
-        if swept := [variant for of_network in variants.values() for variant in of_network]:
+        swept: list[Named] = []
+        variants: dict[str, list[str]] = {}
+        for info in _tested(embeddings):
+            layers = self._layers_of(info, section)
+            swept += layers
+            variants[info.name] = [layer.name for layer in layers]
+        if not variants:
+            return Found(skipped=(Skipped("layers", "no encoder is under test"),))
+        if swept:
             further = evaluation.rescore(self._embed(swept, "sweep"), self.recipe.tasks)
             evaluation = replace(evaluation, scores=[*evaluation.scores, *further.scores])
-        names = {network: [variant.name for variant in of_network] for network, of_network in variants.items()}
-        return choose_on_held_out(evaluation, names, seed=self.recipe.seed)
+        return choose_on_held_out(evaluation, variants)
 
     def _embed(
         self, encoders: Sequence[Named], folder: str, *, intervention: str | None = None

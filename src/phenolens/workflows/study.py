@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -97,12 +97,12 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     )
     if not evaluation.scores:
         raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
-    changed = sweep = None
+    changed = layers = None
     if recipe.interventions or recipe.sweep:
         further = FurtherEmbeddings(recipe, _open_manifest(recipe), material.dataset["channels"], out, progress)
         changed = further.intervene(material.embeddings, evaluation) if recipe.interventions else None
-        sweep = further.sweep(material.embeddings, evaluation) if recipe.sweep else None
-    card = diagnose(evaluation, interventions=changed, sweep=sweep)
+        layers = further.sweep(material.embeddings, evaluation) if recipe.sweep else None
+    card = diagnose(evaluation, interventions=changed, layers=layers)
     results = Results(
         name=recipe.name,
         dataset=material.dataset,
@@ -110,9 +110,8 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         panel_missing=material.panel_missing,
         scores=tabulate_scores(evaluation),
         units=tabulate_units(evaluation),
-        comparisons=card.evidence.comparisons,
-        verdicts=[asdict(verdict) for verdict in card.verdicts],
-        skipped=[asdict(item) for item in evaluation.skipped],
+        verdicts=card.verdicts,
+        skipped=evaluation.skipped,
         quarantine=[{"site_id": key, "reason": reason} for key, reason in material.quarantine.items()],
         examples=material.examples,
         provenance={
@@ -124,7 +123,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
         parts=stratum_records(evaluation),
-        evidence=card.evidence.records(),
+        evidence=card.evidence,
     )
     results.save(out)
     write_report(out)
@@ -309,8 +308,8 @@ def _describe_encoders(embeddings: Mapping[str, AnnData]) -> list[dict[str, Any]
         info, provenance = encoder_info(vectors, name), vectors.uns[PROVENANCE]
         described.append(
             {
-                "name": name,
-                "family": info.name,
+                "id": name,
+                "encoder": info.name,
                 "baseline": info.is_baseline,
                 "dim": vectors.n_vars,
                 "weights_hash": str(provenance.get("weights_hash", "")),

@@ -9,7 +9,7 @@ from phenolens.training import Estimate, estimate, train
 
 
 def run_training(recipe: TrainingRecipe, out: Path, *, progress: bool = False) -> Path:
-    """Train what a recipe says, diagnosing it meanwhile if asked to; return the checkpoint.
+    """Train what a recipe says, diagnose it meanwhile if the recipe says so, and return the checkpoint.
 
     Parameters
     ----------
@@ -29,16 +29,16 @@ def run_training(recipe: TrainingRecipe, out: Path, *, progress: bool = False) -
     channels = dataset_channels(manifest, recipe.dataset.channels)
     callbacks = []
     if recipe.diagnose is not None:
-        asked = recipe.diagnose
+        section = recipe.diagnose
         callbacks.append(
             DiagnoseWhileTraining(
                 out,
-                asked.dataset.open(),
+                section.dataset.open(),
                 channels,
-                asked.tasks,
-                asked.every,
-                crop=asked.crop,
-                profilings=asked.profiling,
+                section.tasks,
+                section.every,
+                crop=section.crop,
+                profilings=section.profiling,
             )
         )
     return train(

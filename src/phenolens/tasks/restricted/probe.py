@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import pandas as pd
 
 from phenolens.core.errors import TaskNotApplicable
-from phenolens.tasks.base import BeforeAfter, Leak, Note
+from phenolens.tasks.base import BeforeAfter
 from phenolens.tasks.restricted.matched import match_predictions
+from phenolens.tasks.score import Leak, Note
 
 if TYPE_CHECKING:
     from anndata import AnnData

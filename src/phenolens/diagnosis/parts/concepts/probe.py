@@ -1,0 +1,199 @@
+"""Which concepts of what makes an image can be read off vectors, each beyond all others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import KFold
+
+from phenolens.core.random import spawn
+from phenolens.diagnosis.parts.concepts.data import ConceptData, indicators, orthonormal, residuals, to_unit_variance
+from phenolens.metrics import maximum_p, refitted, ridge_by_target
+
+_PENALTIES = tuple(10.0**power for power in range(3, -5, -1))
+_FOLDS = 5
+_POWERS = 3  # of other concepts' factors: what follows from them by a curve is theirs
+_FEWEST_LEFT = 20  # rows, beyond what batches, treatments and other concepts take up
+_N_DRAWS = 1000
+_LEAST_LEFT = 1e-6  # of a factor's variance
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How well the factors of a concept can be read off the vectors of one encoder.
+
+    Attributes
+    ----------
+    encoder, concept
+        The two; the encoder with its seed.
+    factors
+        The names of the concept's k factors.
+    r
+        (k,) Pearson's correlation of each with its prediction.
+    p
+        The p value that the best of them is so high.
+    draws
+        Bootstrap draws of the mean of `r`; those of all encoders belong together.
+    """
+
+    encoder: str
+    concept: str
+    factors: Sequence[str]
+    r: NDArray[np.float64]
+    p: float
+    draws: NDArray[np.float64]
+
+    @property
+    def mean_r(self) -> float:
+        """The mean over factors."""
+        return float(self.r.mean())
+
+    @property
+    def best_r(self) -> float:
+        """The correlation of the factor that is read best."""
+        return float(self.r.max())
+
+    @property
+    def best_factor(self) -> str:
+        """The factor that is read best."""
+        return self.factors[int(self.r.argmax())]
+
+
+def probe_concepts(
+    data: ConceptData, *, n_permutations: int = 500, seed: int = 0
+) -> tuple[list[Reading], dict[str, str]]:
+    """Read what is left of each factor, once all else about a well is known, off each encoder's vectors.
+
+    From each factor is taken what follows, by regression, from the batch, the treatment, and the first three powers of
+    all factors of other concepts. What is left varies between wells that are treated alike. Ridge regression on the
+    vectors predicts it out of fold; r is Pearson's correlation of the two. An encoder that counts cells thus does not
+    encode their distances, which follow from the count, and one that recognises a treatment does not encode everything
+    that it does.
+
+    The p value is that of the concept's best factor, when what is left is permuted within batches and regressed on the
+    same again (Freedman & Lane, J. Bus. Econ. Stat. 1, 1983; beyond what was drawn, `maximum_p`). Intervals resample
+    wells, and are widened for what fitting on other wells would change (Nadeau & Bengio, Mach. Learn. 52, 2003).
+
+    Parameters
+    ----------
+    data
+        Vectors and factors.
+    n_permutations
+        How many.
+    seed
+        Of folds, permutations and bootstrap.
+
+    Returns
+    -------
+    A reading per encoder and concept; and concept -> why it was skipped.
+    """
+    n = data.n_rows
+    design = np.concatenate([np.ones((n, 1)), indicators(data.batch), indicators(data.treatment)], axis=1)
+    targets, skipped = _residual_targets(data, design)
+    if not targets:
+        return [], skipped
+    times = spawn(seed, "concepts", "bootstrap").multinomial(n, np.full(n, 1 / n), _N_DRAWS).astype(np.float64)
+    permuted: dict[str, NDArray[np.float64]] = {}
+    for concept, target in targets.items():
+        permuted[concept] = target.permuted(data, n_permutations, spawn(seed, "concepts", concept))
+    # Side by side, so that one decomposition of the vectors serves all of them.
+    columns = np.concatenate([y.reshape(n, -1) for y in permuted.values()], axis=1)
+    ends = np.cumsum([y[0].size for y in permuted.values()])
+    basis = orthonormal(design)
+    readings = []
+    for encoder, vectors in data.vectors.items():
+        predicted = _predict_out_of_fold(to_unit_variance(residuals(vectors, basis)), columns, seed)
+        for concept, part in zip(targets, np.split(predicted, ends[:-1], axis=1), strict=True):
+            y = permuted[concept]
+            readings.append(_read(encoder, concept, targets[concept].factors, y, part.reshape(y.shape), times))
+    return readings, skipped
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """What is left of the factors (n, k) of a concept, and the space of all that was taken from them."""
+
+    factors: Sequence[str]
+    left: NDArray[np.float64]
+    basis: NDArray[np.float64]
+
+    def permuted(self, data: ConceptData, times: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return (n, times + 1, k): what is left, then permuted within batches and regressed again."""
+        n, k = self.left.shape
+        order = np.empty((times, n), np.intp)
+        for batch in np.unique(data.batch):
+            rows = np.flatnonzero(data.batch == batch)
+            order[:, rows] = rows[rng.random((times, len(rows))).argsort(axis=1)]
+        shuffled = self.left[order].transpose(1, 0, 2).reshape(n, -1)
+        return np.concatenate([self.left[:, None], residuals(shuffled, self.basis).reshape(n, times, k)], axis=1)
+
+
+def _residual_targets(data: ConceptData, design: NDArray[np.float64]) -> tuple[dict[str, _Target], dict[str, str]]:
+    """Return what is left of each concept's factors, and why nothing is left of others."""
+    n = data.n_rows
+    targets: dict[str, _Target] = {}
+    skipped: dict[str, str] = {}
+    for concept, values in data.standardised.items():
+        blocks = [design]
+        for other, others in data.standardised.items():
+            if other != concept:
+                blocks += [others**power for power in range(1, _POWERS + 1)]
+        basis = orthonormal(*blocks)
+        if n - basis.shape[1] < _FEWEST_LEFT:
+            skipped[concept] = (
+                f"needs at least {_FEWEST_LEFT} rows beyond the {basis.shape[1]} that batches, treatments and other "
+                f"concepts take up, found {n - basis.shape[1]}"
+            )
+            continue
+        left = residuals(values, basis)
+        # What follows from everything else, but for rounding and the ends of a curve, cannot be evaluated by itself.
+        varying = left.var(axis=0) > _LEAST_LEFT * np.maximum(values.var(axis=0), np.finfo(float).tiny)
+        if varying.any():
+            factors = data.factors[concept].columns[varying].astype(str)
+            targets[concept] = _Target(list(factors), to_unit_variance(left[:, varying]), basis)
+        else:
+            skipped[concept] = "nothing is left of it beyond batches, treatments and other concepts"
+    return targets, skipped
+
+
+def _predict_out_of_fold(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Return predictions (n, k) of columns (n, k), each row by a ridge regression on the other folds."""
+    predicted = np.empty_like(y)
+    for train, test in KFold(_FOLDS, shuffle=True, random_state=seed).split(x):
+        predicted[test] = ridge_by_target(x[train], y[train], x[test], _PENALTIES)
+    return predicted
+
+
+def _read(
+    encoder: str,
+    concept: str,
+    factors: Sequence[str],
+    y: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    times: NDArray[np.float64],
+) -> Reading:
+    """Compare predictions (n, 1 + permutations, factors), the first not permuted, with what they predict."""
+    r = _correlations(y, predicted)
+    p = maximum_p(float(r[0].max()), r[1:].max(axis=1))
+    mean = r[0].mean()
+    drawn = _bootstrap(y[:, 0], predicted[:, 0], times).mean(axis=1)
+    return Reading(encoder, concept, factors, r[0], p, draws=mean + refitted(_FOLDS) * (drawn - mean))
+
+
+def _correlations(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Pearson's correlations over the first axis; 0 where a prediction does not vary."""
+    y, predicted = y - y.mean(axis=0), predicted - predicted.mean(axis=0)
+    scale = np.sqrt((y**2).sum(axis=0) * (predicted**2).sum(axis=0))
+    return np.divide((y * predicted).sum(axis=0), scale, out=np.zeros(y.shape[1:]), where=scale > 0)
+
+
+def _bootstrap(
+    y: NDArray[np.float64], predicted: NDArray[np.float64], times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return correlations (draws, k) of columns (n, k) in rows drawn so many times (draws, n)."""
+    n = times.sum(axis=1, keepdims=True)
+    one, other = times @ y / n, times @ predicted / n
+    covariance = times @ (y * predicted) / n - one * other
+    scale = np.sqrt(np.clip((times @ y**2 / n - one**2) * (times @ predicted**2 / n - other**2), 0, None))
+    return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)

@@ -1,0 +1,85 @@
+"""The shape of an embedding, and whether it has collapsed, before any score is believed."""
+
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+from numpy.typing import NDArray
+
+from phenolens.core.random import spawn
+from phenolens.diagnosis.records import EmbeddingShape, Found
+from phenolens.evaluation import Evaluation
+from phenolens.metrics import (
+    hubness,
+    mean_pairwise_cosine,
+    nearest_neighbours,
+    participation_ratio,
+    top_share,
+    uniformity,
+    variance_spectrum,
+)
+
+_MOST_ROWS = 5000  # for what compares all pairs
+_NEIGHBOURS = 10
+_LEAST_RELATIVE_SD = 1e-4  # below it, float32 has three digits left for differences between vectors
+_TIE = 1e-7
+
+
+def describe_embeddings(evaluation: Evaluation) -> Found:
+    """Describe the embeddings of encoders under test and of all seeds of their untrained counterparts.
+
+    Returns
+    -------
+    `EmbeddingShape` records.
+    """
+    seed = evaluation.settings.seed
+    described = evaluation.profiles.tested_and_counterparts()
+    return Found(tuple(describe_embedding(vectors, encoder, seed=seed) for encoder, vectors in described.items()))
+
+
+def describe_embedding(vectors: AnnData | NDArray[Any], encoder: str = "", *, seed: int = 0) -> EmbeddingShape:
+    """Describe the shape of an embedding (n, d), and say whether it has collapsed.
+
+    It has where no finite rows are left, at least half of the rows repeat earlier ones, or the vectors differ by less
+    than 1e-4 of their length. One number per row may repeat. Comparisons of all pairs are made on at most 5,000 rows,
+    drawn with `seed`.
+    """
+    whole = np.asarray(vectors.X if isinstance(vectors, AnnData) else vectors)
+    finite = np.isfinite(whole).all(axis=1)
+    x = np.asarray(whole[finite], dtype=np.float64)
+    n, d = x.shape
+    not_finite = len(whole) - n
+    if n < 2:
+        return EmbeddingShape(encoder, len(whole), d, not_finite, finding=f"{n} of {len(whole)} rows are finite")
+    length = np.linalg.norm(x, axis=1)
+    spectrum = variance_spectrum(x)
+    deviation = float(np.sqrt(x.var(axis=0).sum()))
+    size = float(np.sqrt((length**2).mean()))
+    relative_sd = deviation / size if size > 0 else 0.0
+    duplicates = n - len(np.unique(whole[finite], axis=0))
+    some = x if n <= _MOST_ROWS else x[np.sort(spawn(seed, "degeneracy").choice(n, _MOST_ROWS, replace=False))]
+    neighbours, distance = nearest_neighbours(some, min(_NEIGHBOURS, len(some) - 1))
+    finding = ""
+    if relative_sd < _LEAST_RELATIVE_SD:
+        finding = f"collapsed: vectors differ by {relative_sd:.1g} of their length"
+    elif duplicates >= n / 2 and d > 1:  # one number, such as a count, may well repeat
+        finding = f"collapsed: {duplicates} of {n} rows repeat earlier ones"
+    return EmbeddingShape(
+        encoder,
+        n_rows=len(whole),
+        n_features=d,
+        not_finite=not_finite,
+        zero=int((length == 0).sum()),
+        duplicates=duplicates,
+        dead=int((np.ptp(x, axis=0) == 0).sum()),
+        rank=int((spectrum > spectrum[0] * (max(n, d) * np.finfo(np.float32).eps) ** 2).sum()),
+        effective_dimensions=participation_ratio(spectrum),
+        top_share=top_share(spectrum),
+        relative_sd=relative_sd,
+        norm_variation=float(length.std() / length.mean()) if size > 0 else 0.0,
+        mean_cosine=mean_pairwise_cosine(some),
+        uniformity=uniformity(some),
+        hubness=hubness(neighbours),
+        ties=float((np.diff(distance[:, :2], axis=1) < _TIE).mean()) if distance.shape[1] > 1 else float("nan"),
+        finding=finding,
+    )

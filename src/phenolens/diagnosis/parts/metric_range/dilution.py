@@ -1,0 +1,98 @@
+"""Copies of an encoder in which truth is diluted, and which of these losses a metric detects."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+
+from phenolens.core.random import spawn
+from phenolens.diagnosis.records import DILUTION_STEP, NAN
+from phenolens.diagnosis.rescore import rescore, sample_rows
+from phenolens.evaluation import ALPHA, joint_draws, paired_p, values_by_unit
+from phenolens.tasks import Task
+
+_SHARES = tuple(np.arange(0, 1 + DILUTION_STEP, DILUTION_STEP).tolist())
+
+
+@dataclass(frozen=True)
+class Dilution:
+    """The losses that a metric detects in diluted copies of an encoder.
+
+    Attributes
+    ----------
+    finest
+        The smallest share of the variance whose loss is detected, with all larger ones; NaN if not even that of all is.
+    sensitivity
+        The probability that of two copies one step of 25 % apart the better scores higher on units that are drawn anew,
+        the mean over the steps; about 0.5 where nothing is detected, NaN with fewer than two units.
+    """
+
+    finest: float = NAN
+    sensitivity: float = NAN
+
+
+def detect_dilution(task: Task, rows: AnnData, profiling: str, *, seed: int = 0) -> Dilution:
+    """Score an encoder, and copies of it that are known to be worse.
+
+    Of a copy 25, 50, 75 or 100 % of the variance is that of other wells, drawn at random (`dilute`): its distribution
+    stays, and truth alone is lost. A loss is detected if the copy scores lower and p is at most 0.05 (`paired_p`).
+    Copies are tested from the worst on until one is not detected, so that the chance to be wrong about any of them is
+    5 %.
+
+    Parameters
+    ----------
+    task
+        The task.
+    rows
+        The profiles that it scores; see `sample_rows` for which of many.
+    profiling
+        The post-processing, which names the draws.
+    seed
+        Of wells, permutations and bootstrap.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If these rows cannot be scored.
+    """
+    rows = sample_rows(task, rows, seed=seed)
+    x = np.asarray(rows.X, dtype=np.float64)
+    donors = draw_donors(rows.obs, spawn(seed, "donors", task.id, profiling))
+    scores = [rescore(task, rows, dilute(x, donors, share), profiling, seed=seed) for share in _SHARES]
+    values = {f"copy {number}": values_by_unit(score) for number, score in enumerate(scores)}
+    inflation = scores[0].se_inflation
+    joint = joint_draws(values, spawn(seed, "dilution", task.id, profiling), se_inflation=inflation)
+    if joint.n_units < 2:
+        return Dilution()
+    finest = NAN
+    for number in range(len(_SHARES) - 1, 0, -1):
+        pair = values["copy 0"], values[f"copy {number}"]
+        p = paired_p(*pair, spawn(seed, "dilution p", task.id, profiling), se_inflation=inflation)
+        if joint.mean[number] >= joint.mean[0] or p > ALPHA:
+            break
+        finest = _SHARES[number]
+    better, worse = joint.draws[:, :-1], joint.draws[:, 1:]
+    return Dilution(finest, float(((better > worse) + (better == worse) / 2).mean()))
+
+
+def dilute(x: NDArray[np.float64], donors: NDArray[np.intp], share: float) -> NDArray[np.float64]:
+    """Return rows (n, d) of whose variance a share is that of other rows, `donors` (n,)."""
+    centre = x.mean(axis=0)
+    return centre + np.sqrt(1 - share) * (x - centre) + np.sqrt(share) * (x[donors] - centre)
+
+
+def draw_donors(obs: pd.DataFrame, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return for each row (n,) a row of the well that a permutation of wells puts in the place of the row's well.
+
+    The sites of one well get those of one other, in turn. Where wells are not known, each row is one.
+    """
+    codes = np.arange(len(obs))
+    if {"plate", "well"} <= set(obs.columns):
+        codes = obs.groupby(["plate", "well"], sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    rows_of_wells = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    donors = np.empty(len(obs), dtype=np.intp)
+    for rows, donor_well in zip(rows_of_wells, rng.permutation(len(rows_of_wells)), strict=True):
+        donors[rows] = np.resize(rows_of_wells[donor_well], len(rows))
+    return donors

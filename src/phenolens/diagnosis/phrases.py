@@ -1,0 +1,262 @@
+"""Every sentence of a diagnosis: records in words."""
+
+import math
+from collections.abc import Sequence
+
+from phenolens.core.numbers import count, difference_within, number, p_words, percent, share_within, within
+from phenolens.diagnosis.records import (
+    DILUTION_STEP,
+    LEAST_HEADROOM,
+    Activity,
+    AfterIntervention,
+    BaselineDifference,
+    BestBaseline,
+    BiologyBesideNuisance,
+    ConceptDifference,
+    ConceptScore,
+    EmbeddingShape,
+    EncoderDifference,
+    ExplainedVariance,
+    LayerChoice,
+    MetricRange,
+    NoBaseline,
+    NuisanceReadout,
+    SplitLeak,
+    StratumGain,
+    WithoutShortcut,
+)
+from phenolens.evaluation import ALPHA, Estimate
+
+
+def collapse(shape: EmbeddingShape) -> str:
+    """Say why vectors cannot be scored."""
+    return f"the vectors of {shape.encoder} cannot be scored: {shape.finding}."
+
+
+def limits_of_metric(found: MetricRange) -> str:
+    """Say what a metric cannot tell on these data, and why."""
+    match found.grade:
+        case "cannot tell":
+            return f"the metric cannot distinguish encoders on these data: {_why_not_able(found)}."
+        case "tells only gross differences":
+            little_room = f"; {_headroom(found)}" if found.headroom < LEAST_HEADROOM else ""
+            return f"the metric distinguishes only gross differences: {_finest_loss(found)}{little_room}."
+        case _:
+            return f"the metric leaves little room for improvement: {_headroom(found)}."
+
+
+def _why_not_able(found: MetricRange) -> str:
+    best = found.best_encoder
+    if math.isnan(found.best_low):
+        return "there is only one unit, so chance has no interval"
+    if found.best_low <= found.chance:
+        scores = f"{number(found.best_value, 2)}, chance {number(found.chance, 2)}"
+        return f"the best encoder, {best}, is not distinguishable from chance ({scores})"
+    if math.isnan(found.sensitivity):
+        return f"no degraded copies of {best} could be scored"
+    return f"{best} is not distinguishable from a copy of itself that has lost all information"
+
+
+def _finest_loss(found: MetricRange) -> str:
+    noticed = f"a copy of {found.best_encoder} that lost {percent(found.finest)} of its variance scores lower"
+    if found.finest <= DILUTION_STEP:
+        return noticed
+    return f"{noticed}, one that lost {percent(found.finest - DILUTION_STEP)} does not"
+
+
+def _headroom(found: MetricRange) -> str:
+    of = "the range of the metric" if found.ceiling_is == "maximum" else "what is known to be reachable"
+    baseline = f"the best baseline, {found.best_baseline} at {number(found.best_baseline_value, 2)},"
+    return f"{baseline} leaves {percent(found.headroom)} of {of}"
+
+
+def split_leak(leak: SplitLeak) -> str:
+    """Say how much better the best encoder looks on a leaking split than on groups it has not seen."""
+    opening = f"the random split leaks: {leak.leak}"
+    scores = f"{leak.encoder} scores {number(leak.value, 2)}"
+    if math.isnan(leak.unseen_value):
+        return f"{opening}; {scores} on it, which says nothing about new groups. Split by group."
+    holds_zero = "" if leak.estimate.low > 0 else ", an interval that includes zero"
+    compared = f"{scores} on it and {number(leak.unseen_value, 2)} on unseen groups"
+    return f"{opening}. {compared}: {_difference(leak.estimate)}{holds_zero}."
+
+
+def baseline_difference(found: BaselineDifference) -> str:
+    """Hold an encoder against the best baseline, or the best untrained network."""
+    reference = f"the {found.reference}, {found.baseline}"
+    if math.isnan(found.estimate.value):
+        return f"{found.encoder} cannot be compared with {reference}: {_units_shared(found.estimate)}."
+    significant = found.estimate.p_adjusted <= ALPHA
+    details = [f"{found.encoder} {_relation(found, 'falls short of')} {reference}: {_difference(found.estimate)}"]
+    if found.seeds_low < found.seeds_high:
+        over_seeds = (number(found.seeds_low, 2, signed=True), number(found.seeds_high, 2, signed=True))
+        details[0] += f" ({over_seeds[0]} to {over_seeds[1]} over its seeds)"
+    if found.share_of_range > 0:
+        details[0] += f", {percent(found.share_of_range)} of the range from chance to the ceiling"
+    details.append(f"adjusted p {p_words(found.estimate.p_adjusted)}")
+    neither_above_chance = significant and not found.better_is_above_chance
+    if neither_above_chance:
+        details.append("neither is distinguishable from chance")
+    if not math.isnan(found.over_counterpart.value):
+        details.append(f"over its untrained counterpart {_difference(found.over_counterpart)}")
+    if not neither_above_chance and not found.encoder_above_chance:
+        details.append(f"{found.encoder} is not distinguishable from chance")
+    return "; ".join(details) + "."
+
+
+def encoder_difference(found: EncoderDifference) -> str:
+    """Say how two encoders under test differ in one question."""
+    if math.isnan(found.estimate.value):
+        return f"{found.encoder} cannot be compared with {found.other}: {_units_shared(found.estimate)}."
+    details = [f"{found.encoder} {_relation(found, 'loses to')} {found.other}: {_difference(found.estimate)}"]
+    details.append(f"adjusted p {p_words(found.estimate.p_adjusted)}")
+    if found.is_significant and not found.better_is_above_chance:
+        details.append("neither is distinguishable from chance")
+    details.append(f"minimum detectable difference {found.minimum_detectable:.2g} (80% power)")
+    return "; ".join(details) + "."
+
+
+def _relation(found: BaselineDifference | EncoderDifference, less: str) -> str:
+    if not found.is_significant:
+        return "is not significantly different from"
+    if not found.better_is_above_chance:
+        return "cannot be ranked against"
+    return "beats" if found.estimate.value > 0 else less
+
+
+def no_baseline(found: NoBaseline) -> str:
+    """Say that scores without baselines are no finding."""
+    names = ", ".join(found.encoders)
+    return f"no baseline was scored beside {names}; a score without its baselines is no finding."
+
+
+def best_baseline(found: BestBaseline) -> str:
+    """Name the best baseline, and those that do not differ from it significantly."""
+    best = f"the best baseline is {found.encoder} at {number(found.value, 2)} (chance {number(found.chance, 2)})"
+    if found.ties:
+        return f"{best}; not distinguishable from it: {', '.join(found.ties)}."
+    return f"{best}; its difference to every other excludes zero." if found.n_baselines > 1 else f"{best}."
+
+
+def activity(found: Activity) -> str:
+    """Count the active perturbations."""
+    if not found.can_be_any:
+        why = f"with so few control wells the smallest possible adjusted p value is {found.least_p:.2g}"
+        return f"none of {count(found.n_units, 'perturbation')} can be called active by any encoder: {why}."
+    active = f"{found.encoder} finds {found.n_active} of {count(found.n_units, 'perturbation')} active"
+    beside = f"; the best baseline, {found.best_baseline}, {found.n_active_of_best}" if found.best_baseline else ""
+    return f"{active} (false discovery rate {percent(ALPHA)}){beside}."
+
+
+def nuisance_readout(found: NuisanceReadout) -> str:
+    """Say whether a nuisance can be read off the vectors of an encoder."""
+    readable = "can be predicted" if found.estimate.low > found.chance else "cannot be predicted better than by chance"
+    score = within(found.estimate.value, found.estimate.low, found.estimate.high)
+    return f"it {readable} from {found.encoder}: {found.metric} {score}, chance {number(found.chance, 2)}."
+
+
+def robustness(found: BiologyBesideNuisance) -> str:
+    """Say whether neighbours share biology rather than the nuisance."""
+    share = share_within(found.robustness.value, found.robustness.low, found.robustness.high)
+    return (
+        f"of the neighbours that share either the {found.biology} or the {found.nuisance}, but not both, {share} share "
+        f"the {found.biology} by {found.encoder}; of random ones, {percent(found.robustness_chance)} would."
+    )
+
+
+def strong_phenotypes_only(strong: StratumGain, weak: StratumGain) -> str:
+    """Say that a gain is found on strong phenotypes alone."""
+    return (
+        f"{strong.encoder} gains over {strong.baseline} on the strongest third of the phenotypes, "
+        f"{_difference(strong.gain)}, but not significantly on the weakest, {_difference(weak.gain)}."
+    )
+
+
+def shortcut(explaining: Sequence[WithoutShortcut], others: Sequence[WithoutShortcut]) -> str:
+    """Say how much of one score a shortcut explains, by the adjustments that show it and by the others."""
+    first = explaining[0]
+    shown = " and ".join(map(_explained, explaining))
+    besides = "".join(f", and {_explained(each)}" for each in others)
+    p = p_words(first.estimate.p_adjusted)
+    return f"{first.shortcut} explains {shown} of what {first.encoder} scores above chance{besides}; adjusted p {p}."
+
+
+def _explained(found: WithoutShortcut) -> str:
+    """Return what one adjustment takes of a score, with the scores before and after."""
+    share = share_within(1 - found.estimate.value, 1 - found.estimate.high, 1 - found.estimate.low)
+    fit = ", with everything that correlates with it" if found.fit == "all" else ""
+    candidates = " among as many candidates" if found.retrieval and found.way != "regressed out" else ""
+    scores = f"{number(found.before, 2)}{candidates} becomes {number(found.after, 2)}"
+    return f"{share} when {found.way}{fit} ({scores})"
+
+
+def ablation(encoder: str, falling: Sequence[AfterIntervention], kept: Sequence[AfterIntervention]) -> str:
+    """Say after which changes of the pixels a score falls, and after which it is kept."""
+    said = []
+    for verb, records in (("falls after", falling), ("is kept after", kept)):
+        if records:
+            said.append(f"{verb} {', '.join(map(_left_after, records))}")
+    changes = "; ".join(said) or "neither falls nor is certainly kept after any intervention"
+    return f"the score of {encoder} {changes}."
+
+
+def _left_after(found: AfterIntervention) -> str:
+    left = share_within(found.estimate.value, found.estimate.low, found.estimate.high)
+    return f"{found.intervention} ({left} left)"
+
+
+def concept(found: ConceptScore) -> str:
+    """Name a concept that an encoder encodes, by the factor that it reads best."""
+    beyond = "beyond all other concepts" if found.all_measured else f"beyond {', '.join(found.beyond)}"
+    beyond = beyond if found.beyond else "with no other concept measured"
+    encoded = f"{found.encoder} encodes {found.concept}, {beyond}: best factor {found.best_factor}, r "
+    details = [f"{encoded}{number(found.best_r, 2)}"]
+    if not math.isnan(found.gain.value):
+        better = "better than" if found.gain.low > 0 else "not significantly better than"
+        details.append(f"{better} its untrained counterpart, {_difference(found.gain)} on average")
+    details.append(f"adjusted p {p_words(found.estimate.p_adjusted)}")
+    return "; ".join(details) + "."
+
+
+def concepts_not_detected(encoder: str, weak: Sequence[ConceptScore], absent: Sequence[ConceptScore]) -> str:
+    """Name the concepts that an encoder encodes weakly or not detectably."""
+    said = []
+    if weak:
+        said.append("weakly encodes " + ", ".join(f"{each.concept} (r {number(each.best_r, 2)})" for each in weak))
+    if absent:
+        said.append("holds no detectable information about " + ", ".join(each.concept for each in absent))
+    return f"{encoder} {'; it '.join(said)}."
+
+
+def concept_difference(found: ConceptDifference) -> str:
+    """Say which of two encoders encodes a concept better."""
+    effect = found.estimate
+    worse = found.other if found.better == found.encoder else found.encoder
+    if effect.value < 0:
+        effect = Estimate(-effect.value, -effect.high, -effect.low, effect.n_units, effect.p, effect.p_adjusted)
+    better = f"{found.better} encodes {found.concept} better than {worse}: {_difference(effect)} on average"
+    return f"{better}; adjusted p {p_words(effect.p_adjusted)}."
+
+
+def component(found: ExplainedVariance) -> str:
+    """Say what the largest component of the vectors follows."""
+    component = f"the first principal component of {found.encoder} ({percent(found.first_component)} of its variance)"
+    return f"{component} follows {found.block}, which explains {percent(found.of_first_component)} of it."
+
+
+def layer(found: LayerChoice) -> str:
+    """Say whether a layer or pooling is better than what the network gives as it comes."""
+    better = "better than" if found.gain.low > 0 else "not significantly better than"
+    return (
+        f"{found.chosen}, chosen in {percent(found.share)} of random halves of the units, is {better} {found.encoder} "
+        f"as it comes on the other halves: {_difference(found.gain)}; chosen and reported on the same units, it would "
+        f"look {number(found.optimism, 3, signed=True)} better than it is."
+    )
+
+
+def _difference(estimate: Estimate) -> str:
+    return difference_within(estimate.value, estimate.low, estimate.high)
+
+
+def _units_shared(estimate: Estimate) -> str:
+    return "they share only one unit" if estimate.n_units == 1 else "they share no unit"

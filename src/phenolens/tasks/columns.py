@@ -1,0 +1,64 @@
+"""Metadata columns as tasks read them; columns that cannot be read are refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from phenolens.core.errors import TaskNotApplicable, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from anndata import AnnData
+
+
+def numbers(column: pd.Series[Any], of: str) -> pd.Series[float]:
+    """Return a column as numbers.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If it holds text that is not a number.
+    """
+    found = pd.to_numeric(column.astype(object), errors="coerce").astype(float)
+    text = column[found.isna() & column.notna()]
+    if len(text):
+        raise TaskNotApplicable(f"{of}: column '{column.name}' holds '{text.iloc[0]}', which is not a number")
+    return found
+
+
+def required_column(profiles: AnnData, column: str, task: str) -> pd.Series[str]:
+    """Return a metadata column as text.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If it is missing or has gaps.
+    """
+    if column not in profiles.obs:
+        raise TaskNotApplicable(f"{task}: no column '{column}'{did_you_mean(column, profiles.obs.columns)}")
+    values = profiles.obs[column]
+    if values.isna().any():
+        row = values.index[values.isna()][0]
+        raise TaskNotApplicable(f"{task}: row '{row}' has no value in column '{column}'")
+    return values.astype(str)
+
+
+def usable_rows(profiles: AnnData, column: str, task: str) -> tuple[NDArray[np.bool_], str]:
+    """Return which rows have a value in a metadata column, and a note on rows without one.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If the column is missing, or empty in every row.
+    """
+    if column not in profiles.obs:
+        raise TaskNotApplicable(f"{task}: no column '{column}'{did_you_mean(column, profiles.obs.columns)}")
+    values = profiles.obs[column]
+    usable = (values.notna() & (values.astype(str) != "")).to_numpy()
+    if not usable.any():
+        raise TaskNotApplicable(f"{task}: column '{column}' is empty")
+    missing = int((~usable).sum())
+    return usable, f"{missing} of {len(values)} rows have no value in '{column}' and are left out" if missing else ""

@@ -1,0 +1,165 @@
+"""What a task returns: a score with the units that it rests on, and notes on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, nadeau_bengio, percentile_interval, stratified_mean
+
+UNIT_COLUMNS = ("unit", "stratum", "value", "weight", "chance", "p", "p_adjusted")
+
+
+@dataclass(frozen=True)
+class Note:
+    """What must be known of a score.
+
+    Attributes
+    ----------
+    code
+        The kind of note, such as ``controls_stand_apart``; never shown.
+    text
+        The note as shown to users.
+    """
+
+    code: str
+    text: str
+
+
+def notes_of(**texts: str) -> tuple[Note, ...]:
+    """Return a note for each text that is not empty, with the keyword as its code."""
+    return tuple(Note(code, text) for code, text in texts.items() if text)
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Groups that are on both sides of a split.
+
+    Attributes
+    ----------
+    straddling, total
+        How many groups are, of how many.
+    """
+
+    straddling: int
+    total: int
+
+    @property
+    def text(self) -> str:
+        """The leak as shown to users."""
+        return f"{self.straddling} of {self.total} groups are on both sides of the split"
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The score of one encoder in one task.
+
+    Attributes
+    ----------
+    metric
+        The name of the metric.
+    unit
+        The unit of replication, which confidence intervals and paired tests resample.
+    units
+        One row per unit and stratum: unit, stratum, value, weight, chance, p, p_adjusted (NaN where not
+        defined). `Score.value` is the mean over strata of the weighted mean over units.
+    notes
+        What a reader must know before believing it.
+    leak
+        The groups on both sides of the split; None if there are none.
+    higher_is_better
+        Whether a higher score is better.
+    order
+        How many units each value involves: 2 for a value of a pair of units. Half of such a value is assigned to either
+        unit, and both are resampled: to first order, the score then varies twice as much as the mean over units does
+        (Hoeffding, Ann. Math. Stat. 19, 1948).
+    folds
+        The number of folds of a cross-validated model; 0 without one.
+    strata_are
+        What the strata are, where each is a score by itself, such as ``sources``; empty where they are not.
+    details
+        Stratum -> name -> further numbers; those of the whole score under the empty stratum.
+    """
+
+    metric: str
+    unit: str
+    units: pd.DataFrame
+    notes: tuple[Note, ...] = ()
+    leak: Leak | None = None
+    higher_is_better: bool = True
+    order: int = 1
+    folds: int = 0
+    strata_are: str = ""
+    details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def caveat(self) -> str:
+        """What must be known of it, in one line; empty if nothing."""
+        leak = [] if self.leak is None else [f"leaking: {self.leak.text}"]
+        return "; ".join([*leak, *(note.text for note in self.notes)])
+
+    @property
+    def value(self) -> float:
+        """The score."""
+        return self._mean("value")
+
+    @property
+    def chance(self) -> float:
+        """The score of a representation without information."""
+        return self._mean("chance")
+
+    @property
+    def n_units(self) -> int:
+        """The number of units."""
+        return int(self.units["unit"].nunique())
+
+    @property
+    def se_inflation(self) -> float:
+        """The factor by which the standard error of a difference of two such scores exceeds that over resampled units.
+
+        Units are resampled without fitting again; the variance of the fits is added by `nadeau_bengio`.
+        """
+        return self.order * (nadeau_bengio(self.folds) if self.folds else 1.0)
+
+    def draws(self, rng: np.random.Generator, *, n_draws: int = 2000) -> NDArray[np.float64]:
+        """Return cluster-bootstrap draws (n_draws,) of the value; NaN with fewer than two units."""
+        if self.n_units < 2:
+            return np.full(n_draws, np.nan)
+        drawn = cluster_bootstrap(
+            self.units["value"].to_numpy(),
+            self.units["unit"].to_numpy(),
+            weights=self.units["weight"].to_numpy(),
+            strata=self.units["stratum"].to_numpy(),
+            n_draws=n_draws,
+            rng=rng,
+        )[:, 0]
+        return self.value + self.order * (drawn - drawn.mean())  # draws of a mean over few unequal units are biased
+
+    def interval(self, rng: np.random.Generator, *, n_draws: int = 2000) -> tuple[float, float]:
+        """Return the 95 % cluster-bootstrap interval over units; NaN with fewer than two units."""
+        return percentile_interval(self.draws(rng, n_draws=n_draws))
+
+    def _mean(self, column: str) -> float:
+        return float(
+            stratified_mean(
+                self.units[column].to_numpy(),
+                self.units["weight"].to_numpy(),
+                self.units["stratum"].to_numpy(),
+            )[0]
+        )
+
+
+def unit_table(
+    units: Any, values: Any, *, chance: Any, strata: Any = "", weights: Any = 1.0, p: Any = np.nan
+) -> pd.DataFrame:
+    """Return a score's table of units, with p values adjusted within each stratum."""
+    table = pd.DataFrame(
+        {"unit": units, "stratum": strata, "value": values, "weight": weights, "chance": chance, "p": p}
+    )
+    table["p_adjusted"] = np.nan
+    for _, rows in table.groupby("stratum", sort=False).groups.items():
+        table.loc[rows, "p_adjusted"] = benjamini_hochberg(table.loc[rows, "p"].to_numpy(dtype=float))
+    return table[list(UNIT_COLUMNS)]

@@ -1,0 +1,12 @@
+"""Diagnoses of made-up scores, of which there are no vectors."""
+
+import pytest
+
+from phenolens.diagnosis.parts.differences import compare
+from phenolens.diagnosis.parts.differences.control_jackknife import ControlJackknife
+
+
+@pytest.fixture
+def scores_alone(monkeypatch):
+    """Let encoders be compared without vectors, of which other controls would change the scores."""
+    monkeypatch.setattr(compare, "leave_controls_out", lambda _: ControlJackknife())

@@ -1,0 +1,162 @@
+"""False claims are controlled over the whole card."""
+
+import numpy as np
+import pytest
+from made_up import evaluation_of, scored
+from numpy.testing import assert_allclose
+
+from phenolens.diagnosis import compare_scores
+from phenolens.diagnosis.inference import control_claims
+from phenolens.diagnosis.records import (
+    AfterIntervention,
+    BaselineDifference,
+    Claim,
+    ConceptDifference,
+    ConceptScore,
+    EmbeddingShape,
+    EncoderDifference,
+)
+from phenolens.evaluation import Estimate
+from phenolens.metrics import benjamini_hochberg
+from phenolens.tasks import Score, make_task
+from phenolens.tasks.score import unit_table
+
+pytestmark = pytest.mark.usefixtures("scores_alone")
+
+QUESTION = ("replicate-retrieval", "raw")
+
+
+def estimate(p, value=0.1):
+    return Estimate(value, value - 0.05, value + 0.05, 60, p)
+
+
+def against(baseline, p, value=0.1, **named):
+    return BaselineDifference(estimate(p, value), *QUESTION, "mine", baseline, **named)
+
+
+def concept(name, p, r=0.5, encoder="mine", **named):
+    return ConceptScore(estimate(p), encoder, name, encoder == "mine", "factor", r, **named)
+
+
+def adjusted(*records):
+    return [each.estimate.p_adjusted if isinstance(each, Claim) else None for each in control_claims(records)]
+
+
+def test_p_values_of_all_kinds_of_claims_are_adjusted_together():
+    left = Estimate(0.5, 0.4, 0.6, 60, 0.03)
+    records = (
+        EmbeddingShape("mine", 9, 2, 0),
+        against("cell-count", 0.01, reference="best baseline"),
+        EncoderDifference(estimate(0.02), *QUESTION, "mine", "yours"),
+        AfterIntervention(left, *QUESTION, "mine", True, 0.5, 0.3, 0.1, "blur"),
+        concept("texture", 0.04),
+        ConceptDifference(estimate(0.05), "texture", "mine", "yours"),
+    )
+    expected = benjamini_hochberg(np.array([0.01, 0.02, 0.03, 0.04, 0.05]))
+    assert adjusted(*records) == [None, *expected]
+
+
+def test_what_is_only_described_is_neither_adjusted_nor_counted():
+    described = (
+        against("well-position", 0.001),
+        AfterIntervention(estimate(0.001), *QUESTION, "twin/mine", False, 0.5, 0.3, 0.1, "blur"),
+        concept("shape", 0.001, encoder="twin/mine"),
+    )
+    found = adjusted(against("cell-count", 0.04, reference="best baseline"), *described)
+    assert found[0] == 0.04
+    assert np.isnan(found[1:]).all()
+
+
+def test_what_has_no_p_value_does_not_count():
+    unknown = EncoderDifference(Estimate(n_units=1), *QUESTION, "mine", "yours")
+    found = adjusted(against("cell-count", 0.04, reference="best baseline"), unknown)
+    assert found[0] == 0.04
+    assert np.isnan(found[1])
+
+
+def test_falling_short_of_the_best_of_many_takes_the_p_value_that_none_is_better():
+    best = against("cell-count", 0.01, -0.1, reference="best baseline")
+    equals = [against(f"baseline-{number}", p, value) for number, (p, value) in enumerate([(0.5, -0.01), (0.6, 0.02)])]
+    # Simes: the least of 3 * 0.01 / 1, 3 * 0.5 / 2 and 3 * 1 / 3.
+    assert_allclose(adjusted(best, *equals)[0], 0.03)
+    assert_allclose(adjusted(against("cell-count", 0.01, 0.1, reference="best baseline"), *equals)[0], 0.01)
+
+
+def test_falling_short_of_untrained_networks_counts_these_alone():
+    best = against("untrained/vit", 0.01, -0.1, reference="best untrained network", untrained=True)
+    other = against("untrained/resnet18", 0.5, -0.01, untrained=True)
+    assert_allclose(adjusted(best, other, against("cell-count", 0.5, -0.01))[0], 0.02)
+
+
+@pytest.mark.parametrize(
+    ("p", "r", "encoding"),
+    [
+        (0.01, 0.5, "encoded"),
+        (0.01, 0.2, "encoded"),
+        (0.01, 0.15, "weakly encoded"),
+        (0.01, -0.3, "not detected"),
+        (0.2, 0.5, "not detected"),
+    ],
+)
+def test_concepts_are_encoded_by_effect_and_adjusted_p(p, r, encoding):
+    (found,) = control_claims([concept("texture", p, r)])
+    assert found.encoding == encoding
+    (counterpart,) = control_claims([concept("texture", p, r, encoder="twin/mine")])
+    assert counterpart.encoding == encoding  # of its p value, as it is
+
+
+def test_one_encoder_is_better_in_a_concept_that_it_encodes():
+    difference = ConceptDifference(estimate(0.001), "texture", "mine", "yours")
+    assert control_claims([concept("texture", 0.01), difference])[1].better_encodes_it
+    assert not control_claims([concept("texture", 0.01, 0.1), difference])[1].better_encodes_it
+    assert not control_claims([concept("shape", 0.01), difference])[1].better_encodes_it
+
+
+def score(encoder, values, task):
+    found = Score("mAP", "perturbation", unit_table([f"u{i}" for i in range(len(values))], values, chance=0.1, p=0.5))
+    low, high = found.interval(np.random.default_rng(0))
+    return scored(encoder, found, task, low=low, high=high)
+
+
+def gains(*scores):
+    return [verdict for verdict in compare_scores(evaluation_of(*scores)).verdicts if verdict.kind == "gain"]
+
+
+RETRIEVAL = make_task("replicate-retrieval")
+
+
+@pytest.mark.integration
+def test_two_equal_encoders_are_rarely_called_different():
+    rng = np.random.default_rng(3)
+    called = 0
+    for _ in range(200):
+        truth = rng.uniform(0.3, 0.7, 40)
+        (gain,) = gains(*(score(name, truth + rng.normal(0, 0.1, 40), RETRIEVAL) for name in ("mine", "cell-count")))
+        called += gain.p_adjusted <= 0.05
+    assert called / 200 <= 0.08
+
+
+@pytest.mark.integration
+def test_an_equal_of_many_baselines_rarely_falls_short_of_the_best_of_them():
+    rng = np.random.default_rng(8)
+    names = ["mine", *(f"untrained/net{number}" for number in range(12))]
+    said = []
+    for _ in range(60):
+        truth = rng.uniform(0.3, 0.7, 40)
+        said += gains(*(score(name, truth + rng.normal(0, 0.1, 40), RETRIEVAL) for name in names))
+    assert sum("falls short" in gain.claim for gain in said) <= 4
+    assert np.mean([gain.effect < 0 for gain in said]) > 0.8  # the best of many looks better than its equals
+
+
+@pytest.mark.integration
+def test_false_claims_are_controlled_over_all_questions():
+    rng = np.random.default_rng(5)
+    truth = rng.uniform(0.3, 0.7, 40)
+    questions = [make_task("linear-probe", label=f"kind{number}", group="movie") for number in range(20)]
+    called = 0
+    for _ in range(5):
+        scores = []
+        for task in questions:
+            scores += [score(name, truth + rng.normal(0, 0.1, 40), task) for name in ("mine", "cell-count")]
+        called += any(gain.p_adjusted <= 0.05 for gain in gains(*scores))
+    assert called <= 1  # 20 questions each: without the adjustment nearly every card would claim something
