@@ -139,7 +139,7 @@ def test_each_encoder_under_test_has_a_name_and_a_model(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cell-count", "'cell-count' is the name of an encoder of its own; choose another"),
+        ("cell-count", "'cell-count' is the name of another encoder; choose a different one"),
         ("mine@seed=1", "string should match pattern"),
         ("our/mine", "string should match pattern"),
         ("", "string should match pattern"),
