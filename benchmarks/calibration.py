@@ -119,7 +119,7 @@ def main() -> None:
     jobs: dict[str, Callable[[], Iterator[float]]] = {}
     tasks = [
         make_task("replicate-retrieval", n_permutations=199),
-        make_task("replicate-retrieval", against="others", n_permutations=199),
+        make_task("replicate-retrieval", measures="distinctiveness", n_permutations=199),
         *(
             make_task("perturbation-strength", measure=measure, n_permutations=199)
             for measure in ("energy", "mmd", "mahalanobis", "consistency")

@@ -36,7 +36,7 @@ from phenolens.tasks import make_task
 
 TASKS = [
     make_task("replicate-retrieval", n_permutations=200),
-    make_task("replicate-retrieval", against="others", n_permutations=20),
+    make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20),
 ]
 PROFILINGS = ["raw", "tvn"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

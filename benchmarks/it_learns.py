@@ -71,7 +71,7 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         minutes.append(trained_for(folder / f"camae-{seed}"))
 
     manifest = read_manifest(asked / "manifest.csv")
-    tasks = [make_task("replicate-retrieval", against="others", n_permutations=20)]
+    tasks = [make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20)]
     questions = ["replicates", *TRUTH]
     for factors in TRUTH.values():
         tasks.append(make_task("regression-probe", targets=[f"true_{name}" for name in factors], group="plate"))

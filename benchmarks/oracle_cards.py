@@ -77,7 +77,7 @@ def ask(preset: str, seed: int, plates: int, wells: int) -> list[dict[str, Any]]
     with tempfile.TemporaryDirectory() as folder:  # oracles read its table alone, so that one channel will do
         screen = simulate_cells(Path(folder), preset=preset, plates=plates, wells=wells, channels=["dna"], seed=seed)
         vectors = embed(read_manifest(screen), [*oracles, "well-position"]).embeddings
-    retrieval = make_task("replicate-retrieval", against="others", n_permutations=20)
+    retrieval = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20)
     card = diagnose(evaluate(vectors, [retrieval]))
     encoded: dict[str, set[str]] = {}
     weakly: dict[str, set[str]] = {}

@@ -82,8 +82,11 @@ def test_it_writes_a_card_and_a_report(capsys, profiles, tmp_path):
     ("arguments", "message"),
     [
         (("--perturbation", "gene", "--negative-control", "water"), "no row has perturbation water"),
-        ((), "no perturbation has two rows and there are no labels to ask about; name their columns"),
-        (("--perturbation", "gen"), "column 'perturbation' is to come from 'gen'; did you mean 'gene'?"),
+        ((), "no perturbation has two rows and there are no labels to predict; name their columns"),
+        (
+            ("--perturbation", "gen"),
+            "column 'perturbation' is mapped from 'gen', which is missing; did you mean 'gene'",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(capsys, profiles, tmp_path, arguments, message):

@@ -127,6 +127,6 @@ def test_a_function_is_not_replaced_by_the_module_of_its_name():
 
 
 def test_doctor_says_why_torch_cannot_be_loaded(monkeypatch):
-    monkeypatch.setattr(doctor, "_ASK_TORCH", "raise ImportError('libcudart.so.13 is missing')")
+    monkeypatch.setattr(doctor, "_TORCH_SCRIPT", "raise ImportError('libcudart.so.13 is missing')")
     with pytest.raises(PhenolensError, match=r"^torch cannot be loaded: ImportError: libcudart.so.13 is missing; "):
         doctor.examine()

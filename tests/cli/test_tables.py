@@ -144,6 +144,18 @@ def test_refusals_name_the_culprit_on_one_line(ask, screen, arguments, message):
     assert len(error.strip().splitlines()) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*features left out")
+@pytest.mark.parametrize("option", [("--against", "others"), ("--against=others",), ("--option", "against=others")])
+def test_a_former_spelling_of_an_option_is_read_with_a_warning(ask, screen, option):
+    question = (screen, "--task", "replicate-retrieval", "--perturbation", "compound", "--missing", "features")
+    with pytest.warns(UserWarning, match="'against=others' is a former spelling; write 'measures=distinctiveness'"):
+        code, former, _ = ask(*question, *option)
+    assert code == 0
+    code, current, _ = ask(*question, "--measures", "distinctiveness")
+    assert code == 0
+    assert former["scores"] == current["scores"]
+
+
 @pytest.fixture
 def movies(tmp_path):
     """Vectors of two phenotypes in six movies, with two numbers to predict."""

@@ -42,7 +42,7 @@ def test_a_part_that_is_no_option_is_named_by_all_who_read_names(options, part):
 def test_an_option_has_a_name_and_a_value(text):
     with pytest.raises(ValueError, match=f"^{text}$"):
         parse_option(text)
-    with pytest.raises(PhenolensError, match=f"--level takes name=value, not '{text}'"):
+    with pytest.raises(PhenolensError, match=f"--level takes name=value, found '{text}'"):
         parse_options([text], "--level")
 
 

@@ -85,9 +85,9 @@ def test_a_step_alone_leaves_out_those_before_it(cells, sites):
     [
         (lambda t: t.drop(columns="tile"), "no column 'tile' for the site_id of cells"),
         (lambda t: t.assign(x=t["x"].where(t.index != 3)), r"1 cells have no finite 'x', the first in row 5"),
-        (lambda t: t.assign(y="far"), "does not hold numbers alone"),
+        (lambda t: t.assign(y="far"), "does not hold only numbers"),
         (lambda t: t.assign(kind=t["kind"].where(t.index != 0)), "1 cells have no 'kind', the first in row 2"),
-        (lambda t: t.assign(tile="other"), "has cells of none of the sites"),
+        (lambda t: t.assign(tile="other"), "has no cells of the sites"),
         (lambda t: t.iloc[:0], "has no rows"),
     ],
 )
@@ -99,17 +99,17 @@ def test_bad_tables_are_refused_in_one_line(cells, sites, change, message):
 
 def test_cells_outside_their_site_are_refused(cells, sites):
     manifest = read(cells, sites, change=lambda t: t.assign(x=t["x"] * 10))
-    with pytest.raises(ManifestError, match=r"cells of site 's1' lie outside its 50 x 40, the first at x"):
+    with pytest.raises(ManifestError, match=r"cells of site 's1' are outside its 50 x 40, the first at x"):
         embed(manifest, ["cell-graph/density"])
 
 
 def test_what_the_table_lacks_is_said(cells, sites):
     manifest = read(cells, sites, change=lambda t: t.drop(columns="kind"), columns={"site_id": "tile"})
-    with pytest.raises(EncoderError, match=r"needs types of cells, and .*cells.parquet comes without"):
+    with pytest.raises(EncoderError, match=r"needs types of cells, which are missing in .*cells.parquet"):
         create_encoder("cell-graph/neighbourhoods", [], manifest=manifest)
     with pytest.raises(EncoderError, match="needs measurements of cells"):
         create_encoder("cell-graph/morphology", [], manifest=manifest)
-    with pytest.raises(EncoderError, match="'pixel-statistics' reads images, and there are none"):
+    with pytest.raises(EncoderError, match="'pixel-statistics' needs images, and there are none"):
         create_encoder("pixel-statistics", [], manifest=manifest)
     with pytest.raises(ManifestError, match=r"no column 'kinds' for the type of cells; did you mean 'kind'"):
         read(cells, sites, columns={"site_id": "tile", "type": "kinds"})
@@ -130,7 +130,7 @@ def test_a_graph_network_embeds_cells_the_same_way_twice(cells, sites, training)
     assert not np.allclose(one, other)
     assert np.isfinite(one).all()
     assert not one[3].any()
-    with pytest.raises(EncoderError, match="reads a table of cells"):
+    with pytest.raises(EncoderError, match="needs a table of cells"):
         create_encoder("cell-graph-network", [], manifest=read_manifest_of_images(sites))
 
 

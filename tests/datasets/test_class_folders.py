@@ -79,13 +79,13 @@ def test_an_image_of_a_format_that_is_not_read_is_no_silent_gap(photographs):
     assert "'.webp' is not a known image format" in embedded.quarantine["dog/z.webp"]
 
 
-@pytest.mark.parametrize(("files", "found"), [([], "none"), (["only/a.png"], "'only' alone")])
+@pytest.mark.parametrize(("files", "found"), [([], "none"), (["only/a.png"], "only 'only'")])
 def test_fewer_than_two_classes_are_refused_on_one_line(tmp_path, files, found):
     write(tmp_path, *files)
     with pytest.raises(ManifestError) as caught:
         read_manifest(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}: ")
-    assert f"at least two; found {found}" in str(caught.value)
+    assert f"at least two class folders, found {found}" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

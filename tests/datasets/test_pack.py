@@ -112,7 +112,7 @@ def test_masks_are_found_from_the_new_folder(manifest, tmp_path):
 def test_what_a_shard_cannot_answer_is_said_in_one_line(manifest, tmp_path):
     packed = read_manifest(pack(manifest, tmp_path).manifest)
     shard = tmp_path / "shard-00000.safetensors"
-    with pytest.raises(ImageError, match="holds 24 images, and no number 99"):
+    with pytest.raises(ImageError, match="holds 24 images, but not number 99"):
         read_site(tmp_path / "shard-00000.safetensors#99")
     with pytest.raises(ImageError, match="is a shard of many images"):
         read_site(shard)

@@ -268,10 +268,10 @@ def test_images_and_masks_give_the_graph_of_their_nuclei(manifest):
     ("name", "message"),
     [
         ("cell-graph/position", "no step 'position' of cell graphs; did you mean 'positions'"),
-        ("cell-graph/composition", "needs types of cells, and these images come without"),
+        ("cell-graph/composition", "needs types of cells, which are missing in these images"),
         ("cell-graph/positions@edges=radius", "edges=radius needs a positive radius"),
         ("cell-graph/positions@radius=5", "edges=radius needs a positive radius"),
-        ("cell-graph/positions@edges=knn,k=0", "k and cap are positive"),
+        ("cell-graph/positions@edges=knn,k=0", "k and cap must be positive"),
         ("cell-graph/positions@edges=all", "option 'edges'"),
     ],
 )

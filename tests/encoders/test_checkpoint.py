@@ -105,7 +105,7 @@ def test_layers_are_options_of_a_name(base, last, width, tokens):
         assert create_encoder(f"{base}@layer=2,pool=class", ("dna", "er")).embed(x, ("dna", "er")).shape == (2, width)
     with pytest.raises(EncoderError, match=f"no layer {last + 1}; layers run from 1 to {last}"):
         create_encoder(f"{base}@layer={last + 1}", ("dna", "er"))
-    with pytest.raises(EncoderError, match="pool is of a layer"):
+    with pytest.raises(EncoderError, match="pool needs a layer"):
         create_encoder(f"{base}@pool=class", ("dna", "er"))
 
 
@@ -158,5 +158,5 @@ def test_statistics_of_normalisation_adapt_to_the_manifest(tmp_path):
     plain = save(tmp_path / "plain", "masked-autoencoder")
     with pytest.raises(EncoderError, match="no batch normalisation to adapt"):
         create_encoder(f"checkpoint:{plain}@adapt=true", ("dna", "er"), manifest=manifest)
-    with pytest.raises(EncoderError, match="reads images, and there are none"):
+    with pytest.raises(EncoderError, match="needs images, and there are none"):
         create_encoder(base, (), manifest=manifest)

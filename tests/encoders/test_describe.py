@@ -58,7 +58,7 @@ def test_a_seed_keeps_its_place_in_the_name():
 def test_a_damaged_record_is_told_in_one_line():
     with pytest.raises(EncoderError, match="'a': no role 'baselin'; did you mean 'baseline'"):
         EncoderInfo.from_dict({"name": "a", "model": "a", "role": "baselin"})
-    with pytest.raises(EncoderError, match="lacks its model"):
+    with pytest.raises(EncoderError, match="description of an encoder lacks its model"):
         EncoderInfo.from_dict({"name": "a"})
 
 

@@ -102,7 +102,7 @@ def test_colour_weights_take_any_channels_one_at_a_time(replica):
 
 def test_weights_that_do_not_fit_or_are_no_safetensors(replica, tmp_path):
     _, path = replica
-    with pytest.raises(EncoderError, match="holds no weights of timm's test_vit") as caught:
+    with pytest.raises(EncoderError, match="does not hold weights of timm's test_vit") as caught:
         create_encoder(f"timm/test_vit@weights={path}", ("a",))
     assert "\n" not in str(caught.value)
     broken = tmp_path / "broken.safetensors"

@@ -16,7 +16,7 @@ from phenolens.encoders import EncoderName, create_encoder, default_panel, descr
         ("untrained/resnet81", "timm has no model 'resnet81'; did you mean 'resnet18'"),
         ("untrained/", "no encoder 'untrained/'"),
         ("twin/timmm/resnet18", "no encoder 'timmm/resnet18'"),
-        ("twin/cell-count", "'cell-count' is no trained network that has an untrained counterpart"),
+        ("twin/cell-count", "'cell-count' has no untrained counterpart"),
         ("twin/timm/resnet18@weights=a.safetensors", "no option 'weights'"),
         ("timm/resnet18@untrained=true", "no option 'untrained'"),
         ("untrained/resnet18@seed=one", "option 'seed'"),
@@ -44,7 +44,7 @@ def test_cell_count_asks_which_channel_shows_nuclei():
 def test_a_name_taken_apart_and_put_together():
     name = EncoderName.parse("untrained/resnet18@mixing=concat,seed=2")
     assert str(name) == "untrained/resnet18@mixing=concat,seed=2"
-    assert name.family == "untrained/resnet18@mixing=concat"
+    assert name.without_seed == "untrained/resnet18@mixing=concat"
     assert "/" not in name.slug
     assert [str(one) for one in name.seeds(3)] == [str(name)]
     unseeded = EncoderName.parse("untrained/resnet18")

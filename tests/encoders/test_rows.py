@@ -69,7 +69,7 @@ def test_a_site_that_could_not_be_read_has_no_row_either(manifest):
 @pytest.mark.parametrize(
     ("name", "drop", "message"),
     [
-        ("metadata", "plate", "no column of batch, plate, slide, patient tells sites apart"),
+        ("metadata", "plate", "no column of batch, plate, slide, patient differs between sites"),
         ("metadata@columns=plat", None, "no column 'plat'; did you mean 'plate'"),
         ("well-position", "well", "no column 'well'"),
     ],

@@ -55,7 +55,7 @@ def images(folder: Path) -> Any:
         "profiling": ["raw", "pca-centre-scale"],
         "tasks": [
             {"task": "replicate-retrieval", "n_permutations": 200},
-            {"task": "replicate-retrieval", "against": "others", "n_permutations": 200},
+            {"task": "replicate-retrieval", "measures": "distinctiveness", "n_permutations": 200},
             {"task": "perturbation-strength", "n_permutations": 200},
             {"task": "phenotypic-consistency", "label": "moa", "n_permutations": 200},
             {"task": "leakage", "nuisance": "plate"},

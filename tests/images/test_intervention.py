@@ -149,11 +149,11 @@ def test_an_image_that_is_all_nuclei_or_has_none(crops):
 def test_refusals(crops):
     with pytest.raises(ImageError, match="no intervention 'blurr:1'; did you mean 'blur:1'"):
         find_intervention("blurr:1", CHANNELS)
-    with pytest.raises(ImageError, match="nuclei-only: must know where nuclei are"):
+    with pytest.raises(ImageError, match="nuclei-only: needs labels of nuclei"):
         change("nuclei-only", crops)
     with pytest.raises(ImageError, match="expected crops"):
         change("flip", crops[0])
-    with pytest.raises(ImageError, match="no-nuclei: which of the channels a, b shows nuclei"):
+    with pytest.raises(ImageError, match="no-nuclei: the nuclear channel is none of the usual names \\(a, b\\)"):
         find_intervention("no-nuclei", ["a", "b"])
     with pytest.raises(ImageError, match="no intervention 'drop-channel:mito'"):
         find_intervention("drop-channel:mito", CHANNELS)

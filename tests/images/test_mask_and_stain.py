@@ -65,10 +65,10 @@ def test_masks_keep_their_labels(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.zeros((3, 6, 8), np.uint8), "has 3 channels"),
+        (np.zeros((3, 6, 8), np.uint8), "a mask must have one channel .*, found 3"),
         (np.zeros((8, 6), np.uint8), "the mask is 8x6 but its image 6x8"),
-        (np.full((6, 8), -1, np.int16), "are no labels"),
-        (np.full((6, 8), 0.25, np.float32), "are no labels"),
+        (np.full((6, 8), -1, np.int16), "labels must be whole numbers"),
+        (np.full((6, 8), 0.25, np.float32), "labels must be whole numbers"),
     ],
 )
 def test_what_is_no_mask_is_refused(tmp_path, labels, message):

@@ -29,7 +29,7 @@ def by_dose(results, encoder, profiling="tvn"):
 
 def test_the_whole_panel_is_scored_under_every_profiling(results):
     missing = {item["name"]: item["reason"] for item in results.panel_missing}
-    assert "tells sites apart" in missing.pop("metadata")
+    assert "differs between sites" in missing.pop("metadata")
     assert set(missing.values()) == {"a quick test"}
     assert len(missing) == 2
     assert len(results.scores) == 11 * 3

@@ -88,7 +88,7 @@ def test_features_find_replicates_and_mechanisms_beyond_chance_and_cell_count(re
 
 def test_position_is_named_as_a_rival_explanation(results):
     notes = value(results, "cellprofiler", "replicate-retrieval:controls")["notes"]
-    assert any("perturbations stand in the same well of every plate" in note for note in notes)
+    assert any("perturbations are in the same well of every plate" in note for note in notes)
     edge = value(results, "cellprofiler", "leakage:edge")
     assert edge["low"] > 0.9
     (verdict,) = [each for each in results.verdicts if each.task == "leakage:edge"]
@@ -101,7 +101,7 @@ def test_position_alone_finds_replicates(results):
     assert position["value"] > 0.95
     assert position["value"] > value(results, "cellprofiler", "replicate-retrieval:others")["value"] + 0.3
     missing = {item["name"]: item["reason"] for item in results.panel_missing}
-    assert "reads images, and there are none" in missing["pixel-statistics"]
+    assert "needs images, and there are none" in missing["pixel-statistics"]
     assert "metadata" not in missing
 
 

@@ -40,7 +40,7 @@ def test_the_report_calls_it_leaking(study):
     leaks = [verdict for verdict in results.verdicts if verdict.kind == "leak"]
     assert {leak["task"] for leak in leaks} == {"linear-probe:label|random", "knn-probe:label|random"}
     assert all(leak["low"] > 0 for leak in leaks)
-    assert "77 of 77 groups stand on both sides" in (out / "report.html").read_text()
+    assert "77 of 77 groups are on both sides" in (out / "report.html").read_text()
 
 
 def test_every_nucleus_is_there(study):

@@ -22,7 +22,7 @@ def test_neighbours_equal_scikit_learn():
     expected = NearestNeighbors(n_neighbors=5, metric="cosine").fit(x).kneighbors()
     assert (index == expected[1]).all()
     assert_allclose(distance, expected[0], atol=1e-12)
-    with pytest.raises(ValueError, match="50 neighbours cannot be taken among 50 rows"):
+    with pytest.raises(ValueError, match="50 nearest neighbours need more than 50 rows, found 50"):
         nearest_neighbours(x, 50)
 
 

@@ -149,17 +149,17 @@ def test_benjamini_hochberg_equals_brute_force_and_skips_nan(n, decimals):
     assert_allclose(benjamini_hochberg(with_nan), expected)
 
 
-@pytest.mark.parametrize("spread", [1, 2])
-def test_sign_flips_equal_a_count_over_all_signs(spread):
+@pytest.mark.parametrize("se_inflation", [1, 2])
+def test_sign_flips_equal_a_count_over_all_signs(se_inflation):
     rng = np.random.default_rng(4)
     units, strata = np.repeat(np.arange(7), 3), np.tile([0, 1, 1], 7)
     differences, weights = rng.normal(0.3, 1, 21), rng.random(21) + 0.5
     observed = abs(stratified_mean(differences, weights, strata)[0])
     null = [
-        spread * abs(stratified_mean(differences * np.array(signs)[units], weights, strata)[0])
+        se_inflation * abs(stratified_mean(differences * np.array(signs)[units], weights, strata)[0])
         for signs in product([1, -1], repeat=7)
     ]
-    found = sign_flip_p(differences, units, weights=weights, strata=strata, spread=spread, rng=rng)
+    found = sign_flip_p(differences, units, weights=weights, strata=strata, se_inflation=se_inflation, rng=rng)
     assert_allclose(found, np.mean(np.array(null) >= observed - 1e-9))
 
 

@@ -61,7 +61,7 @@ def test_related_rows_are_recalled():
 
 
 def test_too_few_rows_and_bad_rows_are_refused():
-    with pytest.raises(ValueError, match="2 rows have too few pairs"):
+    with pytest.raises(ValueError, match="needs at least 3 rows, found 2"):
         PairNull(np.eye(2))
     with pytest.raises(ValueError, match="row 0 holds NaN"):
         PairNull(np.array([[np.nan], [1.0], [2.0]]))

@@ -201,10 +201,10 @@ def test_a_broken_package_is_named_and_breaks_no_list(broken, kind):
     assert "of the package 'broken-package' cannot be loaded (ModuleNotFoundError: No module" in listed["gone"]
     assert OURS[kind] in listed
     if kind == "tasks":
-        assert "pathlib:Path is no subclass of phenolens.tasks.Task" in listed["pathology"]
+        assert "pathlib:Path is not a subclass of phenolens.tasks.Task" in listed["pathology"]
     if kind == "encoders":  # a name of ours cannot be taken
         assert listed["cell-count"] == "number of nuclei (baseline)"
-        assert "half_there:ODD: 'best' is none of tested, baseline, untrained, oracle" in listed["odd"]
+        assert "half_there:ODD: 'best' is not one of tested, baseline, untrained, oracle" in listed["odd"]
         assert broken["half"][2].startswith("EncoderError: 'half': half_there:Missing cannot be loaded (")
 
 

@@ -38,8 +38,8 @@ def test_options_reach_the_profiler():
         ("tvm", "did you mean 'tvn'"),
         ("tvn@corral=1", "did you mean 'coral'"),
         ("tvn@coral", "expected each option once as name=value, found 'coral'"),
-        ("tvn@on=treatments", "fitted on 'controls' or on 'all', not on 'treatments'"),
-        ("regress-out", "name what to regress out"),
+        ("tvn@on=treatments", "on must be 'controls' or 'all', found 'treatments'"),
+        ("regress-out", "name the covariates"),
         ("tvn@covariates=x", "has no option 'covariates'"),
         ("robust-z+", "no profiling ''"),
     ],
@@ -53,8 +53,8 @@ def test_steps_follow_one_another_within_batches_of_several_columns(wells):
     found = profile(wells, "robust-z@on=all+batch-centre@on=all", batch_by=["batch", "design"])
     expected = np.empty((60, 4))
     for _, rows in wells.obs.reset_index().groupby(["batch", "design"]).groups.items():
-        own = RobustZ().fit_transform(wells.X[rows])
-        expected[rows] = own - own.mean(axis=0)
+        scaled = RobustZ().fit_transform(wells.X[rows])
+        expected[rows] = scaled - scaled.mean(axis=0)
     assert_allclose(found.X, expected, atol=1e-5)
     assert "fitted_on" not in found.obs
 
@@ -70,12 +70,12 @@ def test_covariates_come_from_metadata(wells):
     assert_allclose(found.X[:, 0], wells.obs["cell_count"].mean(), atol=1e-3)
     with pytest.raises(ProfilingError, match="did you mean 'cell_count'"):
         profile(wells, "regress-out@covariates=cell_counts")
-    with pytest.raises(ProfilingError, match="holds no numbers"):
+    with pytest.raises(ProfilingError, match="does not hold numbers"):
         profile(wells, "regress-out@covariates=role")
 
 
 def test_refusals(wells):
-    with pytest.raises(ProfilingError, match="no column 'plates' to tell batches by"):
+    with pytest.raises(ProfilingError, match="no column 'plates' to define batches"):
         profile(wells, "robust-z", batch_by=["plates"])
     wells.obs["role"] = "treatment"
     with pytest.raises(ProfilingError, match="write @on=all"):

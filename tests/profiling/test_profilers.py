@@ -49,12 +49,12 @@ def test_tvn_with_fewer_controls_than_dimensions_keeps_them_all_and_says_so():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(40, 100)).astype(np.float32)
     controls = np.arange(40) < 12
-    with pytest.warns(PhenolensWarning, match="12 negative controls are fewer than the dimensions"):
+    with pytest.warns(PhenolensWarning, match="12 negative controls are fewer than the"):
         y = TVN().fit_transform(x, controls=controls)
     assert y.shape == x.shape
     assert y.dtype == np.float32
     assert np.abs(y).max() < 100
-    with pytest.raises(ProfilingError, match="has no inverse"):
+    with pytest.raises(ProfilingError, match="is not invertible"):
         TVN(shrinkage=0.0).fit(x, controls=controls)
 
 
@@ -133,7 +133,7 @@ def test_harmony_mixes_batches_and_has_no_rule_for_new_rows():
         return np.linalg.norm(z[batch == "a"].mean(axis=0) - z[batch == "b"].mean(axis=0))
 
     assert apart(y) < 0.3 * apart(x)
-    with pytest.raises(ProfilingError, match="no rule for new rows"):
+    with pytest.raises(ProfilingError, match="cannot correct new rows"):
         fitted.transform(x + 1, batch=batch)
-    with pytest.raises(ProfilingError, match="there is only one"):
+    with pytest.raises(ProfilingError, match="needs at least two batches"):
         Harmony().fit(x)

@@ -56,7 +56,7 @@ def counts(seed=0):
 
 
 def test_a_count_finds_its_replicates_only_if_expanded():
-    task = make_task("replicate-retrieval", against="others", n_permutations=100)
+    task = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=100)
     found = {
         name: evaluate({name: counts()}, [task], profilings=["batch-centre@on=all"]).scores[0].score.value
         for name in ("cell-count", "my-count")
@@ -77,7 +77,7 @@ def test_measurements_in_unlike_units_are_put_on_one_scale():
 
 
 def test_the_old_name_is_read_with_a_warning():
-    with pytest.warns(PhenolensWarning, match="'spread' is called 'random-fourier-features' now"):
+    with pytest.warns(PhenolensWarning, match="'spread' is a former spelling; write 'random-fourier-features'"):
         (step,) = parse_profiling("spread")
     assert isinstance(step.profiler, RandomFourierFeatures)
     (new,) = parse_profiling("random-fourier-features")  # warnings of ours are errors here

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phenolens.core.errors import EncoderError, ImageError, RecipeError
+from phenolens.core.errors import EncoderError, ImageError, PhenolensWarning, RecipeError
 from phenolens.recipes.study import read_recipe
 
 GOOD = {
@@ -85,6 +85,21 @@ def test_encoders_and_crops_are_checked_before_any_work(tmp_path):
         read_recipe(write(tmp_path, embedding={"crop": {"mode": "tiles"}}))
 
 
+@pytest.mark.parametrize(("former", "current"), [("controls", "activity"), ("others", "distinctiveness")])
+def test_a_former_spelling_is_read_with_a_warning_and_written_anew(tmp_path, former, current):
+    with pytest.warns(PhenolensWarning, match=f"'against={former}' is a former spelling; write 'measures={current}'"):
+        recipe = read_recipe(write(tmp_path, tasks=[{"task": "replicate-retrieval", "against": former}]))
+    (task,) = recipe.tasks
+    assert task.measures == current
+    assert task.id == f"replicate-retrieval:{former}"  # random numbers are drawn by it
+    assert f"measures: {current}" in recipe.as_yaml()
+
+
+def test_a_value_that_no_spelling_ever_had_is_refused_by_entry(tmp_path):
+    with pytest.raises(RecipeError, match=r"replicate-retrieval\.against: extra inputs are not permitted"):
+        read_recipe(write(tmp_path, tasks=[{"task": "replicate-retrieval", "against": "neither"}]))
+
+
 @pytest.mark.parametrize("text", ["a: [1", "- a\n- b", "!!python/object/apply:os.system ['true']", ""])
 def test_what_is_no_recipe(tmp_path, text):
     path = tmp_path / "r.yaml"
@@ -124,7 +139,7 @@ def test_each_encoder_under_test_has_a_name_and_a_model(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cell-count", "'cell-count' is the name of an encoder of its own; choose another"),
+        ("cell-count", "'cell-count' is the name of another encoder; choose a different one"),
         ("mine@seed=1", "string should match pattern"),
         ("our/mine", "string should match pattern"),
         ("", "string should match pattern"),

@@ -217,8 +217,8 @@ def test_levels_can_be_switched_off_and_weakened():
         ("storng", {}, "did you mean 'strong'"),
         ("strong", {"textures": 1}, "did you mean 'texture'"),
         ("strong", {"texture": -1}, "must be at least 0"),
-        ("count-only", {"density": 0}, "acts on density alone, and all of that is switched off"),
-        ("one-factor", {"texture": 2}, "sets its own effects"),
+        ("count-only", {"density": 0}, "has effects on density only, all of which are switched off"),
+        ("one-factor", {"texture": 2}, "has fixed effects"),
     ],
 )
 def test_contradictory_presets_are_refused(name, levels, message):

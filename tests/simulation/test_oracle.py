@@ -75,7 +75,7 @@ def test_an_oracle_reads_no_images_and_no_real_manifest(tmp_path):
     with pytest.raises(EncoderError, match="give the manifest"):
         create_encoder("oracle/density", ["dna"])
     pd.DataFrame({"site_id": ["a"], "image": ["a.png"]}).to_csv(tmp_path / "m.csv", index=False)
-    with pytest.raises(EncoderError, match="is it a phantom's"):
+    with pytest.raises(EncoderError, match="give a phantom's manifest"):
         create_encoder("oracle/density", ["gray"], manifest=read_manifest(tmp_path / "m.csv"))
 
 

@@ -66,5 +66,5 @@ def test_refusals(known, tmp_path):
     with pytest.raises(TaskNotApplicable, match="leaves 20 other genes"):
         task.score(data[40:], rng)
     (tmp_path / "bad.csv").write_text("compound,gene,ic50\nc0,G0,potent\n")
-    with pytest.raises(PhenolensError, match="'potent' is no concentration in uM, for c0 and G0"):
+    with pytest.raises(PhenolensError, match="'potent' is not a concentration in uM, for c0 and G0"):
         make_task("compound-gene", relations=[tmp_path / "bad.csv"]).score(data, rng)

@@ -85,5 +85,5 @@ def test_refusals():
         TASK.score(data, rng)
     data = wells(rng, ["a", "a", "b"])
     data.obs["moa"] = ["a", "b", "a", "a", "b", "b"]
-    with pytest.raises(TaskNotApplicable, match="one 'moa' in one row and another in another"):
+    with pytest.raises(TaskNotApplicable, match="different values of 'moa' in different rows"):
         TASK.score(data, rng)

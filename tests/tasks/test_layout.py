@@ -37,7 +37,7 @@ def test_perturbations_that_never_move_are_named():
     obs = pd.DataFrame({"well": ["B02", "B03", "B02", "B03"], "plate": list("xxyy"), "perturbation": list("abab")})
     everyone = np.ones(4, bool)
     assert (
-        "100% of perturbations stand in the same well of every plate"
+        "100% of perturbations are in the same well of every plate"
         in describe_layout(obs, everyone, ~everyone).notes[0].text
     )
     obs["well"] = ["B02", "B03", "B03", "B02"]

@@ -115,7 +115,7 @@ def test_sources_without_a_pair_are_named_and_the_rest_is_scored(relations):
     pd.DataFrame({"a": ["human"], "b": ["other"]}).to_csv(relations / "Else.csv", index=False)
     rng = np.random.default_rng(5)
     score = ask(relations).score(wells(rng), rng)
-    assert "no relation joins two of the perturbations in Else" in score.caveat
+    assert "no relation of Else connects two of the perturbations" in score.caveat
     assert set(score.units["stratum"]) == {"Truth", "Noise"}
 
 
@@ -126,8 +126,8 @@ def test_refusals(relations, tmp_path):
     lower.obs["perturbation"] = lower.obs["perturbation"].astype(str).str.lower()
     with pytest.raises(TaskNotApplicable, match=r"no relation of Truth, Noise|no relation of Noise, Truth") as caught:
         ask(relations).score(lower, rng)
-    assert "named e.g. 'g0'" in str(caught.value)
-    with pytest.raises(TaskNotApplicable, match="9 perturbations; 10 are needed"):
+    assert "such as 'g0'" in str(caught.value)
+    with pytest.raises(TaskNotApplicable, match="needs at least 10 perturbations, found 9"):
         ask(relations).score(data[:27], rng)
     with pytest.raises(TaskNotApplicable, match="did you mean 'perturbation'"):
         ask(relations, entity="perturbations").score(data, rng)

@@ -46,11 +46,11 @@ def test_value_equals_scikit_learn_query_by_query():
     assert "2 perturbations could not be scored, e.g. c" in score.caveat
 
 
-@pytest.mark.parametrize("against", ["controls", "others"])
-def test_a_constant_embedding_scores_exactly_chance(against):
+@pytest.mark.parametrize("measures", ["activity", "distinctiveness"])
+def test_a_constant_embedding_scores_exactly_chance(measures):
     wells = noise(np.random.default_rng(1), 8, 16, 3)
     wells.X = np.ones_like(wells.X)
-    score = make_task("replicate-retrieval", against=against).score(wells, np.random.default_rng(0))
+    score = make_task("replicate-retrieval", measures=measures).score(wells, np.random.default_rng(0))
     assert_allclose(score.value, score.chance)
 
 
@@ -120,10 +120,10 @@ def test_profiling_on_the_ranked_controls_would_not_hold_the_level():
     assert np.mean(score.units["p"] <= 0.05) > 0.3
 
 
-def test_others_need_no_controls():
+def test_distinctiveness_needs_no_controls():
     wells = noise(np.random.default_rng(6), 0, 16, 4)
     del wells.obs["role"]
-    score = make_task("replicate-retrieval", against="others").score(wells, np.random.default_rng(0))
+    score = make_task("replicate-retrieval", measures="distinctiveness").score(wells, np.random.default_rng(0))
     assert score.n_units == 4
     assert score.units["p"].between(0, 1).all()
 
@@ -187,8 +187,8 @@ def test_a_shift_of_layout_is_no_activity():
     assert "exchange_with=controls would assume that position has no effect" in scores[0].caveat
 
 
-def test_p_against_others_holds_its_level():
+def test_p_of_distinctiveness_holds_its_level():
     rng = np.random.default_rng(10)
-    task = make_task("replicate-retrieval", against="others", n_permutations=199)
+    task = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=199)
     p = np.concatenate([task.score(noise(rng, 0, 80, 10), rng).units["p"] for _ in range(20)])
     assert 0.02 <= np.mean(p <= 0.05) <= 0.085

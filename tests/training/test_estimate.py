@@ -52,5 +52,5 @@ def test_every_recipe_is_valid(path, monkeypatch):
 
 
 def test_a_crop_that_does_not_fit_is_refused_in_a_dry_run_too():
-    with pytest.raises(TrainingError, match="no multiple of 16"):
+    with pytest.raises(TrainingError, match="not a multiple of 16"):
         estimate(options(objective="masked-autoencoder"), 6, data=DataOptions(crop=100))

@@ -81,7 +81,7 @@ def test_nothing_is_published_without_a_licence(checkpoint, hub):
     card = read_card(checkpoint / "model.safetensors")
     silent = Card(card.architecture, card.options, card.channels, card.steps, card.crop)
     save_checkpoint(build("classifier", OPTIONS, 2).state_dict(), silent, checkpoint / "model.safetensors")
-    with pytest.raises(TrainingError, match="under which licence"):
+    with pytest.raises(TrainingError, match="gives no licence of the weights"):
         push(checkpoint, "me/mine")
     assert not hub.exists()
     push(checkpoint, "me/mine", licence="mit")
@@ -91,7 +91,7 @@ def test_nothing_is_published_without_a_licence(checkpoint, hub):
 def test_what_goes_wrong_is_one_line(checkpoint, hub, monkeypatch):
     with pytest.raises(TrainingError, match="no checkpoint at"):
         push(Path("nowhere.safetensors"), "me/mine")
-    with pytest.raises(EncoderError, match=r"the weights cannot be had \(no me/other\); check the name"):
+    with pytest.raises(EncoderError, match=r"the weights cannot be obtained \(no me/other\); check the name"):
         create_encoder("checkpoint:hf/me/other", CHANNELS)
 
     def refuse(self, *arguments, **options):

@@ -247,13 +247,17 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(manifest, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
-        ({**MASKED, "size": {**TINY, "patch": 12}}, {}, "crop of 32 pixels is no multiple of 12; choose 24 or 36"),
-        (MODELS[3], {"crop": 20}, "crop of 20 pixels is no multiple of 8; choose 16 or 24"),
+        ({**MASKED, "size": {**TINY, "patch": 12}}, {}, "crop of 32 pixels is not a multiple of 12; choose 24 or 36"),
+        (MODELS[3], {"crop": 20}, "crop of 20 pixels is not a multiple of 8; choose 16 or 24"),
         ({**MASKED, "size": "huge"}, {}, "no size 'huge'"),
-        ({**MASKED, "channels_per_step": 1, "decoding": "joint"}, {}, "for channel-agnostic networks"),
+        ({**MASKED, "channels_per_step": 1, "decoding": "joint"}, {}, "needs a channel-agnostic network"),
         ({"objective": "classifier", "backbone": "resnet81"}, {}, "timm has no model 'resnet81'"),
         ({"objective": "classifier", "label": "perturbatin"}, {}, "did you mean 'perturbation'"),
-        ({"objective": "classifier", "label": "plate", "backbone": "test_resnet"}, {}, "'plate' has 1 values"),
+        (
+            {"objective": "classifier", "label": "plate", "backbone": "test_resnet"},
+            {},
+            "needs at least two values of 'plate', found 1",
+        ),
     ],
 )
 def test_refusals_before_any_step(manifest, tmp_path, model, data, message):
@@ -274,7 +278,7 @@ def test_images_smaller_than_the_crop_are_refused(manifest):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(manifest, tmp_path):
-    with pytest.raises(TrainingError, match="batch of 8 cannot be shared by 1 devices in 3 parts"):
+    with pytest.raises(TrainingError, match="batch of 8 cannot be divided among 1 devices in 3 parts"):
         start(manifest, tmp_path, MODELS[0], accumulate=3)
 
 

@@ -32,7 +32,7 @@ def write(path, manifest, vary, **changes):
         "run": {"steps": 2},
         "diagnose": {
             "dataset": {"manifest": str(manifest)},
-            "tasks": [{"task": "replicate-retrieval", "against": "others"}],
+            "tasks": [{"task": "replicate-retrieval", "measures": "distinctiveness"}],
         },
     }
     path.write_text(yaml.safe_dump({"train": train | changes, "vary": vary, "twin_seeds": 2}, sort_keys=False))

@@ -57,7 +57,7 @@ def test_it_is_said_what_a_file_is_and_what_is_missing(folder, file, kind):
 def test_a_file_that_is_no_recipe_is_told_what_each_kind_needs(folder, content):
     (folder / "odd.yaml").write_text(content)
     needs = (
-        "odd.yaml: is no recipe: a study needs name, dataset, tasks; a training run needs name, dataset, model; "
+        "odd.yaml: is not a recipe: a study needs name, dataset, tasks; a training run needs name, dataset, model; "
         "a scaling study needs train, vary"
     )
     with pytest.raises(RecipeError, match=re.escape(needs) + "$"):

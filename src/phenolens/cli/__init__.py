@@ -1,4 +1,4 @@
-"""The command line: thin commands, one call each; results to stdout, everything else to stderr."""
+"""The command line: thin commands that print results to stdout and everything else to stderr."""
 
 from phenolens.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The command line put together; what a command needs is imported when it runs."""
+"""The application of the command line; each command imports what it needs when it runs."""
 
 import logging
 import sys
@@ -17,7 +17,7 @@ from phenolens.cli.training import push, scale, train
 from phenolens.core.errors import PhenolensError
 
 app = typer.Typer(
-    help="Tell what a microscopy model has actually learned.",
+    help="Evaluate what a microscopy model has actually learned.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -37,12 +37,12 @@ def _configure(verbose: Annotated[bool, typer.Option("--verbose", help="Log each
     handler = RichHandler(console=_stderr, show_path=False)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s")
     logging.getLogger("phenolens").setLevel(logging.DEBUG if verbose else logging.INFO)
-    # Where in the code a warning arose helps no user.
+    # The place of a warning in the code does not help users.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; a stated failure ends it with one line and exit code 1."""
+    """Run the command line; expected failures end it with one line and exit code 1."""
     try:
         app(arguments)
     except (PhenolensError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The commands that read images: embed them, or pack them into shards."""
+"""Commands that read images: embed and pack."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -11,19 +11,19 @@ from phenolens.cli.options import Device, Json, Out, PrecisionOption, print_json
 
 def embed(
     manifest: Annotated[Path, typer.Argument(help="The manifest (CSV, TSV, Parquet).")],
-    encoder: Annotated[list[str], typer.Option(help="Encoder name; repeat for several.")],
+    encoder: Annotated[list[str], typer.Option(help="Encoder; repeatable.")],
     out: Out = Path("out/embeddings"),
-    channel: Annotated[list[str] | None, typer.Option(help="Channel to use; repeat, in order.")] = None,
-    crop: Annotated[Literal["whole", "centre", "tiles"], typer.Option(help="What to take of each image.")] = "whole",
-    size: Annotated[int | None, typer.Option(help="Side of crops and tiles, in pixels.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Crops per forward pass.")] = 32,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read images.")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="Channel to use; repeatable, in order.")] = None,
+    crop: Annotated[Literal["whole", "centre", "tiles"], typer.Option(help="Crops to take of each image.")] = "whole",
+    size: Annotated[int | None, typer.Option(help="Side of crops and tiles in pixels.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of crops per forward pass.")] = 32,
+    workers: Annotated[int | None, typer.Option(min=0, help="Number of processes that read images.")] = None,
     device: Device = "auto",
     precision: PrecisionOption = "fp32",
-    max_failed: Annotated[float, typer.Option(min=0, max=1, help="Share of sites that may fail.")] = 0.01,
+    max_failed: Annotated[float, typer.Option(min=0, max=1, help="Largest share of sites that may fail.")] = 0.01,
     as_json: Json = False,
 ) -> None:
-    """Embed every site of a manifest, into one .h5ad per encoder."""
+    """Embed every site of a manifest into one .h5ad per encoder."""
     from phenolens.datasets import read_manifest
     from phenolens.embedding import embed_to_folder
     from phenolens.images import Crop
@@ -53,11 +53,11 @@ def embed(
 def pack(
     manifest: Annotated[Path, typer.Argument(help="The manifest (CSV, TSV, Parquet).")],
     out: Out = Path("out/packed"),
-    channel: Annotated[list[str] | None, typer.Option(help="Channel to keep; repeat, in order.")] = None,
-    shard_mib: Annotated[int, typer.Option(min=1, help="About how large a shard becomes, in MiB.")] = 256,
+    channel: Annotated[list[str] | None, typer.Option(help="Channel to keep; repeatable, in order.")] = None,
+    shard_mib: Annotated[int, typer.Option(min=1, help="Approximate size of a shard in MiB.")] = 256,
     as_json: Json = False,
 ) -> None:
-    """Pack loose images into shards, and write their manifest; goes on where it stopped."""
+    """Pack images into shards with a manifest; a stopped run is resumed."""
     from phenolens.datasets import pack as pack_images
     from phenolens.datasets import read_manifest
 
@@ -66,5 +66,5 @@ def pack(
         print_json(asdict(packed))
         return
     for site, reason in packed.quarantine.items():
-        typer.echo(f"left out: {site}: {reason}", err=True)
+        typer.echo(f"skipped: {site}: {reason}", err=True)
     typer.echo(f"{packed.n_sites} sites in {packed.n_shards} shards; manifest: {packed.manifest}")

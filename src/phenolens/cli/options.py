@@ -1,4 +1,4 @@
-"""What the commands share: options that mean the same everywhere, and how they print."""
+"""Options and output that commands share."""
 
 import gc
 import sys
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.core.json import strict_json
+from phenolens.core.renamed import current_option
 from phenolens.core.spec import parse_option
 
 if TYPE_CHECKING:
@@ -19,30 +20,32 @@ if TYPE_CHECKING:
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")]
-PrecisionOption = Annotated[Literal["fp32", "bf16"], typer.Option(help="Number format of networks.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto uses a GPU if there is one.")]
+PrecisionOption = Annotated[Literal["fp32", "bf16"], typer.Option(help="Precision of networks.")]
 
-# Of tables of ready-made vectors.
-Profilings = Annotated[list[str] | None, typer.Option(help="raw, tvn, ...; see: phenolens ls profilers; repeat.")]
-BatchBy = Annotated[list[str] | None, typer.Option(help="Column of batches for profiling; repeat.")]
-Features = Annotated[list[str] | None, typer.Option(help="Feature column or pattern such as feat_*; repeat.")]
+# Options for tables of existing vectors.
+Profilings = Annotated[list[str] | None, typer.Option(help="raw, tvn, ...; see: phenolens ls profilers; repeatable.")]
+BatchBy = Annotated[list[str] | None, typer.Option(help="Column of batches for profiling; repeatable.")]
+Features = Annotated[list[str] | None, typer.Option(help="Feature column or pattern such as feat_*; repeatable.")]
 MissingValues = Annotated[
-    Literal["refuse", "rows", "features", "median"], typer.Option(help="What to do about missing values.")
+    Literal["refuse", "rows", "features", "median"], typer.Option(help="How to handle missing values.")
 ]
-Label = Annotated[str | None, typer.Option(help="Column that a probe predicts, or of mechanisms.")]
-Perturbation = Annotated[str | None, typer.Option(help="Column that names perturbations.")]
-PerturbationType = Annotated[str | None, typer.Option(help="Column: crispr, orf, compound, sirna.")]
+Label = Annotated[str | None, typer.Option(help="Column of labels, such as phenotypes or mechanisms.")]
+Perturbation = Annotated[str | None, typer.Option(help="Column of perturbations.")]
+PerturbationType = Annotated[
+    str | None, typer.Option(help="Column of perturbation types: crispr, orf, compound, sirna.")
+]
 Dose = Annotated[str | None, typer.Option(help="Column of doses.")]
-Role = Annotated[str | None, typer.Option(help="Column that tells controls from treatments.")]
+Role = Annotated[str | None, typer.Option(help="Column of roles, which marks controls and treatments.")]
 NegativeControls = Annotated[
-    list[str] | None, typer.Option(help="Role, or perturbation, that is a negative control; repeat.")
+    list[str] | None, typer.Option(help="Role or perturbation of negative controls; repeatable.")
 ]
 Plate = Annotated[str | None, typer.Option(help="Column of plates.")]
 Well = Annotated[str | None, typer.Option(help="Column of wells.")]
 Batch = Annotated[str | None, typer.Option(help="Column of batches.")]
 Seed = Annotated[int, typer.Option(help="Seed of permutations and bootstrap.")]
 
-stdout = Console(width=None if sys.stdout.isatty() else 160)  # files and pipes have no width
+stdout = Console(width=None if sys.stdout.isatty() else 160)  # for files and pipes, which have no width
 
 
 def parse_options(texts: list[str], what: str = "--option") -> dict[str, str]:
@@ -52,14 +55,14 @@ def parse_options(texts: list[str], what: str = "--option") -> dict[str, str]:
         try:
             name, value = parse_option(text)
         except ValueError as error:
-            raise PhenolensError(f"{what} takes name=value, not '{text}'") from error
+            raise PhenolensError(f"{what} takes name=value, found '{text}'") from error
         options[name.replace("-", "_")] = value
     return options
 
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Do without collections for the length of a short command: they find nothing, and take a sixth of its imports."""
+    """Disable garbage collection during a short command, where it takes a sixth of the time of imports."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -70,7 +73,7 @@ def without_garbage_collection() -> Iterator[None]:
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return arguments apart from ``--name value`` and ``--name=value`` among them.
+    """Separate ``--name value`` and ``--name=value`` from other arguments.
 
     Raises
     ------
@@ -96,35 +99,37 @@ def split_arguments(arguments: list[str]) -> tuple[list[str], list[tuple[str, st
 def options_from_flags(
     pairs: list[tuple[str, str]], task: str, repeatable: Mapping[str, bool], known: Iterable[str]
 ) -> dict[str, str | list[str]]:
-    """Return the options of a task that ``--name value`` pairs give.
+    """Return the options of a task from ``--name value`` pairs.
 
     Parameters
     ----------
     pairs
-        Flag and value, in order.
+        Pairs of flag and value, in order.
     task
-        Its name, for messages.
+        The name of the task, for messages.
     repeatable
-        Option of the task -> whether it takes several values; then ``--target`` is ``targets``, too.
+        Option of the task -> whether it takes several values; then ``--target`` also stands for ``targets``.
     known
-        The flags of the command itself, which a slip may have meant.
+        The flags of the command itself, for hints.
 
     Raises
     ------
     typer.BadParameter
-        If the task has no such option, or it takes one value and is given two.
+        If the task has no such option, or an option with one value is given twice.
     """
     names = {_flag(name): name for name in repeatable}
     names.update({_flag(name).removesuffix("s"): name for name, many in repeatable.items() if many})
     options: dict[str, str | list[str]] = {}
-    for flag, value in pairs:
+    for given, text in pairs:
+        option, value = current_option(task, given.removeprefix("--").replace("-", "_"), text)
+        flag = _flag(option) if option in repeatable else given
         if flag not in names:
             raise typer.BadParameter(f"{task} has no option {flag}{did_you_mean(flag, [*names, *known])}")
         name = names[flag]
         if repeatable[name]:
             options[name] = [*options.get(name, []), value]
         elif name in options:
-            raise typer.BadParameter(f"{flag} is given twice, and {task} takes one")
+            raise typer.BadParameter(f"{flag} is given twice, and takes one value")
         else:
             options[name] = value
     return options
@@ -135,7 +140,7 @@ def _flag(name: str) -> str:
 
 
 def print_json(content: Any) -> None:
-    """Print strict JSON: NaN, which JSON has not, becomes null."""
+    """Print strict JSON; NaN, which JSON does not have, becomes null."""
     sys.stdout.write(strict_json(content, ensure_ascii=True) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""The commands of a study: run it, write its report again, check a file, list what there is, look at the machine."""
+"""Commands for studies: run, report, validate, ls and doctor."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ def run(
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Run a study: embed, profile, ask, diagnose, report. Goes on where it stopped."""
+    """Run a study: embed, profile, evaluate, diagnose, report. A stopped run is resumed."""
     from phenolens.recipes import Recipe, load_recipe_of_kind
     from phenolens.workflows.study import run as run_study
 
@@ -28,8 +28,8 @@ def run(
     typer.echo(f"report: {out / 'report.html'}")
 
 
-def report(folder: Annotated[Path, typer.Argument(help="A folder that run has written.")]) -> None:
-    """Write the HTML report of a study again."""
+def report(folder: Annotated[Path, typer.Argument(help="The output folder of a run.")]) -> None:
+    """Rewrite the HTML report of a study."""
     from phenolens.report import write_report
 
     typer.echo(f"report: {write_report(folder)}")
@@ -39,7 +39,7 @@ def list_(
     what: Annotated[Literal["encoders", "datasets", "tasks", "profilers", "options"], typer.Argument()],
     as_json: Json = False,
 ) -> None:
-    """List what there is; options are those of tasks."""
+    """List encoders, datasets, tasks, profilers, or the options of tasks."""
     if what == "options":
         _list_options(as_json)
         return
@@ -50,7 +50,7 @@ def list_(
     if as_json:
         print_json(entries)
         return
-    table = Table("name", "what it is")
+    table = Table("name", "description")
     for name, summary in entries.items():
         table.add_row(name, summary)
     stdout.print(table)
@@ -64,7 +64,7 @@ def _list_options(as_json: bool) -> None:
     if as_json:
         print_json({task: {name: asdict(option) for name, option in found.items()} for task, found in options.items()})
         return
-    table = Table("task", "option", "type", "default", "what it is")
+    table = Table("task", "option", "type", "default", "description")
     for task, found in options.items():
         for name, option in found.items():
             kind = f"{option.type}, repeatable" if option.repeatable else option.type
@@ -77,7 +77,7 @@ def validate(
     file: Annotated[Path, typer.Argument(help="A recipe of any kind (YAML), or a manifest.")],
     as_json: Json = False,
 ) -> None:
-    """Check a recipe and its data set, or a manifest, before any work starts."""
+    """Validate a recipe with its data set, or a manifest."""
     with without_garbage_collection():
         from phenolens.workflows.validate import validate as validate_file
 
@@ -89,7 +89,7 @@ def validate(
 
 
 def doctor(as_json: Json = False) -> None:
-    """Tell what this machine can do, before a long job."""
+    """Show the hardware, libraries and optional packages of this machine."""
     from phenolens.workflows.doctor import examine
 
     findings = examine()

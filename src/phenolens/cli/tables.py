@@ -1,4 +1,4 @@
-"""The commands that take ready-made vectors: ask one question of them, or diagnose them."""
+"""Commands for tables of existing vectors: evaluate and diagnose."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -38,7 +38,7 @@ from phenolens.core.numbers import count, interval, number
 if TYPE_CHECKING:
     from phenolens.tasks import AnyTask
 
-# The options of a task are its fields, which nobody knows before the task is named.
+# The options of a task are its fields, which are known only when the task is given.
 TASK_OPTIONS = {"ignore_unknown_options": True}
 
 
@@ -46,10 +46,10 @@ def evaluate(
     context: typer.Context,
     arguments: Annotated[
         list[str],
-        typer.Argument(metavar="EMBEDDINGS...", help=".h5ad, .parquet, .csv or .npz files; and options of the task."),
+        typer.Argument(metavar="EMBEDDINGS...", help=".h5ad, .parquet, .csv or .npz files, and options of the task."),
     ],
-    task: Annotated[str, typer.Option(help="The question; see: phenolens ls tasks.")],
-    option: Annotated[list[str] | None, typer.Option(help="An option of the task, name=value; repeat.")] = None,
+    task: Annotated[str, typer.Option(help="The task; see: phenolens ls tasks.")],
+    option: Annotated[list[str] | None, typer.Option(help="An option of the task, name=value; repeatable.")] = None,
     profiling: Profilings = None,
     batch_by: BatchBy = None,
     features: Features = None,
@@ -65,10 +65,10 @@ def evaluate(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Ask one question of embeddings, also of your own; several files are compared.
+    """Evaluate embeddings in one task; several files are compared.
 
-    Options of the task are given by their names, such as --label COLUMN; see: phenolens ls options. Where this
-    command has an option of the same name, such as --seed, the task's is given as --option seed=1.
+    Options of the task are given by their names, such as --label COLUMN; see: phenolens ls options. If this command has
+    an option of the same name, such as --seed, that of the task is given as --option seed=1.
     """
     from phenolens.diagnosis import compare_scores
     from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
@@ -146,7 +146,7 @@ def _score_cells(row: Mapping[str, Any], unit: str) -> tuple[str, ...]:
 def diagnose(
     embeddings: Annotated[list[Path], typer.Argument(help=".h5ad, .parquet, .csv or .npz files, one per encoder.")],
     label: Label = None,
-    patient: Annotated[str | None, typer.Option(help="Column of patients, or of what else rows share.")] = None,
+    patient: Annotated[str | None, typer.Option(help="Column of patients, or of other groups of rows.")] = None,
     profiling: Profilings = None,
     batch_by: BatchBy = None,
     features: Features = None,
@@ -163,7 +163,7 @@ def diagnose(
     out: Out = Path("out/diagnosis"),
     as_json: Json = False,
 ) -> None:
-    """Diagnose embeddings of your own, and compare them, on the questions that their metadata allow."""
+    """Diagnose embeddings, and compare them, in all tasks that their metadata allow."""
     from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
     from phenolens.recipes import Recipe
     from phenolens.tasks import default_tasks
@@ -216,5 +216,5 @@ def diagnose(
 
 
 def _given(**options: Any) -> dict[str, Any]:
-    """Return the options that were given."""
+    """Return the options that are not None."""
     return {name: value for name, value in options.items() if value is not None}

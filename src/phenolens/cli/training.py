@@ -1,4 +1,4 @@
-"""The commands that train: one encoder, many of rising size; and publish what was trained."""
+"""Commands for training: train, scale and push."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -13,14 +13,14 @@ from phenolens.cli.options import Json, Out, print_json, stdout
 def train(
     recipe: Annotated[Path, typer.Argument(help="The training recipe (YAML).")],
     out: Out = Path("out/train"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, and do nothing.")] = False,
-    channels: Annotated[int, typer.Option(min=1, help="Channels, for a dry run without images.")] = 6,
-    devices: Annotated[int, typer.Option(min=1, help="Devices, for a dry run.")] = 1,
-    teraflops: Annotated[float, typer.Option(help="Peak of a device, for a dry run; an H100's in bf16.")] = 989.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate the cost.")] = False,
+    channels: Annotated[int, typer.Option(min=1, help="Number of channels, for a dry run without images.")] = 6,
+    devices: Annotated[int, typer.Option(min=1, help="Number of devices, for a dry run.")] = 1,
+    teraflops: Annotated[float, typer.Option(help="Peak of a device, for a dry run; default: H100 in bf16.")] = 989.0,
     utilisation: Annotated[float, typer.Option(help="Share of the peak that is reached, for a dry run.")] = 0.4,
     as_json: Json = False,
 ) -> None:
-    """Train an encoder; goes on where it stopped. The checkpoint is an encoder at once: checkpoint:DIR."""
+    """Train an encoder, which can be used as checkpoint:DIR. A stopped run is resumed."""
     from phenolens.recipes import TrainingRecipe, load_recipe_of_kind
     from phenolens.workflows.training import estimate_run, run_training
 
@@ -47,7 +47,7 @@ def scale(
     out: Out = Path("out/scale"),
     as_json: Json = False,
 ) -> None:
-    """Train what a recipe varies, and fit scores against operations; goes on where it stopped."""
+    """Train all runs of a scaling recipe, and regress scores on operations. A stopped run is resumed."""
     from phenolens.recipes import ScalingRecipe, load_recipe_of_kind
     from phenolens.workflows.scaling import run_scaling
 
@@ -63,10 +63,10 @@ def scale(
 
 
 def push(
-    checkpoint: Annotated[Path, typer.Argument(help="The checkpoint, or the folder that train has written.")],
+    checkpoint: Annotated[Path, typer.Argument(help="The checkpoint, or the output folder of train.")],
     repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face hub.")],
-    licence: Annotated[str, typer.Option(help="Licence of the weights, if the recipe has not said it.")] = "",
-    public: Annotated[bool, typer.Option("--public", help="Whether all may see a new repository.")] = False,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, if the recipe does not give it.")] = "",
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
 ) -> None:
     """Publish a checkpoint on the Hugging Face hub."""
     from phenolens.training import push as push_checkpoint

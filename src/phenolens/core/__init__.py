@@ -1,1 +1,1 @@
-"""What everything stands on: errors, randomness by name, processor cores."""
+"""Basics for all packages: errors, randomness by name, atomic files, names with options, plug-ins."""

@@ -1,8 +1,8 @@
-"""How many processor cores this process may use."""
+"""The number of available processor cores."""
 
 import os
 
 
 def available_cores() -> int:
-    """Return the number of cores, at most those that the process is bound to."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,47 +1,47 @@
-"""The errors that Phenolens raises on purpose: one line, naming the culprit and the next step."""
+"""Errors and warnings of Phenolens, whose messages are one line that names the culprit and the next step."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class PhenolensError(Exception):
-    """A stated failure; the message is one line that says what was found, expected, and what to do."""
+    """An expected failure; the message says in one line what was found, what was expected, and what to do."""
 
 
 class ManifestError(PhenolensError):
-    """A manifest breaks its schema or names images that are not there."""
+    """A manifest violates its schema or names missing images."""
 
 
 class ImageError(PhenolensError):
-    """An image cannot be read, or is not what was asked for."""
+    """An image cannot be read, or does not fit what is needed."""
 
 
 class EncoderError(PhenolensError):
-    """An encoder does not exist, lacks its weights, or cannot take the images given."""
+    """An encoder does not exist, lacks its weights, or cannot take the given images."""
 
 
 class EmbeddingError(PhenolensError):
-    """Embeddings cannot be made, read or matched to their metadata."""
+    """Embeddings cannot be computed, read or matched to their metadata."""
 
 
 class ProfilingError(PhenolensError):
-    """Profiles cannot be computed from the embeddings at hand."""
+    """Profiles cannot be computed from the given embeddings."""
 
 
 class TrainingError(PhenolensError):
-    """A network cannot be trained, or its training cannot go on."""
+    """A network cannot be trained, or its training cannot be resumed."""
 
 
 class RecipeError(PhenolensError):
-    """A recipe breaks its schema."""
+    """A recipe violates its schema."""
 
 
 class TaskNotApplicable(PhenolensError):
-    """A task cannot be answered with the data at hand; the message says why."""
+    """A task cannot be scored on the given data; the message gives the reason."""
 
 
 class PhenolensWarning(UserWarning):
-    """Something was handled in a way the user should know of."""
+    """Something was handled in a way that users should know of."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -50,12 +50,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     Parameters
     ----------
     name
-        What was asked for.
+        The name that was given.
     known
-        What there is.
+        The known names.
     """
     known = list(known)
-    # Case is a common slip, and difflib takes it for a different letter.
+    # Wrong case is common, and difflib counts it as a different letter.
     by_lower = {each.lower(): each for each in known}
     close = [by_lower[each] for each in get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)]
     return f"; did you mean '{close[0]}'?" if close else f"; there is: {', '.join(known) or 'nothing'}"

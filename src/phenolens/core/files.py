@@ -1,4 +1,4 @@
-"""Files that are replaced whole: a reader sees the old content or the new, never half of it."""
+"""Atomic replacement of files: readers see the old or the new content, never a part."""
 
 import os
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from pathlib import Path
 
 @contextmanager
 def replaced_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary file beside `path`, which takes its place once the block has ended well.
+    """Yield a temporary path beside `path`, which replaces it when the block has succeeded.
 
-    For writers that want a path. If the block raises, as on a full disk, what lay at `path` stays and the temporary
-    file goes. Its name ends in ``.tmp``, so that no pattern such as ``*.h5ad`` takes what a killed process has left.
+    If the block raises, as on a full disk, the old file stays and the temporary one is removed. Its name ends in
+    ``.tmp``, so that patterns such as ``*.h5ad`` do not match the remains of a killed process.
 
     Parameters
     ----------
     path
-        The file to write or replace; its folder must be there.
+        The file to write or replace; its folder must exist.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def replaced_whole(path: Path) -> Iterator[Path]:
     ...     path.read_text()
     'score'
     """
-    # The process number keeps two runs that write to one folder from writing to one file.
+    # With the process number, two runs in the same folder use different temporary files.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -38,14 +38,14 @@ def replaced_whole(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees the old file or the new one, never half of it.
+    """Write `content` to `path` atomically: readers see the old or the new file, never a part.
 
     Parameters
     ----------
     path
-        The file to write or replace; its folder must be there.
+        The file to write or replace; its folder must exist.
     content
-        Its bytes.
+        The content of the file.
     """
     with replaced_whole(path) as temporary:
         temporary.write_bytes(content)

@@ -1,22 +1,22 @@
-"""Strict JSON of what studies find: numpy's numbers and arrays, paths, and what is missing."""
+"""Strict JSON of results, with numpy numbers and arrays, paths and missing values."""
 
 import json
 import math
 from typing import Any
 
-# By the names of their types: commands that only list things print JSON too, and pandas takes long to import.
+# Recognised by the names of their types, since importing pandas takes long.
 _PANDAS_MISSING = ("NAType", "NaTType")
 
 
 def strict_json(value: Any, *, ensure_ascii: bool = False) -> str:
-    """Return indented JSON that every parser reads: NaN and infinity, which JSON has not, become null.
+    """Return indented JSON; NaN and infinity, which JSON does not have, become null.
 
     Parameters
     ----------
     value
         As in `plain`.
     ensure_ascii
-        Whether other characters are escaped, for terminals whose encoding nobody knows.
+        Whether to escape other characters, for terminals of unknown encoding.
 
     Examples
     --------
@@ -35,8 +35,8 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one line per kind of value read
     Parameters
     ----------
     value
-        Dictionaries, whose keys become texts, sequences and sets, which are sorted, of any depth; numpy's scalars and
-        arrays; what is missing becomes None; everything else, such as a path, becomes its text.
+        Nested dictionaries, whose keys become texts, sequences, and sets, which are sorted; scalars and arrays of
+        numpy. Missing values become None, and everything else, such as a path, becomes text.
 
     Examples
     --------

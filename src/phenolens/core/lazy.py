@@ -1,4 +1,4 @@
-"""Packages whose names are imported when they are asked for: torch takes seconds, and validating a file needs none."""
+"""Packages that import their names at first use, since torch takes seconds to import and many commands need none."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class _LazyPackage(ModuleType):
-    """A package that looks up where a name is at home, and keeps what it found there."""
+    """A package that imports a name from its module at first use, and keeps it."""
 
     _homes: dict[str, str]
 
@@ -20,7 +20,7 @@ class _LazyPackage(ModuleType):
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Importing a submodule sets it here, where `training.train` must stay the function of that name.
+        # Importing a submodule would overwrite a function of the same name, such as `training.train`.
         if isinstance(value, ModuleType) and name in self._homes:
             return
         super().__setattr__(name, value)
@@ -30,14 +30,14 @@ class _LazyPackage(ModuleType):
 
 
 def import_lazily(package: str, homes: Mapping[str, Sequence[str]]) -> None:
-    """Let a package import each of its names when it is first asked for.
+    """Let a package import each of its names at first use.
 
     Parameters
     ----------
     package
-        The ``__name__`` of the package, whose ``__init__`` calls this last.
+        The ``__name__`` of the package, which calls this at the end of its ``__init__``.
     homes
-        Module, counted from the package -> the names that are imported from it. The package imports the same names
+        Module, relative to the package -> the names that are imported from it. The package imports the same names
         under ``TYPE_CHECKING``, so that type checkers and editors know them.
     """
     module = sys.modules[package]

@@ -1,4 +1,4 @@
-"""How numbers are written, everywhere a reader meets them."""
+"""Formats of numbers, for all output."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ MISSING = "\N{EN DASH}"
 
 
 def number(value: float | None, decimals: int = 3, *, signed: bool = False) -> str:
-    """Write a number with a fixed count of decimals, or a dash where there is none.
+    """Write a number with a fixed count of decimals, or a dash if it is missing.
 
     Examples
     --------
@@ -21,7 +21,7 @@ def number(value: float | None, decimals: int = 3, *, signed: bool = False) -> s
 
 
 def interval(low: float | None, high: float | None, decimals: int = 3) -> str:
-    """Write an interval as ``[low, high]``, or as nothing if a limit is missing.
+    """Write an interval as ``[low, high]``, or an empty text if a limit is missing.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def share_within(share: float | None, low: float | None, high: float | None) -> 
 
 
 def p_words(p: float) -> str:
-    """Write a p value as a sentence has it.
+    """Write a p value for a sentence.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def count(value: object, singular: str = "", plural: str = "") -> str:
 
 
 def listed(words: Sequence[str], limit: int = 6) -> str:
-    """Join words as a sentence does.
+    """Join words for a sentence.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def listed(words: Sequence[str], limit: int = 6) -> str:
 
 
 def decimals_for(widths: Sequence[float]) -> int:
-    """Return how many decimals are worth writing, given the widths of the intervals: 2 to 4.
+    """Return the number of decimals, 2 to 4, that suits the widths of intervals.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What there is by name: ours, and what installed packages add through entry points."""
+"""Registries of built-in objects by name, extended by the entry points of installed packages."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -11,22 +11,22 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """Name -> what it stands for: ours, then that of installed packages, which is loaded when it is looked up.
+    """A mapping from names to objects: built-in ones, then those of installed packages, which are loaded at first use.
 
-    To iterate over names loads nothing. A name of ours cannot be taken by a package.
+    Iterating over names loads nothing. Packages cannot override built-in names.
 
     Parameters
     ----------
     kind
-        What the names stand for, for messages.
+        The kind of object, for messages.
     group
-        The group of entry points in which packages announce theirs.
+        The group of entry points with which packages register theirs.
     built_in
-        Ours that need no entry point.
+        Built-in objects without entry points.
     accept
-        Returns what an entry point has loaded as the registry keeps it, or raises TypeError if it is no such thing.
+        Returns the object to keep for what an entry point has loaded, or raises TypeError if that is of another kind.
     error
-        What is raised for a name that is not there, and for a package that cannot be loaded.
+        The error for unknown names, and for packages that cannot be loaded.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._loaded = dict(built_in)
         self._built_in = tuple(built_in)
 
-    @cached_property  # what is installed is read from the disk, and names are looked up thousands of times
+    @cached_property  # entry points are read from disk, and names are looked up thousands of times
     def _points(self) -> dict[str, EntryPoint]:
         found: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group):
@@ -53,7 +53,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return found
 
     def __getitem__(self, name: str) -> T:
-        """Return what a name stands for; KeyError if it is not there, `error` if its package cannot be loaded."""
+        """Return the object of a name; KeyError if it is unknown, `error` if its package cannot be loaded."""
         if name not in self._loaded:
             self._loaded[name] = self._load(self._points[name])
         return self._loaded[name]
@@ -69,19 +69,19 @@ class Registry(Mapping[str, T], Generic[T]):
         return name in self._built_in or name in self._points
 
     def find(self, name: str) -> T:
-        """Return what a name stands for.
+        """Return the object of a name.
 
         Raises
         ------
         PhenolensError
-            If it is not there, with the nearest name, or if its package cannot be loaded, with that package.
+            If it is unknown, with the closest name, or if its package cannot be loaded, with the name of that package.
         """
         if name not in self:
             raise self._error(f"no {self.kind} '{name}'{did_you_mean(name, self)}")
         return self[name]
 
     def describe(self, line: Callable[[T], str]) -> dict[str, str]:
-        """Return name -> a line on what it stands for; of a package that cannot be loaded the line says why."""
+        """Return name -> a line on its object; for packages that cannot be loaded, the reason."""
         lines = {}
         for name in self:
             try:
@@ -93,14 +93,14 @@ class Registry(Mapping[str, T], Generic[T]):
     def _load(self, point: EntryPoint) -> T:
         try:
             return self._accept(point, point.load())
-        except Exception as error:  # a stranger's module may raise anything
+        except Exception as error:  # other packages may raise anything
             reason = next(iter(str(error).splitlines()), "")
             raise self._error(
                 f"the {self.kind} '{point.name}' of the package '{package_of(point)}' cannot be loaded "
-                f"({type(error).__name__}: {reason}); mend or uninstall the package"
+                f"({type(error).__name__}: {reason}); fix or uninstall the package"
             ) from error
 
 
 def package_of(point: EntryPoint) -> str:
-    """Return the name of the package that announces an entry point."""
+    """Return the name of the package of an entry point."""
     return point.dist.name if point.dist is not None else "unknown"

@@ -1,4 +1,4 @@
-"""One source of randomness per run, spawned by name, so that order and caches change nothing."""
+"""Random generators by name, so that results do not depend on order or caches."""
 
 import hashlib
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 def spawn(seed: int, *names: str) -> np.random.Generator:
-    """Return the generator of the component called `names` under `seed`.
+    """Return the random generator for `names` under `seed`.
 
     Parameters
     ----------
     seed
-        The run's seed.
+        The seed of the run.
     names
-        What is to be drawn for: the same names give the same draws, whatever was drawn before.
+        What is drawn; the same names give the same draws, independent of earlier draws.
     """
     digest = hashlib.sha256("\0".join(names).encode()).digest()
     return np.random.default_rng([seed, *np.frombuffer(digest[:16], np.uint32).tolist()])

@@ -1,17 +1,17 @@
-"""The one grammar of what is made with options: ``NAME@option=value,option=value``."""
+"""The grammar of names with options: ``NAME@option=value,option=value``."""
 
 from typing import NamedTuple
 
 
 class Spec(NamedTuple):
-    """A name taken apart.
+    """A parsed name.
 
     Attributes
     ----------
     name
-        What stands before the ``@``.
+        The part before the ``@``.
     options
-        Option and value of each, in the order written.
+        Pairs of option and value, in the given order.
     """
 
     name: str
@@ -19,13 +19,12 @@ class Spec(NamedTuple):
 
 
 def parse_spec(text: str) -> Spec:
-    """Take ``NAME@option=value,option=value`` apart.
+    """Parse ``NAME@option=value,option=value``.
 
     Raises
     ------
     ValueError
-        If a part behind the ``@`` is no ``option=value``, or names an option again; its message is that part alone,
-        for the caller says what the name is of.
+        If a part after the ``@`` is not ``option=value``, or repeats an option; the message is only that part.
 
     Examples
     --------
@@ -45,12 +44,12 @@ def parse_spec(text: str) -> Spec:
 
 
 def parse_option(text: str) -> tuple[str, str]:
-    """Take ``option=value`` apart; neither side is empty, and the value may hold further equals signs.
+    """Parse ``option=value``; neither part may be empty, and the value may contain equals signs.
 
     Raises
     ------
     ValueError
-        If it is none; its message is the text.
+        If it is not ``option=value``; the message is the text.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What was imaged: the manifest schema, tables of cells, and phantoms whose truth is known."""
+"""Data sets: manifests of imaged sites, tables of cells, and the registry of data sets."""
 
 from phenolens.datasets.cell_table import Cells, CellTable, read_cell_table
 from phenolens.datasets.manifest import (

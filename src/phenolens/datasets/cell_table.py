@@ -1,4 +1,4 @@
-"""Tables of cells: where each one lies and what is known of it, by site."""
+"""Tables of cells with their positions, types and measurements, by site."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class Cells:
     positions
         (n, 2) x and y, in pixels or any other unit of length.
     extent
-        Width and height of the window that they were observed in; its lower corner is the origin.
+        Width and height of the observation window, whose lower corner is the origin.
     morphology
-        (n, k) measurements of each cell; None if there are none.
+        (n, k) measurements of each cell; None without measurements.
     types
-        (n,) index of each cell's type; None if types are not known.
+        (n,) index of the type of each cell; None if types are unknown.
     """
 
     positions: NDArray[np.float64]
@@ -40,20 +40,20 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class CellTable:
-    """Cells of many sites, from a table as segmentation and cell typing leave it.
+    """Cells of many sites, from a table produced by segmentation and cell typing.
 
     Attributes
     ----------
     source
         The file.
     positions
-        (n, 2) x and y of all cells, those of a site together.
+        (n, 2) x and y of all cells, grouped by site.
     rows
-        site_id -> first and last but one row of its cells.
+        site_id -> first row of its cells, and the row after the last.
     types, type_names
-        (n,) index of each cell's type, and their names; None and empty if there are none.
+        (n,) index of the type of each cell, and the names of types; None and empty without types.
     morphology, morphology_names
-        (n, k) measurements, and their names; None and empty if there are none.
+        (n, k) measurements, and their names; None and empty without measurements.
     """
 
     source: Path
@@ -68,20 +68,20 @@ class CellTable:
         return len(self.positions)
 
     def of(self, site_id: str, extent: tuple[float, float] | None = None) -> Cells:
-        """Return the cells of a site; none if the table has none of it.
+        """Return the cells of a site, which may be none.
 
         Parameters
         ----------
         site_id
             The site.
         extent
-            Width and height of the site, whose corner is the origin; if None, the cells' own bounding box, half a mean
-            spacing wider on each side.
+            Width and height of the site, whose corner is the origin; if None, the bounding box of its cells, extended
+            by half the mean spacing on each side.
 
         Raises
         ------
         ManifestError
-            If a cell lies outside the extent.
+            If a cell is outside the extent.
         """
         first, end = self.rows.get(site_id, (0, 0))
         positions = self.positions[first:end]
@@ -94,7 +94,7 @@ class CellTable:
             if outside.any():
                 x, y = positions[outside][0]
                 raise ManifestError(
-                    f"{self.source}: {outside.sum()} of {len(positions)} cells of site '{site_id}' lie outside its "
+                    f"{self.source}: {outside.sum()} of {len(positions)} cells of site '{site_id}' are outside its "
                     f"{extent[0]:g} x {extent[1]:g}, the first at x {x:g}, y {y:g}; check units and origin"
                 )
         return Cells(
@@ -106,7 +106,7 @@ class CellTable:
 
 
 def _window(positions: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return corner and size of the box of cells, wider by half their mean spacing."""
+    """Return corner and size of the bounding box of cells, extended by half their mean spacing on each side."""
     if not len(positions):
         return np.zeros(2), np.ones(2)
     low, high = positions.min(axis=0), positions.max(axis=0)
@@ -126,16 +126,16 @@ def read_cell_table(
     Parameters
     ----------
     path
-        A CSV or Parquet file with columns `site_id`, `x`, `y` and, where types are known, `type`.
+        A CSV or Parquet file with columns `site_id`, `x`, `y` and optionally `type`.
     columns
-        One of these -> what the file calls it.
+        One of these columns -> its name in the file.
     morphology
-        Columns of numbers that describe a cell, also as patterns such as ``area_*``.
+        Numeric columns that describe a cell, also as patterns such as ``area_*``.
 
     Raises
     ------
     ManifestError
-        If it cannot be read, lacks a column, or a cell has no position or no type; the message names the row.
+        If it cannot be read, lacks a column, or a cell has no position or type; the message names the row.
     """
     path = Path(path)
     columns = columns or {}
@@ -151,7 +151,7 @@ def read_cell_table(
     site = table[names["site_id"]]
     if site.isna().any():
         raise ManifestError(f"{path}: row {_first(site.isna())}: the cell has no {names['site_id']}")
-    # Cells of a site side by side, sites in order of appearance, cells in the order of the file.
+    # Cells are grouped by site, in the order of the file.
     code, sites = pd.factorize(site)
     order = np.argsort(code, kind="stable")
     ends = np.cumsum(np.bincount(code, minlength=len(sites)))
@@ -196,13 +196,13 @@ def _numbers(table: pd.DataFrame, columns: Sequence[str], path: Path) -> NDArray
     try:
         values = table[list(columns)].to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ManifestError(f"{path}: column {' or '.join(columns)} does not hold numbers alone") from error
+        raise ManifestError(f"{path}: column {' or '.join(columns)} does not hold only numbers") from error
     bad = ~np.isfinite(values)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise ManifestError(
             f"{path}: {bad.any(axis=1).sum()} cells have no finite '{columns[column]}', the first in row {row + 2}; "
-            "leave them out"
+            "remove them"
         )
     return values
 
@@ -231,4 +231,4 @@ def _choose(table: pd.DataFrame, patterns: Sequence[str], path: Path) -> list[st
 
 
 def _first(mask: Any) -> int:
-    return int(np.flatnonzero(mask)[0]) + 2  # the line of a spreadsheet whose first line is the header
+    return int(np.flatnonzero(mask)[0]) + 2  # row of a spreadsheet, whose first row is the header

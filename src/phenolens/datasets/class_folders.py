@@ -1,4 +1,4 @@
-"""Folders of class folders, the form that sets of natural images have: ``folder/class/image.jpg``."""
+"""Folders of class folders, as usual for natural images: ``folder/class/image.jpg``."""
 
 from pathlib import Path
 
@@ -12,13 +12,12 @@ def list_class_folders(folder: Path) -> pd.DataFrame:
     """List the images of a folder of class folders as the rows of a manifest.
 
     An image is a file with a suffix that Pillow knows, at any depth below its class folder; hidden files and folders
-    are passed over. Images of formats that Phenolens does not read are listed too: they then fail by name, and are not
-    lost in silence.
+    are ignored. Images in formats that Phenolens cannot read are listed too, so that they are reported by name.
 
     Parameters
     ----------
     folder
-        Holds one folder for each class; files beside these are passed over.
+        A folder with one folder per class; other files in it are ignored.
 
     Returns
     -------
@@ -31,12 +30,10 @@ def list_class_folders(folder: Path) -> pd.DataFrame:
         If there are fewer than two class folders, or one of them holds no images.
     """
     suffixes = Image.registered_extensions()
-    classes = sorted(own.name for own in folder.iterdir() if own.is_dir() and not own.name.startswith("."))
+    classes = sorted(each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
     if len(classes) < 2:
-        found = f"'{classes[0]}' alone" if classes else "none"
-        raise ManifestError(
-            f"{folder}: a folder in place of a manifest holds class folders, at least two; found {found}"
-        )
+        found = f"only '{classes[0]}'" if classes else "none"
+        raise ManifestError(f"{folder}: a folder as manifest needs at least two class folders, found {found}")
     rows: list[tuple[str, str]] = []
     for label in classes:
         paths = (path.relative_to(folder) for path in (folder / label).rglob("*") if path.suffix.lower() in suffixes)

@@ -1,4 +1,4 @@
-"""The manifest: what was imaged, one row per site, checked before any work starts."""
+"""The manifest: a table with one row per imaged site, validated before any work starts."""
 
 import hashlib
 import re
@@ -26,14 +26,14 @@ _MOST_ERRORS = 5
 
 
 def _missing_to_none(value: object) -> object:
-    """Read the empty cells of any table format as None."""
+    """Return None for the empty cells of any table format."""
     if value is None or value is pd.NA or value is pd.NaT or value == "":
         return None
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def _to_text(value: object) -> object:
-    """Read a plate called 7 as the text '7': identifiers are names, never quantities."""
+    """Return identifiers as text, such as '7' for a plate called 7."""
     value = _missing_to_none(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -46,10 +46,10 @@ OptionalNumber = Annotated[float | None, BeforeValidator(_missing_to_none)]
 
 
 class ManifestRow(BaseModel):
-    """One row of a manifest: the columns that Phenolens knows; others pass through untouched.
+    """One row of a manifest: the columns that Phenolens knows; other columns are kept unchanged.
 
-    Besides these, a row has `image` (one file with all channels) or `image_<channel>` (one file each);
-    their paths are relative to the manifest's folder.
+    A row also has `image` (one file with all channels) or `image_<channel>` (one file per channel), with paths
+    relative to the folder of the manifest.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -88,16 +88,16 @@ class Manifest:
     Attributes
     ----------
     table
-        One row per site, indexed by `site_id`; the columns of `ManifestRow` that the file had, any others
-        unchanged, and the image columns.
+        One row per site, indexed by `site_id`: the columns of `ManifestRow` in the file, other columns unchanged, and
+        the image columns.
     root
         The folder that image paths are relative to.
     source
         The file, or the folder of class folders, that it was read from.
     names
-        Names for the channels of multi-channel files that hold none themselves.
+        Channel names for multi-channel files that do not hold names.
     cells
-        The cells of the sites, where a table of them was given.
+        The cells of the sites, if a table of them was given.
     """
 
     table: pd.DataFrame
@@ -122,62 +122,64 @@ class Manifest:
         return {column.removeprefix(IMAGE_PREFIX): path for column, path in files.items()}
 
     def part(self, group: str, part: Literal["train", "test"], test_share: float = 0.5, seed: int = 0) -> "Manifest":
-        """Return the rows of the groups that were dealt into one part.
+        """Return the rows of the groups that are assigned to one part.
 
-        A group's part depends on its name, the seed and nothing else, so that it stays when rows are added.
+        The part of a group depends only on its name and the seed, so that it does not change when rows are added.
 
         Parameters
         ----------
         group
-            The column whose values must not straddle the parts.
+            The column of groups, each of which is in one part only.
         part
             ``train`` or ``test``.
         test_share
-            The share of groups that is dealt to the test, about.
+            The approximate share of groups in the test part.
         seed
-            Of the dealing.
+            The seed of the assignment.
 
         Raises
         ------
         ManifestError
-            If there is no such column, it has gaps, or no group was dealt into the part.
+            If there is no such column, it has missing values, or no group is assigned to the part.
         """
         if group not in self.table:
-            raise ManifestError(f"{self.source}: no column '{group}' to deal rows by{did_you_mean(group, self.table)}")
+            raise ManifestError(f"{self.source}: no column '{group}' to split rows by{did_you_mean(group, self.table)}")
         names = self.table[group]
         if names.isna().any():
-            raise ManifestError(f"{self.source}: row {_first(names.isna())} has no '{group}' to deal it by")
+            raise ManifestError(f"{self.source}: row {_first(names.isna())} has no '{group}', by which rows are split")
         is_test = {name: spawn(seed, "part", str(name)).random() < test_share for name in names.unique()}
         chosen = names.map(is_test) == (part == "test")
         if not chosen.any():
-            raise ManifestError(f"{self.source}: none of {len(is_test)} values of '{group}' was dealt to {part}")
+            raise ManifestError(
+                f"{self.source}: none of {len(is_test)} values of '{group}' is in the part '{part}'; change the seed"
+            )
         return replace(self, table=self.table[chosen])
 
     def mask(self, row: int) -> Path | None:
-        """Return the file of instance labels of one row; None if the manifest names no masks.
+        """Return the file of instance labels of one row; None if the manifest has no masks.
 
         Raises
         ------
         ManifestError
-            If it does, but not for this row.
+            If it has masks, but not for this row.
         """
         if "mask" not in self.table:
             return None
         name = self.table["mask"].iat[row]
         if name is None or pd.isna(name):
-            raise ManifestError(f"{self.table.index[row]}: has no mask, though the manifest has a column of them")
+            raise ManifestError(f"{self.table.index[row]}: has no mask, although the manifest has a column of masks")
         return self.root / str(name)
 
     @property
     def controls(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Mask (n,) of the negative controls; all False where the manifest has no roles."""
+        """Mask (n,) of the negative controls; all False if the manifest has no roles."""
         if "role" not in self.table:
             return np.zeros(len(self), dtype=bool)
         return (self.table["role"] == NEGATIVE_CONTROL).to_numpy()
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the rows and of the size and time of every image file, to tell whether work is stale."""
+        """A hash of the rows and of size and time of all image files, by which outdated results are recognised."""
         digest = hashlib.sha256(self.table.to_csv().encode())
         digest.update(repr(self.names).encode())
         if self.cells is not None:
@@ -197,7 +199,7 @@ class Manifest:
         return (*self.image_columns, "mask") if "mask" in self.table else self.image_columns
 
     def missing_files(self) -> list[str]:
-        """Return one line for each image file that is not there, naming row and column."""
+        """Return one line for each missing image file, naming row and column."""
         return [
             f"row {row + _FIRST_DATA_LINE}, column '{column}': no file {self.root / name}"
             for column in self._file_columns
@@ -206,7 +208,7 @@ class Manifest:
         ]
 
     def check_files(self) -> None:
-        """Raise `ManifestError` naming the first image files that are not there, if any is not."""
+        """Raise `ManifestError` if image files are missing, naming the first of them."""
         if missing := self.missing_files():
             more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise ManifestError(f"{self.source}: {'; '.join(missing[:3])}{more}")
@@ -225,21 +227,21 @@ def read_manifest(
     Parameters
     ----------
     path
-        A CSV, TSV or Parquet file; or a folder of class folders with images, as `list_class_folders` reads it.
+        A CSV, TSV or Parquet file; or a folder of class folders, as in `list_class_folders`.
     columns
-        Manifest column -> column of the file, for tables that call things otherwise. A value with braces is
-        filled from the row: ``{"site_id": "{plate}_{well}"}``.
+        Manifest column -> column of the file, for tables with other names. A value with braces is a template, filled
+        from the row: ``{"site_id": "{plate}_{well}"}``.
     values
         Manifest column -> {value in the file: value in the manifest}, applied after `columns`.
     names
-        Names for the channels of multi-channel files that hold none themselves.
+        Channel names for multi-channel files that do not hold names.
     cells
-        The cells of the sites; the manifest then need not name images.
+        The cells of the sites; the manifest then does not need images.
 
     Raises
     ------
     ManifestError
-        If the file cannot be read or a row breaks the schema, or the table of cells is of other sites; the message
+        If the file cannot be read, a row violates the schema, or the table of cells is of other sites; the message
         names row and column.
     """
     path = Path(path)
@@ -247,25 +249,25 @@ def read_manifest(
     table = map_columns(list_class_folders(path) if is_folder else _read_table(path), columns or {}, path)
     for column, mapping in (values or {}).items():
         if column not in table:
-            raise ManifestError(f"{path}: values are given for column '{column}', which it does not have")
+            raise ManifestError(f"{path}: values are given for column '{column}', which is missing")
         table[column] = table[column].replace(dict(mapping))
     table = _validated(table, path, needs_images=cells is None)
     if cells is not None and not any(site in cells.rows for site in table.index):
         raise ManifestError(
-            f"{cells.source}: has cells of none of the sites of {path}: its first site is '{next(iter(cells.rows))}', "
+            f"{cells.source}: has no cells of the sites of {path}: its first site is '{next(iter(cells.rows))}', "
             f"the manifest's is '{table.index[0]}'"
         )
     return Manifest(table, path if is_folder else path.parent, path, tuple(names) if names else None, cells)
 
 
 def condition_names(table: pd.DataFrame) -> "pd.Series[str]":
-    """Return what was done to each row in a word: perturbation, dose and unit, e.g. ``wortmannin 62.5 nM``.
+    """Return the condition of each row: perturbation, dose and unit, e.g. ``wortmannin 62.5 nM``.
 
     Parameters
     ----------
     table
-        Rows with a column `perturbation` and, where there is one, `dose` and `dose_unit`. A row without a perturbation
-        has an empty name.
+        Rows with a column `perturbation` and optionally `dose` and `dose_unit`. Rows without a perturbation have an
+        empty name.
     """
     name = table["perturbation"].astype(object).fillna("").astype(str)
     if "dose" not in table:
@@ -275,21 +277,21 @@ def condition_names(table: pd.DataFrame) -> "pd.Series[str]":
 
 
 def _dose_text(dose: object) -> str:
-    """Return a dose between spaces; in a table of vectors it may be text."""
+    """Return a dose as text between spaces; in tables of vectors, doses may be text already."""
     if pd.isna(dose):
         return ""
     return f" {dose:g} " if isinstance(dose, Real) else f" {dose} "
 
 
 def treated(table: pd.DataFrame) -> "pd.Series[bool]":
-    """Return which rows were given a perturbation: neither negative controls nor empty wells."""
+    """Return which rows are treated: neither negative controls nor empty wells."""
     if "role" not in table:
         return pd.Series(data=True, index=table.index)
     return ~table["role"].astype(object).isin([NEGATIVE_CONTROL, "empty"])
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    """Read a table without guessing: in text files every cell stays text."""
+    """Read a table; in text files, every cell stays text."""
     if not path.is_file():
         raise ManifestError(f"no manifest at {path}")
     try:
@@ -307,12 +309,12 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 
 def map_columns(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
-    """Add the columns that are another column of the table, or a text filled from several, such as ``{plate}_{well}``.
+    """Add columns that are copies of others, or templates filled from several, such as ``{plate}_{well}``.
 
     Raises
     ------
     ManifestError
-        If the table lacks a column that is named.
+        If the table lacks a named column.
     """
     source = table.copy()
     for column, origin in columns.items():
@@ -320,7 +322,8 @@ def map_columns(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> 
         for name in needed:
             if name not in source:
                 raise ManifestError(
-                    f"{path}: column '{column}' is to come from '{name}'{did_you_mean(name, source.columns)}"
+                    f"{path}: column '{column}' is mapped from '{name}', which is missing"
+                    f"{did_you_mean(name, source.columns)}"
                 )
         if needed == [origin]:
             table[column] = source[origin]
@@ -330,12 +333,12 @@ def map_columns(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> 
 
 
 def _fill(template: str, row: Mapping[Any, object]) -> str:
-    """Fill in plain column names only: `str.format` would let a stranger's template reach attributes."""
+    """Fill in plain column names only: `str.format` would let untrusted templates access attributes."""
     return re.sub(r"{([^{}]+)}", lambda match: str(row[match[1]]), template)
 
 
 def _validated(table: pd.DataFrame, path: Path, *, needs_images: bool) -> pd.DataFrame:
-    """Return the table with typed columns, indexed by site_id, or name the rows and columns at fault."""
+    """Return the table with typed columns, indexed by site_id; errors name the rows and columns."""
     if table.empty:
         raise ManifestError(f"{path}: has no rows")
     if "site_id" not in table:
@@ -357,13 +360,13 @@ def _validated(table: pd.DataFrame, path: Path, *, needs_images: bool) -> pd.Dat
     for column in images:
         empty = table[column].isna()
         if empty.any():
-            raise ManifestError(f"{path}: row {_first(empty)}, column '{column}': no image file named")
+            raise ManifestError(f"{path}: row {_first(empty)}, column '{column}': no image file is named")
         table[column] = table[column].astype(str)
     repeated = table["site_id"].duplicated()
     if repeated.any():
         site_id = table["site_id"][repeated].iloc[0]
         at = np.flatnonzero(table["site_id"] == site_id) + _FIRST_DATA_LINE
-        raise ManifestError(f"{path}: column 'site_id': '{site_id}' stands in rows {', '.join(map(str, at))}")
+        raise ManifestError(f"{path}: column 'site_id': '{site_id}' is in rows {', '.join(map(str, at))}")
     return table.set_index("site_id", drop=False).rename_axis(None)
 
 

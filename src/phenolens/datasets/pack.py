@@ -1,4 +1,4 @@
-"""Pack the images of a manifest into shards, for disks and networks that dislike many small files."""
+"""Pack the images of a manifest into shards, for file systems on which many small files are slow."""
 
 import logging
 import os
@@ -24,16 +24,16 @@ _MIB = 2**20
 
 @dataclass(frozen=True)
 class Packed:
-    """What packing has left behind.
+    """The result of packing.
 
     Attributes
     ----------
     manifest
-        The manifest of the packed images, which is used like any other.
+        The manifest of the packed images.
     n_sites, n_shards
-        How many there are.
+        The number of packed sites, and of shards.
     quarantine
-        Site -> why it could not be read, and is not there.
+        Site -> the reason why it could not be read, and was not packed.
     """
 
     manifest: Path
@@ -43,9 +43,9 @@ class Packed:
 
 
 def pack(manifest: Manifest, out: Path, *, channels: Sequence[str] | None = None, shard_mib: int = 256) -> Packed:
-    """Write the images of a manifest into shards, and a manifest of these; goes on where it stopped.
+    """Write the images of a manifest into shards, with a manifest of the packed images; resumes if it was stopped.
 
-    Pixels are kept as they are, uncompressed: random crops of a packed set cost a copy, not a decoding.
+    Pixels are unchanged and uncompressed, so that random crops do not need decoding.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def pack(manifest: Manifest, out: Path, *, channels: Sequence[str] | None = None
     channels
         The channels to keep, in order; those of the first site if None.
     shard_mib
-        About how large a shard becomes. A shard holds whole images.
+        The approximate size of a shard, which holds whole images.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def pack(manifest: Manifest, out: Path, *, channels: Sequence[str] | None = None
 
 
 def _first(manifest: Manifest) -> tuple[Site, dict[str, str]]:
-    """Return the first site that can be read, and why those before it cannot."""
+    """Return the first readable site, and the reasons why earlier ones cannot be read."""
     failed: dict[str, str] = {}
     for row in range(len(manifest)):
         try:
@@ -120,7 +120,7 @@ def _read(manifest: Manifest, row: int, channels: Sequence[str]) -> Site | str:
 
 
 def _packed_before(path: Path, names: list[str], channels: tuple[str, ...], source: str) -> list[str] | None:
-    """Return the names of the sites if an earlier call has packed them all from the same files."""
+    """Return the names of the sites if an earlier call has packed all of them from the same files."""
     if not path.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Where a well stands on its plate, by its name."""
+"""Positions of wells on a plate, from their names."""
 
 import re
 
@@ -11,11 +11,11 @@ _WELL = re.compile(r"^([A-Za-z]{1,2})[-_ ]?0*([1-9]\d?)$")
 def well_positions(wells: "pd.Series[str]") -> pd.DataFrame | None:
     """Return row and column, counted from 0, and distance to the edge, of wells named like ``B03``.
 
-    The plate ends with the last row and the last column that occur.
+    The size of the plate is given by the last row and column that occur.
 
     Returns
     -------
-    Columns ``row``, ``column``, ``edge``; None if any well is named otherwise.
+    Columns ``row``, ``column``, ``edge``; None if any well has another kind of name.
     """
     found = [_WELL.match(str(name).strip()) for name in wells]
     rows, columns = [], []

@@ -1,4 +1,4 @@
-"""Data sets by name: the simulated ones, and those of installed packages."""
+"""Data sets by name: simulated ones and those of installed packages."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -14,17 +14,17 @@ from phenolens.datasets.manifest import Manifest
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """What the registry knows of a data set, or of a family of them.
+    """The entry of a data set in the registry.
 
     Attributes
     ----------
     summary
-        One line for a person.
+        One line for users.
     open
-        Called with a folder and, as keywords, with options; returns the manifest. The folder is where what is
-        downloaded or simulated lies; what already lies there is used again.
+        Called with a folder and options as keywords; returns the manifest. Downloaded or simulated files are in the
+        folder, and are reused.
     presets
-        The values of its option ``preset``, with a line on each; none if it has no such option.
+        The values of its option ``preset``, with one line on each; None without such an option.
     """
 
     summary: str
@@ -33,9 +33,9 @@ class DatasetEntry:
 
 
 def _accept(point: EntryPoint, loaded: Any) -> DatasetEntry:
-    """Return the entry that a package announces, if it is one."""
+    """Return the entry that a package registers, if it is one."""
     if not isinstance(loaded, DatasetEntry):
-        raise TypeError(f"{point.value} is no phenolens.datasets.DatasetEntry")
+        raise TypeError(f"{point.value} is not a phenolens.datasets.DatasetEntry")
     return loaded
 
 
@@ -43,16 +43,16 @@ DATASETS: Registry[DatasetEntry] = Registry("data set", "phenolens.datasets", {}
 
 
 def open_dataset(name: str, folder: str | Path, **options: Any) -> Manifest:
-    """Return the manifest of a data set, after what is not there yet has been made.
+    """Return the manifest of a data set, which is downloaded or simulated if needed.
 
     Parameters
     ----------
     name
-        As ``phenolens ls datasets`` lists it, without its preset.
+        The name listed by ``phenolens ls datasets``, without the preset.
     folder
-        Where its files lie, or are put.
+        The folder for its files.
     options
-        What it takes besides, such as ``preset``.
+        Its options, such as ``preset``.
 
     Raises
     ------

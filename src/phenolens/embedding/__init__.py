@@ -1,4 +1,4 @@
-"""Encoders run over data sets: images in worker processes, vectors into AnnData with provenance."""
+"""Embedding of data sets: images are read in worker processes, vectors are stored as AnnData with provenance."""
 
 from phenolens.embedding.embed import Embedded, dataset_channels, default_workers, embed, first_site
 from phenolens.embedding.folder import embed_to_folder

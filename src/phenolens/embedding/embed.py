@@ -34,13 +34,13 @@ _MOST_WORKERS = 8
 
 @dataclass(frozen=True)
 class Embedded:
-    """What an embedding run gives.
+    """The result of an embedding run.
 
     Attributes
     ----------
     embeddings
-        `EncoderInfo.id` -> its vectors, one row per site that could be read; the mean over a site's crops.
-        Their provenance lies in ``uns["phenolens"]``; what is known of the encoder in its ``info``, see `encoder_info`.
+        `EncoderInfo.id` -> vectors, one row per site that could be read; a site's vector is the mean over its crops.
+        ``uns["phenolens"]`` holds their provenance, and there ``info`` describes the encoder; see `encoder_info`.
     quarantine
         site_id -> why it could not be read.
     """
@@ -50,14 +50,14 @@ class Embedded:
 
 
 def dataset_channels(manifest: Manifest, channels: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Return the channels of the first site that can be read, or those asked for if it has them.
+    """Return the channels of the first readable site, or the requested ones if that site has them.
 
-    A manifest without images has none.
+    A manifest without images has no channels.
 
     Raises
     ------
     ImageError
-        If no site can be read, or a channel asked for is not there.
+        If no site can be read, or a requested channel is missing.
     """
     if not manifest.image_columns:
         return ()
@@ -71,7 +71,7 @@ def first_site(manifest: Manifest) -> Site:
     Raises
     ------
     ImageError
-        If none can.
+        If no site can be read.
     """
     reason = ""
     for row in range(len(manifest)):
@@ -83,7 +83,7 @@ def first_site(manifest: Manifest) -> Site:
 
 
 def default_workers(*, networks: bool = True) -> int:
-    """Return how many processes read and measure images: all cores, or half where the other half runs networks."""
+    """Return the number of processes that read and measure images: all cores, or half of them if networks run too."""
     return max(1, min(_MOST_WORKERS, available_cores() // 2)) if networks else available_cores()
 
 
@@ -102,15 +102,15 @@ def embed(
 ) -> Embedded:
     """Embed every site with every encoder, reading each image once.
 
-    Networks run in this process, on the device; what has no weights runs in the processes that read images; what reads
-    the manifest alone runs once at the end.
+    Networks run in this process, on the device. Encoders without weights run in the processes that read images.
+    Encoders that read only the manifest run once at the end.
 
     Parameters
     ----------
     manifest
         The sites.
     encoders
-        What `create_encoder` takes, or encoders already made; either also under a name of its own, by `Named`.
+        Encoder names as `create_encoder` takes them, or encoders; `Named` gives either a name to report it under.
     channels
         The channels to use, in this order; all of the first site's if None. A site that lacks one is
         quarantined.
@@ -119,23 +119,23 @@ def embed(
     batch_size
         Crops per forward pass.
     workers
-        Processes that read and measure images, 0 to do so in this one; if None, half of the cores beside networks, else
-        all.
+        Processes that read and measure images, 0 for this process alone; if None, half of the cores if networks run,
+        else all.
     device
         ``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` takes a GPU if there is one.
     precision
         ``fp32`` or ``bf16``.
     intervention
-        What is done to the crops of each site before they are seen, by its name; see `interventions`.
+        The name of a change made to the crops before they are embedded; see `interventions`.
     progress
         Whether to draw a progress bar on stderr.
 
     Raises
     ------
     ImageError
-        If not one site can be read, or there is no such intervention.
+        If no site can be read, or there is no such intervention.
     EncoderError
-        If an encoder cannot be made for these channels, or two are called the same.
+        If an encoder cannot be created for these channels, or two encoders have the same name.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def embed(
     change = None if intervention is None else find_intervention(intervention, channels)
     failures = _see(manifest, sums, channels, crop, batch_size, workers, change, progress) if sums else {}
     if len(failures) == len(manifest):
-        raise ImageError(f"{manifest.source}: no site gave an embedding; the first: {failures[0]}")
+        raise ImageError(f"{manifest.source}: no site could be embedded; the first: {failures[0]}")
     settings = embedding_settings(manifest, channels, crop, precision, intervention) | {"device": device}
     read = np.array([row not in failures for row in range(len(manifest))])
     return Embedded(
@@ -183,7 +183,7 @@ def _see(
     intervention: Intervention | None,
     progress: bool,
 ) -> dict[int, str]:
-    """Run the encoders over all images; return manifest row -> why it could not be read."""
+    """Run the encoders over all images; return manifest row -> reason why it could not be read."""
     import torch
 
     from phenolens.embedding.loader import load_batches  # a torch Dataset
@@ -231,7 +231,7 @@ def _read_rows(
     read: NDArray[np.bool_],
     settings: Mapping[str, Any],
 ) -> AnnData:
-    """Return what an encoder makes of the rows of the manifest whose images could be read."""
+    """Embed the rows of the manifest whose images could be read, with an encoder that reads only the manifest."""
     start = time.perf_counter()
     x = encoder.embed_rows()[read]
     return _to_anndata(x, manifest, read, info, encoder, settings, time.perf_counter() - start, encoder.note)
@@ -240,7 +240,7 @@ def _read_rows(
 def embedding_settings(
     manifest: Manifest, channels: Sequence[str], crop: Crop, precision: str, intervention: str | None = None
 ) -> dict[str, Any]:
-    """Return what, besides the encoder, the vectors depend on."""
+    """Return the settings, besides the encoder, that determine the vectors."""
     changed = {} if intervention is None else {"intervention": intervention}
     return changed | {
         "manifest": manifest.fingerprint,
@@ -251,7 +251,7 @@ def embedding_settings(
 
 
 def resolve_device(device: str) -> str:
-    """Return the device that ``auto`` stands for, and any other as it is.
+    """Return the device that ``auto`` resolves to, or the given device.
 
     Raises
     ------
@@ -295,7 +295,7 @@ class _Sums:
         np.add.at(self.count, rows, 1)
 
     def add_measured(self, row: int, measured: Measured) -> None:
-        """Add what a measurement said of a site."""
+        """Add the measured vectors of a site."""
         self.seconds += measured.seconds
         self.total[row] += measured.vectors.sum(axis=0)
         self.count[row] += len(measured.vectors)
@@ -345,7 +345,7 @@ def _to_anndata(
 
 
 def storable(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table that .h5ad can hold: columns of text become categories, which may have gaps."""
+    """Return a table that .h5ad can store: text columns become categories, which may have missing values."""
     table = table.rename_axis(None)
     table.index = table.index.astype(str)
     return table.astype({column: "category" for column in table if table[column].dtype == object})

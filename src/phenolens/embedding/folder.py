@@ -1,4 +1,4 @@
-"""Embeddings of a data set in a folder: made once, found again, with a list of what could not be read."""
+"""Embeddings of a data set in a folder: computed once and reused, with a list of sites that could not be read."""
 
 import logging
 from collections.abc import Sequence
@@ -34,19 +34,19 @@ def embed_to_folder(
     intervention: str | None = None,
     progress: bool = False,
 ) -> Embedded:
-    """Embed every site with every encoder into `folder`, less what already lies there.
+    """Embed every site with every encoder into `folder`, and reuse what is already there.
 
-    Writes one .h5ad per encoder, called like it, and quarantine.csv with the sites that could not be read and why.
-    Files whose images, model, weights and settings are the same are read instead of made.
+    Writes one .h5ad per encoder, named like it, and quarantine.csv, which lists sites that could not be read with the
+    reason. Files with the same images, model, weights and settings are reused.
 
     Parameters
     ----------
     manifest, encoders, channels, crop, batch_size, workers, device, precision, intervention, progress
         As in `embed`.
     folder
-        Where to write.
+        The folder to write to.
     max_failed
-        The share of sites that may fail.
+        The largest share of sites that may fail.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def embed_to_folder(
         If more sites failed than allowed; everything has been written by then.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)  # before hours of work, not after
+    folder.mkdir(parents=True, exist_ok=True)  # fails now, not after hours of work
     crop = crop or Crop()
     channels = dataset_channels(manifest, channels)
     device = resolve_device(device)
@@ -82,7 +82,7 @@ def embed_to_folder(
             progress=progress,
         )
         quarantine = new.quarantine
-        # Where only the manifest was read, what an earlier run could not read of its images still stands.
+        # If only the manifest was read, the images that an earlier run could not read are still quarantined.
         if listing.is_file() and all(isinstance(one.encoder, RowEncoder) for one in wanted) and len(wanted) < len(made):
             quarantine = _read_listing(listing)
         for name, vectors in new.embeddings.items():
@@ -94,13 +94,13 @@ def embed_to_folder(
     if len(quarantine) > max_failed * len(manifest):
         raise EmbeddingError(
             f"{len(quarantine)} of {len(manifest)} sites could not be read, more than the {max_failed:.1%} "
-            f"allowed; the first: {next(iter(quarantine.values()))}; all are listed in {listing}; mend them, "
-            "or raise max_failed to go on without them"
+            f"allowed; the first: {next(iter(quarantine.values()))}; all are listed in {listing}; fix them, "
+            "or raise max_failed to continue without them"
         )
     return Embedded({name: read_embeddings(path) for name, path in paths.items()}, quarantine)
 
 
 def _read_listing(listing: Path) -> dict[str, str]:
-    """Return site_id -> why it could not be read, as an earlier run left it."""
+    """Return site_id -> reason why it could not be read, from an earlier run."""
     table = pd.read_csv(listing, dtype=str)
     return dict(zip(table["site_id"], table["reason"], strict=True))

@@ -1,4 +1,4 @@
-"""Images read, checked, cropped and measured by worker processes, in batches that do not depend on their number."""
+"""Reading, cropping and measuring of images in worker processes; batches do not depend on the number of workers."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -20,16 +20,16 @@ from phenolens.images import Crop, Intervention, Site, corners, cut, on_border, 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a measurement says of one site.
+    """The vectors of one site by one measurement.
 
     Attributes
     ----------
     vectors
         (T, D), one row per crop.
     nuclei
-        How many nuclei it measured in them, and how many of these the border does not cut; None if it looks for none.
+        The number of nuclei measured, and the number of these not cut by the border; None if nuclei are not used.
     seconds
-        How long it took, the search for nuclei included where no other measurement shared it.
+        The time taken, including segmentation unless another measurement has done it already.
     """
 
     vectors: NDArray[np.float32]
@@ -39,18 +39,18 @@ class Measured:
 
 @dataclass
 class Batch:
-    """Crops of consecutive sites: stacks of one shape each, and the sites that could not be read.
+    """Crops of consecutive sites, stacked by shape, and the sites that could not be read.
 
     Attributes
     ----------
     stacks
-        Pairs of rows (T,), the manifest row of each crop, and pixels (T, C, h, w); none if nobody asked for pixels.
+        Pairs of rows (T,), the manifest row of each crop, and pixels (T, C, h, w); empty if pixels are not needed.
     measured
-        Manifest row -> what each measurement says of the site, in the order in which they were given.
+        Manifest row -> the result of each measurement, in the given order.
     failures
-        Manifest row -> why it could not be read.
+        Manifest row -> the reason why it could not be read.
     n_sites
-        How many sites it is made of, those that could not be read included.
+        The number of sites, including those that could not be read.
     """
 
     stacks: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Batch:
 
 
 class _Sites(Dataset[Any]):
-    """The crops of each site and their measurements, or the reason why there are none."""
+    """The crops of each site and their measurements, or the reason why it could not be read."""
 
     def __init__(
         self,
@@ -97,8 +97,8 @@ class _Sites(Dataset[Any]):
             return row, str(error)
 
     def _change(self, row: int, site: Site, at: NDArray[np.intp], pixels: NDArray[Any]) -> NDArray[Any]:
-        """Return the crops after the intervention, which finds nuclei in them as they were."""
-        assert self.intervention is not None  # noqa: S101 - asked only where there is one
+        """Return the crops after the intervention; nuclei are segmented before it."""
+        assert self.intervention is not None  # noqa: S101 - called only if there is one
         labels = None
         if self.nuclei is not None:
             given = self._given_nuclei(row, site, at)
@@ -107,7 +107,7 @@ class _Sites(Dataset[Any]):
         return self.intervention.apply(pixels, self.channels, rng, labels)
 
     def _given_nuclei(self, row: int, site: Site, at: NDArray[np.intp]) -> NDArray[np.int32] | None:
-        """Return labels of nuclei in the crops, where the manifest names a mask."""
+        """Return the labels of nuclei in the crops if the manifest names a mask, else None."""
         mask = self.manifest.mask(row)
         if mask is None:
             return None
@@ -115,7 +115,7 @@ class _Sites(Dataset[Any]):
         return cut(read_mask(mask, (height, width)), at, self.crop)
 
     def _measure(self, row: int, site: Site, at: NDArray[np.intp], pixels: NDArray[Any]) -> list[Measured]:
-        """Return what each measurement says of the crops; nuclei are looked for once, however many ask for them."""
+        """Return the result of each measurement; nuclei are segmented once for all measurements."""
         found: dict[Segmentation | None, tuple[NDArray[np.int32], tuple[int, int]]] = {}
         given = None
         if any(isinstance(each, NucleiMeasurement) for each in self.measurements):
@@ -140,24 +140,24 @@ class _Sites(Dataset[Any]):
 
 
 def _count(crops: NDArray[np.int32]) -> tuple[int, int]:
-    """Return how many objects crops (T, H, W) of labels show, and how many of these the border does not cut."""
+    """Return the number of objects in crops (T, H, W) of labels, and the number of these not cut by the border."""
     every = [np.unique(labels[labels > 0]) for labels in crops]
-    whole = [np.setdiff1d(own, on_border(labels)) for own, labels in zip(every, crops, strict=True)]
+    whole = [np.setdiff1d(objects, on_border(labels)) for objects, labels in zip(every, crops, strict=True)]
     return sum(map(len, every)), sum(map(len, whole))
 
 
 def _collate(items: list[tuple[int, Any]]) -> Batch:
     """Stack crops of equal shape and dtype; most data sets have one."""
     batch = Batch(n_sites=len(items))
-    alike: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
+    by_shape: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
     for row, result in items:
         if isinstance(result, str):
             batch.failures[row] = result
             continue
         pixels, batch.measured[row] = result
         if pixels is not None:
-            alike.setdefault((pixels.dtype.str, *pixels.shape[1:]), []).append((row, pixels))
-    for group in alike.values():
+            by_shape.setdefault((pixels.dtype.str, *pixels.shape[1:]), []).append((row, pixels))
+    for group in by_shape.values():
         rows = np.repeat([row for row, _ in group], [len(result) for _, result in group])
         pixels = np.concatenate([result for _, result in group])
         batch.stacks.append((torch.from_numpy(rows), torch.from_numpy(pixels)))
@@ -175,26 +175,26 @@ def load_batches(
     wants_pixels: bool = True,
     intervention: Intervention | None = None,
 ) -> Iterator[Batch]:
-    """Yield the crops of all sites, in the order of the manifest, and what measurements say of them.
+    """Yield the crops of all sites and their measurements, in the order of the manifest.
 
     Parameters
     ----------
     manifest
         The sites.
     channels
-        The channels to read, in the order wanted.
+        The channels to read, in this order.
     crop
         What to take of each image.
     sites_per_batch
-        How many sites a batch holds.
+        The number of sites in a batch.
     workers
-        Worker processes; 0 reads in this process.
+        The number of worker processes; 0 reads in this process.
     measurements
-        Encoders without weights, which run where images are read.
+        Encoders without weights, which run in the processes that read images.
     wants_pixels
-        Whether the crops themselves are wanted.
+        Whether batches hold the crops themselves.
     intervention
-        What is done to the crops of each site before anybody sees them.
+        The change made to the crops of each site before they are measured or embedded.
     """
     yield from DataLoader(
         _Sites(manifest, channels, crop, measurements, wants_pixels, intervention),

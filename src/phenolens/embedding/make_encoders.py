@@ -1,4 +1,4 @@
-"""Encoders made by name, or taken as they are, with what is known of each."""
+"""Creation of encoders by name, with their descriptions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from phenolens.encoders import Encoder, EncoderInfo, Named, RowEncoder, create_e
 
 @dataclass(frozen=True, eq=False)
 class MadeEncoder:
-    """An encoder that has been made, and what is known of it."""
+    """An encoder that has been created, and its description."""
 
     info: EncoderInfo
     encoder: Encoder | RowEncoder
 
 
 EncoderLike = str | Encoder | RowEncoder | Named | MadeEncoder
-"""What an encoder can be made of, or is already."""
+"""An encoder, or a name by which it can be created."""
 
 
 def make_encoders(
@@ -35,7 +35,7 @@ def make_encoders(
     Raises
     ------
     EncoderError
-        If one cannot be made, or two that are not the same have one name.
+        If one cannot be created, or two different encoders have the same name.
     """
     made: dict[str, MadeEncoder] = {}
     for each in encoders:

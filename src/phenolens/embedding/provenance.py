@@ -1,4 +1,4 @@
-"""Where vectors come from, as it is carried with them: in ``uns["phenolens"]``."""
+"""The provenance of vectors, which they carry in ``uns["phenolens"]``."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 PROVENANCE = "phenolens"
-NOTE = "note"  # of the provenance: what a reader must know of the vectors
-INFO = "info"  # of the provenance: what is known of the encoder, as `EncoderInfo.as_dict` gives it
+NOTE = "note"  # key in the provenance: what a reader must know of the vectors
+INFO = "info"  # key in the provenance: the description of the encoder, as in `EncoderInfo.as_dict`
 
 
 def encoder_info(vectors: AnnData, name: str) -> EncoderInfo:
-    """Return what is known of the encoder that made vectors.
+    """Return the description of the encoder of given vectors.
 
-    A table that is named like a registered encoder is one. Under any other name the vectors keep what is carried with
-    them; of those that carry nothing, the name tells.
+    A table with the name of a registered encoder counts as that encoder. Under any other name, vectors keep the
+    description that they carry; without one, the description follows from the name.
 
     Parameters
     ----------
     vectors
-        As `embed` and `read_embeddings` return them, or without any provenance.
+        Vectors as returned by `embed` and `read_embeddings`, or without provenance.
     name
-        What they are called where they are used, seed included.
+        The name of the encoder, including its seed.
 
     Raises
     ------
     EncoderError
-        If what they carry is damaged.
+        If the description that they carry is damaged.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Embeddings on disk: written as .h5ad, read from what people have."""
+"""Embeddings on disk: written as .h5ad, read from .h5ad, .parquet, .csv and .npz."""
 
 from __future__ import annotations
 
@@ -52,30 +52,30 @@ def read_embeddings(
     Parameters
     ----------
     path
-        A .h5ad file; or a .parquet or .csv table whose numeric columns are features and whose others are
-        metadata, with ``Metadata_`` columns (pycytominer) always taken as metadata, less the prefix; or an
+        A .h5ad file; or a .parquet or .csv table, whose numeric columns are features and whose other columns are
+        metadata (``Metadata_`` columns, the convention of pycytominer, are always metadata, and lose the prefix); or an
         .npz file with a matrix `X` and a vector for each metadata column.
     name
-        What the encoder is called; if None, as it was when its vectors were made or, where the file does not say, like
-        the file. What is known of it is read with its vectors, see `encoder_info`.
+        The name of the encoder; if None, the name in the file's provenance, else the name of the file. The description
+        of the encoder is read with its vectors, see `encoder_info`.
     columns
-        Manifest column -> column of the file, or a text filled from several, as in `read_manifest`.
+        Manifest column -> column of the file, or a template of several, as in `read_manifest`.
     values
         Manifest column -> {value in the file: value in the manifest}, applied after `columns`.
     features
-        The feature columns, also as patterns such as ``feat_*``, or a metadata column of numbers by its full name.
-        If None, the numeric columns that are no metadata:
-        that neither are called like a column of a manifest nor appear in `columns` or `metadata`.
+        The feature columns, also as patterns such as ``feat_*``, or a numeric metadata column by its full name. If
+        None, all numeric columns that are not metadata: not named like a column of a manifest, and not in `columns` or
+        `metadata`.
     metadata
-        Further columns that are metadata, though they may be numeric.
+        Further metadata columns, which may be numeric.
     missing
-        What is done about features that are missing or infinite: ``refuse``; ``rows``, ``features``: leave out those
-        that have any; ``median``: put the feature's median in their place. What was done is in `uns` and warned of.
+        How missing or infinite values are handled: ``refuse``; ``rows`` or ``features`` leaves out those with any;
+        ``median`` imputes the feature's median. A warning, and a note in `uns`, state what was done.
 
     Raises
     ------
     EmbeddingError
-        If the file is missing, is none of these, or holds no finite features.
+        If the file is missing, has another format, or holds no finite features.
     ManifestError
         If a column to map is missing.
     """
@@ -84,7 +84,7 @@ def read_embeddings(
         raise EmbeddingError(f"no embeddings at {path}")
     readers = {".h5ad": _read_h5ad, ".parquet": _read_table, ".csv": _read_table, ".npz": _read_npz}
     if path.suffix not in readers:
-        raise EmbeddingError(f"{path}: embeddings are {', '.join(readers)}, not '{path.suffix}'")
+        raise EmbeddingError(f"{path}: embeddings must be {', '.join(readers)}, not '{path.suffix}'")
     columns = {column: _without_prefix(origin) for column, origin in (columns or {}).items()}
     origins = {name for origin in columns.values() for name in [origin, *re.findall(r"{([^{}]+)}", origin)]}
     reserved = {*ManifestRow.model_fields, *columns, *origins, *map(_without_prefix, metadata)}
@@ -109,16 +109,16 @@ def read_embeddings(
 
 
 def mark_controls(obs: pd.DataFrame, controls: Sequence[str], source: str | Path) -> pd.DataFrame:
-    """Return metadata whose `role` says which rows are negative controls.
+    """Return metadata with negative controls marked in the column `role`.
 
     Parameters
     ----------
     obs
-        Metadata with a column `role` or, if it has none, `perturbation`.
+        Metadata with a column `role` or, without one, `perturbation`.
     controls
-        The values of that column which negative controls have.
+        The values of negative controls in that column.
     source
-        Where the metadata come from, for messages.
+        The source of the metadata, for messages.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def mark_controls(obs: pd.DataFrame, controls: Sequence[str], source: str | Path
     """
     column = next((name for name in ("role", "perturbation") if name in obs), None)
     if column is None:
-        raise EmbeddingError(f"{source}: no column 'role' or 'perturbation' to look for negative controls in")
+        raise EmbeddingError(f"{source}: no column 'role' or 'perturbation', in which negative controls could be named")
     found = obs[column].astype(object).isin(controls)
     if not found.any():
         there = [str(value) for value in obs[column].unique()[:50]]
@@ -141,7 +141,7 @@ def _without_prefix(name: str) -> str:
 
 
 def _choose_features(embeddings: AnnData, features: Sequence[str], path: Path) -> AnnData:
-    """Return the features that any of the patterns names; a metadata column of numbers may be named in full."""
+    """Return the features that match any of the patterns, or numeric metadata columns given by their full names."""
     from anndata import AnnData
 
     names = [str(name) for name in embeddings.var_names]
@@ -164,13 +164,13 @@ def _map_metadata(
     obs = map_columns(obs.copy(), columns, path)
     for column, mapping in values.items():
         if column not in obs:
-            raise EmbeddingError(f"{path}: values are given for column '{column}', which it does not have")
+            raise EmbeddingError(f"{path}: values are given for column '{column}', which is missing")
         obs[column] = obs[column].astype(object).replace(dict(mapping))
     return storable(obs)
 
 
 def _without_gaps(embeddings: AnnData, missing: Missing, path: Path) -> AnnData:
-    """Return rows and features without missing or infinite values, by the rule that was asked for."""
+    """Return embeddings without missing or infinite values, which are handled as `missing` says."""
     bad = ~np.isfinite(embeddings.X)
     if not bad.any():
         return embeddings
@@ -194,14 +194,14 @@ def _without_gaps(embeddings: AnnData, missing: Missing, path: Path) -> AnnData:
     else:
         kept, done = embeddings[:, ~features].copy(), "features left out"
     if 0 in kept.shape:
-        raise EmbeddingError(f"{path}: {found}; nothing is left without them")
+        raise EmbeddingError(f"{path}: {found}; nothing is left after leaving these out")
     kept.uns.setdefault(PROVENANCE, {})[NOTE] = f"{found}: {done}"
     warnings.warn(f"{path}: {found}: {done}", PhenolensWarning, stacklevel=3)
     return kept
 
 
 def is_current(path: Path, expected: Mapping[str, Any]) -> bool:
-    """Whether a .h5ad file holds embeddings with exactly this provenance, so that they need not be redone."""
+    """Whether a .h5ad file holds embeddings with exactly this provenance, so that it can be reused."""
     if not path.is_file():
         return False
     try:
@@ -212,7 +212,7 @@ def is_current(path: Path, expected: Mapping[str, Any]) -> bool:
 
 
 def _plain(value: object) -> object:
-    """Undo what a round trip through HDF5 does to lists."""
+    """Return lists as lists, which HDF5 returns as arrays."""
     return list(value) if isinstance(value, np.ndarray) else value
 
 
@@ -230,7 +230,7 @@ def _read_h5ad(path: Path, reserved: Collection[str]) -> AnnData:
 def _read_table(path: Path, reserved: Collection[str]) -> AnnData:
     table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     table.columns = [str(column) for column in table]
-    # Where pandas has written row numbers they come back as a column without a name, which is no feature.
+    # Row numbers that pandas has written come back as an unnamed column, which is not a feature.
     prefixes = (_METADATA_PREFIX, "Unnamed: ")
     named = [column for column in table if column.startswith(prefixes) or column in reserved]
     features = table.drop(columns=named).select_dtypes("number")

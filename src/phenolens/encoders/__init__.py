@@ -1,4 +1,4 @@
-"""Images to vectors: the encoder contract, the registry, the baselines and the adapters."""
+"""Encoders, from images to vectors: their contract, the registry, baselines, and adapters of networks."""
 
 from phenolens.encoders.base import Encoder, Measurement, Pixels, RowEncoder, hash_text, take_channels
 from phenolens.encoders.describe import (

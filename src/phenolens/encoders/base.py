@@ -1,4 +1,4 @@
-"""The contracts of encoders: images in, vectors out; or rows of the manifest in."""
+"""The contracts of encoders, which turn images or rows of a manifest into vectors."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -18,22 +18,22 @@ Pixels: TypeAlias = "torch.Tensor | NDArray[Any]"
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What turns images into vectors.
+    """An encoder of images.
 
     Attributes
     ----------
     name
-        The name it was made by, options included.
+        The name it was created by, including options.
     channels
-        The channels it reads, in its own order. Images may list them in another order, and hold more.
+        The channels it reads, in the encoder's order. Images may list them in another order, and have more channels.
     dim
         The length D of its vectors.
     feature_names
         D names, one per entry of a vector.
     input_size
-        The side in pixels that images are resized to; None if it takes them as they are.
+        The side in pixels that images are resized to; None if they are not resized.
     weights_hash
-        A hash of everything that its numbers depend on besides the images.
+        A hash of everything besides the images that determines the vectors.
     """
 
     name: str
@@ -46,18 +46,18 @@ class Encoder(Protocol):
     def embed(self, pixels: Pixels, channels: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors (B, D) of images (B, C, H, W) in their native intensities.
 
-        The vector of an image does not depend on the other images of the batch.
+        The vector of an image must not depend on the other images of the batch.
 
         Raises
         ------
         EncoderError
-            If a channel is missing, the shape does not fit, or pixels are NaN or infinite.
+            If a channel is missing, the shape is wrong, or pixels are NaN or infinite.
         """
         ...
 
 
 class Measurement(ABC):
-    """An encoder without weights, which runs in the processes that read images; it keeps the contract of `Encoder`."""
+    """An encoder without weights, run in the processes that read images; it follows the contract of `Encoder`."""
 
     name: str
     channels: tuple[str, ...]
@@ -76,12 +76,12 @@ class Measurement(ABC):
 
 
 class RowEncoder(ABC):
-    """A baseline that reads what the manifest says of a site, and not its image.
+    """An encoder that reads the manifest's metadata of a site, not its image.
 
     Attributes
     ----------
     note
-        What a reader must know of the vectors; empty if nothing. Known once they have been made.
+        What a reader must know of the vectors; empty if nothing. Set by `embed_rows`.
     """
 
     name: str
@@ -96,7 +96,7 @@ class RowEncoder(ABC):
 
     @abstractmethod
     def embed_rows(self) -> NDArray[np.float32]:
-        """Return the vectors (n, D) of the rows of the manifest that it was made for."""
+        """Return the vectors (n, D) of the rows of the manifest that it was created for."""
 
 
 def take_channels(pixels: Pixels, channels: Sequence[str], wanted: Sequence[str]) -> "torch.Tensor":
@@ -105,7 +105,7 @@ def take_channels(pixels: Pixels, channels: Sequence[str], wanted: Sequence[str]
     Raises
     ------
     EncoderError
-        If pixels and names do not fit together, a wanted channel is missing, or pixels are not finite.
+        If pixels and names do not match, a wanted channel is missing, or pixels are not finite.
     """
     import torch
 
@@ -118,12 +118,12 @@ def take_channels(pixels: Pixels, channels: Sequence[str], wanted: Sequence[str]
         if name not in channels:
             raise EncoderError(f"the images have no channel '{name}'{did_you_mean(name, channels)}")
     if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-        raise EncoderError("images hold NaN or infinite pixels; mend or drop them first")
+        raise EncoderError("images hold NaN or infinite pixels; fix or remove them first")
     if tuple(wanted) == tuple(channels):
         return tensor
     return tensor[:, [list(channels).index(name) for name in wanted]]
 
 
 def hash_text(*parts: object) -> str:
-    """Return a short hash of the text of `parts`: the `weights_hash` of what has no weights."""
+    """Return a short hash of the text of `parts`, used as the `weights_hash` of encoders without weights."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Checkpoints as encoders: networks that were trained here, and their untrained counterparts."""
+"""Checkpoints of `phenolens train` as encoders, and their untrained counterparts."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -39,23 +39,24 @@ def checkpoint(
     manifest: Manifest | None = None,
     untrained: Untrained | None = None,
 ) -> Network:
-    """Return a network that `train` has kept; or its untrained counterpart: what training started from.
+    """Return a network from a checkpoint of `train`, or its untrained counterpart.
 
-    A channel-agnostic network reads all channels of the images; any other those that it was trained on, by name.
+    A channel-agnostic network reads all channels of the images; others read the channels that they were trained on.
 
     Parameters
     ----------
     path
         The .safetensors file, the folder that holds ``model.safetensors``, or ``hf/OWNER/NAME`` of the hub.
     revision
-        Of the hub's repository: a branch, tag or commit.
+        A branch, tag or commit of the repository.
     adapt
-        Whether the statistics of batch normalisation are replaced by those of the manifest's images (AdaBN; Li et al.,
-        Pattern Recognition 80, 2018), which are then one domain: give a manifest for each plate to adapt to plates.
+        Whether to replace the statistics of batch normalisation by those of the manifest's images (AdaBN; Li et al.,
+        Pattern Recognition 80, 2018). All images of the manifest are one domain: to adapt to plates, use one manifest
+        per plate.
     manifest
         The images that will be embedded.
     untrained
-        How weights are drawn, for the untrained counterpart.
+        How to draw the weights of the untrained counterpart; None for trained weights.
 
     Raises
     ------
@@ -96,14 +97,14 @@ def _network(
     network = embedder(model)
     if adapt:
         if manifest is None:
-            raise EncoderError(f"'{name}': adapts to the images of a manifest; give the manifest")
+            raise EncoderError(f"'{name}': adapt needs the images of a manifest; give the manifest")
         if not adapt_batch_norm(network, _batches(manifest, chosen, card.crop)):
-            raise EncoderError(f"'{name}': has no batch normalisation to adapt")
+            raise EncoderError(f"'{name}': has no batch normalisation to adapt; leave out adapt")
     return Network(network, chosen)
 
 
 def _batches(manifest: Manifest, channels: Sequence[str], size: int) -> Iterator[torch.Tensor]:
-    """Yield standardised middles (B, C, h, w) of sites from all over a manifest, but for those that cannot be read."""
+    """Yield standardised centre crops (B, C, h, w) of evenly sampled sites that can be read."""
     rows = np.linspace(0, len(manifest) - 1, min(len(manifest), _ADAPT_SITES)).astype(int)
     crops: dict[tuple[int, ...], list[NDArray[Any]]] = {}
     for row in rows:
@@ -111,6 +112,6 @@ def _batches(manifest: Manifest, channels: Sequence[str], size: int) -> Iterator
             site = read_site(manifest.images(row), manifest.names).select(channels)
             middle = Crop("centre", min(size, *site.pixels.shape[1:]))
             crops.setdefault(site.pixels.shape, []).append(cut(site.pixels, corners(site, middle), middle)[0])
-    for alike in crops.values():
-        for start in range(0, len(alike), _ADAPT_BATCH):
-            yield self_standardise(torch.from_numpy(np.stack(alike[start : start + _ADAPT_BATCH])))
+    for same_size in crops.values():
+        for start in range(0, len(same_size), _ADAPT_BATCH):
+            yield self_standardise(torch.from_numpy(np.stack(same_size[start : start + _ADAPT_BATCH])))

@@ -1,4 +1,4 @@
-"""Classical features: CellProfiler's measurements of nuclei and cells, found without weights."""
+"""Classical features: CellProfiler's measurements of classically segmented nuclei and cells."""
 
 import re
 import warnings
@@ -20,23 +20,23 @@ from phenolens.images import RGB, STAINS, on_border, segment_cells, separate_sta
 
 Measured = dict[str, NDArray[np.float64]]
 
-# Where an object lies and how it is turned says nothing of what it is, and leaks where it was imaged.
+# Location and orientation of an object are no phenotype, and reveal where it was imaged.
 _PLACE = re.compile(r"Location|Center_|BoundingBoxM|Orientation|SpatialMoment|NormalizedMoment_(0_[01]|1_0)$")
 _ANGLE = re.compile(r"_(\d)_0[0-3]_\d+$")
 _GRAYS = 32  # levels of texture: a nucleus of some hundred pixels cannot fill a table of 256 x 256
 _GRANULES = 8  # steps of granularity; at a quarter of the resolution they reach the size of a cell
-_DARK, _BRIGHT = 0.1, 99.9  # percentiles that become 0 and 1 where only contrast counts
+_DARK, _BRIGHT = 0.1, 99.9  # percentiles that become 0 and 1 for features that should depend on contrast only
 
 
 class ClassicalFeatures(NucleiMeasurement):
     """CellProfiler's measurements (by cp_measure), as the median over the nuclei and over the cells of an image.
 
     Nuclei: size and shape; intensity and texture of each channel. Cells: size and shape; intensity, granularity and
-    radial distribution of each channel that stains the cell's body (of all where none does); correlation of each pair.
-    Texture, radial distribution, granularity and correlation are of the image stretched to its own dark and bright
-    ends. The number of cells is none of the features, nor is where they lie; nuclei that the border cuts are left out
-    where there are others. An image without nuclei, and a feature that its objects are too small for, has 0. A section
-    stained with haematoxylin and eosin is measured in its stains.
+    radial distribution of each channel that stains the cell body (of all channels if none does); correlation of each
+    pair of channels. Texture, radial distribution, granularity and correlation are measured after stretching each
+    channel of the image between its 0.1 and 99.9 percentiles. The number and the location of cells are not among the
+    features. Nuclei cut by the border are left out if there are others. Features are 0 for images without nuclei and
+    for objects that are too small for them. Sections stained with haematoxylin and eosin are measured in stains.
 
     Parameters
     ----------
@@ -75,10 +75,10 @@ class ClassicalFeatures(NucleiMeasurement):
         return vectors
 
     def _measure(self, nuclei: NDArray[np.int32], image: NDArray[np.float64]) -> dict[str, float]:
-        """Return the median over objects of each feature; 0 where no object has it."""
+        """Return the median over objects of each feature; 0 if undefined for all objects."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # small objects lack some features, which become 0
-            names, values = zip(*self._features(nuclei, image), strict=True)  # nuclei and cells are as many
+            names, values = zip(*self._features(nuclei, image), strict=True)  # there are as many nuclei as cells
             table = np.array(values)
             medians = np.nan_to_num(np.nanmedian(np.where(np.isfinite(table), table, np.nan), axis=1))
         return dict(zip(names, medians.tolist(), strict=True))
@@ -94,7 +94,7 @@ class ClassicalFeatures(NucleiMeasurement):
         for channel, plane, contrast, body in zip(self._measured, image, stretched, is_body, strict=True):
             yield from _named("nuclei", get_intensity(nuclei, plane), channel)
             yield from _named("nuclei", _over_angles(get_texture(nuclei, contrast, gray_levels=_GRAYS)), channel)
-            if body or not any(is_body):  # what a nuclear stain shows of a cell is its nucleus
+            if body or not any(is_body):  # a nuclear stain shows only the nucleus of a cell
                 yield from _named("cells", get_intensity(cells, plane), channel)
                 yield from _named("cells", get_radial_distribution(cells, contrast), channel)
                 granularity = get_granularity(cells, contrast, granular_spectrum_length=_GRANULES)
@@ -105,9 +105,9 @@ class ClassicalFeatures(NucleiMeasurement):
 
 
 def _whole(nuclei: NDArray[np.int32], cells: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the nuclei that the border does not cut, whose shape is their own, and their cells, numbered from 1.
+    """Return the nuclei not cut by the border, and their cells, numbered from 1.
 
-    All of them are returned if it cuts all.
+    If the border cuts all nuclei, all are returned.
     """
     kept = np.setdiff1d(nuclei[nuclei > 0], on_border(nuclei))
     kept = kept if len(kept) else np.unique(nuclei[nuclei > 0])
@@ -123,7 +123,7 @@ def _named(what: str, measured: Measured, channel: str = "") -> Iterator[tuple[s
 
 
 def _over_angles(texture: Measured) -> Measured:
-    """Return the mean over the four directions: cells lie any way."""
+    """Return the mean over the four directions, since the orientation of cells is arbitrary."""
     groups: dict[str, list[NDArray[np.float64]]] = {}
     for name, values in texture.items():
         groups.setdefault("Texture_" + _ANGLE.sub(r"_\1", name), []).append(values)

@@ -1,4 +1,4 @@
-"""The density baselines: how many nuclei there are, and how much of the image they cover."""
+"""Density baselines: the number of nuclei, and the share of the image that they cover."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from phenolens.encoders.nuclei import NucleiMeasurement, Segmentation
 
 
 class CellCount(NucleiMeasurement):
-    """The number of nuclei, and nothing else.
+    """The number of nuclei.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class CellCount(NucleiMeasurement):
     Raises
     ------
     EncoderError
-        If the nuclear channel cannot be told.
+        If the nuclear channel cannot be determined.
     """
 
     feature_names = ("nuclei_count",)
@@ -48,7 +48,7 @@ class CellCount(NucleiMeasurement):
 
 
 class AreaFraction(CellCount):
-    """The share of the image that nuclei cover, and nothing else.
+    """The share of the image that nuclei cover.
 
     Parameters
     ----------

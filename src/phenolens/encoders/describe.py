@@ -1,4 +1,4 @@
-"""What the registry knows of an encoder, as the record that is carried with its vectors."""
+"""Descriptions of encoders from the registry."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,36 +12,36 @@ from phenolens.encoders.registry import counterpart_of, find_encoder
 
 @dataclass(frozen=True, eq=False)
 class Named:
-    """An encoder under a name that somebody gives it.
+    """An encoder under a name that the user has given it.
 
     Attributes
     ----------
     name
-        What tables, sentences and files call it.
+        Its name in tables, sentences and files.
     model
-        What it is made by, as `create_encoder` takes it; or the encoder itself, already made.
+        The name that `create_encoder` takes, or an encoder.
     """
 
     name: str
     model: str | Encoder | RowEncoder
 
 
-@cache  # asked thousands of times, and an unknown name is compared with all others
+@cache  # called thousands of times, and an unknown name is compared with all known ones
 def describe_encoder(model: str, name: str | None = None) -> EncoderInfo:
-    """Return what is known of an encoder; what the registry does not know is under test, and gives vectors.
+    """Return the description of an encoder; those not in the registry are under test and give vectors.
 
     Parameters
     ----------
     model
-        What it is made by, seed included.
+        The name that `create_encoder` takes, including the seed.
     name
-        What it is called, without a seed; as it is made if None.
+        Its name in tables, without a seed; if None, the name of the model.
     """
     try:
         parsed = EncoderName.parse(model)
-    except EncoderError:  # the name of a table that somebody brings
+    except EncoderError:  # the name of a user's table
         return EncoderInfo(name or model, model)
-    name = name or parsed.family
+    name = name or parsed.without_seed
     try:
         entry = find_encoder(parsed.base)[1]
     except EncoderError:
@@ -52,13 +52,13 @@ def describe_encoder(model: str, name: str | None = None) -> EncoderInfo:
         parsed.seed,
         entry.role,
         entry.feature_type,
-        counterpart_of(parsed.family),
+        counterpart_of(parsed.without_seed),
         parsed.base if entry.role == "baseline" else "",
     )
 
 
 def is_registered(name: str) -> bool:
-    """Whether the registry knows an encoder of that name."""
+    """Whether the registry has an encoder of that name."""
     try:
         find_encoder(EncoderName.parse(name).base)
     except EncoderError:

@@ -1,4 +1,4 @@
-"""What is known of an encoder, said once when its vectors are made or read, and carried with them ever after."""
+"""The description of an encoder, which its vectors carry from when they are computed or read."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,30 +13,30 @@ FeatureType = Literal["vectors", "measurements", "quantities"]
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """What is known of an encoder besides its vectors.
+    """The description of an encoder.
 
     Attributes
     ----------
     name
-        What tables and sentences call it; all seeds of one untrained network share it.
+        Its name in tables and sentences; all seeds of an untrained network share it.
     model
-        What it was made by, as `create_encoder` takes it, seed included; of a table of vectors that somebody brings,
-        the name it was read under.
+        The name it was created by, as in `create_encoder`, including the seed; for a table of vectors, the name it was
+        read under.
     seed
-        Which draw it is of a network that is drawn several times; None if it is not.
+        The seed of a network whose weights are drawn; None for others.
     role
-        ``tested``: under test. ``oracle``: under test, and knows the truth of a phantom. ``baseline``: what those are
-        held against. ``untrained``: a baseline too, a network that has learned nothing.
+        ``tested``: under test. ``oracle``: under test, and computed from the true factors of a phantom. ``baseline``:
+        a baseline that encoders under test are compared with. ``untrained``: a baseline that is an untrained network.
     feature_type
-        ``vectors``: directions in one space, as networks give them. ``measurements``: numbers in unlike units, which
-        are standardised before anything is made of them. ``quantities``: so few of these that a cosine would see but
-        their signs, so that they are expanded as well (`phenolens.profiling.RandomFourierFeatures`).
+        ``vectors``: directions in one space, as networks produce. ``measurements``: numbers in different units, which
+        are standardised first. ``quantities``: few measurements, whose cosine would depend on little more than their
+        signs, so that they are also expanded (`phenolens.profiling.RandomFourierFeatures`).
     counterpart
-        The name of its untrained counterpart: the same architecture and input path without what was learned. Empty if
-        it has none.
+        The name of its untrained counterpart: the same architecture and input path, without training. Empty if it has
+        none.
     measures
-        The registered name of a baseline that is no network, without options, such as ``cell-count``: by it the
-        diagnosis finds who measures cell count, intensity and the like, whatever a study calls it. Empty for others.
+        The registered name, without options, of a baseline that is not a network, such as ``cell-count``. By it the
+        diagnosis finds the baseline that measures cell count, intensity and so on, under any name. Empty for others.
     """
 
     name: str
@@ -49,16 +49,16 @@ class EncoderInfo:
 
     @property
     def id(self) -> str:
-        """The name of this one draw: the model, where it is named after it, or else the name and the seed."""
+        """The name including the seed: the model if the encoder is named after it, else name and seed."""
         if self.seed is None:
             return self.name
-        if EncoderName.parse(self.model).family == self.name:
+        if EncoderName.parse(self.model).without_seed == self.name:
             return self.model
         return f"{self.name}{',' if '@' in self.name else '@'}seed={self.seed}"
 
     @property
     def is_baseline(self) -> bool:
-        """Whether encoders under test are held against it."""
+        """Whether encoders under test are compared with it."""
         return self.role in ("baseline", "untrained")
 
     @property
@@ -67,26 +67,26 @@ class EncoderInfo:
         return not self.is_baseline
 
     def renamed(self, name: str) -> Self:
-        """Return the same under the name of a table, which stands for one draw alone."""
+        """Return the description under the name of a table, without a seed."""
         return replace(self, name=name, seed=None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values, for the provenance of vectors; a seed that it has not is left out."""
+        """Return plain values for the provenance of vectors; a missing seed is left out."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read it back from what `as_dict` gave, perhaps by way of a file.
+        """Return the description from the values of `as_dict`, also after saving to a file.
 
         Raises
         ------
         EncoderError
-            If an entry is missing, or a role or a type of features is none.
+            If an entry is missing, or a role or feature type is unknown.
         """
         known = {key: str(value) for key, value in content.items() if key in cls.__dataclass_fields__}
         for key in ("name", "model"):
             if key not in known:
-                raise EncoderError(f"what is known of an encoder lacks its {key}; embed again")
+                raise EncoderError(f"the description of an encoder lacks its {key}; embed again")
         for key, allowed in (("role", get_args(Role)), ("feature_type", get_args(FeatureType))):
             if key in known and known[key] not in allowed:
                 raise EncoderError(f"'{known['name']}': no {key} '{known[key]}'{did_you_mean(known[key], allowed)}")

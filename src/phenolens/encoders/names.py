@@ -1,4 +1,4 @@
-"""An encoder's name taken apart: ``base@option=value,option=value``."""
+"""Parsing of encoder names: ``base@option=value,option=value``."""
 
 import re
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from phenolens.core.spec import parse_spec
 
 @dataclass(frozen=True)
 class EncoderName:
-    """An encoder's name taken apart: ``base@option=value,option=value``."""
+    """A parsed encoder name: ``base@option=value,option=value``."""
 
     base: str
     options: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, name: str) -> "EncoderName":
-        """Take a name apart.
+        """Parse a name.
 
         Raises
         ------
         EncoderError
-            If the options are not ``option=value`` pairs, or one of them is given twice.
+            If the options are not ``option=value`` pairs, or an option is repeated.
         """
         try:
             return cls(*parse_spec(name))
@@ -33,8 +33,8 @@ class EncoderName:
         return f"{self.base}@{options}" if options else self.base
 
     @property
-    def family(self) -> str:
-        """The name without its seed: what the seeds of one untrained network have in common."""
+    def without_seed(self) -> str:
+        """The name without its seed, which all seeds of an untrained network share."""
         return str(EncoderName(self.base, tuple(o for o in self.options if o[0] != "seed")))
 
     @property
@@ -49,7 +49,7 @@ class EncoderName:
         return as_file_name(str(self))
 
     def seeds(self, n: int) -> list["EncoderName"]:
-        """Return this encoder with seeds 0 to n - 1; itself alone if it has a seed or takes none."""
+        """Return this encoder with seeds 0 to n - 1; unchanged if it has a seed or takes none."""
         from phenolens.encoders.registry import find_encoder  # the registry reads names
 
         if not find_encoder(self.base)[1].seeded or "seed" in dict(self.options):
@@ -58,5 +58,5 @@ class EncoderName:
 
 
 def as_file_name(text: str) -> str:
-    """Return a name as that of a file: whatever else than letters, digits and ``._=-`` becomes a dash."""
+    """Return a name as a file name: characters other than letters, digits and ``._=-`` become dashes."""
     return re.sub(r"[^A-Za-z0-9._=-]+", "-", text)

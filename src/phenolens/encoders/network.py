@@ -1,4 +1,4 @@
-"""Networks as encoders: from pixels to vectors, jointly or channel by channel, whole or up to a layer."""
+"""Networks as encoders: jointly or channel by channel, with their output or that of a layer."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Mixing = Literal["joint", "concat"]
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network and what it reads.
+    """A network and its input.
 
     Attributes
     ----------
@@ -31,13 +31,13 @@ class Network:
     channels
         The channels it reads.
     mixing
-        `joint`: the network reads all channels at once; `concat`: each channel passes through it by itself and the
-        vectors are concatenated in the order of `channels`.
+        `joint`: the network reads all channels together; `concat`: it reads each channel separately, and the vectors
+        are concatenated in the order of `channels`.
     input_size
         The side that images are resized to; None for any size.
     mean, sd
-        The model's own statistics on [0, 1] pixels, per channel; if None, every image and channel is standardised by
-        itself.
+        The statistics that the model was trained with, on [0, 1] pixels, per channel; if None, each channel of each
+        image is standardised separately.
     """
 
     model: nn.Module
@@ -49,58 +49,59 @@ class Network:
 
     @property
     def in_channels(self) -> int:
-        """How many channels the model itself is given."""
+        """The number of input channels of the model."""
         return in_channels(self.mixing, self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Untrained:
-    """How the weights of an untrained network are drawn.
+    """How to draw the weights of an untrained network.
 
-    A factory of networks that takes ``untrained`` makes, where it is given one, the untrained counterpart of its
-    network: the same architecture and input path, with weights from `draw` instead of from a file.
+    A factory of networks with a parameter ``untrained`` returns, if one is given, the untrained counterpart of its
+    network: the same architecture and input path, with weights from `draw` instead of a file.
 
     Attributes
     ----------
     init
         As in `initialise`.
     seed
-        Of the weights.
+        The seed of the weights.
     """
 
     init: Initialisation = "own"
     seed: int = 0
 
     def draw(self, make: Callable[[], nn.Module]) -> nn.Module:
-        """Return the network that `make` makes, with weights drawn from the seed; see `phenolens.nets.draw`."""
+        """Return the network that `make` returns, with weights drawn from the seed; see `phenolens.nets.draw`."""
         return draw(make, self.seed, self.init)
 
 
 def in_channels(mixing: Mixing, channels: Sequence[str]) -> int:
-    """Return how many channels a network is given at once."""
+    """Return the number of input channels of a network."""
     return len(channels) if mixing == "joint" else 1
 
 
 class NetworkEncoder:
-    """The encoder that a network makes.
+    """A network as an encoder.
 
     Parameters
     ----------
     name
-        The name it was made by.
+        The name it was created by.
     network
         The network.
     layer
-        The layer whose output is pooled, counted from 1; None for the network's own vectors.
+        The layer whose output is pooled, counted from 1; None for the output of the network.
     pool
-        How: `mean` of patches or places, `class` token, or the mean of each channel's patches, in a row (`channels`).
+        The pooling: `mean` of patches or positions, `class` token, or the means of each channel's patches, concatenated
+        (`channels`).
     device, precision
-        Where and how precisely it runs; bf16 means autocast, with vectors returned in float32.
+        The device, and the precision; bf16 uses autocast, and vectors are float32.
 
     Raises
     ------
     EncoderError
-        If there is no such layer, or nothing to pool so.
+        If there is no such layer, or it cannot be pooled that way.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class NetworkEncoder:
             except ValueError as error:
                 raise EncoderError(f"'{name}': {error}") from error
         elif pool != "mean":
-            raise EncoderError(f"'{name}': pool is of a layer; name one: layer={len(self.layers) or 1}")
+            raise EncoderError(f"'{name}': pool needs a layer, such as layer={len(self.layers) or 1}")
         self.device = torch.device(device)
         self.precision = precision
         self.model = model.eval().requires_grad_(requires_grad=False).to(self.device)
@@ -146,19 +147,19 @@ class NetworkEncoder:
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 features = self.model(x)
-        except ValueError as error:  # what a network says of a size that it cannot take
+        except ValueError as error:  # raised by networks for image sizes that they cannot take
             raise EncoderError(f"{self.name}: {error}; set a crop") from error
         return features.float().reshape(batch, self.dim).cpu().numpy()
 
     def _prepare(self, x: torch.Tensor) -> torch.Tensor:
-        """Bring images to the size and the intensities that the network expects."""
+        """Resize and standardise images as the network expects."""
         height, width = x.shape[-2:]
         if self.input_size is not None and (height, width) != (self.input_size, self.input_size):
             if height != width:
                 raise EncoderError(
-                    f"{self.name}: takes squares of {self.input_size} pixels, found {height} x {width}; set a crop"
+                    f"{self.name}: needs squares of {self.input_size} pixels, found {height} x {width}; set a crop"
                 )
-            # Resized before standardising: interpolation changes the variance. Floats keep their own scale.
+            # Resized before standardising, because interpolation changes the variance. Floats keep their scale.
             x = x.to(torch.float32) if self._statistics is None else scale_to_unit(x)
             x = F.interpolate(x, size=self.input_size, mode="bilinear", antialias=True)
         if self._statistics is None:

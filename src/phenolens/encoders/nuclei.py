@@ -1,4 +1,4 @@
-"""What measurements of nuclei share: their contract, and how nuclei are found where no labels are given."""
+"""The contract of measurements of nuclei, and segmentation of nuclei in images without masks."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from phenolens.images import RGB, nuclear_channel, segment_nuclei, separate_stai
 
 @dataclass(frozen=True)
 class Segmentation:
-    """How nuclei are found in images that come without labels.
+    """Segmentation of nuclei in images without masks.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Segmentation:
 
     @classmethod
     def choose(cls, encoder: str, channels: Sequence[str], nucleus: str | None, diameter: float | None) -> Self:
-        """Return how nuclei are found in images of these channels.
+        """Return the segmentation for images of these channels.
 
         Parameters
         ----------
@@ -47,21 +47,21 @@ class Segmentation:
         Raises
         ------
         EncoderError
-            If the nuclear channel cannot be told.
+            If the nuclear channel cannot be determined.
         """
         if nucleus is not None and nucleus not in channels:
             raise EncoderError(f"{encoder}: no nuclear channel '{nucleus}'{did_you_mean(nucleus, channels)}")
         if diameter is not None and not diameter > 0:
             raise EncoderError(f"{encoder}: the diameter of a nucleus must be positive, found {diameter}")
         if not channels:
-            raise EncoderError(f"{encoder}: finds nuclei in images, and there are none")
+            raise EncoderError(f"{encoder}: segments nuclei in images, and there are no images")
         if nucleus is None and set(RGB) <= set(channels):
             return cls(RGB, diameter)
         chosen = nucleus or nuclear_channel(channels)
         if chosen is None:
             raise EncoderError(
-                f"{encoder}: which of the channels {', '.join(channels)} shows nuclei? "
-                f"Name it: {encoder}@nucleus={channels[0]}"
+                f"{encoder}: the nuclear channel is none of the usual names; name one of {', '.join(channels)}: "
+                f"{encoder}@nucleus={channels[0]}"
             )
         return cls((chosen,), diameter)
 
@@ -73,12 +73,12 @@ class Segmentation:
 
 
 class NucleiMeasurement(Measurement):
-    """A measurement of nuclei, which are given with the images or found in them.
+    """A measurement of nuclei, given as masks or segmented.
 
     Attributes
     ----------
     segmentation
-        How nuclei are found in images that come without labels.
+        The segmentation for images without masks.
     """
 
     segmentation: Segmentation
@@ -94,5 +94,5 @@ class NucleiMeasurement(Measurement):
         pixels, channels
             As in `Encoder.embed`.
         nuclei
-            Labels (B, H, W), 0 for background, gaps allowed; found by `segmentation` if None.
+            Labels (B, H, W), 0 for background, not necessarily consecutive; segmented if None.
         """

@@ -1,4 +1,4 @@
-"""The panel of baselines that every claim is held against, by what was imaged."""
+"""The default panel of baselines, by the kind of images."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,7 +14,7 @@ _NETWORKS = ("untrained/vit_small_patch16", "untrained/resnet18")
 
 
 def kind_of(manifest: Manifest, channels: Sequence[str]) -> Kind:
-    """Return what was imaged: tissue if rows have slides, patients or labelled cells, or if colours show no plate."""
+    """Return the kind of images: tissue if rows have slides, patients, cells or colour images, and no plates."""
     table = manifest.table
     if {"plate", "well"} & set(table):
         return "cells"
@@ -30,10 +30,10 @@ def default_panel(kind: Kind, n_channels: int, *, typed: bool = False) -> list[s
     kind
         ``cells``: plates of cultured cells. ``tissue``: slides of patients.
     n_channels
-        Channels of the images: with one, mixing channels and keeping them apart are the same, and stand once; with none
-        there are no images, and only what reads tables is left.
+        The number of channels. With one, joint and separate mixing are the same, and only one is listed; with none,
+        there are no images, and only baselines that read tables are listed.
     typed
-        Whether types of cells are known.
+        Whether cell types are known.
     """
     graphs = ["positions"] if kind == "cells" else ["positions", "morphology"]
     graphs += ["composition", "neighbourhoods"] if typed else []

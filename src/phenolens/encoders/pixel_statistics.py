@@ -1,4 +1,4 @@
-"""The intensity baseline: what each channel's histogram alone can tell."""
+"""Intensity baseline: statistics of the histogram of each channel."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _STATISTICS = ("mean", "sd", "skewness", "kurtosis", *(f"p{q}" for q in _QUANTIL
 class PixelStatistics(Measurement):
     """Mean, standard deviation, skewness, excess kurtosis and quantiles of each channel's intensities.
 
-    It sees no shape, no texture and no position: shuffling the pixels of a channel changes nothing.
+    It does not depend on shape, texture or position: shuffling the pixels of a channel changes nothing.
     """
 
     def __init__(self, name: str, channels: Sequence[str]) -> None:
@@ -28,7 +28,7 @@ class PixelStatistics(Measurement):
         """Return the statistics (B, D); see `Encoder.embed`."""
         x = take_channels(pixels, channels, self.channels).to("cpu", torch.float32).flatten(2)
         rows = np.sort(x.numpy(), axis=-1)
-        # The quantile of rank floor(q n) needs no interpolation between float values of any size.
+        # Quantiles are order statistics of rank floor(q n), without interpolation.
         at = [min(int(q / 100 * rows.shape[-1]), rows.shape[-1] - 1) for q in _QUANTILES]
         wide = rows.astype(np.float64)
         mean = wide.mean(axis=-1, keepdims=True)

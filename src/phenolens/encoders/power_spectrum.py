@@ -1,4 +1,4 @@
-"""The spectral baseline: how much of each channel's variance lies at each scale."""
+"""Spectral baseline: the variance of each channel by spatial scale."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from phenolens.encoders.base import Measurement, Pixels, hash_text, take_channels
 
 _EDGES = np.geomspace(1 / 256, 0.5, 15)  # cycles per pixel: half an octave per ring
-_LEAST_POWER = 1e-12  # stands for no variance at all
+_LEAST_POWER = 1e-12  # replaces zero variance
 
 
 class PowerSpectrum(Measurement):
     """Logarithm of each channel's mean power in rings of spatial frequency.
 
-    It sees scales and contrast, but no phase: where anything lies, and whether edges are sharp or speckle, is lost.
-    Frequencies are in cycles per pixel, so that images of different sizes compare; a ring that holds no frequency of an
-    image, as the lowest of small ones, takes the power of the next that does.
+    It depends on scales and contrast, but not on phase: positions of objects and sharpness of edges are lost.
+    Frequencies are in cycles per pixel, so that images of different sizes can be compared. A ring without any frequency
+    of an image, as the lowest ones of small images, takes the power of the next ring.
     """
 
     def __init__(self, name: str, channels: Sequence[str]) -> None:
@@ -32,23 +32,23 @@ class PowerSpectrum(Measurement):
         """Return the spectra (B, D); see `Encoder.embed`."""
         x = take_channels(pixels, channels, self.channels).to("cpu", torch.float64).numpy()
         height, width = x.shape[-2:]
-        taper = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])  # or the borders would ring
+        taper = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])  # avoids artefacts of the borders
         spectrum = np.abs(np.fft.rfft2((x - x.mean(axis=(-2, -1), keepdims=True)) * taper)) ** 2 / (taper**2).sum()
         frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
         ring = np.digitize(frequency.ravel(), _EDGES) - 1
-        own = (ring >= 0) & (ring < len(_EDGES) - 1)
-        # A real image's spectrum is symmetric, and its one half holds each frequency once but for two columns.
+        inside = (ring >= 0) & (ring < len(_EDGES) - 1)
+        # The spectrum of a real image is symmetric: its half holds each frequency once, except in two columns.
         twice = np.full(width // 2 + 1, 2.0)
         twice[0] = 1.0
         if width % 2 == 0:
             twice[-1] = 1.0
-        weight = np.tile(twice, height)[own]
-        size = np.bincount(ring[own], weight, minlength=len(_EDGES) - 1)
+        weight = np.tile(twice, height)[inside]
+        size = np.bincount(ring[inside], weight, minlength=len(_EDGES) - 1)
         filled = np.flatnonzero(size)
         if not len(filled):  # an image of a single pixel
             return np.full((len(x), self.dim), np.log10(_LEAST_POWER), np.float32)
-        flat = spectrum.reshape(x.shape[0] * x.shape[1], -1)[:, own]
-        total = np.stack([np.bincount(ring[own], row * weight, len(size)) for row in flat])
+        flat = spectrum.reshape(x.shape[0] * x.shape[1], -1)[:, inside]
+        total = np.stack([np.bincount(ring[inside], row * weight, len(size)) for row in flat])
         nearest = filled[np.minimum(np.searchsorted(filled, np.arange(len(size))), len(filled) - 1)]
         power = np.log10(np.maximum(total[:, nearest] / size[nearest], _LEAST_POWER))
         return power.reshape(len(x), -1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Published channel-agnostic autoencoders: OpenPhenom's layout, from the hub or from a local file."""
+"""OpenPhenom and networks of its published layout, from the hub or a local file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,22 +22,22 @@ def openphenom(
 ) -> Network:
     """Return a network of OpenPhenom's published layout (Kraus et al., CVPR 2024; ViT-S/16, 384 numbers).
 
-    It reads any channels. Of the file only the encoder is read; its fixed positions are made anew, for images of any
-    size that its patches divide.
+    It reads any channels. Only the encoder is read from the file; its fixed positions are computed for the size of
+    images, which must be a multiple of the patch size.
 
     Parameters
     ----------
     repository
-        Of the hub, such as ``recursionpharma/OpenPhenom``.
+        A repository of the hub, such as ``recursionpharma/OpenPhenom``.
     weights
-        A local .safetensors file of that layout; the hub's if None.
+        A local .safetensors file of that layout; that of the hub if None.
     untrained
-        How weights are drawn, for the untrained counterpart.
+        How to draw the weights of the untrained counterpart; None for trained weights.
 
     Raises
     ------
     EncoderError
-        If the weights cannot be had, or are of another layout.
+        If the weights cannot be obtained, or have another layout.
     """
     if untrained is not None:
         return Network(untrained.draw(_network), channels)
@@ -52,7 +52,7 @@ def openphenom(
     for key in sorted({*expected, *state}):
         if key not in state or key not in expected or state[key].shape != expected[key].shape:
             raise EncoderError(
-                f"{file}: is no ViT-S/16 of OpenPhenom's layout: tensor '{_ENCODER}{key}' is missing, unknown or of "
+                f"{file}: is not a ViT-S/16 of OpenPhenom's layout: tensor '{_ENCODER}{key}' is missing, unknown or of "
                 "another shape"
             )
     model.backbone.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Encoders by name: looked up lazily, so that listing them imports no network library."""
+"""Encoders by name, imported lazily, so that listing them imports no network library."""
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
@@ -19,39 +19,39 @@ from phenolens.encoders.info import FeatureType, Role
 from phenolens.encoders.names import EncoderName
 
 COUNTERPART = "twin/"
-"""Before the name of a trained network: its untrained counterpart."""
+"""Prefix of the name of a trained network that names its untrained counterpart."""
 
 _PREFIX_ENDS = ("/", ":")
 
-# Said once for a run, or by the prefix of a name, and never as an option of one encoder.
+# Parameters of factories that are set for a whole run or by a prefix, and cannot be options of an encoder.
 _GIVEN = ("device", "precision", "manifest", "untrained")
-_WEIGHTS = "weights"  # the option of networks that names a file; an untrained counterpart has none
+_WEIGHTS = "weights"  # option of networks that names a file; untrained counterparts do not have it
 _NETWORK_ENCODER = "phenolens.encoders.network:NetworkEncoder"
 _UNTRAINED = "phenolens.encoders.network:Untrained"
 
 
 @dataclass(frozen=True)
 class EncoderEntry:
-    """What the registry knows of an encoder, or of a family of them, without importing it.
+    """The entry of an encoder in the registry, or of all encoders with a prefix, known without importing them.
 
     Attributes
     ----------
     summary
-        One line for a person.
+        One line for users.
     factory
-        ``module:callable``, called with the name, for a prefix the rest of the name, the channels, and the
-        options as keywords.
+        ``module:callable``, called with the name, the rest of the name after a prefix, the channels, and the options as
+        keywords.
     role
-        What it is in a comparison; see `EncoderInfo`.
+        Its role in comparisons; see `EncoderInfo`.
     seeded
-        Whether it takes a seed, so that one of them is a single draw of several.
+        Whether it takes a seed, of which several are drawn.
     network
-        Whether the factory gives a `Network`, of which a layer may be chosen, instead of an encoder.
+        Whether the factory returns a `Network`, of which a layer can be chosen, instead of an encoder.
     counterpart
-        Whether the factory makes the untrained counterpart of its network where it is given `untrained`, by which
-        weights are drawn instead of read (`phenolens.encoders.network.Untrained`): ``twin/NAME`` for NAME.
+        Whether the factory takes `untrained` (`phenolens.encoders.network.Untrained`) and then returns the untrained
+        counterpart of its network, which ``twin/NAME`` names.
     feature_type
-        What its numbers are; see `EncoderInfo`.
+        The type of its features; see `EncoderInfo`.
     """
 
     summary: str
@@ -64,11 +64,11 @@ class EncoderEntry:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether encoders under test are held against it."""
+        """Whether encoders under test are compared with it."""
         return self.role in ("baseline", "untrained")
 
 
-# A name that ends in a slash or a colon is a prefix: the rest of the encoder's name says which.
+# A name that ends in a slash or a colon is a prefix; the rest of an encoder's name says which encoder it is.
 _BUILT_IN = {
     "pixel-statistics": EncoderEntry(
         "intensity moments and quantiles of each channel",
@@ -83,7 +83,7 @@ _BUILT_IN = {
         feature_type="measurements",
     ),
     "metadata": EncoderEntry(
-        "which batch, plate, slide and patient; @columns=a+b for others",
+        "batch, plate, slide and patient of a site; @columns=a+b for other columns",
         "phenolens.encoders.rows:Metadata",
         role="baseline",
     ),
@@ -115,7 +115,7 @@ _BUILT_IN = {
         feature_type="measurements",
     ),
     "cell-graph/": EncoderEntry(
-        "how cells lie to each other, in nested steps: density, positions, morphology, composition, neighbourhoods",
+        "spatial arrangement of cells, in nested steps: density, positions, morphology, composition, neighbourhoods",
         "phenolens.encoders.cell_graph:cell_graph",
         role="baseline",
         feature_type="measurements",
@@ -148,21 +148,21 @@ _BUILT_IN = {
         counterpart=True,
     ),
     "hf/": EncoderEntry(
-        "OpenPhenom's published layout, e.g. hf/recursionpharma/OpenPhenom; @weights=FILE.safetensors for a local file",
+        "networks of OpenPhenom's layout, e.g. hf/recursionpharma/OpenPhenom; @weights=FILE for a local file",
         "phenolens.encoders.published:openphenom",
         network=True,
         counterpart=True,
     ),
     "checkpoint:": EncoderEntry(
-        "a network that `phenolens train` has kept, by its file or folder; @layer=N,pool=mean|class|channels",
+        "a checkpoint of `phenolens train`, by its file or folder; @layer=N,pool=mean|class|channels",
         "phenolens.encoders.checkpoint:checkpoint",
         network=True,
         counterpart=True,
     ),
     COUNTERPART: EncoderEntry(
-        "the untrained counterpart of a trained network, by its name, e.g. twin/timm/resnet18: same architecture and "
-        "input path, weights from a seed; @init=own|orthogonal|scaled,seed=N",
-        "",  # that of the network
+        "the untrained counterpart of a trained network, e.g. twin/timm/resnet18: same architecture and input path, "
+        "random weights; @init=own|orthogonal|scaled,seed=N",
+        "",  # the factory of the network
         network=True,
         role="untrained",
         seeded=True,
@@ -171,11 +171,11 @@ _BUILT_IN = {
 
 
 def _accept(point: EntryPoint, loaded: Any) -> EncoderEntry:
-    """Return the entry that a package announces, or an entry for the factory that it announces."""
+    """Return the entry that a package registers, or an entry for the factory that it registers."""
     if isinstance(loaded, EncoderEntry):
         for value, allowed in ((loaded.role, get_args(Role)), (loaded.feature_type, get_args(FeatureType))):
             if value not in allowed:
-                raise TypeError(f"{point.value}: '{value}' is none of {', '.join(allowed)}")
+                raise TypeError(f"{point.value}: '{value}' is not one of {', '.join(allowed)}")
         return loaded
     if not callable(loaded):
         raise TypeError(f"{point.value} is neither an EncoderEntry nor callable")
@@ -186,7 +186,7 @@ ENCODERS: Registry[EncoderEntry] = Registry("encoder", "phenolens.encoders", _BU
 
 
 def list_encoders() -> dict[str, EncoderEntry]:
-    """Return every encoder and prefix by name, those of installed packages included, unless they cannot be loaded."""
+    """Return every encoder and prefix by name, including those of installed packages that can be loaded."""
     entries = {}
     for name in ENCODERS:
         with suppress(EncoderError):
@@ -202,7 +202,7 @@ def find_encoder(base: str) -> tuple[str, EncoderEntry]:
     Raises
     ------
     EncoderError
-        If there is none, with the nearest name, or the package that announces it cannot be loaded.
+        If there is none, with the closest name, or the package that registers it cannot be loaded.
     """
     key = max((key for key in ENCODERS if _stands_for(key, base)), key=len, default=None)
     if key is None:
@@ -212,7 +212,7 @@ def find_encoder(base: str) -> tuple[str, EncoderEntry]:
     network = base.removeprefix(COUNTERPART)
     key_of_network, entry = find_encoder(network)
     if not entry.counterpart:
-        raise EncoderError(f"'{base}': '{network}' is no trained network that has an untrained counterpart")
+        raise EncoderError(f"'{base}': '{network}' has no untrained counterpart, since it is not a trained network")
     return COUNTERPART + key_of_network, replace(_BUILT_IN[COUNTERPART], factory=entry.factory)
 
 
@@ -244,7 +244,7 @@ def create_encoder(
     device: str = "cpu",
     precision: str = "fp32",
 ) -> Encoder | RowEncoder:
-    """Make an encoder for the images and the manifest of a data set.
+    """Create an encoder for the images and the manifest of a data set.
 
     Parameters
     ----------
@@ -253,14 +253,14 @@ def create_encoder(
     channels
         The channels of the images; none if there are no images.
     manifest
-        The sites, for encoders that read what it says of them.
+        The manifest, for encoders that read it.
     device, precision
-        Where networks run, and whether in fp32 or bf16.
+        The device of networks, and their precision, fp32 or bf16.
 
     Raises
     ------
     EncoderError
-        If the name or an option is unknown, or the encoder cannot be had for these data.
+        If the name or an option is unknown, or the encoder cannot be created for these data.
 
     Examples
     --------
@@ -273,7 +273,7 @@ def create_encoder(
         factory = _import(entry.factory)
     except (ImportError, AttributeError) as error:
         raise EncoderError(
-            f"'{name}': {entry.factory} cannot be loaded ({error}); mend or install its package"
+            f"'{name}': {entry.factory} cannot be loaded ({error}); fix or install its package"
         ) from error
     encode = _import(_NETWORK_ENCODER) if entry.network else None
     untrained = _import(_UNTRAINED) if key.startswith(COUNTERPART) else None
@@ -283,9 +283,9 @@ def create_encoder(
     options = _typed_options({**of_encoder, **of_factory, **of_draw}, parsed)
     needs_manifest = "manifest" in of_factory and of_factory["manifest"].default is inspect.Parameter.empty
     if needs_manifest and manifest is None:
-        raise EncoderError(f"'{name}' reads what a manifest says of sites, not their images; give the manifest")
+        raise EncoderError(f"'{name}' reads the manifest, not images; give the manifest")
     if not channels and (entry.network or "manifest" not in of_factory):
-        raise EncoderError(f"'{name}' reads images, and there are none")
+        raise EncoderError(f"'{name}' needs images, and there are none")
     drawn = untrained(**_among(options, of_draw)) if untrained else None
     options |= zip(_GIVEN, (device, precision, manifest, drawn), strict=True)
     rest = [parsed.base.removeprefix(key)] if key.endswith(_PREFIX_ENDS) else []
@@ -308,7 +308,7 @@ def _keywords(factory: Any) -> dict[str, inspect.Parameter]:
 
 
 def _typed_options(parameters: Mapping[str, inspect.Parameter], name: EncoderName) -> dict[str, Any]:
-    """Return the options of a name as the types that keywords declare."""
+    """Return the options of a name, converted to the types that the keywords declare."""
     keywords = {key: parameter.annotation for key, parameter in parameters.items() if key not in _GIVEN}
     options = {}
     for key, text in name.options:

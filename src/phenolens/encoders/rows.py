@@ -1,4 +1,4 @@
-"""The leak baselines: what plate, position and file say of a site without a look at its image."""
+"""Leak baselines: plate, position and file size of a site, without its image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,19 +19,19 @@ _MOST_CATEGORIES = 512
 
 
 class Metadata(RowEncoder):
-    """Which batch, plate, slide and patient a site belongs to: one indicator for each, and nothing else.
+    """Indicators of the batch, plate, slide and patient of a site.
 
-    Beyond 512 values in all, indicators are folded by random signs into 512 numbers.
+    More than 512 indicators are projected to 512 numbers by random signs.
 
     Parameters
     ----------
     columns
-        The metadata columns, joined by ``+``; those of batch, plate, slide and patient that are there if None.
+        The metadata columns, joined by ``+``; if None, those of batch, plate, slide and patient that exist.
 
     Raises
     ------
     EncoderError
-        If there is no such column, or none tells sites apart.
+        If there is no such column, or all columns are constant.
     """
 
     def __init__(self, name: str, channels: Sequence[str], *, columns: str | None = None, manifest: Manifest) -> None:
@@ -44,7 +44,7 @@ class Metadata(RowEncoder):
         chosen = [column for column in chosen if table[column].nunique(dropna=False) > 1]
         if not chosen:
             looked = columns or ", ".join(_COLUMNS)
-            raise EncoderError(f"{name}: no column of {looked} tells sites apart")
+            raise EncoderError(f"{name}: no column of {looked} differs between sites")
         self._indicators = pd.get_dummies(table[chosen].astype("category"), dtype=np.float32)
         folded = self._indicators.shape[1] > _MOST_CATEGORIES
         self.feature_names = (
@@ -62,12 +62,12 @@ class Metadata(RowEncoder):
 
 
 class WellPosition(RowEncoder):
-    """Where a site's well stands on the plate: row, column and distance to the edge.
+    """The position of a site's well on the plate: row, column and distance to the edge.
 
     Raises
     ------
     EncoderError
-        If wells are not known, or not all named like B03.
+        If wells are unknown, or some are not named like B03.
     """
 
     feature_names = ("row", "column", "edge")
@@ -78,7 +78,7 @@ class WellPosition(RowEncoder):
             raise EncoderError(f"{name}: the manifest has no column 'well'")
         places = well_positions(manifest.table["well"])
         if places is None:
-            raise EncoderError(f"{name}: wells are not all named like B03")
+            raise EncoderError(f"{name}: some wells are not named like B03")
         self._places = places[list(self.feature_names)]
         self.weights_hash = hash_text("well-position")
 
@@ -88,7 +88,7 @@ class WellPosition(RowEncoder):
 
 
 class FileSize(RowEncoder):
-    """How large a site's image files are, and how many bits they keep per sample: compression reveals content.
+    """The size and bit depth of a site's image files; compressed size depends on content.
 
     Raises
     ------
@@ -103,14 +103,14 @@ class FileSize(RowEncoder):
             raise EncoderError(f"{name}: the manifest names no images")
         first = manifest.images(0)
         if any(file_of(path) != path for path in (first.values() if isinstance(first, dict) else [first])):
-            raise EncoderError(f"{name}: the images are packed in shards, which keep no file of their own")
+            raise EncoderError(f"{name}: the images are packed in shards, so that file sizes are lost")
         self.feature_names = tuple(
             f"{column}_{what}" for column in manifest.image_columns for what in ("log2_bytes", "bits")
         )
         self.weights_hash = hash_text("file-size")
 
     def embed_rows(self) -> NDArray[np.float32]:
-        """Return sizes and depths (n, D); zeros for files that are not there, which the readers of images report."""
+        """Return sizes and bit depths (n, D); zeros for missing files, which are reported when images are read."""
         return np.array([self._measure(row) for row in range(len(self._manifest))], dtype=np.float32)
 
     def _measure(self, row: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""Networks of timm: untrained, trained, and untrained counterparts of trained ones; and a bank of random kernels."""
+"""Networks of timm, trained and untrained, and a bank of random convolution kernels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,9 +31,9 @@ def untrained(
     Parameters
     ----------
     architecture
-        A timm architecture; `vit_small_patch16` is short for `vit_small_patch16_224`. Vision transformers
-        are built for 256-pixel images. Or a channel-agnostic one such as `channel_vit_small_patch16`, whose tokens are
-        the patches of each channel by itself.
+        A timm architecture; `vit_small_patch16` is short for `vit_small_patch16_224`. Vision transformers are built for
+        256-pixel images. Or a channel-agnostic architecture such as `channel_vit_small_patch16`, whose tokens are
+        patches of single channels.
     init
         As in `initialise`.
 
@@ -44,7 +44,7 @@ def untrained(
     """
     if architecture in _CHANNEL_VITS:
         if mixing == "concat":
-            raise EncoderError(f"'{name}': a channel-agnostic network reads all channels at once; leave out mixing")
+            raise EncoderError(f"'{name}': a channel-agnostic network reads all channels jointly; leave out mixing")
         model = draw(lambda: MicroscopyViT(_CHANNEL_VITS[architecture], None), seed, init)
         return Network(model, channels, input_size=_UNTRAINED_SIZE)
     known = _known_architecture(architecture)
@@ -76,23 +76,23 @@ def pretrained(
 ) -> Network:
     """Return a trained timm network, with weights from the hub or from a local file; or its untrained counterpart.
 
-    Images whose channels are red, green and blue are normalised with the model's own statistics and read
-    jointly. Any other images are standardised by themselves, and read one channel at a time unless `mixing`
-    says otherwise: there is no right place for a fourth channel in weights trained on colour.
+    Images with channels red, green and blue are normalised with the model's statistics and read jointly. Other images
+    are standardised one by one, and read one channel at a time unless `mixing` says otherwise: weights trained on
+    colour have no place for other channels.
 
     Parameters
     ----------
     architecture
         A timm model name, with or without a tag.
     weights
-        A .safetensors file; the hub's weights if None.
+        A .safetensors file; the weights of the hub if None.
     untrained
-        How weights are drawn, for the untrained counterpart.
+        How to draw the weights of the untrained counterpart; None for trained weights.
 
     Raises
     ------
     EncoderError
-        If there is no such model, or its weights cannot be had or do not fit.
+        If there is no such model, or its weights cannot be obtained or do not fit.
     """
     architecture = _known_architecture(architecture)
     mixing = mixing or ("joint" if tuple(channels) == RGB else "concat")
@@ -105,21 +105,21 @@ def pretrained(
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise EncoderError(
-            f"{name}: the weights cannot be had ({reason}); check the network, or give a local file: "
+            f"{name}: the weights cannot be obtained ({reason}); check the network, or give a local file: "
             f"timm/{architecture}@weights=FILE.safetensors"
         ) from error
-    # With a head of another size timm loads what fits and leaves the rest as it was, without a word.
+    # If the head has another size, timm silently loads only the tensors that fit.
     lacking = set() if state is None else set(model.state_dict()) - set(state)
     if lacking:
         raise EncoderError(
-            f"{weights}: holds no weights of timm's {architecture}: {len(lacking)} of "
-            f"{len(model.state_dict())} tensors are not in it, e.g. '{min(lacking)}'"
+            f"{weights}: does not hold weights of timm's {architecture}: {len(lacking)} of "
+            f"{len(model.state_dict())} tensors are missing, such as '{min(lacking)}'"
         )
     return _as_trained(model, channels, mixing)
 
 
 def _as_trained(model: nn.Module, channels: Sequence[str], mixing: Mixing) -> Network:
-    """Return a network with the input size of a trained model and, where it reads colours jointly, its statistics."""
+    """Return a network with the input size of a trained model and, for colour images read jointly, its statistics."""
     config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
     jointly_rgb = tuple(channels) == RGB and mixing == "joint"
     mean, sd = (config["mean"], config["std"]) if jointly_rgb else (None, None)

@@ -1,4 +1,4 @@
-"""Weights from files of strangers, and from the Hugging Face hub."""
+"""Weights from local files and from the Hugging Face hub."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     Raises
     ------
     EncoderError
-        If it is a file of another kind, is not there, or is damaged.
+        If the file has another format, is missing, or is damaged.
     """
     if path.suffix != ".safetensors":
         raise EncoderError(
-            f"{path}: weights are read from .safetensors alone, since pickles can run code; convert the file"
+            f"{path}: weights are read only from .safetensors, since pickles can run code; convert the file"
         )
     if not path.is_file():
         raise EncoderError(f"no weights at {path}")
@@ -34,7 +34,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def download_weights(name: str, repository: str, revision: str | None = None) -> Path:
-    """Return the local copy of ``model.safetensors`` of a repository of the hub, downloaded once.
+    """Return the path of ``model.safetensors`` of a repository of the hub, downloaded if needed.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def download_weights(name: str, repository: str, revision: str | None = None) ->
     Raises
     ------
     EncoderError
-        If it cannot be had.
+        If it cannot be obtained.
     """
     try:
         return Path(hf_hub_download(repository, _FILE, revision=revision))
     except (OSError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         reason = str(error).splitlines()[0]
         raise EncoderError(
-            f"'{name}': the weights cannot be had ({reason}); check the name and the network, or give a local file"
+            f"'{name}': the weights cannot be obtained ({reason}); check the name and the network, or give a local file"
         ) from error

@@ -1,4 +1,4 @@
-"""The scores of all encoders in all questions, with what is derived from them: once, and handed on."""
+"""Scores of all encoders in all tasks, and statistics derived from them."""
 
 from phenolens.evaluation.estimate import Estimate
 from phenolens.evaluation.evaluate import Evaluation, Settings, evaluate, score_strata

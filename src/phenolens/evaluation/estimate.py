@@ -1,4 +1,4 @@
-"""A number with what is known of its uncertainty."""
+"""A number with its uncertainty."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, its 95 % interval, and the test of whether it is anything; NaN where there is none.
+    """A number, its 95 % interval and its p value; NaN where one is not defined.
 
     Attributes
     ----------
     value
         The number.
     low, high
-        Its 95 % limits.
+        Its 95 % confidence limits.
     n_units
-        How many units of replication it rests on.
+        The number of units of replication.
     p
-        The p value, as it is.
+        The unadjusted p value.
     p_adjusted
-        The p value adjusted over all claims of the card; NaN where no claim is made.
+        The p value adjusted over all claims of the card; NaN if no claim is made.
     """
 
     value: float = _NAN

@@ -1,4 +1,4 @@
-"""Every task asked of every encoder after every post-processing, and what could not be asked."""
+"""Scores of every encoder in every task after every profiling."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How an evaluation was made.
+    """The settings of an evaluation.
 
     Attributes
     ----------
     profilings
-        The post-processings, the same for every encoder.
+        The profilings, the same for every encoder.
     batch_by
-        The metadata columns that tell the batches of post-processing apart; the plate if None.
+        The metadata columns whose combinations define the batches of profiling; the plate if None.
     seed
         The seed of permutations and bootstrap.
     """
@@ -46,18 +46,18 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The scores of all encoders in all questions, the profiles that they are of, and how they were made.
+    """The scores of all encoders in all questions, with the profiles and settings that they were computed from.
 
     Attributes
     ----------
     scores
-        One for each encoder, seed and question.
+        One per encoder, seed and question.
     skipped
-        What could not be asked.
+        What could not be evaluated.
     profiles
-        The vectors, and the profiles made of them.
+        The embeddings, and the profiles computed from them.
     settings
-        How it was made.
+        The settings.
     """
 
     scores: list[EncoderScore]
@@ -67,7 +67,7 @@ class Evaluation:
 
     @cached_property
     def questions(self) -> dict[tuple[str, str], Question]:
-        """The questions by the names of task and post-processing."""
+        """The questions by the names of task and profiling."""
         by_key: dict[tuple[str, str], list[EncoderScore]] = {}
         for each in self.scores:
             by_key.setdefault((each.task.id, each.profiling), []).append(each)
@@ -80,16 +80,16 @@ class Evaluation:
 
     @property
     def tasks(self) -> list[Task]:
-        """The tasks that could be asked."""
+        """The tasks that could be scored."""
         return list({each.task.id: each.task for each in self.scores}.values())
 
     @property
     def answered_profilings(self) -> list[str]:
-        """The post-processings after which anything could be asked."""
+        """The profilings after which any task could be scored."""
         return list(dict.fromkeys(each.profiling for each in self.scores))
 
     def rescore(self, embeddings: Mapping[str, AnnData], tasks: Sequence[Task]) -> Evaluation:
-        """Ask tasks of changed vectors with the same settings; parameters and errors as of `evaluate`."""
+        """Evaluate changed embeddings with the same settings; parameters and errors as in `evaluate`."""
         settings = self.settings
         return evaluate(
             embeddings, tasks, profilings=settings.profilings, batch_by=settings.batch_by, seed=settings.seed
@@ -104,30 +104,30 @@ def evaluate(
     batch_by: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Ask every task of every encoder after every post-processing.
+    """Score every encoder in every task after every profiling.
 
     Parameters
     ----------
     embeddings
-        Encoder (with its seed) -> its vectors of the same sites.
+        Encoder (with its seed) -> its embeddings of the same sites.
     tasks
-        The questions.
+        The tasks.
     profilings
-        The post-processings, the same for every encoder.
+        The profilings, the same for every encoder.
     batch_by
-        The metadata columns that tell the batches of post-processing apart; the plate if None.
+        The metadata columns whose combinations define the batches of profiling; the plate if None.
     seed
         The seed of permutations and bootstrap.
 
     Returns
     -------
-    Scores with 95 % intervals, of the rows that all encoders have. A question that these data cannot answer is in
-    `skipped`, with the reason.
+    Scores with 95 % intervals, on the rows that all encoders have. What cannot be scored on these data is in `skipped`,
+    with the reason.
 
     Raises
     ------
     EmbeddingError
-        If vectors hold NaN or infinite values.
+        If embeddings hold NaN or infinite values.
     PhenolensError
         If two tasks have the same name.
     """
@@ -136,7 +136,7 @@ def evaluate(
     infos = {encoder: encoder_info(sites, encoder) for encoder, sites in shared.embeddings.items()}
     settings = Settings(tuple(profilings), None if batch_by is None else tuple(batch_by), seed)
     profiles = Profiles(shared.embeddings, infos, batch_by, seed)
-    # Tasks that are asked of the same profiles stand together.
+    # Tasks that use the same profiles follow each other.
     ordered = sorted(tasks, key=lambda task: (task.aggregation, task.needs_controls))
     scores: list[EncoderScore] = []
     skipped: list[Skipped] = []
@@ -145,14 +145,14 @@ def evaluate(
         for profiling in profilings:
             for task in ordered:
                 try:
-                    scores.append(_ask(task, encoder, profiling, profiles, notes, seed))
+                    scores.append(_score(task, encoder, profiling, profiles, notes, seed))
                 except (ProfilingError, TaskNotApplicable) as error:
                     skipped.append(Skipped("score", str(error), task=task.id, profiling=profiling, encoder=encoder))
     return Evaluation(scores, skipped, profiles, settings)
 
 
 def _check(info: EncoderInfo, vectors: AnnData) -> tuple[Note, ...]:
-    """Refuse vectors that no question can be asked of; return notes on those that say nothing."""
+    """Refuse embeddings with NaN or infinite values; return notes on rows that are all zero."""
     x = np.asarray(vectors.X)
     bad = ~np.isfinite(x).all(axis=1)
     if bad.any():
@@ -160,22 +160,22 @@ def _check(info: EncoderInfo, vectors: AnnData) -> tuple[Note, ...]:
             f"{info.id}: {bad.sum()} of {len(bad)} rows hold NaN or infinite values, the first is row "
             f"'{vectors.obs_names[bad][0]}'; leave them out first"
         )
-    # Measurements are standardised first: of them, a row of zeros is a row like any other.
+    # Measurements are standardised first, so that a row of zeros is no special case.
     zero = int((~x.any(axis=1)).sum()) if info.feature_type == "vectors" else 0
     return notes_of(
         provenance=str(vectors.uns.get(PROVENANCE, {}).get(NOTE, "")),
-        zero_rows=f"{zero} of {len(x)} rows are all zero and like nothing" if zero else "",
+        zero_rows=f"{zero} of {len(x)} rows are all zero and have no similarity to any row" if zero else "",
     )
 
 
-def _ask(
+def _score(
     task: Task, encoder: str, profiling: str, profiles: Profiles, notes: tuple[Note, ...], seed: int
 ) -> EncoderScore:
-    """Score one encoder in one question."""
-    asked = profiles.for_task(task, encoder, profiling)
+    """Score one encoder in one task after one profiling."""
+    scored = profiles.for_task(task, encoder, profiling)
     on_profiling = profiles.notes(encoder, profiling, task.aggregation, hold_out=task.needs_controls)
-    # The encoder is left out of the names: every encoder meets the same permutations and the same draws.
-    score = task.score(asked, spawn(seed, "score", task.id, profiling))
+    # The encoder is not among the names: all encoders get the same permutations and draws.
+    score = task.score(scored, spawn(seed, "score", task.id, profiling))
     score = replace(score, notes=(*score.notes, *notes, *(Note("profiling", text) for text in on_profiling)))
     draws = score.draws(spawn(seed, "interval", task.id, profiling))
     return EncoderScore(
@@ -190,7 +190,7 @@ def _ask(
 
 
 def score_strata(score: Score, rng: np.random.Generator) -> tuple[StratumScore, ...]:
-    """Return the scores of strata that are answers of their own, with intervals drawn by `rng`."""
+    """Return the scores of strata that are reported separately, with intervals drawn by `rng`."""
     if not score.strata_are:
         return ()
     found = []

@@ -1,4 +1,4 @@
-"""The same units scored by several encoders, resampled together: differences, their intervals and p values."""
+"""Paired differences between encoders on the same units, with intervals and p values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def mean_by_unit(tables: list[pd.DataFrame]) -> UnitValues:
 
 @dataclass(frozen=True, eq=False)
 class JointDraws:
-    """Scores of m encoders over the units that all have, and draws of them together.
+    """Scores of m encoders on their shared units, and joint bootstrap draws of these.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class JointDraws:
     draws
         (b, m) cluster-bootstrap draws; none with fewer than two units.
     n_units
-        How many units all have.
+        The number of shared units.
     """
 
     mean: NDArray[np.float64]
@@ -55,7 +55,7 @@ class JointDraws:
 
 
 def joint_draws(values: Mapping[str, UnitValues], rng: np.random.Generator, *, se_inflation: float = 1.0) -> JointDraws:
-    """Draw the scores of several encoders together, over the units that all have.
+    """Bootstrap the scores of several encoders jointly, over their shared units.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def joint_draws(values: Mapping[str, UnitValues], rng: np.random.Generator, *, s
     rng
         The source of randomness.
     se_inflation
-        By how much the standard error of a difference exceeds that over drawn units; see `Score.se_inflation`.
+        Factor by which the standard error exceeds that of the bootstrap over units; see `Score.se_inflation`.
     """
     table = pd.concat({name: each["value"] for name, each in values.items()}, axis=1, join="inner")
     units, strata = (table.index.get_level_values(level).to_numpy() for level in UNIT_KEY)
@@ -74,20 +74,20 @@ def joint_draws(values: Mapping[str, UnitValues], rng: np.random.Generator, *, s
     weights = next(iter(values.values()))["weight"].reindex(table.index).to_numpy()
     mean = stratified_mean(table.to_numpy(), weights, strata)
     drawn = cluster_bootstrap(table.to_numpy(), units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
-    # Around their own mean: means over few unequal units are drawn off their value, and inflation would multiply that.
+    # Centred on the mean of the draws: draws over few unequal units are biased, and inflation would multiply the bias.
     return JointDraws(mean, mean + se_inflation * (drawn - drawn.mean(axis=0)), n_units)
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The difference of two encoders over the units that both have.
+    """The difference of two encoders on their shared units.
 
     Attributes
     ----------
     estimate
-        One minus the other; without a p value.
+        One minus the other.
     detectable
-        The smallest difference that so many units find with 80 % power.
+        The minimum detectable difference (80 % power).
     """
 
     estimate: Estimate
@@ -102,7 +102,7 @@ def paired_difference(
     se_inflation: float = 1.0,
     shared_variance: float = 0.0,
 ) -> PairedDifference:
-    """Return the difference one - other over the units that both have.
+    """Return the difference one - other on their shared units.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def paired_difference(
     se_inflation
         As in `joint_draws`.
     shared_variance
-        The variance of the difference by what all units share, such as controls.
+        The variance of the difference that is due to what all units share, such as controls.
     """
     joint = joint_draws({"one": one, "other": other}, rng, se_inflation=se_inflation)
     if joint.n_units < 2:
@@ -133,7 +133,7 @@ def paired_p(
     se_inflation: float = 1.0,
     shared_variance: float = 0.0,
 ) -> float:
-    """Return the p value that two are alike, over the units that both have; arguments as for `paired_difference`."""
+    """Return the p value of the difference one - other; parameters as in `paired_difference`."""
     table = one.join(other, how="inner", rsuffix="_other")
     units, strata = (table.index.get_level_values(level).to_numpy() for level in UNIT_KEY)
     if len(np.unique(units)) < 2:
@@ -142,10 +142,10 @@ def paired_p(
     if shared_variance > 0:
         drawn = cluster_bootstrap(difference[:, None], units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
         se_inflation *= _widening(se_inflation * drawn[:, 0], shared_variance)
-    return sign_flip_p(difference, units, weights=weights, strata=strata, spread=se_inflation, rng=rng)
+    return sign_flip_p(difference, units, weights=weights, strata=strata, se_inflation=se_inflation, rng=rng)
 
 
 def _widening(draws: NDArray[np.float64], shared_variance: float) -> float:
-    """Return by how much a difference varies more than these draws of units do."""
+    """Return the factor by which the standard error of a difference exceeds that of its draws."""
     variance = float(draws.var())
     return float(np.sqrt(1 + shared_variance / variance)) if variance > 0 else 1.0

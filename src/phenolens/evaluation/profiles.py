@@ -1,4 +1,4 @@
-"""The profiles of an evaluation: each made once, and what cannot be made is skipped alone, by name."""
+"""The profiles of an evaluation: each is computed once, and those that cannot be computed are skipped by name."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from phenolens.tasks import Task
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_MOST_BYTES = 2 << 30  # of profiles that are kept; beyond, the oldest are made again
+_MOST_BYTES = 2 << 30  # of cached profiles; the oldest are dropped first
 
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """Profiles, and what was said while they were made; or why they could not be."""
+    """Profiles and the warnings raised while computing them; or the reason why they could not be computed."""
 
     profiles: AnnData | None
     notes: tuple[str, ...]
@@ -29,18 +29,18 @@ class _Made:
 
 
 class Profiles:
-    """Profiles by encoder, post-processing, aggregation and hold-out; each is made when it is first asked for.
+    """Profiles by encoder, profiling, aggregation and hold-out, computed at their first use.
 
     Parameters
     ----------
     embeddings
-        Encoder (with its seed) -> its vectors of the same sites.
+        Encoder (with its seed) -> its embeddings of the same sites.
     infos
-        Encoder (with its seed) -> what is known of it.
+        Encoder (with its seed) -> its description.
     batch_by
-        The metadata columns that tell the batches of post-processing apart; the plate if None.
+        The metadata columns whose combinations define the batches of profiling; the plate if None.
     seed
-        Of the halves of controls that profilers are fitted on.
+        The seed by which controls are split into halves to fit profilers on and to hold out.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Profiles:
         self._made: dict[tuple[str, str, Level, bool], _Made] = {}
 
     def tested(self) -> dict[str, AnnData]:
-        """Return the vectors of encoders under test."""
+        """Return the embeddings of encoders under test."""
         return {name: self.embeddings[name] for name, info in self.infos.items() if info.is_tested}
 
     def tested_and_counterparts(self) -> dict[str, AnnData]:
@@ -69,11 +69,11 @@ class Profiles:
         return {encoder: self.embeddings[encoder] for encoder, info in self.infos.items() if info.name in names}
 
     def measured_by(self, baseline: str) -> str | None:
-        """Return the encoder (with its seed) that is a registered baseline, whatever it is called; None if none is."""
+        """Return the encoder (with its seed) that is this registered baseline under any name; None if none is."""
         return next((name for name, info in self.infos.items() if info.measures == baseline), None)
 
     def averaged(self, encoder: str, aggregation: Level = "well") -> AnnData:
-        """Return an encoder's vectors averaged to wells, or as they are, with nothing else done to them."""
+        """Return an encoder's embeddings without profiling, averaged to wells or not at all."""
         return profile(self.embeddings[encoder], "raw", level=aggregation)
 
     def get(self, encoder: str, profiling: str, aggregation: Level, *, hold_out: bool = False) -> AnnData:
@@ -82,18 +82,18 @@ class Profiles:
         Parameters
         ----------
         encoder
-            With its seed.
+            The encoder, with its seed.
         profiling
-            The post-processing.
+            The profiling.
         aggregation
             ``well`` or ``site``.
         hold_out
-            Whether half of the controls is kept from the profiler; see `profile`.
+            Whether half of the controls is held out of the profiler; see `profile`.
 
         Raises
         ------
         ProfilingError
-            If they cannot be made.
+            If they cannot be computed.
         """
         made = self._look_up(encoder, profiling, aggregation, hold_out)
         if made.profiles is None:
@@ -105,35 +105,35 @@ class Profiles:
         return self._look_up(encoder, profiling, aggregation, hold_out).notes
 
     def for_task(self, task: Task, encoder: str, profiling: str) -> AnnData:
-        """Return the profiles that a task is asked of; errors as of `get`."""
+        """Return the profiles that a task scores; errors as in `get`."""
         return self.get(encoder, profiling, task.aggregation, hold_out=task.needs_controls)
 
     def ranked(self, task: Task, encoder: str, profiling: str) -> AnnData:
-        """Return the profiles that a task is asked of, less the controls that a profiler was fitted on."""
+        """Return the profiles that a task scores, without the controls that a profiler was fitted on."""
         profiles = self.for_task(task, encoder, profiling)
         return profiles[~profiles.obs[FITTED_ON].to_numpy()] if FITTED_ON in profiles.obs else profiles
 
     def make(
         self, task: Task, encoder: str, sites: AnnData, profiling: str, *, fit_on: Collection[str] | None = None
     ) -> AnnData:
-        """Return profiles of changed vectors of an encoder, which are not kept; parameters as of `profile`."""
+        """Return profiles of changed embeddings of an encoder, without caching; parameters as in `profile`."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PhenolensWarning)  # the evaluation has noted them
+            warnings.simplefilter("ignore", PhenolensWarning)  # the notes of the evaluation have them
             return self._profile(encoder, sites, profiling, task.aggregation, task.needs_controls, fit_on)
 
     def available(
         self, encoders: Iterable[str], profiling: str, aggregation: Level, part: str
     ) -> tuple[dict[str, AnnData], list[Skipped]]:
-        """Return the profiles of those encoders of which they can be made, and which were skipped.
+        """Return the profiles of encoders, and which encoders were skipped because theirs cannot be computed.
 
         Parameters
         ----------
         encoders
-            With their seeds.
+            The encoders, with their seeds.
         profiling, aggregation
             As in `get`.
         part
-            The part of the card that asks, for the record of what was skipped.
+            The part of the card that needs them, for the record of what was skipped.
         """
         found: dict[str, AnnData] = {}
         skipped: list[Skipped] = []

@@ -1,4 +1,4 @@
-"""One task after one post-processing: the scores of all encoders, and what follows from them, derived once."""
+"""One task after one profiling: the scores of all encoders, and statistics derived from them once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, eq=False)
 class StratumScore:
-    """The score of one stratum that is an answer of its own, such as a source of relations.
+    """The score of a stratum that is reported separately, such as a source of relations.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class StratumScore:
     estimate
         The score with its interval.
     chance
-        The score of a representation that knows nothing.
+        The score of an embedding without information.
     details
         Further numbers by name.
     """
@@ -48,22 +48,22 @@ class StratumScore:
 
 @dataclass(frozen=True, eq=False)
 class EncoderScore:
-    """The score of one encoder: of one seed, where it is drawn several times.
+    """The score of one encoder; of one seed, if it has several.
 
     Attributes
     ----------
     info
         The encoder.
     task, profiling
-        What was asked, after what post-processing.
+        The task and the profiling.
     score
         The score with its units.
     estimate
         Its value and 95 % interval.
     detectable
-        The smallest distance from chance that data such as these find with 80 % power.
+        The minimum detectable difference from chance (80 % power).
     strata
-        The scores of strata that are answers of their own.
+        The scores of strata that are reported separately.
     """
 
     info: EncoderInfo
@@ -87,9 +87,9 @@ class MeanScore:
     Attributes
     ----------
     info
-        The encoder, as its first seed.
+        The encoder, with its first seed.
     value, chance
-        The mean score, and that of a representation that knows nothing.
+        The mean score, and the chance level.
     """
 
     info: EncoderInfo
@@ -104,16 +104,16 @@ class MeanScore:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One task after one post-processing, asked of all encoders.
+    """One task after one profiling, with the scores of all encoders.
 
     Attributes
     ----------
     task, profiling
-        What is asked, after what post-processing.
+        The task and the profiling.
     scores
-        One for each encoder and seed.
+        One per encoder and seed.
     seed
-        Of the bootstrap.
+        The seed of the bootstrap.
     """
 
     task: Task
@@ -123,22 +123,22 @@ class Question:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The names of task and post-processing, which tell questions apart and name what is drawn for them."""
+        """The names of task and profiling, by which questions are distinguished and random numbers are drawn."""
         return self.task.id, self.profiling
 
     @property
     def first(self) -> Score:
-        """Any of the scores: what holds of all of them, such as the metric, can be read off it."""
+        """The first score, for what all scores have in common, such as the metric."""
         return self.scores[0].score
 
     @cached_property
     def leak(self) -> Leak | None:
-        """The groups that stand on both sides of the split; None if none does."""
+        """The groups on both sides of the split; None if there are none."""
         return next((each.score.leak for each in self.scores if each.score.leak is not None), None)
 
     @property
     def supports_claims(self) -> bool:
-        """Whether a higher score speaks for an encoder: not on a leaking split, nor of a nuisance."""
+        """Whether a higher score is evidence for an encoder; not so for nuisances, or if the split leaks."""
         return self.first.higher_is_better and self.leak is None
 
     @cached_property
@@ -151,17 +151,17 @@ class Question:
 
     @cached_property
     def one_seed(self) -> dict[str, EncoderScore]:
-        """Encoder -> the score of its first seed, where vectors are looked at again."""
+        """Encoder -> the score of its first seed, for analyses that use one seed only."""
         return {name: scores[0] for name, scores in self.by_encoder.items()}
 
     @cached_property
     def values(self) -> dict[str, UnitValues]:
-        """Encoder -> its values by unit, the mean over its seeds, so that no single draw stands for all of them."""
+        """Encoder -> its values by unit, averaged over its seeds."""
         return {name: mean_by_unit([each.score.units for each in scores]) for name, scores in self.by_encoder.items()}
 
     @cached_property
     def means(self) -> list[MeanScore]:
-        """The encoders' scores, the highest first."""
+        """The mean scores of the encoders, highest first."""
         table = pd.DataFrame(
             {
                 "encoder": [each.encoder for each in self.scores],
@@ -182,17 +182,17 @@ class Question:
 
     @cached_property
     def tested(self) -> list[MeanScore]:
-        """The encoders under test, the highest score first."""
+        """The encoders under test, highest score first."""
         return [each for each in self.means if each.info.is_tested]
 
     @cached_property
     def baselines(self) -> list[MeanScore]:
-        """The baselines, untrained networks among them, the highest score first."""
+        """The baselines, including untrained networks, highest score first."""
         return [each for each in self.means if each.info.is_baseline]
 
     @cached_property
     def untrained(self) -> list[MeanScore]:
-        """The untrained networks, the highest score first."""
+        """The untrained networks, highest score first."""
         return [each for each in self.means if each.info.role == "untrained"]
 
     @property
@@ -212,7 +212,7 @@ class Question:
 
     @property
     def references(self) -> list[str]:
-        """The best baseline, and the best untrained network where that is another."""
+        """The best baseline, and the best untrained network if that is a different one."""
         found = [each.encoder for each in (self.best_baseline, self.best_untrained) if each is not None]
         return list(dict.fromkeys(found))
 
@@ -221,15 +221,15 @@ class Question:
         return next(each for each in self.means if each.encoder == encoder)
 
     def is_above_chance(self, encoder: str) -> bool:
-        """Whether the 95 % interval of an encoder's score, in the mean over its seeds, lies above chance."""
+        """Whether the 95 % interval of an encoder's score, averaged over its seeds, lies above chance."""
         return bool(np.mean([each.estimate.low - each.score.chance for each in self.by_encoder[encoder]]) > 0)
 
     @cached_property
     def best_of_many(self) -> Estimate:
-        """The best encoder's score, with limits that allow for its being the best of so many."""
+        """The best encoder's score, with limits corrected for the selection of the best."""
         best = self.best
         rng = spawn(self.seed, "best", *self.key)
-        # A score's own limits, as it has them: no fits are compared.
+        # The order alone widens these limits: no two fits are compared.
         joint = joint_draws({"best": self.values[best.encoder]}, rng, se_inflation=self.first.order)
         if joint.n_units < 2:
             return Estimate(best.value, n_units=joint.n_units)
@@ -239,7 +239,7 @@ class Question:
     def difference(
         self, one: str, other: str, *, shared_variance: float = 0.0, with_p: bool = True
     ) -> PairedDifference:
-        """Return the paired difference of two encoders, and the p value that they are alike.
+        """Return the paired difference of two encoders, with its p value.
 
         Parameters
         ----------
@@ -248,7 +248,7 @@ class Question:
         shared_variance
             As in `paired_difference`.
         with_p
-            Whether the p value is wanted: it is where a claim may be made.
+            Whether to compute the p value, which is needed only for claims.
         """
         options = {"se_inflation": self.first.se_inflation, "shared_variance": shared_variance}
         pair = self.values[one], self.values[other]

@@ -1,4 +1,4 @@
-"""Rows that encoders have in common: among fewer, more is found, so that all are asked of the same."""
+"""Rows that all encoders have: retrieval is easier among fewer rows, so all encoders are scored on the same."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SharedRows:
-    """Vectors of the rows that all encoders have.
+    """Embeddings of the rows that all encoders have.
 
     Attributes
     ----------
     embeddings
-        Encoder -> its vectors; all of them where rows cannot be matched.
+        Encoder -> its embeddings; with all its rows if rows cannot be matched.
     note
-        On the rows that were left out, or why rows cannot be matched; empty if nothing is to be said.
+        A note on the rows left out, or on why rows cannot be matched; empty if neither applies.
     """
 
     embeddings: dict[str, AnnData]
@@ -31,15 +31,15 @@ class SharedRows:
 
 
 def shared_names(names: Sequence[pd.Index[str]]) -> pd.Index[str]:
-    """Return the names of the rows that all have, in the order of the first.
+    """Return the names of the rows that all encoders have, in the order of the first encoder.
 
     Raises
     ------
     TaskNotApplicable
-        If rows have no names of their own, or none is in all.
+        If row names repeat, or no row is in all encoders.
     """
     if not all(each.is_unique for each in names):
-        raise TaskNotApplicable("rows have no names of their own, by which encoders could be matched")
+        raise TaskNotApplicable("row names repeat, so that rows cannot be matched between encoders")
     shared = names[0]
     for each in names[1:]:
         shared = shared[shared.isin(each)]
@@ -49,7 +49,7 @@ def shared_names(names: Sequence[pd.Index[str]]) -> pd.Index[str]:
 
 
 def select_shared(profiles: Mapping[str, AnnData]) -> dict[str, AnnData]:
-    """Return the rows that all have, in one order; errors as of `shared_names`."""
+    """Return the rows that all encoders have, in one order; errors as in `shared_names`."""
     shared = shared_names([each.obs_names for each in profiles.values()])
     return {name: each[shared] for name, each in profiles.items()}
 
@@ -57,7 +57,7 @@ def select_shared(profiles: Mapping[str, AnnData]) -> dict[str, AnnData]:
 def share_rows(embeddings: Mapping[str, AnnData]) -> SharedRows:
     """Return the rows that all encoders have, and a note on the others.
 
-    Where rows cannot be matched, each encoder keeps its own, and the note says why.
+    If rows cannot be matched, each encoder keeps all its rows, and the note gives the reason.
     """
     names = [each.obs_names for each in embeddings.values()]
     if all(each.equals(names[0]) for each in names):
@@ -65,8 +65,8 @@ def share_rows(embeddings: Mapping[str, AnnData]) -> SharedRows:
     try:
         shared = shared_names(names)
     except TaskNotApplicable as error:
-        return SharedRows(dict(embeddings), f"{error}, so that each encoder is asked of its own")
+        return SharedRows(dict(embeddings), f"{error}; each encoder is scored on its own rows")
     most = max(len(each) for each in names)
     left_out = most - len(shared)
-    note = f"{left_out} of {most} rows that not all encoders have are left out" if left_out > 0 else ""
+    note = f"{left_out} of {most} rows are left out, since some encoder lacks them" if left_out > 0 else ""
     return SharedRows({name: each[shared] for name, each in embeddings.items()}, note)

@@ -1,4 +1,4 @@
-"""Which units of a score are significant: decided here, for verdicts, tables and charts alike."""
+"""Significance of the units of a score, decided here once for verdicts, tables and charts."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ from phenolens.evaluation.question import ALPHA, Question
 
 @dataclass(frozen=True, eq=False)
 class UnitSignificance:
-    """Which units of one encoder's score are significant.
+    """Significance of the units of one encoder's score.
 
     Attributes
     ----------
     p
-        By (unit, stratum): the p value adjusted over the units, the median over seeds, multiplied by how many such
-        claims are made; NaN where no p value was computed.
+        By (unit, stratum): the p value adjusted over the units (median over seeds), times the number of such claims;
+        NaN where no p value was computed.
     least_p
-        The least that any of them can be; 0 if the task does not say.
+        The smallest value that any of them can reach; 0 if unknown.
     """
 
     p: "pd.Series[float]"
@@ -28,25 +28,25 @@ class UnitSignificance:
 
     @property
     def n_significant(self) -> int:
-        """How many units are significant at a false discovery rate of 5 %."""
+        """The number of units that are significant at a false discovery rate of 5 %."""
         return int((self.p <= ALPHA).sum())
 
     @property
     def n_units(self) -> int:
-        """How many units there are."""
+        """The number of units."""
         return len(self.p)
 
     @property
     def can_be_any(self) -> bool:
-        """Whether any unit could be significant, whatever the encoder sees."""
+        """Whether any unit could be significant with these data, even for a perfect encoder."""
         return self.least_p <= ALPHA
 
 
 def unit_significance(evaluation: Evaluation, question: Question, encoder: str) -> UnitSignificance:
-    """Say which units of an encoder's score are significant.
+    """Return the significance of the units of an encoder's score.
 
-    Where units are counted as active, p values are multiplied by the number of such questions and of encoders that the
-    card speaks of: those under test or, where none is, the baselines, of which the best is named.
+    For phenotypic activity, p values are multiplied by the number of such questions and by the number of encoders that
+    the card makes claims about: those under test, or the baselines if none is.
     """
     times = 1
     if question.task.measures_activity:
@@ -61,7 +61,7 @@ def unit_significance(evaluation: Evaluation, question: Question, encoder: str) 
 
 
 def significant_units(evaluation: Evaluation, question: Question) -> dict[str, "pd.Series[bool]"]:
-    """Return encoder -> by (unit, stratum), whether it is significant; missing where no p value was computed."""
+    """Return encoder -> whether each (unit, stratum) is significant; missing where no p value was computed."""
     found = {}
     for encoder in question.by_encoder:
         p = unit_significance(evaluation, question, encoder).p

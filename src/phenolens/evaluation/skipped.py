@@ -1,22 +1,22 @@
-"""What could not be asked, and why."""
+"""What could not be evaluated, and why."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something that could not be asked of these data.
+    """Something that could not be evaluated on these data.
 
     Attributes
     ----------
     part
         The part of the card, or ``score`` where the score itself is missing.
     reason
-        Why, in words.
+        The reason, for users.
     what
-        What of that part, such as a shortcut or a concept; empty if all of it.
+        What was skipped within that part, such as a shortcut or a concept; empty for all of it.
     task, profiling, encoder
-        Of which question and encoder; empty where it holds for all.
+        The question and the encoder; empty where all of them were skipped.
     """
 
     part: str

@@ -1,4 +1,4 @@
-"""Pixels: read one site as a named-channel array, normalise, crop, separate stains, segment, pack."""
+"""Images: reading with named channels, normalising, cropping, stain separation, segmentation, packing."""
 
 from phenolens.images.bit_depth import bit_depth
 from phenolens.images.channels import RGB, nuclear_channel

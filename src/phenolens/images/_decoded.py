@@ -1,4 +1,4 @@
-"""What every format decoder hands on, and the limit they all keep."""
+"""The result of image decoders, and their size limit."""
 
 from dataclasses import dataclass
 from math import prod
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from phenolens.core.errors import ImageError
 
-# A plane of 32768 x 32768. Above it is a whole slide, or a damaged header that would claim all memory.
+# A plane of 32768 x 32768. Larger ones are whole slides, or damaged headers that would use all memory.
 _MAX_VALUES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The samples of one file and what the file itself says of them.
+    """The samples of one file, with their description in the file.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Decoded:
 
 
 def check_size(path: Path, shape: tuple[int, ...]) -> None:
-    """Refuse an image whose header claims no pixel at all, or more than a site can sensibly hold."""
+    """Refuse an image without pixels, or with more than a site can reasonably hold."""
     if prod(shape) == 0:
         raise ImageError(f"{path}: the image has no pixels (shape {shape}); export it again")
     if prod(shape) > _MAX_VALUES:

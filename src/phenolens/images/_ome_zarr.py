@@ -1,8 +1,8 @@
 """Decoder of OME-Zarr (NGFF 0.4 on zarr v2, 0.5 on zarr v3): the highest resolution level of one image.
 
-A chunk that is absent from a zarr array means "all fill value", and writers do leave out empty chunks; but an
-interrupted copy looks the same. An image, or a channel, with no chunk at all is refused; where only some
-chunks of a channel are absent the fill value stands and a `PhenolensWarning` says so.
+A missing chunk of a zarr array means "all fill value", and writers do leave out empty chunks; but an interrupted copy
+looks the same. An image or a channel without any chunk is refused. If some chunks of a channel are missing, they are
+read as the fill value, with a `PhenolensWarning`.
 """
 
 import json
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from phenolens.core.errors import ImageError, PhenolensWarning
 from phenolens.images._decoded import Decoded, check_size
 
-# Codecs that decode numbers; all others are refused unread, for numcodecs' "pickle" would run code.
+# Codecs of numbers; all others are refused before reading, since numcodecs' "pickle" would run code.
 _CODECS = frozenset(
     {"blosc", "bytes", "bz2", "crc32c", "delta", "gzip", "lz4", "lzma", "sharding_indexed", "shuffle"}
     | {"transpose", "zlib", "zstd"}
@@ -29,14 +29,14 @@ _STACKS = {"t": "time points", "z": "z-planes"}
 
 def decode_ome_zarr(path: Path) -> Decoded:
     """Decode the first level of an OME-Zarr image folder."""
-    # zarr takes a third of a second to import, and few readers of loose images need it.
+    # Importing zarr takes a third of a second, and most images do not need it.
     import zarr
 
     attributes, version = _attributes(path)
     multiscale = _multiscale(path, attributes)
     level = path / str(multiscale["datasets"][0]["path"])
     if not level.resolve().is_relative_to(path.resolve()):
-        raise ImageError(f"{path}: its metadata points outside of the folder; export the image again")
+        raise ImageError(f"{path}: its metadata refers to files outside of the folder; export the image again")
     _refuse_foreign_codecs(path, level, version)
     array = zarr.open_array(str(level), mode="r", zarr_format=version)
     axes = _axes(path, multiscale, array.ndim)
@@ -81,7 +81,7 @@ def _axes(path: Path, multiscale: dict[str, Any], ndim: int) -> str:
     names = [axis["name"] if isinstance(axis, dict) else axis for axis in listed]
     if len(names) != ndim or not {"y", "x"} <= set(names) or len(set(names)) != ndim:
         raise ImageError(f"{path}: the axes {names} do not fit an array of {ndim} dimensions; export it again")
-    # Axes may bear any name; those of more than one letter ("lifetime") are stacks of their own kind.
+    # Axes may have any name; those of more than one letter ("lifetime") are other kinds of stacks.
     return "".join(name if len(name) == 1 else "?" for name in names)
 
 
@@ -117,7 +117,7 @@ def _codec_names(metadata: dict[str, Any], version: int) -> Iterator[str]:
 
 
 def _check_chunks(path: Path, level: Path, array: Any, axes: str, names: tuple[str, ...] | None) -> None:
-    """Refuse channels with no chunk on disk; warn where some chunks are absent."""
+    """Refuse channels with no chunk on disk; warn if some chunks are missing."""
     chunks = array.shards or array.chunks
     grid = [-(-length // chunk) for length, chunk in zip(array.shape, chunks, strict=True)]
     along_channels = axes.index("c") if "c" in axes else None

@@ -1,8 +1,8 @@
-"""Decoders of PNG, JPEG and JPEG 2000: bytes in, samples out, and nothing half-read.
+"""Decoders of PNG, JPEG and JPEG 2000, which refuse truncated files.
 
-The codecs themselves forgive files that were cut short: libjpeg paints the missing rows gray, libpng does not
-miss the end of the file. Each decoder therefore first walks the file's own structure to its end. PNG carries
-checksums, so damage inside the file is found as well; JPEG and JPEG 2000 carry none.
+The codecs accept truncated files: libjpeg fills missing rows with gray, and libpng ignores a missing end. Each decoder
+therefore first follows the structure of the file to its end. PNG has checksums, so that damage inside the file is found
+as well; JPEG and JPEG 2000 have none.
 """
 
 import re
@@ -30,7 +30,7 @@ _JP2_SRGB, _JP2_SYCC = 16, 18
 
 
 def decode_png(path: Path) -> Decoded:
-    """Decode a PNG; palettes become RGB and depths below 8 bits are spread over 0 to 255."""
+    """Decode a PNG; palettes become RGB and depths below 8 bits are scaled to 0 to 255."""
     data = _contents(path)
     if not data.startswith(_PNG_SIGNATURE):
         raise ImageError(f"{path}: this is not a PNG file; check the file name or export it again")
@@ -67,7 +67,7 @@ def decode_jp2(path: Path) -> Decoded:
         raise ImageError(f"{path}: JPEG 2000 in sYCC colours is not supported; convert it to RGB or gray")
     samples = _channels_first(imagecodecs.jpeg2k_decode(data, planar=False))
     n_samples = samples.shape[0]
-    # Encoders often leave out the channel definition box: four samples of an sRGB picture are RGBA even so.
+    # Encoders often leave out the channel definition box; four samples of an sRGB picture are RGBA anyway.
     alpha = n_samples in (2, 4) and (b"cdef" in boxes or (n_samples == 4 and space == _JP2_SRGB))
     return Decoded(samples, colour=n_samples in (1, 3) or alpha, alpha=alpha)
 
@@ -118,7 +118,7 @@ def _walk_jpeg(path: Path, data: bytes) -> tuple[int, int, int]:
 
 
 def _jp2_colour_space(boxes: bytes) -> int | None:
-    """Return the enumerated colour space of the JP2 boxes that precede the codestream, if they name one."""
+    """Return the enumerated colour space of the JP2 boxes that precede the codestream, if there is one."""
     at = boxes.find(b"colr")
     if at < 0 or boxes[at + 4 : at + 5] != b"\x01":
         return None

@@ -1,8 +1,8 @@
 """Decoder of TIFF and OME-TIFF.
 
-tifffile reads almost anything, and where a file is damaged it logs a complaint and reads what is left. A
-benchmark must not score what is left, so its complaints are overheard and turned into refusals, and the
-extent of every compressed strip is held against the size of the file.
+tifffile reads almost anything; from a damaged file it logs an error and reads what is left. A benchmark must not
+score what is left, so logged errors are turned into exceptions, and the extent of every compressed strip is compared
+with the size of the file.
 """
 
 import logging
@@ -37,7 +37,7 @@ def decode_tiff(path: Path) -> Decoded:
     """
     if path.stat().st_size == 0:
         raise ImageError(f"{path}: the file is empty (0 bytes); copy or export it again")
-    # _multifile=False: an OME-XML may name other files, which must not be opened on its word.
+    # _multifile=False: an OME-XML may name other files, which must not be opened.
     with _overhearing_tifffile() as complaints, TiffFile(path, _multifile=False) as tif:
         if len(tif.pages) == 0:
             raise _damaged(path, complaints or ["no page"])
@@ -59,7 +59,7 @@ def decode_tiff(path: Path) -> Decoded:
 def _interpret(
     path: Path, page: TiffPage, samples: NDArray[Any], names: tuple[str, ...] | None, channel_axis: str
 ) -> Decoded:
-    """Apply the photometric interpretation of the first page, which all share."""
+    """Apply the photometric interpretation of the first page, which all pages share."""
     photometric = int(page.photometric)
     converted = photometric != _YCBCR or int(page.compression) in _JPEG_COMPRESSIONS
     if photometric not in _GRAY_OR_COLOUR or not converted:
@@ -77,10 +77,10 @@ def _only_series(path: Path, tif: TiffFile) -> TiffPageSeries:
     series = tif.series
     if len(series) != 1:
         raise ImageError(f"{path}: the file holds {len(series)} images of different shapes; save one as its own file")
-    # Where the OME metadata lies in, or speaks of, other files, nothing tells a channel here from a z-plane.
+    # If the OME metadata is in other files, or describes other files, channels and z-planes cannot be distinguished.
     if tif.is_ome and series[0].kind != "ome" and len(tif.pages) > 1:
         raise ImageError(
-            f"{path}: the OME-TIFF is spread over several files or its OME-XML is broken; "
+            f"{path}: the OME-TIFF consists of several files or its OME-XML is broken; "
             "save it as one file, or as one file per channel"
         )
     return series[0]
@@ -109,12 +109,12 @@ def _channels_first(samples: NDArray[Any], axes: str, channel_axis: str) -> NDAr
 
 
 def _check_extents(path: Path, tif: TiffFile, series: TiffPageSeries) -> None:
-    """Refuse missing pages, and strips or tiles that are absent or reach beyond the end of the file."""
+    """Refuse missing pages, and strips or tiles that are missing or extend beyond the end of the file."""
     size = tif.filehandle.size
     for page in series.pages:
         if page is None:
             raise _damaged(path, ["planes named in the metadata are missing"])
-        # A contiguous page is one raw read that fails by itself when the file is too short.
+        # Reading a contiguous page fails if the file is too short.
         if page.keyframe is None or page.keyframe.is_contiguous:
             continue
         for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
@@ -131,7 +131,7 @@ def _ome_names(tif: TiffFile, n_channels: int) -> tuple[str, ...] | None:
 
 
 def _refuse_entities(path: Path, page: TiffPage) -> None:
-    """Refuse XML that declares entities before any parser sees it; no microscope writes such a thing."""
+    """Refuse XML that declares entities before it is parsed; no microscope writes entities."""
     texts = [page.description, str(page.tags.valueof(_XMP_TAG) or "")]
     if any("<!DOCTYPE" in text or "<!ENTITY" in text for text in texts):
         raise ImageError(f"{path}: its XML metadata declares entities, which is unsafe; export it again")
@@ -143,7 +143,7 @@ def _damaged(path: Path, complaints: list[str]) -> ImageError:
 
 
 class _Overhearing(logging.Filter):
-    """Collects the errors that tifffile logs in this thread, and keeps its log off the terminal."""
+    """Collect the errors that tifffile logs in this thread, and keep its log off the terminal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,7 +164,7 @@ logging.getLogger("tifffile").addFilter(_overhearing)
 
 @contextmanager
 def _overhearing_tifffile() -> Iterator[list[str]]:
-    """Yield the list that gathers tifffile's errors while the context is open in this thread."""
+    """Yield a list that collects the errors of tifffile in this thread while the context is open."""
     complaints: list[str] = []
     _overhearing.heard.complaints = complaints
     try:

@@ -1,4 +1,4 @@
-"""How many bits a file keeps per sample, read from its header alone."""
+"""Bits per sample of an image file, read from its header."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from tifffile import TiffFile, TiffFileError
 from phenolens.core.errors import ImageError
 from phenolens.images.read import read_image
 
-_BITS = {"1": 1, "I": 32, "F": 32}  # of Pillow's modes; "I;16" says it, and all others have 8
+_BITS = {"1": 1, "I": 32, "F": 32}  # of Pillow's modes; that of "I;16" is in its name, and all others have 8
 
 
 def bit_depth(path: Path) -> int:
-    """Return the bits per sample of an image file; OME-Zarr, which has no header of its own, is read.
+    """Return the bits per sample of an image file; of OME-Zarr, which has no header, the pixels are read.
 
     Raises
     ------

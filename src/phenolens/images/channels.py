@@ -1,4 +1,4 @@
-"""What channel names say."""
+"""Channels with a meaning, by their names."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ _NUCLEAR = ("dna", "dapi", "hoechst", "nuclei", "nucleus", "draq5", "h2b")
 
 
 def nuclear_channel(channels: Sequence[str]) -> str | None:
-    """Return the channel that shows nuclei: one with a usual name, or the only one; None if it is unclear.
+    """Return the nuclear channel: one with a usual name, or the only channel; None if it is unclear.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Cut the patches of a site that a model sees."""
+"""Cropping of sites."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,24 +15,24 @@ _MODES = ("whole", "centre", "tiles", "random")
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """How to cut patches from a site.
+    """The crops to take of a site.
 
     Parameters
     ----------
     mode
-        "whole" takes the site as it is, "centre" one patch from its middle, "tiles" as many patches as fit
-        side by side, "random" `count` patches at random places.
+        "whole" takes the whole site, "centre" one patch from its middle, "tiles" as many patches as fit side by side,
+        "random" `count` patches at random positions.
     size
-        Height and width of a patch in pixels; needed by all modes but "whole".
+        Height and width of a patch in pixels; required by all modes except "whole".
     count
         The number of random patches.
     seed
-        Chooses the random places, together with the site's identifier.
+        The seed of random positions, used together with the identifier of the site.
 
     Raises
     ------
     ImageError
-        If the parameters do not fit together.
+        If the parameters contradict each other.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Crop:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse parameters that do not fit together."""
+        """Refuse parameters that contradict each other."""
         if self.mode not in _MODES:
             raise ImageError(f"crop: mode '{self.mode}' is unknown; there is: {', '.join(_MODES)}")
         if self.mode == "whole" and self.size is not None:
@@ -62,20 +62,20 @@ class Crop:
 
 
 def corners(site: Site, crop: Crop) -> NDArray[np.intp]:
-    """Return the top left corners of the patches that `crop` asks for.
+    """Return the top left corners of the patches of a site.
 
     Parameters
     ----------
     site
         The site.
     crop
-        What to cut.
+        The crops to take.
 
     Returns
     -------
     NDArray
-        Array of shape (T, 2), row and column. The places of random patches depend on the seed and the site's
-        identifier alone.
+        Array of shape (T, 2), row and column. Positions of random patches depend only on the seed and the identifier
+        of the site.
 
     Raises
     ------
@@ -99,16 +99,16 @@ def corners(site: Site, crop: Crop) -> NDArray[np.intp]:
 
 
 def cut(pixels: NDArray[Any], corners: NDArray[np.intp], crop: Crop) -> NDArray[Any]:
-    """Cut patches from an array whose last two axes are those of the image: its pixels, or a mask.
+    """Cut patches from an array whose last two axes are those of the image, such as pixels or a mask.
 
     Parameters
     ----------
     pixels
         Array of shape (..., H, W).
     corners
-        What `corners` said of the site.
+        The result of `corners`.
     crop
-        What was asked of it.
+        The crops that it was computed for.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def tile_origins(height: int, width: int, size: int) -> NDArray[np.intp]:
     -------
     NDArray
         Array of shape (T, 2), row and column of each tile in reading order. The grid is centred: opposite
-        margins differ by one pixel at most. T is 0 if none fits.
+        margins differ by at most one pixel. T is 0 if no tile fits.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def tile_origins(height: int, width: int, size: int) -> NDArray[np.intp]:
 
 
 def _random_origins(site_id: str, height: int, width: int, crop: Crop) -> NDArray[np.intp]:
-    """Draw the places anew for every site, so that neither order nor process matters."""
+    """Draw positions separately for every site, so that they do not depend on the order of sites or on processes."""
     rng = spawn(crop.seed, "crop", site_id)
     size = crop.size or 0
     room = (height - size + 1, width - size + 1)

@@ -1,4 +1,4 @@
-"""Interventions on pixels: each takes something away from an image and leaves the rest."""
+"""Interventions on pixels: each removes one kind of information from an image and keeps the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from phenolens.images.channels import RGB, nuclear_channel
 
 Crops = NDArray[Any]  # (T, C, H, W)
 
-_BRIGHT = 250.0  # fits into every type of pixel
-_DISC = 5  # pixels, the radius of a nucleus of which only the position is kept
+_BRIGHT = 250.0  # within the range of all pixel types
+_DISC = 5  # pixels, the radius of the disc that replaces a nucleus
 _RIM = 3  # pixels
 _DROP, _SHUFFLE = "drop-channel:", "shuffle-patches:"
 _PATCHES = (64, 32, 16, 8)
@@ -22,7 +22,7 @@ _PATCHES = (64, 32, 16, 8)
 
 @dataclass(frozen=True)
 class _Scene:
-    """The crops of one site, as floats, and what there is to know of them."""
+    """The crops of one site, as floats, with channels, nuclei and a source of randomness."""
 
     crops: Crops
     channels: Sequence[str]
@@ -32,16 +32,16 @@ class _Scene:
 
 @dataclass(frozen=True)
 class Intervention:
-    """Something that is done to the crops of a site.
+    """A change of the crops of a site.
 
     Attributes
     ----------
     name
-        As `find_intervention` takes it.
+        The name, as in `find_intervention`.
     change
-        What it does.
+        The function that changes the crops.
     needs_nuclei
-        Whether it must know where nuclei are.
+        Whether it needs labels of nuclei.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Intervention:
         rng: np.random.Generator,
         nuclei: NDArray[np.int32] | None = None,
     ) -> Crops:
-        """Return changed crops (T, C, H, W) of the same type; integers are rounded and kept within their range.
+        """Return changed crops (T, C, H, W) of the same type; integers are rounded and clipped to their range.
 
         Parameters
         ----------
         crops
-            (T, C, H, W) pixels of one site; not changed.
+            (T, C, H, W) pixels of one site, which are not changed.
         channels
             The names of its C channels.
         rng
@@ -71,13 +71,13 @@ class Intervention:
         Raises
         ------
         ImageError
-            If it needs nuclei and has none, or the crops are not of four dimensions.
+            If it needs nuclei and has none, or the crops do not have four axes.
         """
         if crops.ndim != 4:
             raise ImageError(f"{self.name}: expected crops (T, C, H, W), found shape {crops.shape}")
         if nuclei is None:
             if self.needs_nuclei:
-                raise ImageError(f"{self.name}: must know where nuclei are, and nobody has looked for them")
+                raise ImageError(f"{self.name}: needs labels of nuclei; segment them first")
             nuclei = np.zeros((len(crops), *crops.shape[2:]), np.int32)
         changed = self.change(_Scene(crops.astype(np.float32), channels, nuclei, rng))
         if crops.dtype.kind in "ui":
@@ -87,7 +87,7 @@ class Intervention:
 
 
 def _scramble_phases(scene: _Scene) -> Crops:
-    """Add the phases of white noise, the same to all channels: what they have in common at each frequency is kept."""
+    """Add the phases of white noise, the same for all channels: their correlation at each frequency is kept."""
     x = scene.crops
     noise = np.fft.rfft2(scene.rng.standard_normal((len(x), 1, *x.shape[2:])))
     spectrum = np.fft.rfft2(x) * noise / np.maximum(np.abs(noise), 1e-12)
@@ -96,7 +96,7 @@ def _scramble_phases(scene: _Scene) -> Crops:
 
 
 def _shuffle_patches(size: int) -> Callable[[_Scene], Crops]:
-    """Deal the squares of so many pixels to new places, all channels together; a rest at the border stays."""
+    """Shuffle square patches of this size, all channels together; an incomplete border stays."""
 
     def change(scene: _Scene) -> Crops:
         changed = scene.crops.copy()
@@ -104,15 +104,15 @@ def _shuffle_patches(size: int) -> Callable[[_Scene], Crops]:
             rows, columns = crop.shape[1] // size, crop.shape[2] // size
             inside = crop[:, : rows * size, : columns * size]
             patches = inside.reshape(len(crop), rows, size, columns, size).transpose(1, 3, 0, 2, 4)
-            dealt = patches.reshape(rows * columns, len(crop), size, size)[scene.rng.permutation(rows * columns)]
-            inside[:] = dealt.reshape(patches.shape).transpose(2, 0, 3, 1, 4).reshape(inside.shape)
+            shuffled = patches.reshape(rows * columns, len(crop), size, size)[scene.rng.permutation(rows * columns)]
+            inside[:] = shuffled.reshape(patches.shape).transpose(2, 0, 3, 1, 4).reshape(inside.shape)
         return changed
 
     return change
 
 
 def _equalise(scene: _Scene) -> Crops:
-    """Give every channel of every crop the same histogram: a level for each rank; equal pixels share one."""
+    """Replace pixels by their ranks, so that every channel of every crop has the same histogram; ties share a rank."""
     from scipy.stats import rankdata
 
     x = scene.crops
@@ -121,12 +121,12 @@ def _equalise(scene: _Scene) -> Crops:
 
 
 def _permute_channels(scene: _Scene) -> Crops:
-    """Give each channel the pixels of the one before."""
+    """Give each channel the pixels of the previous one."""
     return np.roll(scene.crops, 1, axis=1)
 
 
 def _drop_channel(name: str) -> Callable[[_Scene], Crops]:
-    """Make a channel as even as its median."""
+    """Replace a channel by its median."""
 
     def change(scene: _Scene) -> Crops:
         number = list(scene.channels).index(name)
@@ -144,8 +144,8 @@ def _blur(sigma: float) -> Callable[[_Scene], Crops]:
     return change
 
 
-def _ground(scene: _Scene) -> Crops:
-    """Return the median (T, C, 1, 1) of what is no nucleus; of everything, where all is."""
+def _background(scene: _Scene) -> Crops:
+    """Return the median (T, C, 1, 1) of pixels outside nuclei; of all pixels if there are none outside."""
     x = scene.crops.reshape(*scene.crops.shape[:2], -1)
     outside = (scene.nuclei == 0).reshape(len(x), 1, -1)
     outside = outside | ~outside.any(axis=-1, keepdims=True)
@@ -153,23 +153,23 @@ def _ground(scene: _Scene) -> Crops:
 
 
 def _keep_nuclei(scene: _Scene) -> Crops:
-    return np.where((scene.nuclei > 0)[:, None], scene.crops, _ground(scene))
+    return np.where((scene.nuclei > 0)[:, None], scene.crops, _background(scene))
 
 
 def _remove_nuclei(scene: _Scene) -> Crops:
-    """Remove them with a rim: what the lens has blurred around a nucleus would still show where it was."""
+    """Replace nuclei with a rim, since blur around them would still show their positions."""
     wide = ndimage.binary_dilation(scene.nuclei > 0, np.ones((1, 3, 3)), iterations=_RIM)
-    return np.where(wide[:, None], _ground(scene), scene.crops)
+    return np.where(wide[:, None], _background(scene), scene.crops)
 
 
 def _keep_positions(scene: _Scene) -> Crops:
-    """Draw the same disc where each nucleus is, in every channel, on the same ground."""
+    """Draw the same disc at the position of each nucleus, in every channel, on a dark background."""
     middles = np.zeros(scene.nuclei.shape, dtype=bool)
-    for labels, own in zip(scene.nuclei, middles, strict=True):
+    for labels, middle in zip(scene.nuclei, middles, strict=True):
         there = np.unique(labels[labels > 0])
         if len(there):
             at = np.rint(ndimage.center_of_mass(labels > 0, labels, there)).astype(int)
-            own[at[:, 0], at[:, 1]] = True
+            middle[at[:, 0], at[:, 1]] = True
     reach = np.arange(-_DISC, _DISC + 1)
     disc = reach[:, None] ** 2 + reach**2 <= _DISC**2
     discs = ndimage.binary_dilation(middles, disc[None])
@@ -177,7 +177,7 @@ def _keep_positions(scene: _Scene) -> Crops:
 
 
 def _turn(scene: _Scene) -> Crops:
-    """Turn by a half: crops need not be square."""
+    """Rotate by 180 degrees, since crops may not be square."""
     return scene.crops[..., ::-1, ::-1]
 
 
@@ -186,7 +186,7 @@ def _flip(scene: _Scene) -> Crops:
 
 
 def _jitter_stains(scene: _Scene) -> Crops:
-    """Multiply each stain by a factor of its own, drawn per site; of colours, the optical density of each."""
+    """Multiply each stain by a random factor per site; in colour images, the optical density of each colour."""
     x = scene.crops
     factor = np.exp(scene.rng.normal(0, 0.2, (1, x.shape[1], 1, 1)))
     if not set(RGB) <= set(scene.channels):
@@ -196,7 +196,7 @@ def _jitter_stains(scene: _Scene) -> Crops:
 
 
 def _illuminate(scene: _Scene) -> Crops:
-    """Let the light fall off by a third from one side to the other, in a direction drawn per site."""
+    """Reduce illumination by a third from one side to the other, in a random direction per site."""
     angle = scene.rng.uniform(0, 2 * np.pi)
     y, z = (np.linspace(-1, 1, size) for size in scene.crops.shape[2:])
     return scene.crops * (1 - 0.2 * (np.cos(angle) * y[:, None] + np.sin(angle) * z) / np.sqrt(2))
@@ -220,9 +220,9 @@ _BY_NAME: Mapping[str, Intervention] = {one.name: one for one in _ALL}
 
 
 def interventions(channels: Sequence[str], size: tuple[int, int]) -> list[str]:
-    """Return the names of all interventions that change images of these channels and this height and width.
+    """Return the names of all interventions that apply to images of these channels and this height and width.
 
-    Those on nuclei are among them where the channels tell which one shows nuclei.
+    Interventions on nuclei are included if the nuclear channel can be determined.
     """
     several = len(channels) > 1
     left_out = {f"{_SHUFFLE}{patch}" for patch in _PATCHES if 2 * patch > min(size)}
@@ -240,16 +240,16 @@ def find_intervention(name: str, channels: Sequence[str]) -> Intervention:
     Raises
     ------
     ImageError
-        If there is none of this name, or it needs nuclei and the channels do not tell which one shows them.
+        If there is none of this name, or it needs nuclei and the nuclear channel cannot be determined.
     """
     channel = name.removeprefix(_DROP)
     if channel != name and channel in channels:
         return Intervention(name, _drop_channel(channel))
     if name not in _BY_NAME:
-        known = [*_BY_NAME, *(_DROP + own for own in channels)]
+        known = [*_BY_NAME, *(_DROP + each for each in channels)]
         raise ImageError(f"no intervention '{name}'{did_you_mean(name, known)}")
     if _BY_NAME[name].needs_nuclei and not _shows_nuclei(channels):
-        raise ImageError(f"{name}: which of the channels {', '.join(channels)} shows nuclei? call it dna")
+        raise ImageError(f"{name}: the nuclear channel is none of the usual names ({', '.join(channels)}); name it dna")
     return _BY_NAME[name]
 
 

@@ -1,4 +1,4 @@
-"""Read labels of objects, as any segmentation tool writes them."""
+"""Reading of instance masks from segmentation tools."""
 
 from pathlib import Path
 
@@ -19,21 +19,21 @@ def read_mask(path: str | Path, shape: tuple[int, int]) -> NDArray[np.int32]:
     path
         An image of one channel, in any format of `read_image`.
     shape
-        Height and width of the image that it belongs to.
+        Height and width of the corresponding image.
 
     Returns
     -------
-    (H, W) labels as they are in the file; there may be gaps between them.
+    (H, W) labels as in the file, not necessarily consecutive.
 
     Raises
     ------
     ImageError
-        If it cannot be read, has several channels, another shape, or values that are no labels.
+        If it cannot be read, has several channels, another shape, or values that are not labels.
     """
     labels, channels = read_image(path)
     if len(channels) != 1:
         raise ImageError(
-            f"{path}: has {len(channels)} channels; a mask has one, with the number of the object at each pixel"
+            f"{path}: a mask must have one channel with the number of the object at each pixel, found {len(channels)}"
         )
     if labels.shape[1:] != shape:
         height, width = labels.shape[1:]
@@ -42,7 +42,7 @@ def read_mask(path: str | Path, shape: tuple[int, int]) -> NDArray[np.int32]:
         )
     if labels.min() < 0 or labels.max() > _MOST_LABELS or (labels.dtype.kind == "f" and (labels % 1).any()):
         raise ImageError(
-            f"{path}: its values run from {labels.min()} to {labels.max()} and are no labels: whole numbers from 0"
+            f"{path}: labels must be whole numbers from 0, found values from {labels.min()} to {labels.max()}"
         )
     return labels[0].astype(np.int32)
 

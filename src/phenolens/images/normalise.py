@@ -1,4 +1,4 @@
-"""Bring pixels to the scale that a network expects."""
+"""Scaling of pixels as networks expect it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def self_standardise(pixels: Tensor, eps: float = 1e-6) -> Tensor:
-    """Bring every channel of every image to mean 0 and standard deviation 1.
+    """Standardise every channel of every image to mean 0 and standard deviation 1.
 
     Parameters
     ----------
@@ -35,19 +35,19 @@ def self_standardise(pixels: Tensor, eps: float = 1e-6) -> Tensor:
     from torch.nn import functional as F
 
     _check_batch(pixels)
-    # Moving the origin to the first pixel keeps float32 exact where the offset is large and the contrast
-    # small; it also makes a constant channel exactly zero.
+    # Subtracting the first pixel keeps float32 exact if the offset is large and the contrast small; it also makes a
+    # constant channel exactly zero.
     if pixels.dtype == torch.float64:
         shifted = (pixels - pixels[..., :1, :1]).to(torch.float32)
     else:
         shifted = pixels.to(torch.float32, copy=True)
         shifted -= shifted[..., :1, :1].clone()
-    # One group per channel: this is the standardisation, in one fused pass over the pixels.
+    # With one group per channel, this is the standardisation, in one fused pass over the pixels.
     return F.group_norm(shifted, pixels.shape[1], eps=eps**2)
 
 
 def scale_to_unit(pixels: Tensor) -> Tensor:
-    """Divide integers by the full scale of their dtype; floats pass unchanged.
+    """Divide integers by the full scale of their dtype; floats are unchanged.
 
     Parameters
     ----------

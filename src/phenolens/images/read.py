@@ -1,4 +1,4 @@
-"""Read one site from its file or files, as pixels whose channels have names."""
+"""Reading of sites from one or several files, as pixels with named channels."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ _DECODERS: dict[str, tuple[str, Callable[[Path], Decoded]]] = {
 }
 _FORMATS = "PNG, JPEG, TIFF, OME-TIFF, JPEG 2000 (.jp2, .j2k, .jpx) and OME-Zarr"
 _NATIVE = frozenset(np.dtype(t) for t in (np.uint8, np.uint16, np.float32, np.float64))
-# The wider type depends on the type of the file alone, never on its content: sites of one dataset stay alike.
+# The wider type depends only on the type of the file, not on its content, so that it is the same for all sites.
 _WIDER = {
     np.dtype(found): np.dtype(wider)
     for found, wider in (
@@ -44,7 +44,7 @@ _WIDER = {
     )
 }
 _LARGEST_EXACT = 2**53
-# Path() folds the double slash of a URI; a single letter before the colon is a Windows drive.
+# Path() collapses the double slash of a URI; a single letter before the colon is a Windows drive.
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -52,40 +52,40 @@ def read_image(path: str | Path, names: Sequence[str] | None = None) -> tuple[ND
     """Read one image file as named channels.
 
     Singleton time and z axes are dropped, pages and samples become channels, and a fully opaque alpha sample
-    is dropped. Boolean pixels, and PNG depths below 8 bits, are spread over 0 to 255.
+    is dropped. Boolean pixels, and PNG depths below 8 bits, are scaled to 0 to 255.
 
     Parameters
     ----------
     path
-        A PNG, JPEG, TIFF, OME-TIFF or JPEG 2000 file, an OME-Zarr folder (its highest resolution is read), or a place
-        in a shard, ``shard-00000.safetensors#17``.
+        A PNG, JPEG, TIFF, OME-TIFF or JPEG 2000 file, an OME-Zarr folder (its highest resolution is read), or an
+        image in a shard, ``shard-00000.safetensors#17``.
     names
-        The channel names. They win over those in the file. Without either, three colour samples are called
-        red, green and blue, a single channel gray, and others channel_0, channel_1, ...
+        The channel names, which override those in the file. Without either, three colour samples are called red,
+        green and blue, a single channel gray, and others channel_0, channel_1, ...
 
     Returns
     -------
     pixels
-        Array of shape (C, H, W) in the dtype of the file where that is uint8, uint16, float32 or float64.
-        int8, int16 and float16 become float32, wider integers float64, both without loss.
+        Array of shape (C, H, W) in the dtype of the file if that is uint8, uint16, float32 or float64. int8, int16 and
+        float16 become float32, wider integers float64, both without loss.
     names
         The C channel names.
 
     Raises
     ------
     ImageError
-        If the file is missing, damaged, cut short or of an unknown format; if it holds a time series or
-        z-stack, transparency, or values that are not finite; or if `names` does not fit its channels.
+        If the file is missing, damaged, truncated or of an unknown format; if it holds a time series or
+        z-stack, transparency, or values that are not finite; or if `names` does not match its channels.
 
     Warns
     -----
     PhenolensWarning
-        If some chunks of an OME-Zarr image are not on disk, which read as the fill value.
+        If some chunks of an OME-Zarr image are not on disk, which are read as the fill value.
 
     Notes
     -----
-    JPEG, JPEG 2000 and LZW or uncompressed TIFF carry no checksum: a file of the right length whose inner
-    bytes were altered may still decode.
+    JPEG, JPEG 2000 and LZW or uncompressed TIFF have no checksums: altered bytes in a file of the right length may not
+    be noticed.
     """
     if _REMOTE.match(str(path)):
         raise ImageError(f"{path}: only local files can be read; download it first")
@@ -111,24 +111,24 @@ def read_site(
     Parameters
     ----------
     source
-        An image file, or a mapping from channel name to the file that holds this one channel. A file
-        of three identical colour samples counts as one channel.
+        An image file, or a mapping from channel name to the file of this channel. A file of three identical colour
+        samples counts as one channel.
     names
-        For one file, its channel names, as in `read_image`. For a mapping, which channels to read, in which
-        order (default: all, in the order of the mapping).
+        For one file, its channel names, as in `read_image`. For a mapping, the channels to read, in this order (by
+        default all, in the order of the mapping).
     site_id
         The identifier of the site in its manifest.
 
     Returns
     -------
     Site
-        Pixels (C, H, W) in native dtype with their channel names.
+        Pixels (C, H, W) in their native dtype, with channel names.
 
     Raises
     ------
     ImageError
-        If a file cannot be read (see `read_image`), holds more than its channel, or differs from the others
-        in height, width or dtype.
+        If a file cannot be read (see `read_image`), has several channels, or differs from other files in height, width
+        or dtype.
     """
     if not isinstance(source, Mapping):
         pixels, channels = read_image(source, names)
@@ -151,13 +151,13 @@ def read_site(
 
 
 def _decode(path: Path) -> Decoded:
-    """Decode by suffix; whatever a library raises on a bad file becomes one line."""
+    """Decode by suffix; errors of libraries become one line."""
     kind, decoder = _DECODERS.get(file_of(path).suffix.lower(), ("", None))
     if path.is_dir():
         kind, decoder = "OME-Zarr", decode_ome_zarr
     if decoder is None:
         found = f"suffix '{path.suffix}'" if path.suffix else "a name without suffix"
-        raise ImageError(f"{path}: {found} is not a known image format; known are {_FORMATS}")
+        raise ImageError(f"{path}: {found} is not a known image format; use {_FORMATS}")
     try:
         return decoder(path)
     except ImageError:
@@ -178,7 +178,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _without_alpha(path: Path, samples: NDArray[Any]) -> NDArray[Any]:
-    """Drop an opacity that says nothing; a picture that is partly transparent is no measurement."""
+    """Drop a constant opacity; refuse partly transparent images, which are not measurements."""
     opaque = np.iinfo(samples.dtype).max if samples.dtype.kind in "ui" else 1
     if not (samples[-1] == opaque).all():
         raise ImageError(f"{path}: the image is partly transparent; flatten it to RGB or gray first")
@@ -214,7 +214,7 @@ def _channel_names(path: Path, decoded: Decoded, n_channels: int, names: Sequenc
     else:
         found = tuple(f"channel_{i}" for i in range(n_channels))
     if len(set(found)) != len(found):
-        raise ImageError(f"{path}: channel names repeat ({', '.join(found)}); name the channels yourself")
+        raise ImageError(f"{path}: channel names repeat ({', '.join(found)}); give names of the channels")
     return found
 
 
@@ -234,8 +234,8 @@ def _read_plane(path: Path) -> NDArray[Any]:
         return np.asarray(pixels[0])
     if len(channels) != 1:
         raise ImageError(
-            f"{path}: one channel expected, found {len(channels)} ({', '.join(channels)}); "
-            "give the file as a whole instead, or split it"
+            f"{path}: a file of one channel must have one, found {len(channels)} ({', '.join(channels)}); "
+            "name the whole file as image, or split it"
         )
     return np.asarray(pixels[0])
 

@@ -1,4 +1,4 @@
-"""Find nuclei and cells by classical means, without weights."""
+"""Classical segmentation of nuclei and cells, without trained weights."""
 
 import math
 from typing import Any
@@ -18,15 +18,15 @@ _SPECK = 0.15  # of the area of a typical nucleus
 _HAZE = 0.4  # of the brightness of the brightest nucleus nearby
 _ELONGATION = 1.1  # diameter of a nucleus over twice the depth of its middle
 _MARKER_DISTANCE = 0.35  # of a diameter, between the middles of two nuclei that touch
-_LEAST_MIDDLE = 0.15  # of how deep and bright the middle of a nucleus is
+_LEAST_MIDDLE = 0.15  # of depth and brightness at the middle of a nucleus
 
 
 def segment_nuclei(image: NDArray[Any], diameter: float | None = None) -> NDArray[np.int32]:
     """Label the nuclei of one fluorescence image, bright on dark.
 
-    The image is smoothed, a background that may be uneven is removed, Otsu's threshold of the square root separates
-    nuclei of unlike brightness from it, what is only the haze of a bright nucleus is dropped, and touching nuclei are
-    cut apart by a watershed of depth and brightness.
+    The image is smoothed, an uneven background is removed, Otsu's threshold of the square root separates dim and bright
+    nuclei from it, haze around bright nuclei is removed, and touching nuclei are separated by a watershed of depth and
+    brightness.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def segment_nuclei(image: NDArray[Any], diameter: float | None = None) -> NDArra
     """
     image = np.asarray(image)
     if image.ndim != 2 or not np.isfinite(image).all():
-        raise ImageError(f"nuclei are found in one finite (H, W) image, found shape {image.shape}")
+        raise ImageError(f"segmentation needs one finite (H, W) image, found shape {image.shape}")
     if diameter is not None and not diameter > 0:
         raise ImageError(f"the diameter of a nucleus must be positive, found {diameter}")
     pixels = image.astype(np.float32)
@@ -59,14 +59,14 @@ def segment_nuclei(image: NDArray[Any], diameter: float | None = None) -> NDArra
     if not mask.any():
         return np.zeros(image.shape, np.int32)
     depth = ndimage.distance_transform_edt(mask)
-    return _cut_apart(mask, depth, above, diameter or _typical_diameter(mask, depth))
+    return _separate(mask, depth, above, diameter or _typical_diameter(mask, depth))
 
 
 def _foreground(above: NDArray[np.float32], noise: float) -> NDArray[np.bool_]:
-    """Return the mask of what stands out of the background; empty where nothing does."""
+    """Return the foreground mask; empty if nothing stands out from the background."""
     from skimage.filters import threshold_otsu
 
-    root = np.sqrt(above)  # lets dim nuclei and bright ones fall on the same side
+    root = np.sqrt(above)  # so that dim and bright nuclei are on the same side of the threshold
     mask = root > threshold_otsu(root) if np.ptp(root) > 0 else np.zeros(above.shape, dtype=bool)
     if not mask.any():
         return mask
@@ -78,7 +78,7 @@ def _foreground(above: NDArray[np.float32], noise: float) -> NDArray[np.bool_]:
 
 
 def _drop_haze(mask: NDArray[np.bool_], above: NDArray[np.float32], typical: float) -> NDArray[np.bool_]:
-    """Keep what reaches a share of the brightest nucleus nearby: blur around bright nuclei is no nucleus."""
+    """Keep pixels above a share of the brightest nucleus nearby, to remove blur around bright nuclei."""
     peak = ndimage.maximum_filter(ndimage.gaussian_filter(above, _SMOOTHING), size=round(typical))
     return _clean(mask & (above > _HAZE * ndimage.gaussian_filter(peak, typical / 4)))
 
@@ -88,7 +88,7 @@ def _clean(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _background(smooth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the dark level of each place, from the dark quantile of tiles; one level for a small image."""
+    """Return the background of each pixel, from a low quantile of tiles; a constant for small images."""
     rows, columns = (max(1, round(side / _TILE)) for side in smooth.shape)
     if min(rows, columns) < 3:
         return np.full_like(smooth, np.percentile(smooth, 5))
@@ -99,7 +99,7 @@ def _background(smooth: NDArray[np.float32]) -> NDArray[np.float32]:
         ],
         dtype=np.float32,
     )
-    # A tile that nuclei fill has no dark of its own: take it from its darker neighbours.
+    # A tile filled with nuclei has no background; it takes that of its darker neighbours.
     levels = ndimage.gaussian_filter(ndimage.percentile_filter(levels, 35, size=3), 1.0)
     zoom = (smooth.shape[0] / rows, smooth.shape[1] / columns)
     y = (np.arange(smooth.shape[0]) + 0.5) / zoom[0] - 0.5
@@ -109,29 +109,29 @@ def _background(smooth: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _noise(pixels: NDArray[np.float32]) -> float:
-    """Return the standard deviation of the pixels' noise, from differences that smooth shading does not touch."""
+    """Return the standard deviation of pixel noise, from second differences, which smooth shading does not affect."""
     second = pixels[:, 2:] - 2 * pixels[:, 1:-1] + pixels[:, :-2] if pixels.shape[1] > 2 else pixels[:, :0]
     return float(np.median(np.abs(second)) / 0.6745 / math.sqrt(6)) if second.size else 0.0
 
 
 def _typical_diameter(mask: NDArray[np.bool_], depth: NDArray[np.float64]) -> float:
-    """Return the diameter of the nuclei from how deep their middles lie: clumps do not change it."""
+    """Return the diameter of nuclei from the depth of their middles, which clumps do not change."""
     labels, n = ndimage.label(mask)
     of = labels[mask] - 1
     deepest = np.zeros(n)
     np.maximum.at(deepest, of, depth[mask])
     area = np.bincount(of, minlength=n)
-    # The median weighted by area, because specks are many.
+    # The median is weighted by area, because there are many specks.
     order = np.argsort(deepest)
     weight = np.cumsum(area[order])
     middle = deepest[order][np.searchsorted(weight, weight[-1] / 2)]
     return max(_LEAST_DIAMETER, 2 * _ELONGATION * float(middle))
 
 
-def _cut_apart(
+def _separate(
     mask: NDArray[np.bool_], depth: NDArray[np.float64], above: NDArray[np.float32], typical: float
 ) -> NDArray[np.int32]:
-    """Return labels of touching nuclei, cut apart where the mask narrows or darkens, without specks."""
+    """Return labels of nuclei, separated where the mask narrows or darkens, without specks."""
     from skimage.feature import peak_local_max
     from skimage.segmentation import relabel_sequential, watershed
 
@@ -139,7 +139,7 @@ def _cut_apart(
     blurred = ndimage.gaussian_filter(above, typical / 6)
     nearby = ndimage.maximum_filter(blurred, size=round(1.5 * typical))
     relative = np.divide(blurred, nearby, out=np.zeros_like(blurred), where=nearby > 0)
-    # Depth and brightness count the same; brightness not at the rim, where it belongs to the neighbour.
+    # Depth and brightness have equal weight, except at the rim, where brightness may be that of a neighbour.
     middle = (ndimage.gaussian_filter(depth, typical / 12) + relative * np.minimum(2 * depth, 1)) / 2
     peaks = peak_local_max(
         middle,
@@ -158,19 +158,19 @@ def _cut_apart(
 
 
 def segment_cells(nuclei: NDArray[np.int32], others: NDArray[Any]) -> NDArray[np.int32]:
-    """Label the cells around nuclei: each pixel belongs to the nearest nucleus, where the other stains show a cell.
+    """Label the cells around nuclei: pixels where other stains show a cell belong to the nearest nucleus.
 
     Parameters
     ----------
     nuclei
         (H, W) labels of nuclei.
     others
-        (C, H, W) intensities of stains of the cell's body; with none, a cell is a rim around its nucleus.
+        (C, H, W) intensities of stains of the cell body; without any, a cell is a rim around its nucleus.
 
     Returns
     -------
-    (H, W) labels of the same numbers; every cell holds its nucleus and reaches at most a nucleus' diameter beyond it,
-    or half as far without stains.
+    (H, W) labels with the same numbers; every cell contains its nucleus and extends at most the diameter of a nucleus
+    beyond it, or half of that without stains.
     """
     from skimage.filters import threshold_otsu
     from skimage.segmentation import expand_labels
@@ -181,7 +181,7 @@ def segment_cells(nuclei: NDArray[np.int32], others: NDArray[Any]) -> NDArray[np
     diameter = 2 * math.sqrt(float(np.median(counts)) / math.pi)
     if len(others) == 0:
         return expand_labels(nuclei, diameter / 2)
-    # Each stain counts the same, whatever its brightness.
+    # All stains have the same weight, independent of brightness.
     smooth = [np.sqrt(np.maximum(s - s.min(), 0)) for s in map(_smooth, others)]
     body = np.mean([s / s.max() if s.max() > 0 else s for s in smooth], axis=0)
     shown = body > threshold_otsu(body) if np.ptp(body) > 0 else np.zeros(nuclei.shape, dtype=bool)

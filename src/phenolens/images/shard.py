@@ -1,6 +1,6 @@
 """Packed images: many sites in one safetensors file, uncompressed, so that reading one is a copy.
 
-A place in a shard is a path with the number of the image behind it: ``shard-00000.safetensors#17``.
+An image in a shard is named by a path with its number: ``shard-00000.safetensors#17``.
 """
 
 import json
@@ -22,16 +22,16 @@ _SEPARATOR = "#"
 
 
 def write_shard(sites: Sequence[Site], path: Path, source: str) -> None:
-    """Write sites of the same channels to one shard, whole or not at all; image i has the place ``path#i``.
+    """Write sites of the same channels to one shard, atomically; image i is named ``path#i``.
 
     Parameters
     ----------
     sites
-        Their sizes and types may differ.
+        The sites, whose sizes and types may differ.
     path
         A .safetensors file.
     source
-        What they were read from, to tell whether the shard is stale.
+        A fingerprint of what they were read from, by which an outdated shard is recognised.
     """
     metadata = {
         "channels": json.dumps(sites[0].channels),
@@ -50,12 +50,12 @@ def shard_content(path: Path) -> tuple[list[str], tuple[str, ...], str]:
 
 
 def place_in_shard(name: str, number: int) -> str:
-    """Return what a manifest calls image `number` of a shard."""
+    """Return the name of image `number` of a shard in a manifest."""
     return f"{name}{_SEPARATOR}{number}"
 
 
 def file_of(path: Path) -> Path:
-    """Return the file that holds an image: the path itself, or the shard of a place in a shard."""
+    """Return the file that holds an image: the path itself, or the shard."""
     name, separator, number = path.name.rpartition(_SEPARATOR)
     return path.with_name(name) if separator and number.isdigit() and name.endswith(SUFFIX) else path
 
@@ -69,13 +69,13 @@ def decode_place(path: Path) -> Decoded:
         raise FileNotFoundError(shard)
     file, channels = _open(shard, shard.stat().st_mtime_ns)
     number = path.name.rpartition(_SEPARATOR)[2]
-    if number not in file.keys():  # noqa: SIM118 - the file is no mapping
-        raise ImageError(f"{shard}: holds {len(file.keys())} images, and no number {number}; pack the manifest again")
+    if number not in file.keys():  # noqa: SIM118 - the file is not a mapping
+        raise ImageError(f"{shard}: holds {len(file.keys())} images, but not number {number}; pack the manifest again")
     return Decoded(file.get_tensor(number), channels)
 
 
 @lru_cache(maxsize=256)
 def _open(path: Path, modified: int) -> tuple[Any, tuple[str, ...]]:
-    """Keep shards open: their headers are long."""
+    """Open a shard and keep it open, since headers are long."""
     file: Any = safe_open(path, "numpy")
     return file, tuple(json.loads(file.metadata()["channels"]))

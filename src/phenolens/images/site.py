@@ -1,4 +1,4 @@
-"""The image currency: pixels whose channel names travel with them."""
+"""Sites: pixels with named channels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Site:
     Raises
     ------
     ImageError
-        If the shape, the dtype and the names do not fit together.
+        If shape, dtype and names do not match.
     """
 
     pixels: NDArray[Any]
@@ -37,7 +37,7 @@ class Site:
     site_id: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse pixels and names that do not fit together."""
+        """Refuse pixels and names that do not match."""
         if self.pixels.ndim != 3:
             raise ImageError(f"{self.site_id}: pixels must be (C, H, W), found shape {self.pixels.shape}")
         if self.pixels.dtype not in _DTYPES:
@@ -51,12 +51,12 @@ class Site:
             raise ImageError(f"{self.site_id}: channel names repeat: {', '.join(self.channels)}")
 
     def select(self, channels: Sequence[str]) -> "Site":
-        """Return the named channels, in the order asked for.
+        """Return the named channels, in the given order.
 
         Raises
         ------
         ImageError
-            If a channel is not there.
+            If a channel is missing.
         """
         if tuple(channels) == self.channels:
             return self

@@ -1,4 +1,4 @@
-"""Take the dyes of a stained section apart."""
+"""Separation of the dyes of a stained section."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ STAINS = ("haematoxylin", "eosin")
 
 
 def separate_stains(rgb: NDArray[Any]) -> NDArray[np.float32]:
-    """Return how much of each dye a section stained with haematoxylin and eosin holds, by colour deconvolution.
+    """Return the amounts of haematoxylin and eosin in a stained section, by colour deconvolution.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def separate_stains(rgb: NDArray[Any]) -> NDArray[np.float32]:
     Returns
     -------
     (2, H, W) optical densities of `STAINS`, with the absorption vectors of Ruifrok and Johnston (Anal. Quant. Cytol.
-    Histol. 23, 2001); what no dye can explain, such as a bright background, is 0.
+    Histol. 23, 2001); 0 where no dye explains the colour, as in a bright background.
 
     Raises
     ------
@@ -32,5 +32,5 @@ def separate_stains(rgb: NDArray[Any]) -> NDArray[np.float32]:
 
     rgb = np.asarray(rgb)
     if rgb.ndim != 3 or rgb.shape[0] != 3:
-        raise ImageError(f"stains are told apart in (3, H, W) red, green and blue, found shape {rgb.shape}")
+        raise ImageError(f"stain separation needs (3, H, W) red, green and blue, found shape {rgb.shape}")
     return np.ascontiguousarray(np.moveaxis(rgb2hed(np.moveaxis(rgb, 0, -1)), -1, 0)[:2], dtype=np.float32)

@@ -1,6 +1,6 @@
-"""Pure kernels: arrays in, numbers and per-unit values out. Nothing of Phenolens is imported here."""
+"""Metrics as pure functions of arrays; they do not import anything else of Phenolens."""
 
-from phenolens.metrics.bootstrap import cluster_bootstrap, percentile_interval, refitted, stratified_mean
+from phenolens.metrics.bootstrap import cluster_bootstrap, nadeau_bengio, percentile_interval, stratified_mean
 from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
 from phenolens.metrics.geometry import (
     hubness,
@@ -48,6 +48,8 @@ from phenolens.metrics.shrinkage import ledoit_wolf
 from phenolens.metrics.similarity import cosine_similarity, unit_rows
 from phenolens.metrics.trend import rank_trend
 
+refitted = nadeau_bengio  # diagnosis imports it by its former name
+
 __all__ = [
     "PairNull",
     "PairTails",
@@ -77,13 +79,13 @@ __all__ = [
     "mean_pairwise_cosine",
     "minimum_detectable_effect",
     "multilabel_average_precision",
+    "nadeau_bengio",
     "nearest_neighbours",
     "neighbour_purity",
     "participation_ratio",
     "percentile_interval",
     "permutation_p",
     "rank_trend",
-    "refitted",
     "replicate_ceiling",
     "replicate_retrieval_p",
     "rewire",

@@ -1,4 +1,4 @@
-"""Intervals from resampling whole units: perturbations, movies, donors; never single rows of one unit."""
+"""Confidence intervals by resampling whole units (perturbations, movies, donors), never single rows of a unit."""
 
 from typing import Any
 
@@ -46,9 +46,9 @@ def cluster_bootstrap(
     weights
         (n,) weight of each row in its stratum; one if None.
     strata
-        (n,) stratum of each row; one stratum if None. A stratum that a draw leaves empty drops out of it.
+        (n,) stratum of each row; one stratum if None. Strata that are empty in a draw are left out of that draw's mean.
     n_draws
-        How many draws.
+        The number of draws.
     rng
         The source of randomness.
     """
@@ -76,10 +76,11 @@ def cluster_bootstrap(
     return draws
 
 
-def refitted(folds: int) -> float:
-    """Return by how much a cross-validated difference varies more than a bootstrap without new fits says.
+def nadeau_bengio(folds: int) -> float:
+    """Return the factor by which the standard error of a cross-validated difference exceeds that of a bootstrap.
 
-    Each fit serves 1 / (folds - 1) as many test rows as it has training rows (Nadeau & Bengio, Mach. Learn. 52, 2003).
+    The bootstrap draws test rows and fits nothing again. Training sets overlap, and the variance due to them is
+    corrected by the ratio of test to training rows, 1 / (folds - 1) (Nadeau & Bengio, Mach. Learn. 52, 2003).
     """
     return float(np.sqrt(1 + folds / (folds - 1)))
 

@@ -13,7 +13,7 @@ _BLOCK_CELLS = 8_000_000
 def mean_pairwise_cosine(x: NDArray[Any]) -> float:
     """Return the mean cosine over all pairs of different rows of `x` (n, d); NaN with fewer than two.
 
-    It is (|sum of unit rows|^2 - sum of their squared lengths) / (n (n - 1)): no pair is ever formed.
+    It is (|sum of unit rows|^2 - sum of their squared lengths) / (n (n - 1)), without forming pairs.
     """
     n = len(x)
     return float(set_consistency(x, np.arange(n)[None])[0]) if n > 1 else float("nan")
@@ -25,9 +25,9 @@ def set_consistency(x: NDArray[Any], sets: NDArray[np.intp]) -> NDArray[np.float
     Parameters
     ----------
     x
-        (n, d) vectors; a row of zeros has cosine 0 with everything.
+        (n, d) vectors; a row of zeros has cosine 0 with all rows.
     sets
-        (s, k) row numbers, those of one set distinct; k >= 2.
+        (s, k) row numbers, distinct within a set; k >= 2.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The shape of a cloud of vectors, and how alike two clouds of the same rows are."""
+"""The geometry of an embedding, and the similarity of two embeddings of the same rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BLOCK_CELLS = 2**21
 
 
 def variance_spectrum(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the variances (min(n, d),) of `x` (n, d) along its principal components, falling."""
+    """Return the variances (min(n, d),) of `x` (n, d) along its principal components, in decreasing order."""
     x = np.asarray(x, dtype=np.float64)
     centred = x - x.mean(axis=0)
     gram = centred.T @ centred if len(x) >= x.shape[1] else centred @ centred.T
@@ -22,19 +22,19 @@ def variance_spectrum(x: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def participation_ratio(spectrum: NDArray[Any]) -> float:
-    """Return the effective number of dimensions, (sum v)^2 / sum v^2 of the variances; NaN if nothing varies."""
+    """Return the effective number of dimensions, (sum v)^2 / sum v^2 of the variances; NaN for constant vectors."""
     total = float(np.sum(spectrum))
     return total**2 / float(np.sum(np.square(spectrum))) if total > 0 else float("nan")
 
 
 def top_share(spectrum: NDArray[Any]) -> float:
-    """Return the share of all variance that lies along the first principal component; NaN if nothing varies."""
+    """Return the share of variance along the first principal component; NaN for constant vectors."""
     total = float(np.sum(spectrum))
     return float(np.max(spectrum)) / total if total > 0 else float("nan")
 
 
 def uniformity(x: NDArray[Any], *, device: str = "cpu") -> float:
-    """Return the log of the mean of exp(-2 |u - v|^2) over pairs of unit rows; 0 if all are one, lower if spread.
+    """Return the log of the mean of exp(-2 |u - v|^2) over pairs of unit rows: 0 if all are equal, else lower.
 
     Source: Wang & Isola, ICML 2020.
     """
@@ -55,12 +55,12 @@ def uniformity(x: NDArray[Any], *, device: str = "cpu") -> float:
 
 
 def hubness(neighbours: NDArray[np.intp]) -> float:
-    """Return the skewness of how often rows are among the k nearest of others; 0 without hubs.
+    """Return the skewness of the number of times that a row is among the k nearest of others; 0 without hubs.
 
     Parameters
     ----------
     neighbours
-        (n, k) as from `nearest_neighbours`.
+        (n, k) as returned by `nearest_neighbours`.
 
     Source: Radovanovic et al., JMLR 11 (2010).
     """
@@ -69,24 +69,24 @@ def hubness(neighbours: NDArray[np.intp]) -> float:
 
 
 def linear_cka(x: NDArray[Any], y: NDArray[Any]) -> float:
-    """Return the linear centred kernel alignment, 0..1, of `x` (n, d) and `y` (n, e); NaN if one does not vary.
+    """Return the linear centred kernel alignment, 0..1, of `x` (n, d) and `y` (n, e); NaN if one is constant.
 
     Source: Kornblith et al., ICML 2019.
     """
     if len(x) != len(y):
         raise ValueError(f"{len(x)} rows cannot be matched to {len(y)}")
     x, y = (np.asarray(a, dtype=np.float64) - np.mean(a, axis=0, dtype=np.float64) for a in (x, y))
-    own = float(np.linalg.norm(_gram(x)) * np.linalg.norm(_gram(y)))
-    if own == 0:
+    norms = float(np.linalg.norm(_gram(x)) * np.linalg.norm(_gram(y)))
+    if norms == 0:
         return float("nan")
     shared = ((x @ x.T) * (y @ y.T)).sum() if len(x) < min(x.shape[1], y.shape[1]) else ((x.T @ y) ** 2).sum()
-    return float(shared) / own
+    return float(shared) / norms
 
 
 def similarity_rank_correlation(x: NDArray[Any], y: NDArray[Any]) -> float:
     """Return Spearman's correlation of the cosines of all pairs of rows in `x` (n, d) and in `y` (n, e).
 
-    All n (n - 1) / 2 pairs are held: for more than some ten thousand rows, pass a sample of them.
+    All n (n - 1) / 2 pairs are held in memory: pass a sample of more than about ten thousand rows.
     """
     if len(x) != len(y):
         raise ValueError(f"{len(x)} rows cannot be matched to {len(y)}")

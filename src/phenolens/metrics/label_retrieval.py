@@ -1,4 +1,4 @@
-"""Average precision of rows that share a label, against all others, without ever holding n x n similarities."""
+"""Average precision of rows that share a label, relative to all others, without holding n x n similarities."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def label_average_precision(
     candidate: NDArray[np.bool_] | None = None,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
-    """Return the average precision with which each row finds the rows of its label before all others.
+    """Return the average precision with which each row retrieves the rows of its label before all others.
 
     Ties count in expectation, as in `average_precision`. Similarities are cosines, computed in blocks; for each
     positive only the number of negatives above it and tied with it is kept.
@@ -40,11 +40,11 @@ def label_average_precision(
     candidate
         (n,) mask of the rows that are queries, positives and negatives; all if None.
     device
-        Where to compute.
+        The device to compute on.
 
     Returns
     -------
-    (n,) average precision; NaN for a row without positives or negatives, or that is no candidate.
+    (n,) average precision; NaN for a row without positives or negatives, or that is not a candidate.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def label_average_precision(
     if len(rows) < 2:
         return result
     codes = np.unique(np.asarray(labels)[rows], return_inverse=True)[1]
-    # Rows of one label stand together, so that the positives of a block of queries are slices.
+    # Rows are sorted by label, so that the positives of a block of queries are slices.
     order = np.argsort(codes, kind="stable")
     result[rows[order]] = _sorted_average_precision(unit_rows(np.asarray(x)[rows[order]]), codes[order], device)
     return result
@@ -89,21 +89,21 @@ def _sorted_average_precision(unit: NDArray[np.float64], codes: NDArray[np.intp]
         queries = np.flatnonzero(counts[codes] == size)
         for first in range(0, len(queries), per_block):
             block = queries[first : first + per_block]
-            own = torch.from_numpy(starts[codes[block]][:, None] + np.arange(size)).to(device)
-            result[block] = _block(vectors, n, torch.from_numpy(block).to(device), own, harmonic)
+            members = torch.from_numpy(starts[codes[block]][:, None] + np.arange(size)).to(device)
+            result[block] = _block(vectors, n, torch.from_numpy(block).to(device), members, harmonic)
     return result
 
 
 def _block(
-    vectors: torch.Tensor, n: int, query: torch.Tensor, own: torch.Tensor, harmonic: torch.Tensor
+    vectors: torch.Tensor, n: int, query: torch.Tensor, members: torch.Tensor, harmonic: torch.Tensor
 ) -> NDArray[np.float64]:
-    """Return the AP (q,) of queries whose label's rows, themselves included, are `own` (q, k + 1)."""
+    """Return the AP (q,) of queries; `members` (q, k + 1) are the rows of their label, including themselves."""
     import torch
 
     similarity = vectors[query] @ vectors.T
-    others = own[own != query[:, None]].view(len(query), -1)
+    others = members[members != query[:, None]].view(len(query), -1)
     positive = similarity.gather(1, others)
-    similarity.scatter_(1, own, -torch.inf)
+    similarity.scatter_(1, members, -torch.inf)
     similarity[:, n:] = -torch.inf
     if others.shape[1] <= _MOST_PASSES:
         above = torch.stack([_count(similarity > s[:, None] + TIE) for s in positive.unbind(1)], dim=1)

@@ -1,4 +1,4 @@
-"""How far a group of rows lies from a reference: energy distance, maximum mean discrepancy, Mahalanobis distance."""
+"""Distances of a group of rows from a reference: energy distance, maximum mean discrepancy, Mahalanobis distance."""
 
 from typing import Any
 
@@ -24,36 +24,36 @@ def gaussian_dissimilarities(x: NDArray[Any], bandwidth: float | None = None) ->
     x
         (n, d) vectors.
     bandwidth
-        The kernel's standard deviation; the median distance between rows if None.
+        The standard deviation of the kernel; the median distance between rows if None.
 
     Source: Gretton et al., JMLR 13 (2012).
     """
     between = pdist(np.asarray(x, dtype=np.float64))
     bandwidth = float(np.median(between)) if bandwidth is None else bandwidth
-    # With all rows equal there is no scale, and no distance to be scaled.
+    # If all rows are equal, any scale will do.
     return -squareform(np.exp(-((between / (bandwidth or 1.0)) ** 2) / 2))
 
 
 def two_sample_statistic(
     dissimilarity: NDArray[Any], groups: NDArray[np.bool_], reference: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Return the U-statistic 2 E d(x, y) - E d(x, x') - E d(y, y') of each way to split rows into x and y.
+    """Return the U-statistic 2 E d(x, y) - E d(x, x') - E d(y, y') of each split of rows into x and y.
 
     On Euclidean distances it is the energy distance, on `gaussian_dissimilarities` the squared maximum mean
-    discrepancy. No row is compared with itself, so that its expectation is 0 when both come from one distribution.
+    discrepancy. No row is compared with itself, so that its expectation is 0 if both come from the same distribution.
 
     Parameters
     ----------
     dissimilarity
-        (n, n) symmetric, its diagonal zero.
+        (n, n) symmetric, with zero diagonal.
     groups
-        (b, n) b choices of x; at least two rows.
+        (b, n) masks of x in b splits; at least two rows each.
     reference
-        (n,) the rows of y, none of which is ever in x; what is not in x if None.
+        (n,) mask of y, which is disjoint from all x; the rows not in x if None.
 
     Returns
     -------
-    (b,) the statistic of each split; NaN where a side has fewer than two rows.
+    (b,) the statistic of each split; NaN if a side has fewer than two rows.
 
     Source: Szekely & Rizzo, J. Stat. Plan. Inference 143 (2013).
     """
@@ -77,8 +77,8 @@ def two_sample_statistic(
 def mahalanobis(x: NDArray[Any], reference: NDArray[Any]) -> float:
     """Return the Mahalanobis distance of the mean of `x` (n, d) from that of `reference` (m, d).
 
-    The reference's covariance is shrunk towards a multiple of the identity, so that it has an inverse with any
-    number of rows; NaN if the reference does not vary at all.
+    The covariance of the reference is shrunk towards a multiple of the identity, so that it is invertible for any
+    number of rows; NaN if the reference is constant.
     """
     reference = np.asarray(reference, dtype=np.float64)
     centre = reference.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Average precision where a row may carry several labels: the targets or mechanisms of a compound."""
+"""Average precision for rows with several labels, such as the targets or mechanisms of a compound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLOCK_CELLS = 2_000_000
 def multilabel_average_precision(
     x: NDArray[Any], rows: NDArray[np.intp], labels: NDArray[Any], *, device: str = "cpu"
 ) -> NDArray[np.float64]:
-    """Return the average precision with which a row finds the other rows of one of its labels.
+    """Return the average precision with which a row retrieves the other rows of one of its labels.
 
     Positives are the other rows of the label, negatives the rows that share no label with the query: a row that
     shares another label is neither. Ties count in expectation.
@@ -26,18 +26,18 @@ def multilabel_average_precision(
     x
         (n, d) vectors.
     rows, labels
-        (m,) row number and label of each mark, every pair at most once; a row without marks is always a negative.
+        (m,) pairs of a row number and one of its labels, without repeats; a row without labels is always a negative.
     device
-        Where to compute.
+        The device to compute on.
 
     Returns
     -------
-    (m,) average precision of each mark; NaN where the label has no other row, or the query no negatives.
+    (m,) average precision of each pair; NaN if the label has no other row, or the query no negatives.
 
     Raises
     ------
     ValueError
-        If a mark is repeated, or `x` is not a matrix of finite numbers.
+        If a pair is repeated, or `x` is not a matrix of finite numbers.
 
     Examples
     --------
@@ -74,16 +74,16 @@ def multilabel_average_precision(
         place = np.full(n, -1)
         place[query] = np.arange(len(query))
         for marks in members:
-            own = marks[place[rows[marks]] >= 0]
-            if len(marks) < 2 or not len(own):
+            in_block = marks[place[rows[marks]] >= 0]
+            if len(marks) < 2 or not len(in_block):
                 continue
-            at = torch.from_numpy(place[rows[own]]).to(device)
-            others = np.broadcast_to(rows[marks], (len(own), len(marks)))
-            others = others[others != rows[own][:, None]].reshape(len(own), -1)
+            at = torch.from_numpy(place[rows[in_block]]).to(device)
+            others = np.broadcast_to(rows[marks], (len(in_block), len(marks)))
+            others = others[others != rows[in_block][:, None]].reshape(len(in_block), -1)
             positive = similarity[at[:, None], torch.from_numpy(others).to(device)]
             above, tied = count_reaching(negatives[at], positive)
             precision = expected_precision(
                 above, tied, *count_reaching(positive.sort(dim=1).values, positive), harmonic
             )
-            result[own] = torch.where(n_negative[at] > 0, precision.mean(1), torch.nan).cpu().numpy()
+            result[in_block] = torch.where(n_negative[at] > 0, precision.mean(1), torch.nan).cpu().numpy()
     return result

@@ -1,4 +1,4 @@
-"""What stands near what: label purity, mixing of batches, silhouettes, robustness against nuisance."""
+"""Statistics of nearest neighbours: label purity, mixing of batches, silhouettes, robustness to nuisances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BISECTIONS = 50
 
 
 def nearest_neighbours(x: NDArray[Any], k: int, *, device: str = "cpu") -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the k rows nearest to each row by cosine, itself left out, and their cosine distances, both (n, k).
+    """Return the k nearest other rows of each row by cosine, and their cosine distances, both (n, k).
 
     Raises
     ------
@@ -27,7 +27,7 @@ def nearest_neighbours(x: NDArray[Any], k: int, *, device: str = "cpu") -> tuple
     vectors = torch.from_numpy(unit_rows(x)).to(device)
     n = len(vectors)
     if not 0 < k < n:
-        raise ValueError(f"{k} neighbours cannot be taken among {n} rows")
+        raise ValueError(f"{k} nearest neighbours need more than {k} rows, found {n}")
     index, distance = np.empty((n, k), np.intp), np.empty((n, k))
     per_block = max(1, _BLOCK_CELLS // n)
     for start in range(0, n, per_block):
@@ -41,7 +41,7 @@ def nearest_neighbours(x: NDArray[Any], k: int, *, device: str = "cpu") -> tuple
 
 
 def neighbour_purity(neighbours: NDArray[np.intp], labels: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the share of each row's neighbours (n, k) that have its label; chance is the label's share of others."""
+    """Return the share of each row's neighbours (n, k) that have its label; by chance, that label's share."""
     labels = np.asarray(labels)
     return (labels[neighbours] == labels[:, None]).mean(axis=1)
 
@@ -58,22 +58,22 @@ def lisi(
     Parameters
     ----------
     neighbours, distance
-        (n, k) as from `nearest_neighbours`.
+        (n, k) as returned by `nearest_neighbours`.
     labels
         (n,) label of each row.
     perplexity
-        The effective number of neighbours that the Gaussian weights leave; a third of k if None.
+        The effective number of neighbours under the Gaussian weights; a third of k if None.
 
     Returns
     -------
-    (n,) from 1, one label only, to the number of labels.
+    (n,) from 1 (a single label) to the number of labels.
 
     Source: Korsunsky et al., Nat. Methods 16 (2019).
     """
     codes = np.unique(np.asarray(labels), return_inverse=True)[1]
     target = np.log(neighbours.shape[1] / 3 if perplexity is None else perplexity)
-    # The weights exp(-beta d) have an entropy that falls with beta; bisect for the one asked for. Bisecting the
-    # logarithm copes with distances of any scale.
+    # The entropy of the weights exp(-beta d) decreases with beta, which is found by bisection of its logarithm, for
+    # distances of any scale.
     scale = np.maximum(distance.mean(axis=1, keepdims=True), np.finfo(float).tiny)
     low, high = np.full((len(distance), 1), -20.0), np.full((len(distance), 1), 20.0)
     for _ in range(_BISECTIONS):
@@ -98,7 +98,7 @@ def cosine_silhouette(
     labels
         (n,) label of each row; a label with one row has silhouette 0.
     between
-        Whether a row's distance to the others is its mean to the nearest other class, or to all rows of others.
+        Whether the distance of a row to others is its mean distance to the nearest other class, or to all other rows.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def cosine_silhouette(
     sums = np.zeros((len(counts), unit.shape[1]))
     np.add.at(sums, codes, unit)
     rows = np.arange(len(codes))
-    total = counts - unit @ sums.T  # of the distances to each class
+    total = counts - unit @ sums.T  # sums of distances to each class
     total[rows, codes] -= 1 - (unit**2).sum(axis=1)  # a row of zeros has distance 1 to itself
     others = counts - (codes[:, None] == np.arange(len(counts)))
     mean = np.divide(total, others, out=np.zeros_like(total), where=others > 0)
@@ -131,26 +131,26 @@ def cosine_silhouette(
 
 
 def batch_silhouette(x: NDArray[Any], labels: NDArray[Any], batch: NDArray[Any]) -> dict[Any, float]:
-    """Return for each label how well its batches mix: the mean of 1 - |silhouette by batch| over its rows.
+    """Return the mixing of batches within each label: the mean of 1 - |silhouette by batch| over its rows.
 
-    The distance to other batches is that to all their rows: the nearest batch would hide all batches but two that
-    mix. A label that stands in one batch, or has a batch for every row, tells nothing and is left out.
+    The distance to other batches is the mean over all their rows, since the nearest batch alone would hide batches that
+    do not mix. Labels in a single batch, or with a batch for every row, are left out.
 
     Source: the BRAS of Rautenstrauch & Ohler, Nat. Biotechnol. (2025).
     """
     labels, batch = np.asarray(labels), np.asarray(batch)
     result = {}
     for label in np.unique(labels):
-        own = labels == label
-        if 1 < len(np.unique(batch[own])) < own.sum():
+        chosen = labels == label
+        if 1 < len(np.unique(batch[chosen])) < chosen.sum():
             result[label] = float(
-                (1 - np.abs(cosine_silhouette(np.asarray(x)[own], batch[own], between="mean"))).mean()
+                (1 - np.abs(cosine_silhouette(np.asarray(x)[chosen], batch[chosen], between="mean"))).mean()
             )
     return result
 
 
 def robustness_index(neighbours: NDArray[np.intp], labels: NDArray[Any], nuisance: NDArray[Any]) -> float:
-    """Return the share of neighbours that agree in biology only among those that agree in just one of the two.
+    """Return the share of neighbours that agree in biology only, among those that agree in exactly one of the two.
 
     1: neighbours share the label across nuisances; 0: they share the nuisance across labels; NaN if no neighbour
     agrees in exactly one.
@@ -158,7 +158,7 @@ def robustness_index(neighbours: NDArray[np.intp], labels: NDArray[Any], nuisanc
     Parameters
     ----------
     neighbours
-        (n, k) as from `nearest_neighbours`.
+        (n, k) as returned by `nearest_neighbours`.
     labels, nuisance
         (n,) the biology and the nuisance (batch, hospital, plate) of each row.
 

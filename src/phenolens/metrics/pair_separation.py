@@ -1,4 +1,4 @@
-"""How far pairs of rows of one label stand apart from pairs of different labels."""
+"""Separation of pairs of rows with the same label from pairs with different labels."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _N_BINS = 2**16
 
 @dataclass(frozen=True)
 class Separation:
-    """Pairs within a label against pairs between labels.
+    """Separation of pairs within labels from pairs between labels.
 
     Attributes
     ----------
     auroc
-        The probability that a pair of one label is more similar than a pair of two, ties half; cosines that fall into
-        the same of 65,536 bins tie.
+        The probability that a pair within a label is more similar than a pair between labels, counting ties as half;
+        cosines in the same of 65,536 bins are ties.
     gap
-        The mean cosine within less that between.
+        The mean cosine within labels minus that between labels.
     n_within, n_between
-        How many pairs.
+        The numbers of pairs.
     """
 
     auroc: float
@@ -45,7 +45,7 @@ def separation(x: NDArray[Any], labels: NDArray[Any], *, device: str = "cpu") ->
     labels
         (n,) label of each row.
     device
-        Where to compute.
+        The device to compute on.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def separation(x: NDArray[Any], labels: NDArray[Any], *, device: str = "cpu") ->
         similarity = rows @ vectors[start:].T
         bins = similarity.add(1).mul_((_N_BINS - 1) / 2).round_().clamp_(0, _N_BINS - 1).to(torch.int32)
         bins += _N_BINS * (label[start : start + per_block, None] == label[None, start:])
-        # Above the diagonal each pair stands once.
+        # Above the diagonal, each pair occurs once.
         above = torch.ones_like(bins, dtype=torch.bool).triu(1)
         histogram += torch.bincount(bins[above], minlength=2 * _N_BINS)
     between, within = histogram.cpu().double().numpy().reshape(2, _N_BINS)

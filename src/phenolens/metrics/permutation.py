@@ -1,4 +1,4 @@
-"""P values from permuting labels, and their adjustment for many tests."""
+"""Permutation p values, and their adjustment for multiple tests."""
 
 from collections.abc import Sequence
 from itertools import combinations, product
@@ -13,27 +13,27 @@ from phenolens.metrics.set_retrieval import set_average_precision
 
 _BLOCK_CELLS = 2**22
 _SETS_AT_ONCE = 30_000
-_SMALLEST = 1e-12  # no tail is known that well
+_SMALLEST = 1e-12  # tails are not known beyond this
 _TOLERANCE = 1e-9  # a permuted statistic that equals the observed one must count as reaching it
 
 
 def draw_sets(
     pools: Sequence[NDArray[np.intp]], taken: Sequence[int], n_draws: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], bool]:
-    """Return random sets with `taken[i]` distinct members of `pools[i]`, and whether they are all there are.
+    """Return random sets with `taken[i]` distinct members of `pools[i]`, and whether these are all such sets.
 
-    When there are at most `n_draws` such sets, each is returned once.
+    If there are at most `n_draws` such sets, each is returned once.
 
     Parameters
     ----------
     pools
-        Row numbers to draw from, for instance the wells of each plate; no row in two pools.
+        Row numbers to draw from, for instance the wells of each plate; pools are disjoint.
     taken
-        How many of each pool a set has.
+        The number of members of a set from each pool.
     n_draws
-        How many sets to draw.
+        The number of sets to draw.
     rng
-        The source of randomness; unused when all sets are enumerated.
+        The source of randomness; unused if all sets are enumerated.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def draw_sets(
     Raises
     ------
     ValueError
-        If a pool is smaller than what is taken of it.
+        If a pool is smaller than the number taken of it.
     """
     for pool, k in zip(pools, taken, strict=True):
         if k > len(pool):
@@ -55,7 +55,7 @@ def draw_sets(
 
 
 def count_sets(sizes: Sequence[int], taken: Sequence[int]) -> int:
-    """Return how many sets there are with `taken[i]` distinct members of a pool of `sizes[i]`."""
+    """Return the number of sets with `taken[i]` distinct members of a pool of `sizes[i]`."""
     return prod(comb(size, k) for size, k in zip(sizes, taken, strict=True))
 
 
@@ -63,7 +63,7 @@ def _draw(size: int, k: int, n_draws: int, rng: np.random.Generator) -> NDArray[
     """Return k distinct numbers below `size` in each of (n_draws, k) rows."""
     if k * k > size:
         return rng.random((n_draws, size)).argsort(axis=1)[:, :k]
-    # Few of many: draw again the rows in which a number came twice, which leaves every set equally likely.
+    # Few of many: rows with repeated numbers are drawn again, which keeps all sets equally likely.
     drawn = rng.integers(size, size=(n_draws, k))
     while len(again := np.flatnonzero((np.diff(np.sort(drawn, axis=1), axis=1) == 0).any(axis=1))):
         drawn[again] = rng.integers(size, size=(len(again), k))
@@ -71,7 +71,7 @@ def _draw(size: int, k: int, n_draws: int, rng: np.random.Generator) -> NDArray[
 
 
 def permutation_p(observed: float, null: NDArray[Any], *, exact: bool = False) -> float:
-    """Return the p value of an observed statistic, large being extreme, never 0.
+    """Return the p value of an observed statistic, where large values are extreme; never 0.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ def permutation_p(observed: float, null: NDArray[Any], *, exact: bool = False) -
     null
         (b,) the statistic under permutation; NaN are dropped.
     exact
-        Whether the null enumerates every permutation, the observed one among them; a sample does not hold it, so that
-        it is added to it.
+        Whether the null enumerates all permutations, including the observed one; to a random sample, the observed one
+        is added.
 
     Returns
     -------
@@ -97,11 +97,11 @@ def permutation_p(observed: float, null: NDArray[Any], *, exact: bool = False) -
 
 
 def maximum_p(observed: float, null: NDArray[Any]) -> float:
-    """Return the p value of an observed maximum, large being extreme, also beyond what was drawn of its null.
+    """Return the p value of an observed maximum, where large values are extreme, also beyond all drawn values.
 
-    Where a permuted maximum reaches it, as `permutation_p`. Where none does, the tail is that of a Gumbel distribution
-    with the mean and the variance of the null, which is the limit of maxima and heavier than theirs if what they are of
-    is bounded or nearly normal.
+    If any permuted maximum reaches it, this is `permutation_p`. Otherwise the tail is that of a Gumbel distribution
+    with the mean and variance of the null: the limit of maxima, with a heavier tail than maxima of bounded or
+    approximately normal variables.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def maximum_p(observed: float, null: NDArray[Any]) -> float:
     null
         (b,) the statistic under permutation, a sample; NaN are dropped.
 
-    Source: Winkler et al., NeuroImage 141 (2016), who compare tails for permutation tests.
+    Source: Winkler et al., NeuroImage 141 (2016), on tail approximations for permutation tests.
 
     Examples
     --------
@@ -141,12 +141,12 @@ def replicate_retrieval_p(
     n_permutations: int = 2000,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each perturbation's mean AP before same-plate controls, and its p when controls pose as its replicates.
+    """Return the mean AP of each perturbation before same-plate controls, and its p value by exchange with controls.
 
-    Under the null hypothesis the replicates are further control wells, so that within a plate any of its wells could
-    have held them. Whole labellings are drawn, which keeps the dependence between the queries of one perturbation;
-    perturbations with as many replicates on the same plates are given the same. When there are at most `n_permutations`
-    labellings all of them are enumerated.
+    Under the null hypothesis, replicates are further control wells, whose labels can be exchanged with controls of the
+    same plate. Whole labellings are drawn, which keeps the dependence between the queries of a perturbation;
+    perturbations with equally many replicates on the same plates share the labellings. If there are at most
+    `n_permutations` labellings, all are enumerated.
 
     Parameters
     ----------
@@ -155,28 +155,28 @@ def replicate_retrieval_p(
     units
         Row numbers of the replicates of each perturbation.
     control
-        (n,) True for a control.
+        (n,) mask of the controls.
     plates
         (n,) plate of each row.
     n_permutations
-        How many labellings to draw.
+        The number of labellings to draw.
     rng
-        The source of randomness; unused when all labellings are enumerated.
+        The source of randomness; unused if all labellings are enumerated.
 
     Returns
     -------
-    (u,) mean AP over the replicates with a control on their plate, and (u,) p in (0, 1]; NaN where there are none.
+    (u,) mean AP over the replicates with a control on their plate, and (u,) p in (0, 1]; NaN if there are none.
     """
     codes = np.unique(plates, return_inverse=True)[1]
-    units = [own[np.argsort(codes[own], kind="stable")] for own in units]
+    units = [rows[np.argsort(codes[rows], kind="stable")] for rows in units]
     layouts: dict[tuple[int, ...], list[int]] = {}
-    for number, own in enumerate(units):
-        layouts.setdefault(tuple(codes[own].tolist()), []).append(number)
+    for number, replicates in enumerate(units):
+        layouts.setdefault(tuple(codes[replicates].tolist()), []).append(number)
     value, p = np.full(len(units), np.nan), np.full(len(units), np.nan)
     for layout, numbers in layouts.items():
         k, on_plate = len(layout), np.array(layout)
         controls = np.flatnonzero(control & np.isin(codes, on_plate))
-        # Places 0 .. k - 1 are those of a perturbation's own wells, and the others those of controls.
+        # Places 0 .. k - 1 are those of the wells of a perturbation, and the others those of controls.
         place = np.concatenate([on_plate, codes[controls]])
         pools = [np.flatnonzero(place == code) for code in np.unique(on_plate)]
         sets, exact = draw_sets(pools, [int((pool < k).sum()) for pool in pools], n_permutations, rng)
@@ -184,14 +184,14 @@ def replicate_retrieval_p(
         per_part = max(1, _SETS_AT_ONCE // len(sets))
         for part in (numbers[start : start + per_part] for start in range(0, len(numbers), per_part)):
             rows = np.concatenate([controls, *(units[number] for number in part)])
-            own = len(controls) + np.arange(len(part) * k).reshape(len(part), 1, k)
-            labelled = np.where(sets < k, own[:, 0][:, np.minimum(sets, k - 1)], sets - k).reshape(-1, k)
+            observed = len(controls) + np.arange(len(part) * k).reshape(len(part), 1, k)
+            labelled = np.where(sets < k, observed[:, 0][:, np.minimum(sets, k - 1)], sets - k).reshape(-1, k)
             found = mean_defined(
                 set_average_precision(
                     x[rows],
                     labelled,
                     negative=np.arange(len(rows)) < len(controls),
-                    also=np.repeat(own[:, 0], len(sets), axis=0),
+                    also=np.repeat(observed[:, 0], len(sets), axis=0),
                     plates=codes[rows],
                 )
             ).reshape(len(part), -1)
@@ -206,30 +206,30 @@ def sign_flip_p(
     *,
     weights: NDArray[Any] | None = None,
     strata: NDArray[Any] | None = None,
-    spread: float = 1.0,
+    se_inflation: float = 1.0,
     n_draws: int = 10_000,
     rng: np.random.Generator,
 ) -> float:
-    """Return the two-sided p value that two models are alike, from paired differences.
+    """Return the two-sided p value of the paired differences between two models.
 
-    If nothing tells two models apart, the differences of a unit could as well have the opposite sign. The statistic is
-    their `stratified_mean`.
+    If the models do not differ, the differences of a unit could equally have the opposite sign. The statistic is their
+    `stratified_mean`.
 
     Parameters
     ----------
     differences
-        (n,) differences, one model less the other.
+        (n,) differences, one model minus the other.
     units
         (n,) unit of each row; a unit's rows change sign together.
     weights, strata
         (n,), as in `stratified_mean`.
-    spread
-        By how much the statistic varies more than the mean over units does by itself, because of what they share: 2
-        where each value belongs to a pair of units, of which half stands with each.
+    se_inflation
+        Factor by which the standard error of the statistic exceeds that of a mean over independent units: 2 if each
+        value belongs to a pair of units and half of it is assigned to each.
     n_draws
-        How many choices of signs are drawn, unless there are no more than that, which are then all taken.
+        The number of random choices of signs; all choices are enumerated if there are no more than that.
     rng
-        The source of randomness; unused when all are taken.
+        The source of randomness; unused if all choices are enumerated.
 
     Returns
     -------
@@ -255,13 +255,13 @@ def sign_flip_p(
             ]
         )
     total = float(parts.sum())
-    # The observed choice of signs stays as it is: spread widens what the others are held against.
-    null = spread * np.abs(total - 2 * flipped)
+    # The null distribution is widened, and the observed statistic is not.
+    null = se_inflation * np.abs(total - 2 * flipped)
     return permutation_p(abs(total), null, exact=exact)
 
 
 def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean of each row (s, k) over its values that are not NaN; NaN where all are."""
+    """Return the mean of each row (s, k) over its values that are not NaN; NaN if all are."""
     defined = ~np.isnan(values)
     total = np.where(defined, values, 0).sum(axis=1)
     count = defined.sum(axis=1)
@@ -269,7 +269,7 @@ def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def benjamini_hochberg(p: NDArray[Any]) -> NDArray[np.float64]:
-    """Return p values (n,) adjusted to control the false discovery rate; NaN stay NaN and do not count.
+    """Return p values (n,) adjusted to control the false discovery rate; NaN stay NaN and are ignored.
 
     Source: Benjamini & Hochberg, J. R. Stat. Soc. B 57 (1995).
 

@@ -1,4 +1,4 @@
-"""What an experiment could have found: detectable effects, the ceiling of noise, and ranks with their ties."""
+"""Power of an experiment: minimum detectable effects, noise ceilings, and ranks with ties."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from phenolens.metrics.similarity import unit_rows
 
 
 def minimum_detectable_effect(standard_error: float, *, level: float = 0.05, power: float = 0.8) -> float:
-    """Return the smallest true effect that a two-sided test at `level` finds with probability `power`.
+    """Return the smallest true effect that a two-sided test at `level` detects with probability `power`.
 
     Examples
     --------
@@ -22,25 +22,26 @@ def minimum_detectable_effect(standard_error: float, *, level: float = 0.05, pow
 
 
 def replicate_ceiling(x: NDArray[Any], labels: NDArray[Any], *, n_splits: int = 20, rng: np.random.Generator) -> float:
-    """Return how well similarities between labels can be known from this many replicates, at most 1.
+    """Return the reliability of similarities between labels given the number of replicates, at most 1.
 
-    The replicates of each label are halved at random and averaged; the correlation of the two halves' cosines between
-    labels, stepped up to full length by the Spearman-Brown formula, is the share of their variance that is not noise.
+    The replicates of each label are split into random halves and averaged. The correlation of the cosines between
+    labels in both halves, corrected for the full number by the Spearman-Brown formula, is their share of variance
+    without noise.
 
     Parameters
     ----------
     x
         (n, d) vectors.
     labels
-        (n,) label of each row; labels with one row take no part.
+        (n,) label of each row; labels with one row are ignored.
     n_splits
-        How many random halvings are averaged.
+        The number of random splits that are averaged.
     rng
         The source of randomness.
 
     Returns
     -------
-    The reliability; NaN with fewer than three labels that have two rows. Near or below 0 when there is only noise.
+    The reliability; NaN with fewer than three labels with two rows. Near or below 0 for pure noise.
     """
     codes, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)[1:]
     kept = np.flatnonzero(counts[codes] >= 2)
@@ -69,19 +70,19 @@ def replicate_ceiling(x: NDArray[Any], labels: NDArray[Any], *, n_splits: int = 
 
 
 def tie_groups(draws: NDArray[Any], values: NDArray[Any]) -> NDArray[np.intp]:
-    """Return the rank group (m,) of each model, 1 the best: models that cannot be told from a group's best share it.
+    """Return the rank group (m,) of each model, 1 for the best: models that do not differ from a group's best share it.
 
     Parameters
     ----------
     draws
-        (b, m) bootstrap draws, a row drawn jointly for all models.
+        (b, m) bootstrap draws, each joint for all models.
     values
-        (m,) the models' scores; the higher, the better.
+        (m,) scores of the models; higher is better.
 
     Notes
     -----
-    Going down from the best model, one joins the current group while the 95 % interval of its difference to the group's
-    best holds zero, and opens the next group otherwise.
+    In the order of scores, a model joins the current group if the 95 % interval of its difference to the best model of
+    that group includes zero, and starts the next group otherwise.
     """
     groups = np.zeros(len(values), np.intp)
     order = np.argsort(-np.asarray(values), kind="stable")

@@ -1,4 +1,4 @@
-"""Recall of known relationships: do the similarities of related pairs lie in the tails of those of all pairs?"""
+"""Recall of known relationships: are similarities of related pairs in the tails of those of all pairs?"""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _TIED_SHARE = 1e-4  # of all pairs at a threshold: more than continuous data hav
 
 @dataclass(frozen=True, eq=False)
 class PairTails:
-    """Where the similarity of each pair (m,) lies among those of all pairs.
+    """The position of the similarity of each pair (m,) among those of all pairs.
 
     Attributes
     ----------
     lower, upper
-        1 for a pair below the lower, above the upper threshold, else 0; between 0 and 1 for a pair that ties with
-        a threshold through which a group of ties runs.
+        1 for a pair below the lower or above the upper threshold, else 0; between 0 and 1 for a pair in a group of ties
+        with a threshold.
     percentile
-        The share of all pairs that are less similar, ties and bins of 1/32768 counted half.
+        The share of all pairs that are less similar; ties, in bins of 1/32768, count half.
     """
 
     lower: NDArray[np.float64]
@@ -38,10 +38,10 @@ class PairTails:
 
 
 class PairNull:
-    """The similarities of all pairs of rows, known by their histogram and two exact quantiles.
+    """The distribution of similarities of all pairs of rows: their histogram and two exact quantiles.
 
-    Never more than a block of the n x n similarities is held: a first pass fills a histogram, a second one collects
-    the values in the two bins where the thresholds must lie.
+    Only a block of the n x n similarities is held in memory: a first pass fills a histogram, a second one collects the
+    values in the two bins of the thresholds.
 
     Parameters
     ----------
@@ -50,12 +50,12 @@ class PairNull:
     tail
         The share of all pairs in each tail.
     device
-        Where to compute.
+        The device to compute on.
 
     Attributes
     ----------
     thresholds
-        The lower and the upper threshold; infinite where a tail is too short to hold one pair.
+        The lower and the upper threshold; infinite if a tail is too small for one pair.
 
     Raises
     ------
@@ -70,16 +70,16 @@ class PairNull:
 
         self.vectors = torch.from_numpy(unit_rows(x).astype(np.float32)).to(device)
         if len(self.vectors) < 3:
-            raise ValueError(f"{len(self.vectors)} rows have too few pairs for a null distribution")
+            raise ValueError(f"a null distribution of pairs needs at least 3 rows, found {len(self.vectors)}")
         self._histogram = self._fill_histogram()
         self._below = np.concatenate([[0], np.cumsum(self._histogram)])
         total = int(self._below[-1])
-        # A pair is in the lower tail if at most tail * total pairs are as low as it; in the upper one likewise.
+        # A pair is in the lower tail if at most tail * total pairs are as low as it; likewise in the upper tail.
         splits = (int(np.floor(tail * total)), int(np.ceil((1 - tail) * total)))
         self.thresholds, self._tie_credit = self._find_thresholds(splits, tail * total)
 
     def place(self, pairs: NDArray[np.intp]) -> PairTails:
-        """Return where pairs of row numbers (m, 2) lie."""
+        """Return the positions of pairs of row numbers (m, 2)."""
         import torch
 
         similarity = self._similarity(pairs)
@@ -126,9 +126,9 @@ class PairNull:
     def _find_thresholds(
         self, splits: tuple[int, int], in_tail: float
     ) -> tuple[tuple[float, float], list[float | None]]:
-        """Return the values that part the lowest `splits` pairs from the others, and what a tie with each counts.
+        """Return the values that separate the lowest `splits` pairs from the others, and the credit of ties with each.
 
-        A threshold lies midway between two neighbouring order statistics, so that rounding moves no pair across it.
+        A threshold is midway between two neighbouring order statistics, so that rounding moves no pair across it.
         """
         import torch
 
@@ -136,7 +136,7 @@ class PairNull:
         ranges = []
         for split in splits:
             first, last = (np.searchsorted(self._below, np.array([split - 1, split]), side="right") - 1).clip(0)
-            # One bin more on either side: ties may spread into it.
+            # One more bin on either side, into which ties may reach.
             ranges.append((int(first), int(last), _edge(first - 1), _edge(last + 2)))
         found: list[list[torch.Tensor]] = [[], []]
         for values in self._blocks():
@@ -173,24 +173,24 @@ def _bin(similarity: torch.Tensor) -> torch.Tensor:
 
 
 def distinct_pairs(pairs: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return pairs (m, 2) each once, the smaller number first, without pairs of a row with itself."""
+    """Return the distinct pairs (m, 2), with the smaller number first, without pairs of a row with itself."""
     pairs = np.sort(np.asarray(pairs).reshape(-1, 2), axis=1)
     return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
 
 
 def rewire(pairs: NDArray[np.intp], rng: np.random.Generator, *, sweeps: int = 10) -> NDArray[np.intp]:
-    """Return random pairs (m, 2) in which every row takes part in as many pairs as before.
+    """Return random pairs (m, 2) in which every row has as many partners as before.
 
     Two pairs (a, b), (c, d) become (a, d), (c, b) unless that would pair a row with itself or repeat a pair.
 
     Parameters
     ----------
     pairs
-        (m, 2) distinct pairs, as from `distinct_pairs`.
+        (m, 2) distinct pairs, as returned by `distinct_pairs`.
     rng
         The source of randomness.
     sweeps
-        How often, on average, a swap is tried for each pair.
+        The average number of attempted swaps per pair.
 
     Source: Maslov & Sneppen, Science 296 (2002).
     """

@@ -1,4 +1,4 @@
-"""Average precision that ties cannot inflate."""
+"""Average precision without inflation by ties."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ def average_precision(
 ) -> NDArray[np.float64]:
     """Return the average precision of each query, in expectation over the order of ties.
 
-    Ranking tied items by position favours whichever class is listed first: a constant representation then
-    scores up to 1. Here a group of ties contributes the mean over all its orders (McSherry & Najork, ECIR
-    2008), so that a constant representation scores exactly `chance_average_precision`.
+    Ranking tied items by position favours the class that is listed first: a constant representation then scores up to
+    1. Here a group of ties contributes the mean over all its orders (McSherry & Najork, ECIR 2008), so that a constant
+    representation scores exactly `chance_average_precision`.
 
     Parameters
     ----------
     similarity
-        (q, n) similarity of each query to each item, larger is nearer; finite where an item takes part.
+        (q, n) similarity of each query to each item; finite for items that are ranked.
     positive, negative
-        (q, n) masks of what should, and what should not, be retrieved. Items in neither take no part.
+        (q, n) masks of items that should and should not be retrieved. Items in neither are not ranked.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def average_precision(
     Raises
     ------
     ValueError
-        If shapes differ, an item is both positive and negative, or a similarity that counts is not finite.
+        If shapes differ, an item is both positive and negative, or the similarity of a ranked item is not finite.
 
     Examples
     --------
@@ -46,9 +46,9 @@ def average_precision(
         raise ValueError("an item is both positive and negative for the same query")
     candidate = positive | negative
     if not np.isfinite(similarity[candidate]).all():
-        raise ValueError("a similarity that takes part is NaN or infinite")
+        raise ValueError("the similarity of a ranked item is NaN or infinite")
 
-    # Items that take no part sort last, where they change no rank.
+    # Items that are not ranked are sorted last.
     key = np.where(candidate, -similarity, np.inf)
     order = np.argsort(key, axis=1, kind="stable")
     key = np.take_along_axis(key, order, axis=1)
@@ -68,7 +68,7 @@ def average_precision(
     hits_before = np.take_along_axis(hits, first, axis=1)
     hits_in_tie = np.take_along_axis(hits, last + 1, axis=1) - hits_before
     tie_size = last - first + 1.0
-    # Given a hit at this place of the tie, each earlier place of it is a hit with (p - 1) / (t - 1).
+    # Given a hit at this position of the tie, each earlier position is a hit with probability (p - 1) / (t - 1).
     also_hits = (index - first) * (hits_in_tie - 1) / np.maximum(tie_size - 1, 1)
     precision = (hits_before + 1 + also_hits) / (index + 1)
     total = (hits_in_tie / tie_size * precision * takes_part).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Average precision where each query has its own few positives, and its own negatives."""
+"""Average precision with different positives and negatives for each query."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ def average_precision_among(
     *,
     counted: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the average precision with which queries find their positives before their own negatives.
+    """Return the average precision with which queries retrieve their positives before their negatives.
 
-    For questions in which the candidates differ from query to query. Ties count in expectation, as in
-    `average_precision`, which takes any masks and is slower where positives are few.
+    Ties count in expectation, as in `average_precision`, which takes any masks and is slower for few positives.
 
     Parameters
     ----------
@@ -33,11 +32,11 @@ def average_precision_among(
     queries
         (q,) row numbers.
     positives
-        (q, k) row numbers of what each query should find; those that count are distinct, and not the query itself.
+        (q, k) row numbers that each query should retrieve; those that count are distinct, and not the query itself.
     negative
-        (q, n) mask of what each should not find.
+        (q, n) mask of rows that each query should not retrieve.
     counted
-        (q, k) which of the positives count; all if None. The others take no part.
+        (q, k) mask of the positives that count; all if None. The others are not ranked.
 
     Returns
     -------
@@ -60,7 +59,7 @@ def average_precision_among(
     for start in range(0, len(queries), per_block):
         rows = slice(start, start + per_block)
         similarity = vectors[queries[rows]] @ vectors.T
-        wrong, own = torch.from_numpy(negative[rows]), torch.from_numpy(counted[rows])
+        wrong, right = torch.from_numpy(negative[rows]), torch.from_numpy(counted[rows])
         found = similarity.gather(1, torch.from_numpy(positives[rows]))
         counts = []
         for place in found.unbind(1):
@@ -69,15 +68,15 @@ def average_precision_among(
                 [
                     ((similarity > above) & wrong).sum(1),
                     ((similarity >= reaching) & wrong).sum(1),
-                    ((found > above) & own).sum(1),
-                    ((found >= reaching) & own).sum(1),
+                    ((found > above) & right).sum(1),
+                    ((found >= reaching) & right).sum(1),
                 ]
             )
-        above, reaching, own_above, own_reaching = (torch.stack(column, 1) for column in zip(*counts, strict=True))
-        # What does not count may tie with nothing: a tie of one keeps its place defined until it is left out.
-        tied = torch.where(own, own_reaching - own_above, 1)
-        precision = expected_precision(above, reaching - above, own_above, tied, harmonic)
-        total = torch.where(own, precision, 0.0).sum(1) / own.sum(1).clamp(min=1)
-        defined = own.any(1) & wrong.any(1)
+        above, reaching, right_above, right_reaching = (torch.stack(column, 1) for column in zip(*counts, strict=True))
+        # A positive that does not count gets a tie of one, so that its term is defined until it is left out.
+        tied = torch.where(right, right_reaching - right_above, 1)
+        precision = expected_precision(above, reaching - above, right_above, tied, harmonic)
+        total = torch.where(right, precision, 0.0).sum(1) / right.sum(1).clamp(min=1)
+        defined = right.any(1) & wrong.any(1)
         result[rows] = torch.where(defined, total, torch.nan).numpy()
     return result

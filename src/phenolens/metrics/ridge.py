@@ -1,4 +1,4 @@
-"""Ridge regression from one decomposition: under every candidate penalty, or each target under its own."""
+"""Ridge regression from one decomposition, for several penalties or with the best penalty for each target."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ def ridge_path(
     penalties: tuple[float, ...],
     weights: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Return what ridge regression with an intercept predicts for new rows, for each penalty.
+    """Return the predictions of ridge regression with an intercept for new rows, for each penalty.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def ridge_path(
     new
         (m, d) vectors.
     penalties
-        As multiples of the mean squared singular value of `x`, so that they mean the same for every encoder.
+        Multiples of the mean squared singular value of `x`, so that they are comparable between encoders.
     weights
         (n,) weight of each training row; one if None.
 
@@ -40,10 +40,10 @@ def ridge_path(
 def ridge_by_target(
     x: NDArray[np.float64], y: NDArray[np.float64], new: NDArray[np.float64], penalties: tuple[float, ...]
 ) -> NDArray[np.float64]:
-    """Return what ridge regression predicts for new rows, each target under the penalty that fits it best.
+    """Return the predictions of ridge regression for new rows, with the best penalty for each target.
 
-    The penalty of a target is the one with the least generalised cross-validation error on the training rows. Thousands
-    of targets, such as permutations of one, cost two products of matrices.
+    The penalty of a target minimises generalised cross-validation error on the training rows. Thousands of targets,
+    such as permutations of one, cost two matrix products.
 
     Parameters
     ----------

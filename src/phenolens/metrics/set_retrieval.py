@@ -1,4 +1,4 @@
-"""Average precision of sets of rows whose members should find one another, before rows of a reference."""
+"""Average precision of sets of rows whose members should retrieve each other before rows of a reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 _BLOCK_CELLS = 4_000_000  # of similarities and of gathered vectors held at a time
-_GRAM_CELLS = 16_000_000  # below this the similarities of all rows are held, which spares gathering vectors
+_GRAM_CELLS = 16_000_000  # below this, the similarities of all rows are held in memory
 
 
 def set_average_precision(
@@ -26,9 +26,9 @@ def set_average_precision(
     plates: NDArray[Any] | None = None,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
-    """Return the average precision with which each member of a set finds the others before the negatives.
+    """Return the average precision with which each member of a set retrieves the others before the negatives.
 
-    Observed replicates and thousands of permuted ones are sets alike: each row that is a member of any is compared
+    Observed replicates and thousands of permuted ones are all sets: each row that is a member of any set is compared
     with its negatives once. Ties count in expectation.
 
     Parameters
@@ -36,15 +36,15 @@ def set_average_precision(
     x
         (n, d) vectors.
     sets
-        (s, k) row numbers, those of one set distinct; sets may overlap.
+        (s, k) row numbers, distinct within a set; sets may overlap.
     negative
         (n,) mask of the rows that may be negatives; all if None. The members of a set are never its negatives.
     also
-        (s, e) further rows that may be negatives of one set each; none of `negative`.
+        (s, e) further rows that may be negatives of each set; disjoint from `negative`.
     plates
-        (n,) plate of each row: only negatives of the querying member's own plate count. None: all count.
+        (n,) plate of each row: only negatives on the plate of the query count. None: all count.
     device
-        Where to compute.
+        The device to compute on.
 
     Returns
     -------
@@ -79,13 +79,15 @@ def set_average_precision(
         on_plate = codes == plate
         if (negative & on_plate).any():
             chosen, place = np.nonzero(plate_of_query == plate)
-            own = None if also is None else _Further(also[chosen], _are_left(also[chosen], sets[chosen], on_plate))
-            result[chosen, place] = _one_plate(cosines, sets[chosen], place, negative & on_plate, own)
+            further = None
+            if also is not None:
+                further = _Further(also[chosen], _are_left(also[chosen], sets[chosen], on_plate))
+            result[chosen, place] = _one_plate(cosines, sets[chosen], place, negative & on_plate, further)
     return result
 
 
 class _Further(NamedTuple):
-    """Rows (m, e) that may be negatives of one query each, and which of them are."""
+    """Rows (m, e) that may be negatives of each query, and a mask of those that are."""
 
     rows: NDArray[np.intp]
     are: NDArray[np.bool_]
@@ -95,12 +97,12 @@ class _Further(NamedTuple):
 
 
 def _are_left(also: NDArray[np.intp], sets: NDArray[np.intp], on_plate: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which further rows (s, e) stand on the plate and are no members of their set."""
+    """Return which further rows (s, e) are on the plate and not members of their set."""
     return on_plate[also] & (also[:, :, None] != sets[:, None, :]).all(axis=2)
 
 
 class _Cosines:
-    """Similarities of rows to rows: looked up where all can be held, else computed where they are asked for."""
+    """Similarities between rows: looked up if all fit in memory, else computed when needed."""
 
     def __init__(self, vectors: torch.Tensor) -> None:
         self.vectors = vectors
@@ -114,7 +116,7 @@ class _Cosines:
         return self.vectors[rows] @ self.vectors[others].T
 
     def along(self, rows: NDArray[np.intp], others: NDArray[np.intp]) -> torch.Tensor:
-        """Return the cosines (r, k) of each row with its own others (r, k)."""
+        """Return the cosines (r, k) of each row with k rows of its choice (r, k)."""
         import torch
 
         if self._all is not None:
@@ -156,10 +158,12 @@ def _one_plate(
         itself = np.flatnonzero(position[block] >= 0)
         similarity[itself, position[block[itself]]] = -torch.inf
         similarity = similarity.sort(dim=1).values
-        asked = order[first[start] : first[start + len(block)]]
+        queries = order[first[start] : first[start + len(block)]]
         times = np.diff(first[start : start + len(block) + 1])
-        own = None if further is None else further.of(asked)
-        result[asked] = _score_block(cosines, similarity, query[asked], others[asked], times, reference, own, harmonic)
+        of_block = None if further is None else further.of(queries)
+        result[queries] = _score_block(
+            cosines, similarity, query[queries], others[queries], times, reference, of_block, harmonic
+        )
     return result
 
 
@@ -173,7 +177,7 @@ def _score_block(
     further: _Further | None,
     harmonic: torch.Tensor,
 ) -> NDArray[np.float64]:
-    """Return the AP (m,) of queries that stand together by row, `times` (q,) often each."""
+    """Return the AP (m,) of queries sorted by row, each row `times` (q,) times."""
     import torch
 
     positive = cosines.along(query, others)
@@ -204,7 +208,7 @@ def control_average_precision(
     *,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
-    """Return the average precision with which each row finds the rows of its label before its plate's controls.
+    """Return the average precision with which each row retrieves the rows of its label before controls of its plate.
 
     Parameters
     ----------
@@ -213,13 +217,13 @@ def control_average_precision(
     labels, plates
         (n,) label and plate of each row.
     control
-        (n,) mask of the controls: they are negatives and neither queries nor positives.
+        (n,) mask of the controls, which are negatives and neither queries nor positives.
     device
-        Where to compute.
+        The device to compute on.
 
     Returns
     -------
-    (n,) average precision; NaN for a control, and for a row without others of its label or controls on its plate.
+    (n,) average precision; NaN for controls, and for rows without others of their label or controls on their plate.
 
     Raises
     ------

@@ -1,11 +1,11 @@
-"""How far a covariance from few rows should be shrunk."""
+"""Shrinkage of covariances estimated from few rows."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def ledoit_wolf(centred: NDArray[np.float64]) -> float:
-    """Return the share, 0..1, of the isotropic covariance that suits centred rows (n, d).
+    """Return the optimal share, 0..1, of the isotropic covariance for centred rows (n, d).
 
     Source: Ledoit & Wolf, J. Multivar. Anal. 88 (2004).
     """
@@ -16,5 +16,5 @@ def ledoit_wolf(centred: NDArray[np.float64]) -> float:
     distance = squared_norm - trace**2 / d
     if distance <= 0:
         return 1.0
-    spread = float(((centred**2).sum(axis=1) ** 2).sum()) / n**2 - squared_norm / n
-    return float(min(max(spread / distance, 0.0), 1.0))
+    sampling_error = float(((centred**2).sum(axis=1) ** 2).sum()) / n**2 - squared_norm / n
+    return float(min(max(sampling_error / distance, 0.0), 1.0))

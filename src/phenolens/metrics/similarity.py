@@ -27,7 +27,7 @@ def unit_rows(x: NDArray[Any]) -> NDArray[np.float64]:
 def cosine_similarity(x: NDArray[Any], y: NDArray[Any] | None = None) -> NDArray[np.float64]:
     """Return the cosines (n, m) between the rows of `x` (n, d) and `y` (m, d, `x` if None).
 
-    A row of zeros has cosine 0 with everything. Values are rounded to 12 decimals, so that equal directions
+    A row of zeros has cosine 0 with all rows. Values are rounded to 12 decimals, so that equal directions
     tie exactly instead of being ranked by rounding error.
     """
     a = unit_rows(x)

@@ -1,4 +1,4 @@
-"""What a tie is among cosines, and what a group of ties is worth: the mean over all its orders."""
+"""Ties between cosines, which count by the mean over all orders of a group of ties."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-TIE = 5e-7  # float32 cosines of equal directions differ by rounding: nearer than this they tie
-_FEW = 8  # so few are compared faster one by one than searched
-_APART = 4.0  # farther than cosines lie from each other
+TIE = 5e-7  # float32 cosines of equal directions differ by rounding; closer than this, they are ties
+_FEW = 8  # so few are compared one by one faster than searched
+_APART = 4.0  # larger than any difference of cosines
 
 
 def harmonic_numbers(n: int, device: str = "cpu") -> torch.Tensor:
@@ -22,7 +22,7 @@ def harmonic_numbers(n: int, device: str = "cpu") -> torch.Tensor:
 
 
 def count_reaching(ascending: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how many of each sorted row (q, n) lie above each value (q, k), and how many tie with it."""
+    """Return the numbers of items of each sorted row (q, n) above each value (q, k), and tied with it."""
     import torch
 
     n = ascending.shape[1]
@@ -40,9 +40,9 @@ def count_reaching(ascending: torch.Tensor, values: torch.Tensor) -> tuple[torch
 def count_reaching_in_row(
     ascending: torch.Tensor, row: torch.Tensor, values: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how many of its own sorted row of cosines (q, n) lie above each value (m, k), and how many tie with it.
+    """Return the numbers of cosines in the sorted `row` (of q, n) of each value (m, k) above it, and tied with it.
 
-    Rows are asked by very different numbers of values, so that they are searched as one.
+    Numbers of values per row differ widely, so that all rows are searched together.
     """
     import torch
 
@@ -63,12 +63,12 @@ def expected_precision(
     positives_tied: torch.Tensor,
     harmonic: torch.Tensor,
 ) -> torch.Tensor:
-    """Return the expected precision at each positive's place, over all orders of the items that tie with it.
+    """Return the expected precision at the rank of each positive, over all orders of the items tied with it.
 
     Parameters
     ----------
     negatives_above, negatives_tied, positives_above, positives_tied
-        Counts of any one shape; `positives_tied` includes the positive itself.
+        Counts of the same shape; `positives_tied` includes the positive itself.
     harmonic
         The harmonic numbers H(0) .. H(n).
 
@@ -77,6 +77,6 @@ def expected_precision(
     rank = negatives_above + positives_above
     tie = negatives_tied + positives_tied
     span = harmonic[rank + tie] - harmonic[rank]
-    # Sum over places i = 1..t of (s + 1 + (i - 1) (p - 1) / (t - 1)) / (r + i), divided by t.
+    # Sum over positions i = 1..t of (s + 1 + (i - 1) (p - 1) / (t - 1)) / (r + i), divided by t.
     step = (positives_tied - 1) / (tie - 1).clamp(min=1)
     return ((positives_above + 1) * span + step * (tie - (rank + 1) * span)) / tie

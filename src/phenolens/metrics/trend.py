@@ -1,4 +1,4 @@
-"""Monotone trends: does a response rise with dose?"""
+"""Monotone trends of responses with dose."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ from phenolens.metrics.permutation import permutation_p
 def rank_trend(
     dose: NDArray[Any], response: NDArray[Any], *, n_permutations: int = 2000, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Return Spearman's correlation of response with dose, and the p value of a rise when responses are permuted.
+    """Return Spearman's correlation of response with dose, and its one-sided p value under permutation of responses.
 
     Parameters
     ----------
     dose, response
-        (n,) of each well.
+        (n,) dose and response of each well.
     n_permutations
-        How many permutations.
+        The number of permutations.
     rng
         The source of randomness.
 
     Returns
     -------
-    Correlation in -1..1 and p in (0, 1], small for a rise; both NaN if doses or responses are all equal.
+    Correlation in -1..1 and p in (0, 1], small for an increase; both NaN if doses or responses are constant.
     """
     ranks = [rankdata(values) - (len(values) + 1) / 2 for values in (dose, response)]
     length = float(np.prod([np.linalg.norm(rank) for rank in ranks]))

@@ -1,4 +1,4 @@
-"""Torch modules alone: nothing of ours is imported, so that they run wherever torch and timm do."""
+"""Networks as torch modules; they do not import anything else of Phenolens, and run wherever torch and timm do."""
 
 from phenolens.nets.build import build, embedder, is_agnostic
 from phenolens.nets.checkpoint import Card, load_weights, read_card, save_checkpoint

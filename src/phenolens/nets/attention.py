@@ -1,4 +1,4 @@
-"""Attention as all our networks compute it, and timm's blocks that compute it so."""
+"""Attention, and versions of timm's blocks that use it."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """Return the values that queries attend to (B, heads, N, d), by the fastest kernel there is.
+    """Return attention outputs (B, heads, N, d), computed by the fastest available kernel.
 
-    On a CPU the backward pass in bfloat16 takes two to four times as long as in single precision, so that training
-    there leaves autocast for this one step (`benchmarks/training_loop.py`).
+    On a CPU the backward pass in bfloat16 takes two to four times as long as in single precision, so that autocast is
+    disabled for this step (`benchmarks/training_loop.py`).
     """
     if q.device.type == "cpu" and torch.is_autocast_enabled("cpu") and torch.is_grad_enabled():
         with torch.autocast("cpu", enabled=False):
@@ -21,7 +21,7 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 
 
 class ParallelBlock(ParallelScalingBlock):
-    """timm's block of attention and perceptron in parallel without bias of queries, masks and dropout; same weights."""
+    """timm's block of parallel attention and perceptron, without query bias, masks and dropout; same weights."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Return tokens (B, N, width)."""
@@ -37,7 +37,7 @@ class SelfAttention(Attention):
     """timm's attention, with the same weights, without masks, gates and dropout."""
 
     def forward(self, x: torch.Tensor, attn_mask: Any = None, is_causal: bool = False) -> torch.Tensor:
-        """Return tokens (B, N, width); timm's blocks give a mask, which is none."""
+        """Return tokens (B, N, width); masks are ignored."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, self.head_dim)).permute(2, 0, 3, 1, 4)
         attended: torch.Tensor = self.proj(attend(self.q_norm(q), self.k_norm(k), v).transpose(1, 2).flatten(2))
         return attended

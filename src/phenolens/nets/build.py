@@ -1,4 +1,4 @@
-"""Networks from plain options, so that a recipe or a checkpoint's card can make them."""
+"""Networks from plain options, as in recipes and cards of checkpoints."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,16 +14,16 @@ from phenolens.nets.vit import SIZES, MicroscopyViT, Size
 
 
 def build(architecture: str, options: Mapping[str, Any], channels: int) -> nn.Module:
-    """Return a network, its weights not yet trained.
+    """Return a network with untrained weights.
 
     Parameters
     ----------
     architecture
         ``masked-autoencoder``, ``masked-unet``, ``classifier`` or ``contrastive``.
     options
-        What the network takes; `size` and `backbone` by name.
+        The options of the network; `size` and `backbone` by name.
     channels
-        How many channels the images have.
+        The number of channels of images.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def build(architecture: str, options: Mapping[str, Any], channels: int) -> nn.Mo
             backbone = _backbone(options.pop("backbone"), channels)
             return (Classifier if architecture == "classifier" else Contrastive)(backbone, **options)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"a {architecture} cannot be made of these options: {error}") from error
+        raise ValueError(f"a {architecture} cannot be built from these options: {error}") from error
     raise ValueError(f"no architecture '{architecture}'")
 
 
@@ -70,10 +70,10 @@ def _size(size: str | Mapping[str, Any]) -> Size:
 
 
 def _backbone(name: str, channels: int) -> nn.Module:
-    """Return a vision transformer of ours, `vit_SIZE` or `channel_vit_SIZE`, or any of timm's networks."""
-    for prefix, own in (("channel_vit_", None), ("microscopy_vit_", channels)):
+    """Return a `MicroscopyViT` for `microscopy_vit_SIZE` or `channel_vit_SIZE`, or a network of timm."""
+    for prefix, joint_channels in (("channel_vit_", None), ("microscopy_vit_", channels)):
         if name.startswith(prefix):
-            return MicroscopyViT(_size(name.removeprefix(prefix)), own)
+            return MicroscopyViT(_size(name.removeprefix(prefix)), joint_channels)
     if not timm.is_model(name):
         raise ValueError(f"timm has no model '{name}'")
     return timm.create_model(name, pretrained=False, num_classes=0, in_chans=channels)

@@ -1,4 +1,4 @@
-"""Trained networks on disk: weights as safetensors, and a card that says what they are. No pickles."""
+"""Checkpoints of trained networks: weights as safetensors with a card that describes them, without pickles."""
 
 import json
 import os
@@ -12,24 +12,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-_CARD = "card"  # the entry of the file's metadata that holds the card
+_CARD = "card"  # the entry of the card in the metadata of the file
 FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a checkpoint holds.
+    """The description of a checkpoint.
 
     Attributes
     ----------
     architecture
         The kind of network, e.g. ``masked-autoencoder``.
     options
-        What it was made with, so that it can be made again.
+        The options from which the network can be built again.
     channels
         The channels that it was trained on, in order.
     steps
-        How many steps it was trained for.
+        The number of training steps.
     crop
         The side in pixels of the crops that it was trained on.
     recipe
@@ -37,9 +37,9 @@ class Card:
     data_hash
         The fingerprint of the manifest that it was trained on.
     licence
-        Under which it may be used; empty if nobody has said.
+        The licence of the weights; empty if unknown.
     version
-        Of this format.
+        The format version.
     """
 
     architecture: str
@@ -54,7 +54,7 @@ class Card:
 
 
 def save_checkpoint(weights: Mapping[str, torch.Tensor], card: Card, path: Path) -> None:
-    """Write weights and card to one .safetensors file, whole or not at all: a full disk leaves what was there."""
+    """Write weights and card to one .safetensors file, atomically: if it fails, an earlier file stays."""
     part = path.with_suffix(".part")
     weights = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     try:
@@ -72,7 +72,7 @@ def read_card(path: Path) -> Card:
     Raises
     ------
     ValueError
-        If the file is no checkpoint of ours; one line that says why.
+        If the file is not a checkpoint of Phenolens; the reason in one line.
     """
     if path.suffix != ".safetensors":
         raise ValueError(f"{path}: checkpoints are .safetensors, since pickles can run code; convert the file")
@@ -86,7 +86,7 @@ def read_card(path: Path) -> Card:
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path}: is not a safetensors file: {error}") from error
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: has no card that says what its weights are; was it written by `train`?") from error
+        raise ValueError(f"{path}: has no card of its weights; give a checkpoint of `phenolens train`") from error
     if card.version != FORMAT_VERSION:
         raise ValueError(f"{path}: has format version {card.version}, this version reads {FORMAT_VERSION}")
     return card
@@ -98,18 +98,18 @@ def load_weights(model: nn.Module, path: Path) -> None:
     Raises
     ------
     ValueError
-        If the weights are those of another network; the message names the first that does not fit.
+        If the weights are those of another network; the message names the first mismatch.
     """
     with safe_open(path, framework="pt") as file:
         weights: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    own = model.state_dict()
-    for name in sorted({*own, *weights}):
-        if name not in weights or name not in own:
+    expected = model.state_dict()
+    for name in sorted({*expected, *weights}):
+        if name not in weights or name not in expected:
             where = "has no" if name not in weights else "has a"
             raise ValueError(f"{path}: {where} weight '{name}'; it is a checkpoint of another architecture")
-        if own[name].shape != weights[name].shape:
+        if expected[name].shape != weights[name].shape:
             raise ValueError(
-                f"{path}: weight '{name}' is {tuple(weights[name].shape)}, not {tuple(own[name].shape)}; it is a "
+                f"{path}: weight '{name}' is {tuple(weights[name].shape)}, not {tuple(expected[name].shape)}; it is a "
                 "checkpoint of another size"
             )
     model.load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""Weakly supervised classifiers: told which perturbation a site was given, they learn what it looks like."""
+"""Weakly supervised classifiers, which learn phenotypes by predicting the perturbation of a site."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ class Classifier(nn.Module):
     backbone
         (B, C, H, W) -> (B, num_features).
     n_classes
-        How many labels there are.
+        The number of labels.
     """
 
     def __init__(self, backbone: nn.Module, n_classes: int) -> None:
@@ -30,18 +30,18 @@ class Classifier(nn.Module):
 
 @torch.no_grad()
 def adapt_batch_norm(model: nn.Module, batches: Iterable[torch.Tensor]) -> int:
-    """Replace the statistics of batch normalisation by those of the images given, in place (AdaBN; Li et al., 2018).
+    """Replace the statistics of batch normalisation by those of the given images, in place (AdaBN; Li et al., 2018).
 
     Parameters
     ----------
     model
-        A network; left in evaluation mode.
+        A network, which is left in evaluation mode.
     batches
-        Standardised images (B, C, H, W) of one plate or batch, which are to be embedded with these statistics.
+        Standardised images (B, C, H, W) of one plate or batch, which will be embedded with these statistics.
 
     Returns
     -------
-    How many layers were adapted; 0 for a network without batch normalisation.
+    The number of adapted layers; 0 without batch normalisation.
     """
     layers = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     model.eval()

@@ -1,4 +1,4 @@
-"""Contrastive learning: two views of one well are more alike than views of others."""
+"""Contrastive learning: two views of a well are more similar than views of different wells."""
 
 import torch
 from torch import nn
@@ -13,9 +13,9 @@ class Contrastive(nn.Module):
     backbone
         (B, C, H, W) -> (B, num_features).
     width
-        Of the projection.
+        The width of the projection.
     temperature
-        The smaller, the more the nearest negatives count.
+        The temperature; a smaller one gives more weight to the nearest negatives.
     """
 
     def __init__(self, backbone: nn.Module, *, width: int = 128, temperature: float = 0.2) -> None:

@@ -1,4 +1,4 @@
-"""Decoders of masked autoencoders: from the patches that were seen to all of them."""
+"""Decoders of masked autoencoders, from visible patches to all patches."""
 
 import math
 
@@ -12,7 +12,7 @@ from phenolens.nets.patches import Mask
 
 
 class _Restore(nn.Module):
-    """What all decoders share: narrow the tokens, put mask tokens where others are missing, and add positions."""
+    """The base class of decoders: narrow the tokens, and fill in mask tokens for hidden ones."""
 
     def __init__(self, width_in: int, width: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class _Restore(nn.Module):
         nn.init.normal_(self.mask_token, std=0.02)
 
     def restore(self, encoded: torch.Tensor, mask: Mask) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the class token (B, 1, width) and all T tokens (B, T, width) in their places."""
+        """Return the class token (B, 1, width) and all T tokens (B, T, width) in their order."""
         x = self.narrow(encoded)
         missing = mask.restore.shape[1] - mask.visible.shape[1]
         every = torch.cat([x[:, 1:], self.mask_token.to(x.dtype).expand(len(x), missing, -1)], dim=1)
@@ -30,16 +30,16 @@ class _Restore(nn.Module):
 
 
 class JointDecoder(_Restore):
-    """A transformer over the patches of all channels at once.
+    """A transformer over patches of all channels together.
 
     Parameters
     ----------
     width_in
-        Of the encoder's tokens.
+        The width of the encoder's tokens.
     values
-        Numbers of a patch: channels times its area.
+        The number of values of a patch: channels times its area.
     width, depth, heads
-        Of the decoder's blocks.
+        The size of the decoder's blocks.
     """
 
     def __init__(self, width_in: int, values: int, *, width: int = 512, depth: int = 8, heads: int = 16) -> None:
@@ -57,13 +57,13 @@ class JointDecoder(_Restore):
         Parameters
         ----------
         encoded
-            (B, 1 + M, width_in) class token and the patches that were seen.
+            (B, 1 + M, width_in) class token and visible patches.
         mask
-            Which were seen.
+            The mask of patches.
         positions
-            (N, width) of the patches.
+            (N, width) positions of patches.
         channels
-            Ignored: all channels are in every patch.
+            Ignored, since every patch has all channels.
         """
         first, every = self.restore(encoded, mask)
         x = self.blocks(torch.cat([first, every + positions.to(every.dtype)], dim=1))
@@ -71,19 +71,19 @@ class JointDecoder(_Restore):
 
 
 class ChannelDecoder(_Restore):
-    """Decoders of single channels, which look at the patches of all channels once and then at their own.
+    """Decoders of single channels, which attend once to the patches of all channels, then to those of their channel.
 
     Parameters
     ----------
     width_in
-        Of the encoder's tokens.
+        The width of the encoder's tokens.
     values
-        Numbers of a patch: its area.
+        The number of values of a patch: its area.
     n_channels
-        How many channels have a decoder of their own; None for one decoder that all channels share, which takes any
-        (Campfire, arXiv 2503.19149).
+        The number of channels with separate decoders; None for one shared decoder, which takes any channels (Campfire,
+        arXiv 2503.19149).
     width, depth, heads
-        Of the decoder's blocks.
+        The size of the decoder's blocks.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class ChannelDecoder(_Restore):
         encoded, mask, positions
             As in `JointDecoder.forward`.
         channels
-            (C,) which decoder each channel has; 0 to C - 1 if None.
+            (C,) index of the decoder of each channel; 0 to C - 1 if None.
         """
         _, every = self.restore(encoded, mask)
         c = every.shape[1] // len(positions)
@@ -145,7 +145,7 @@ class ChannelDecoder(_Restore):
 
 
 class StackedLinear(nn.Module):
-    """Linear layers of n channels side by side, applied without a loop."""
+    """Linear layers of n channels, applied together."""
 
     def __init__(self, n: int, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class StackedLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n, n_out))
 
     def forward(self, x: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
-        """Map tokens (B, C, N, n_in) to (B, C, N, n_out), each channel by its own layer."""
+        """Map tokens (B, C, N, n_in) to (B, C, N, n_out), with a separate layer per channel."""
         if len(self.weight) == 1:
             return x @ self.weight[0] + self.bias[0]
         weight, bias = self.weight[channels], self.bias[channels]
@@ -162,7 +162,7 @@ class StackedLinear(nn.Module):
 
 
 class StackedBlock(nn.Module):
-    """Transformer blocks of n channels side by side: attention within a channel, weights of its own."""
+    """Transformer blocks of n channels: attention within each channel, with separate weights."""
 
     def __init__(self, n: int, width: int, heads: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A small network over graphs: each node becomes what it is and what lies around it."""
+"""A small graph network, which combines each node with its neighbours."""
 
 import torch
 from torch import nn
@@ -10,20 +10,20 @@ class GraphNetwork(nn.Module):
     Parameters
     ----------
     n_in
-        Numbers that describe a node.
+        The number of features of a node.
     width, depth
-        Of the layers.
+        The size of the layers.
     """
 
     def __init__(self, n_in: int, width: int = 64, depth: int = 3) -> None:
         super().__init__()
         self.hidden = nn.Parameter(torch.zeros(n_in))
-        self.own = nn.ModuleList(nn.Linear(n_in if layer == 0 else width, width) for layer in range(depth))
-        self.around = nn.ModuleList(
+        self.of_node = nn.ModuleList(nn.Linear(n_in if layer == 0 else width, width) for layer in range(depth))
+        self.of_neighbours = nn.ModuleList(
             nn.Linear(n_in if layer == 0 else width, width, bias=False) for layer in range(depth)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(depth))
-        self.guess = nn.Linear(width, n_in)
+        self.predict = nn.Linear(width, n_in)
         self.num_features = 2 * width * depth
 
     def forward(self, x: torch.Tensor, links: torch.Tensor) -> list[torch.Tensor]:
@@ -34,14 +34,14 @@ class GraphNetwork(nn.Module):
         x
             (n, n_in) nodes.
         links
-            (2, m) pairs of a node and one of its neighbours, each pair from either end.
+            (2, m) pairs of a node and one of its neighbours, in both directions.
         """
         node, neighbour = links
         share = 1 / torch.bincount(node, minlength=len(x)).clamp(min=1)[:, None]
         layers = []
-        for own, around, norm in zip(self.own, self.around, self.norms, strict=True):
+        for of_node, of_neighbours, norm in zip(self.of_node, self.of_neighbours, self.norms, strict=True):
             mean = torch.zeros_like(x).index_add(0, node, x[neighbour]) * share
-            x = torch.relu(norm(own(x) + around(mean)))
+            x = torch.relu(norm(of_node(x) + of_neighbours(mean)))
             layers.append(x)
         return layers
 
@@ -51,7 +51,7 @@ class GraphNetwork(nn.Module):
         return torch.cat([part for layer in layers for part in (layer.mean(0), layer.std(0, unbiased=False))])
 
     def masked_loss(self, x: torch.Tensor, links: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
-        """Return the mean squared error of what masked nodes (n,) are guessed to be from those around them."""
+        """Return the mean squared error of predicting masked nodes (n,) from their neighbours."""
         shown = torch.where(masked[:, None], self.hidden, x)
-        guessed = self.guess(self(shown, links)[-1])
-        return ((guessed - x)[masked] ** 2).mean()
+        predicted = self.predict(self(shown, links)[-1])
+        return ((predicted - x)[masked] ** 2).mean()

@@ -1,4 +1,4 @@
-"""Ways to draw the weights of an untrained network."""
+"""Initialisation of untrained networks."""
 
 import re
 from collections.abc import Callable
@@ -11,19 +11,19 @@ Initialisation = Literal["own", "orthogonal", "scaled"]
 INITIALISATIONS: tuple[Initialisation, ...] = get_args(Initialisation)
 
 _NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm
-_SCALE = re.compile(r"gamma\w*|ls\d|scale|gain|skipinit_gain")  # what timm calls the factor of a residual branch
-_CLOSED = 0.2  # no branch starts between this and 1
+_SCALE = re.compile(r"gamma\w*|ls\d|scale|gain|skipinit_gain")  # timm's names for the factor of a residual branch
+_CLOSED = 0.2  # no branch is initialised between this and 1
 
 
 def draw(make: Callable[[], nn.Module], seed: int, how: Initialisation = "own") -> nn.Module:
-    """Make a network with weights drawn from a seed; what is drawn elsewhere does not change.
+    """Create a network with weights drawn from a seed, without changing the global random state.
 
     Parameters
     ----------
     make
-        Makes the network as its architecture initialises it.
+        Returns the network with the initialisation of its architecture.
     seed
-        Of the weights.
+        The seed of the weights.
     how
         As in `initialise`.
     """
@@ -35,19 +35,20 @@ def draw(make: Callable[[], nn.Module], seed: int, how: Initialisation = "own") 
 
 
 def initialise(model: nn.Module, how: Initialisation) -> None:
-    """Draw the weights of all linear and convolutional layers anew, and open all residual branches, in place.
+    """Draw new weights of all linear and convolutional layers, and open all residual branches, in place.
 
-    Recipes of training start residual branches at or near zero (LayerScale, the last norm of a block), where training
-    opens them. Untrained, such a network would be nothing but its stem: the mean over patches of one linear projection.
+    Architectures often initialise residual branches at or near zero (LayerScale, the last norm of a block), and
+    training opens them. Without training, such a network would be only its stem: the mean over patches of a linear
+    projection.
 
     Parameters
     ----------
     model
-        A network as its architecture initialises it.
+        A network with the initialisation of its architecture.
     how
-        ``own``: none are drawn anew. ``orthogonal``: orthonormal rows or columns. ``scaled``: normal, with the
-        variance that keeps that of the signal, one over the number of inputs, or twice that before a rectifier (He et
-        al., 2015).
+        ``own``: the weights of the architecture's initialisation. ``orthogonal``: orthonormal rows or columns.
+        ``scaled``: normal, with a variance that keeps that of the signal: one over the number of inputs, or twice that
+        before a rectifier (He et al., 2015).
     """
     for module in model.modules():
         _open(module)
@@ -62,7 +63,7 @@ def initialise(model: nn.Module, how: Initialisation) -> None:
 
 
 def _open(module: nn.Module) -> None:
-    """Set the factors of residual branches that start at or near zero to one."""
+    """Set factors of residual branches at or near zero to one."""
     for name, factor in module.named_parameters(recurse=False):
         is_factor = (name == "weight" and isinstance(module, _NORMS)) or _SCALE.fullmatch(name)
         if is_factor and bool((factor.abs() < _CLOSED).all()):

@@ -1,4 +1,4 @@
-"""Intermediate layers of a network as vectors: the best of them is often not the last."""
+"""Vectors from intermediate layers of a network, the best of which is often not the last."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,21 +13,21 @@ Pool = Literal["mean", "class", "channels"]
 
 @dataclass(frozen=True, eq=False)
 class LayerOutput:
-    """What a layer makes of images.
+    """The output of a layer.
 
     Attributes
     ----------
     first
         (B, D) class token; None for networks without one.
     patches
-        (B, G, N, D) patches or places, by channel where the network keeps channels apart, else G = 1.
+        (B, G, N, D) patches or positions, by channel if the network keeps channels separate, else G = 1.
     """
 
     first: torch.Tensor | None
     patches: torch.Tensor
 
     def pool(self, how: Pool) -> torch.Tensor:
-        """Return one vector per image: the mean of patches, the class token, or the means of each channel in a row.
+        """Return one vector per image: the mean of patches, the class token, or the concatenated means of each channel.
 
         Raises
         ------
@@ -43,14 +43,14 @@ class LayerOutput:
 
 
 def n_layers(model: nn.Module) -> int:
-    """Return how many layers a network shows; 0 if it shows none."""
+    """Return the number of layers whose outputs can be read; 0 if there are none."""
     if isinstance(model, MicroscopyViT):
         return model.size.depth
     return len(getattr(model, "feature_info", ())) if hasattr(model, "forward_intermediates") else 0
 
 
 def layer_outputs(model: nn.Module, x: torch.Tensor, layers: list[int]) -> list[LayerOutput]:
-    """Return what chosen layers, counted from 1, make of images (B, C, H, W), in one pass."""
+    """Return the outputs of chosen layers, counted from 1, for images (B, C, H, W), in one pass."""
     if isinstance(model, MicroscopyViT):
         groups = x.shape[1] if model.agnostic else 1
         return [
@@ -70,23 +70,23 @@ def layer_outputs(model: nn.Module, x: torch.Tensor, layers: list[int]) -> list[
 
 
 class LayerVectors(nn.Module):
-    """A network cut off behind one layer, whose output is pooled to a vector.
+    """A network up to one layer, whose output is pooled to a vector.
 
     Parameters
     ----------
     model
         The network.
     layer
-        Counted from 1.
+        The layer, counted from 1.
     pool
         As in `LayerOutput.pool`.
     channels
-        How many channels images have, for the length of the vectors.
+        The number of channels of images, which determines the length of the vectors.
 
     Raises
     ------
     ValueError
-        If there is no such layer, or nothing to pool so.
+        If there is no such layer, or it cannot be pooled that way.
     """
 
     def __init__(self, model: nn.Module, layer: int, pool: Pool, channels: int) -> None:
@@ -94,7 +94,9 @@ class LayerVectors(nn.Module):
         last = n_layers(model)
         if not 1 <= layer <= last:
             raise ValueError(
-                f"there is no layer {layer}; layers run from 1 to {last}" if last else "it shows no layers"
+                f"there is no layer {layer}; layers run from 1 to {last}"
+                if last
+                else "the network has no layers to read"
             )
         self.model = model
         self.layer = layer

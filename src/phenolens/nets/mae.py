@@ -17,14 +17,14 @@ Decoding = Literal["joint", "per-channel", "shared"]
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """What a masked autoencoder made of images.
+    """A reconstruction by a masked autoencoder.
 
     Attributes
     ----------
     predicted, target
         Patches (B, G, N, P).
     hidden
-        (B, G, N) which of them it did not see.
+        (B, G, N) mask of the patches that were hidden.
     patch
         The side of a patch in pixels.
     """
@@ -44,21 +44,21 @@ class Reconstruction:
 
 
 class MaskedAutoencoder(nn.Module):
-    """A vision transformer that guesses hidden patches from those it sees (He et al., CVPR 2022).
+    """A vision transformer that reconstructs hidden patches from visible ones (He et al., CVPR 2022).
 
     Parameters
     ----------
     size
-        Of the encoder.
+        The size of the encoder.
     channels
-        How many channels the images have; those of training, if the encoder is channel-agnostic.
+        The number of channels of images; of training images, if the encoder is channel-agnostic.
     decoding
-        ``joint``: one projection of all channels, one decoder. ``per-channel`` and ``shared``: channel-agnostic, with a
-        decoder for each channel of training or one for any.
+        ``joint``: one projection of all channels, one decoder. ``per-channel`` and ``shared``: channel-agnostic, with
+        one decoder per training channel, or one for all.
     mask_ratio
-        The share of patches that is hidden.
+        The share of patches that are hidden.
     decoder
-        Width, depth and heads of the decoder; those of the recipe if None.
+        Width, depth and heads of the decoder; those of the publication if None.
     """
 
     def __init__(
@@ -81,10 +81,10 @@ class MaskedAutoencoder(nn.Module):
         else:
             self.encoder = MicroscopyViT(size, None)
             width, depth, heads = decoder or (256, 2, 16)
-            own = channels if decoding == "per-channel" else None
-            self.decoder = ChannelDecoder(size.width, area, own, width=width, depth=depth, heads=heads)
+            separate = channels if decoding == "per-channel" else None
+            self.decoder = ChannelDecoder(size.width, area, separate, width=width, depth=depth, heads=heads)
         self.apply(_initialise)
-        # The norm of the pooled vector is no part of the guess; several devices wait for every gradient there is.
+        # The norm of the pooled vector is not used here; on several devices, all parameters need a gradient.
         self.encoder.backbone.fc_norm.requires_grad_(requires_grad=False)
 
     def forward(
@@ -94,16 +94,16 @@ class MaskedAutoencoder(nn.Module):
         channels: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Reconstruction:
-        """Hide patches of standardised images (B, C, H, W) and guess them.
+        """Hide patches of standardised images (B, C, H, W) and reconstruct them.
 
         Parameters
         ----------
         x
             The images.
         channels
-            (C,) which channels of training they show, for decoders of their own; all, in order, if None.
+            (C,) index among training channels, for separate decoders; all, in order, if None.
         generator
-            Of the masks.
+            The source of randomness of masks.
         """
         size = self.encoder.size
         h, w = x.shape[-2:]
@@ -117,7 +117,7 @@ class MaskedAutoencoder(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Draw weights as masked autoencoders are: uniform after Glorot, projections of patches like linear layers."""
+    """Draw weights as usual for masked autoencoders: Glorot uniform, with patch projections as linear layers."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""A masked U-Net: convolutions that fill in hidden patches."""
+"""A masked U-Net, which reconstructs hidden patches by convolutions."""
 
 import torch
 from torch import nn
@@ -9,20 +9,20 @@ from phenolens.nets.patches import patchify, random_mask, unpatchify
 
 
 class MaskedUNet(nn.Module):
-    """A U-Net that guesses hidden patches, a quarter of them by default (MU-Net; Kraus et al., CVPR 2024).
+    """A U-Net that reconstructs hidden patches, a quarter of all by default (MU-Net; Kraus et al., CVPR 2024).
 
     Parameters
     ----------
     channels
-        Channels of the images.
+        The number of channels of images.
     width
-        Of its first level; each of the others has twice as much as the one before.
+        The width of the first level, which doubles at each further level.
     depth
-        How many times it halves the image.
+        The number of times that the image is halved.
     patch
         The side of a hidden patch in pixels.
     mask_ratio
-        The share of patches that is hidden.
+        The share of patches that are hidden.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class MaskedUNet(nn.Module):
         self.predict = nn.Conv2d(width, channels, 1)
 
     def encode(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Return the maps of every level of images (B, C, H, W), the finest first.
+        """Return the maps of every level for images (B, C, H, W), finest first.
 
         Raises
         ------
         ValueError
-            If the image cannot be halved so often.
+            If the image cannot be halved that many times.
         """
         if any(side % 2**self.depth for side in x.shape[-2:]):
             height, width = x.shape[-2:]
@@ -62,7 +62,7 @@ class MaskedUNet(nn.Module):
         return self.encode(x)[-1].mean(dim=(2, 3))
 
     def reconstruct(self, x: torch.Tensor, generator: torch.Generator | None = None) -> Reconstruction:
-        """Hide patches of all channels of standardised images (B, C, H, W), and guess them."""
+        """Hide patches of all channels of standardised images (B, C, H, W), and reconstruct them."""
         target = patchify(x, self.patch, per_channel=False)
         b, _, n, _ = target.shape
         hidden = random_mask(b, n, self.mask_ratio, x.device, generator).hidden[:, None]

@@ -1,4 +1,4 @@
-"""Images as patches and back, and which of them are hidden."""
+"""Patches of images, and random masks of patches."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ def patchify(x: torch.Tensor, patch: int, *, per_channel: bool) -> torch.Tensor:
     patch
         The side of a patch.
     per_channel
-        Whether the patches of each channel stand by themselves.
+        Whether each channel has separate patches.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def patchify(x: torch.Tensor, patch: int, *, per_channel: bool) -> torch.Tensor:
 
 
 def unpatchify(patches: torch.Tensor, patch: int, shape: tuple[int, int, int]) -> torch.Tensor:
-    """Put images (B, C, H, W) of `shape` (C, H, W) together from patches as `patchify` cuts them."""
+    """Assemble images (B, C, H, W) of `shape` (C, H, W) from the patches of `patchify`."""
     c, h, w = shape
     if patches.shape[1] == 1:
         patches = patches[:, 0].unflatten(-1, (c, patch * patch)).transpose(1, 2)
@@ -46,16 +46,16 @@ def unpatchify(patches: torch.Tensor, patch: int, shape: tuple[int, int, int]) -
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Which of T tokens are hidden.
+    """A mask of T tokens.
 
     Attributes
     ----------
     visible
-        (B, M) indices of the tokens that are seen.
+        (B, M) indices of visible tokens.
     restore
-        (B, T) where each token stands if those seen come first and the hidden ones after them.
+        (B, T) position of each token if visible tokens come first and hidden ones follow.
     hidden
-        (B, T) booleans.
+        (B, T) mask of hidden tokens.
     """
 
     visible: torch.Tensor
@@ -66,8 +66,8 @@ class Mask:
 def random_mask(
     batch: int, tokens: int, ratio: float, device: torch.device, generator: torch.Generator | None = None
 ) -> Mask:
-    """Hide a share of the tokens of each image, at least one of them and never all."""
-    seen = min(max(1, round(tokens * (1 - ratio))), tokens - 1)
+    """Hide a share of the tokens of each image, at least one and not all."""
+    n_visible = min(max(1, round(tokens * (1 - ratio))), tokens - 1)
     order = torch.rand(batch, tokens, device=device, generator=generator).argsort(dim=1)
     restore = order.argsort(dim=1)
-    return Mask(order[:, :seen], restore, restore >= seen)
+    return Mask(order[:, :n_visible], restore, restore >= n_visible)

@@ -6,13 +6,13 @@ import torch
 def sincos_positions(height: int, width: int, dim: int) -> torch.Tensor:
     """Return two-dimensional sine-cosine positions (height * width, dim) of a grid of patches, in reading order.
 
-    A quarter of the numbers each are the sine and cosine of the row and of the column, at frequencies that fall
+    A quarter of the numbers each are the sine and cosine of the row and of the column, at frequencies that decrease
     geometrically from 1 to 1 / 10,000.
 
     Raises
     ------
     ValueError
-        If `dim` is no multiple of 4.
+        If `dim` is not a multiple of 4.
     """
     if dim % 4:
         raise ValueError(f"positions need a multiple of 4 numbers, found {dim}")

@@ -1,4 +1,4 @@
-"""The vision transformer of masked autoencoders for microscopy, of all channels jointly or of any channels."""
+"""The vision transformer of masked autoencoders for microscopy, with joint channels or channel-agnostic."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class Size:
     Attributes
     ----------
     width, depth, heads
-        Of its blocks.
+        The size of its blocks.
     patch
         The side of a patch in pixels.
     drop_path
-        How often a whole branch is left out in training, at the last block; less before it.
+        The rate at which whole branches are dropped in training, at the last block; lower at earlier blocks.
     """
 
     width: int
@@ -46,16 +46,16 @@ SIZES = {
 class MicroscopyViT(nn.Module):
     """A vision transformer with parallel blocks, normalised queries and keys, LayerScale, and fixed positions.
 
-    The recipe of Kraus et al. (CVPR 2024), out of timm's parts. Jointly, one projection takes the patches of all
-    channels at a place. Channel-agnostic, one projection serves the patches of each channel by itself, which have the
-    same position in each, so that number and order of channels are free.
+    The architecture of Kraus et al. (CVPR 2024), from parts of timm. With joint channels, one projection takes all
+    channels of a patch. Channel-agnostic, one projection takes single-channel patches, whose positions are the same in
+    each channel, so that number and order of channels are free.
 
     Parameters
     ----------
     size
-        One of `SIZES`, or any other.
+        One of `SIZES`, or another size.
     channels
-        How many channels are read jointly; None to be channel-agnostic.
+        The number of joint channels; None to be channel-agnostic.
     """
 
     def __init__(self, size: Size, channels: int | None) -> None:
@@ -89,7 +89,7 @@ class MicroscopyViT(nn.Module):
         return self._positions[key]
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the patches (B, G, N, width) of images (B, C, H, W), G groups of them: C channels, or one jointly."""
+        """Return the patches (B, G, N, width) of images (B, C, H, W), in G groups: C channels, or one if joint."""
         b, c, h, w = x.shape
         if h % self.size.patch or w % self.size.patch:
             raise ValueError(f"patches of {self.size.patch} pixels do not divide an image of {h} x {w}")
@@ -99,7 +99,7 @@ class MicroscopyViT(nn.Module):
         return patches.unflatten(0, (b, -1)) if self.agnostic else patches[:, None]
 
     def blocks(self, x: torch.Tensor, layers: list[int]) -> list[torch.Tensor]:
-        """Return the class token and all patches (B, 1 + G N, width) behind chosen blocks, counted from 1."""
+        """Return the class token and all patches (B, 1 + G N, width) after chosen blocks, counted from 1."""
         tokens = self._with_class_token(self.tokens(x).flatten(1, 2))
         found = {}
         for number, block in enumerate(self.backbone.blocks, start=1):
@@ -117,7 +117,7 @@ class MicroscopyViT(nn.Module):
         x
             (B, C, H, W) images.
         visible
-            (B, M) indices into the G N patches, group by group; all of them if None.
+            (B, M) indices of the G N patches, group by group; all if None.
         """
         tokens = self.tokens(x).flatten(1, 2)
         if visible is not None:

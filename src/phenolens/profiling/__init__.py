@@ -1,4 +1,4 @@
-"""Vectors to comparable profiles: scikit-learn transformers fitted on negative controls, and averages."""
+"""Profiling: from embeddings to comparable profiles, by averages and scikit-learn transformers fitted on controls."""
 
 from phenolens.profiling.aggregate import AVERAGES, Average, aggregate
 from phenolens.profiling.controls import ControlProfiler

@@ -23,7 +23,7 @@ AVERAGES: tuple[Average, ...] = get_args(Average)
 _TRIMMED_SHARE = 0.2  # of the values on either side
 
 
-def aggregate(embeddings: AnnData, by: Sequence[str], how: Average = "mean") -> AnnData:
+def aggregate(embeddings: AnnData, by: Sequence[str], average: Average = "mean") -> AnnData:
     """Return the average vector of each group.
 
     Parameters
@@ -31,16 +31,16 @@ def aggregate(embeddings: AnnData, by: Sequence[str], how: Average = "mean") -> 
     embeddings
         Rows (n, d) with metadata.
     by
-        The metadata columns whose combinations are the groups; rows that lack one are an error.
-    how
+        The metadata columns whose combinations are the groups; rows without a value are an error.
+    average
         ``mean``; ``median``; ``trimmed``: the mean without a fifth of the values at either end, feature by feature;
-        ``covariance-weighted``: the mean with the weights under which the noise that tells rows apart is least, so that
-        a row which disagrees with the others counts for less.
+        ``covariance-weighted``: the mean with weights that minimise the noise between rows, so that a row that
+        disagrees with the others has less weight.
 
     Returns
     -------
-    One row per group, in order of first appearance, with the metadata that are the same throughout each
-    group, and `n_averaged`, how many rows it is the average of.
+    One row per group, in order of first appearance, with the metadata that are constant within all groups, and
+    `n_averaged`, the number of rows averaged.
 
     Raises
     ------
@@ -58,8 +58,8 @@ def aggregate(embeddings: AnnData, by: Sequence[str], how: Average = "mean") -> 
     """
     from anndata import AnnData
 
-    if how not in AVERAGES:
-        raise ProfilingError(f"no average '{how}'{did_you_mean(how, AVERAGES)}")
+    if average not in AVERAGES:
+        raise ProfilingError(f"no average '{average}'{did_you_mean(average, AVERAGES)}")
     obs = embeddings.obs
     for column in by:
         if column not in obs:
@@ -70,12 +70,12 @@ def aggregate(embeddings: AnnData, by: Sequence[str], how: Average = "mean") -> 
     grouped = obs.groupby(list(by), sort=False, observed=True)
     codes = grouped.ngroup().to_numpy()
     counts = np.bincount(codes)
-    if how == "mean":
+    if average == "mean":
         together = np.asarray(embeddings.X, dtype=np.float64)[np.argsort(codes, kind="stable")]
         averages = np.add.reduceat(together, np.cumsum(counts) - counts) / counts[:, None]
     else:
         x = np.asarray(embeddings.X, dtype=np.float64)
-        averages = np.stack([_AVERAGES[how](x[rows]) for _, rows in Batches(codes)])
+        averages = np.stack([_AVERAGES[average](x[rows]) for _, rows in Batches(codes)])
     constant = [column for column in obs if counts.max() == 1 or (grouped[column].nunique(dropna=False) == 1).all()]
     metadata = obs[constant].iloc[np.unique(codes, return_index=True)[1]].copy()
     first, *others = (metadata[column].astype(str) for column in by)
@@ -90,9 +90,9 @@ def aggregate(embeddings: AnnData, by: Sequence[str], how: Average = "mean") -> 
 
 
 def _covariance_weighted(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean of `rows` (k, d) weighted by the inverse of the rows' covariance over features.
+    """Return the mean of `rows` (k, d) weighted by the inverse covariance of the rows over features.
 
-    What all rows share adds the same number to every entry of the covariance and so changes no weight.
+    A component that all rows share adds a constant to all entries of the covariance and changes no weight.
     """
     if len(rows) < 3:
         return rows.mean(axis=0)

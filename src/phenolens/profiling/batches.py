@@ -1,4 +1,4 @@
-"""Rows by batch, sorted out once."""
+"""The rows of each batch."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,5 +22,5 @@ class Batches:
         self._ends = np.cumsum(np.bincount(codes))
 
     def __iter__(self) -> Iterator[tuple[Any, NDArray[np.intp]]]:
-        """Yield each batch and its rows."""
+        """Yield the label and the row numbers of each batch."""
         return zip(self.names, np.split(self._order, self._ends[:-1]), strict=True)

@@ -1,4 +1,4 @@
-"""What the profilers share: how they are fitted on negative controls, and scaling on those of each batch."""
+"""The base class of profilers, and scaling on the negative controls of each batch."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
@@ -21,7 +21,7 @@ def check_controls(x: NDArray[Any], controls: NDArray[Any] | None) -> NDArray[np
     Raises
     ------
     ProfilingError
-        If the mask does not fit the rows or leaves fewer than two controls.
+        If the mask does not match the rows or has fewer than two controls.
     """
     if controls is None:
         return np.ones(len(x), dtype=bool)
@@ -32,8 +32,7 @@ def check_controls(x: NDArray[Any], controls: NDArray[Any] | None) -> NDArray[np
         )
     if controls.sum() < _FEWEST_CONTROLS:
         raise ProfilingError(
-            f"{controls.sum()} negative controls among {len(x)} profiles; at least {_FEWEST_CONTROLS} are "
-            "needed to centre and scale on them"
+            f"profiling needs at least {_FEWEST_CONTROLS} negative controls, found {controls.sum()} among {len(x)} rows"
         )
     return controls
 
@@ -51,11 +50,11 @@ def check_batch(x: NDArray[Any], batch: NDArray[Any] | None) -> Batches:
 class ControlProfiler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A scikit-learn transformer that is fitted on the negative controls among the profiles, batch by batch.
 
-    A profiler implements `_fit` and `_transform`, which get checked arrays.
+    Subclasses implement `_fit` and `_transform`, which receive validated arrays.
     """
 
     uses_controls: ClassVar[bool] = True
-    """Whether it tells controls from other rows; if not, every row counts alike."""
+    """Whether it is fitted on controls alone; if not, on all rows."""
 
     def fit(
         self,
@@ -65,7 +64,7 @@ class ControlProfiler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         controls: NDArray[Any] | None = None,
         batch: NDArray[Any] | None = None,
     ) -> Self:
-        """Learn from the controls among `X`.
+        """Fit on the controls among `X`.
 
         Parameters
         ----------
@@ -88,13 +87,13 @@ class ControlProfiler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Any, *, batch: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Return the profiles (n, k) of `X` (n, d), each row treated as its batch was."""
+        """Return the profiles (n, k) of `X` (n, d), transformed as fitted for the batch of each row."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return self._transform(X, check_batch(X, batch))
 
     def fit_transform(self, X: Any, y: None = None, **fit_params: Any) -> NDArray[Any]:
-        """Fit to `X` and return its profiles; takes what `fit` takes."""
+        """Fit to `X` and return its profiles; parameters as in `fit`."""
         return self.fit(X, y, **fit_params).transform(X, batch=fit_params.get("batch"))
 
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
@@ -117,7 +116,7 @@ class ControlScaler:
         self.measure = measure or mean_and_sd
 
     def fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> "ControlScaler":
-        """Learn the location and scale of each batch's controls.
+        """Fit the location and scale of the controls of each batch.
 
         Raises
         ------
@@ -126,20 +125,20 @@ class ControlScaler:
         """
         self.locations_: dict[Any, tuple[NDArray[Any], NDArray[Any]]] = {}
         for label, rows in batches:
-            own = x[rows[controls[rows]]]
-            if len(own) < _FEWEST_CONTROLS:
+            of_batch = x[rows[controls[rows]]]
+            if len(of_batch) < _FEWEST_CONTROLS:
                 raise ProfilingError(
-                    f"batch '{label}' has {len(own)} negative controls; {_FEWEST_CONTROLS} are needed to "
-                    "centre and scale on them: leave the batch out, or profile without batches"
+                    f"batch '{label}' needs at least {_FEWEST_CONTROLS} negative controls, found "
+                    f"{len(of_batch)}; leave the batch out, or profile without batches"
                 )
-            location, scale = self.measure(own)
-            # A feature that is constant among the controls is centred and left at its own scale.
-            flat = scale <= 10 * np.finfo(x.dtype).eps * np.abs(own).max(axis=0)
+            location, scale = self.measure(of_batch)
+            # A feature that is constant among the controls is centred, and not scaled.
+            flat = scale <= 10 * np.finfo(x.dtype).eps * np.abs(of_batch).max(axis=0)
             self.locations_[label] = (location, np.where(flat, 1, scale))
         return self
 
     def transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
-        """Return the rows centred and scaled by their batch.
+        """Return the rows centred and scaled within their batch.
 
         Raises
         ------
@@ -149,29 +148,29 @@ class ControlScaler:
         result = np.empty_like(x)
         for label, rows in batches:
             if label not in self.locations_:
-                raise ProfilingError(f"batch '{label}' was not there when the profiler was fitted")
+                raise ProfilingError(f"batch '{label}' was not among the rows that the profiler was fitted on")
             location, scale = self.locations_[label]
             result[rows] = (x[rows] - location) / scale
         return result
 
 
 def mean_and_sd(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the mean and the standard deviation of the sample."""
+    """Return the mean and the sample standard deviation."""
     return rows.mean(axis=0), rows.std(axis=0, ddof=1)
 
 
 def median_and_mad(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the median, and the median absolute deviation as it estimates a standard deviation.
+    """Return the median and the median absolute deviation, scaled to estimate a standard deviation.
 
-    Where more than half of the rows are equal it is zero, and the mean absolute deviation stands in for it: a feature
-    that takes few values would otherwise be divided by nothing and outweigh all others (Iglewicz & Hoaglin, 1993).
+    Where more than half of the rows are equal, this is zero and the mean absolute deviation replaces it: a feature with
+    few values would otherwise be divided by zero and outweigh all others (Iglewicz & Hoaglin, 1993).
     """
     median = np.median(rows, axis=0)
-    distance = np.abs(rows - median)
-    spread = np.median(distance, axis=0)
-    return median, np.where(spread > 0, _MAD_TO_SD * spread, _MEAN_AD_TO_SD * distance.mean(axis=0)).astype(rows.dtype)
+    deviation = np.abs(rows - median)
+    mad = np.median(deviation, axis=0)
+    return median, np.where(mad > 0, _MAD_TO_SD * mad, _MEAN_AD_TO_SD * deviation.mean(axis=0)).astype(rows.dtype)
 
 
 def mean_alone(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the mean, and a scale of one."""
+    """Return the mean and a scale of one."""
     return rows.mean(axis=0), np.ones(rows.shape[1], rows.dtype)

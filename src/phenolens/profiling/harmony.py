@@ -1,4 +1,4 @@
-"""Harmony: batches are mixed within soft clusters."""
+"""Harmony: batch correction within soft clusters."""
 
 from typing import Any, ClassVar
 
@@ -16,13 +16,13 @@ from phenolens.profiling.controls import ControlProfiler
 class Harmony(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
     """Harmony batch correction, through harmonypy.
 
-    It corrects the rows that it is given and knows no rule for others: `transform` takes the rows of `fit` again. It
-    sees no controls and may take biology that differs between batches for batch effect.
+    It corrects only the rows that it is fitted on: `transform` takes the same rows as `fit`. It does not use controls,
+    and may remove biology that differs between batches.
 
     Parameters
     ----------
     theta
-        How strongly clusters are to hold all batches.
+        The strength of the penalty on clusters that lack batches.
     seed
         The seed of its clustering.
 
@@ -42,7 +42,7 @@ class Harmony(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
 
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
         if len(batches.names) < 2:
-            raise ProfilingError("Harmony mixes batches, and there is only one")
+            raise ProfilingError("Harmony needs at least two batches, found 1")
         batch = np.empty(len(x), dtype=object)
         for label, rows in batches:
             batch[rows] = str(label)
@@ -60,5 +60,5 @@ class Harmony(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
 
     def _transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
         if not np.array_equal(x, self.rows_):
-            raise ProfilingError("Harmony has no rule for new rows: fit it on all rows that are to be corrected")
+            raise ProfilingError("Harmony cannot correct new rows: fit it on all rows to be corrected")
         return self.corrected_.copy()

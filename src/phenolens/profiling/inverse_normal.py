@@ -13,10 +13,10 @@ _MOST_QUANTILES = 10_000
 
 
 class InverseNormal(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
-    """Map each feature monotonically so that all rows together are normally distributed.
+    """Map each feature monotonically to a normal distribution over all rows.
 
-    It is fitted on all rows: on controls alone every effect beyond their range would become one value. Outliers, of
-    which Cell Painting features have many, then no longer rule cosines.
+    It is fitted on all rows: fitted on controls alone, all effects beyond their range would get the same value. The
+    outliers that are frequent in Cell Painting features then no longer dominate cosines.
     """
 
     uses_controls: ClassVar[bool] = False

@@ -13,8 +13,8 @@ from phenolens.profiling.controls import ControlProfiler, ControlScaler
 class PCACentreScale(ClassNamePrefixFeaturesOutMixin, ControlProfiler):  # type: ignore[misc]
     """Rotate onto principal components, then centre and scale each on the negative controls.
 
-    The rotation is learned from all profiles, without their labels: controls alone would hide whatever
-    perturbations change and controls do not.
+    The rotation is fitted on all profiles, without labels: components of the controls alone would miss what varies
+    only under perturbation.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class PCACentreScale(ClassNamePrefixFeaturesOutMixin, ControlProfiler):  # type:
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
         from sklearn.decomposition import PCA
 
-        with np.errstate(invalid="ignore"):  # of no variance there are no shares
+        with np.errstate(invalid="ignore"):  # shares are undefined if there is no variance
             self.pca_ = PCA(self.n_components, svd_solver="full").fit(x)
         self.scaler_ = ControlScaler().fit(self.pca_.transform(x), controls, batches)
         self._n_features_out = self.pca_.n_components_

@@ -1,6 +1,5 @@
-"""Profilers by name, one after another: ``robust-z@on=all+inverse-normal``."""
+"""Profilers by name, applied one after another: ``robust-z@on=all+inverse-normal``."""
 
-import warnings
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -9,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phenolens.core.errors import PhenolensWarning, ProfilingError, did_you_mean
+from phenolens.core.errors import ProfilingError, did_you_mean
 from phenolens.core.plugins import Registry
+from phenolens.core.renamed import current_name
 from phenolens.core.spec import parse_spec
 from phenolens.profiling.controls import ControlProfiler
 from phenolens.profiling.inverse_normal import InverseNormal
@@ -34,14 +34,11 @@ _BUILT_IN: dict[str, type[ControlProfiler]] = {
     "random-fourier-features": RandomFourierFeatures,
 }
 
-# Names of the past, which recipes may still hold.
-_RENAMED = {"spread": "random-fourier-features"}
-
 
 def _accept(point: EntryPoint, loaded: Any) -> type[ControlProfiler]:
-    """Return the class of a profiler that a package announces, if it is one."""
+    """Return the profiler class that a package registers, if it is one."""
     if not (isinstance(loaded, type) and issubclass(loaded, ControlProfiler)):
-        raise TypeError(f"{point.value} is no subclass of phenolens.profiling.ControlProfiler")
+        raise TypeError(f"{point.value} is not a subclass of phenolens.profiling.ControlProfiler")
     return loaded
 
 
@@ -52,16 +49,16 @@ PROFILERS: Registry[type[ControlProfiler]] = Registry(
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One profiler of a pipeline.
+    """One step of a profiling pipeline.
 
     Attributes
     ----------
     profiler
         The transformer, not yet fitted.
     on_controls
-        Whether it is fitted on negative controls; if not, on all rows.
+        Whether it is fitted on negative controls, else on all rows.
     covariates
-        Metadata columns that it takes.
+        The metadata columns to regress out.
     """
 
     profiler: ControlProfiler
@@ -76,7 +73,7 @@ class Step:
         Raises
         ------
         ProfilingError
-            If a covariate is no column of numbers, or fitting fails.
+            If a covariate is not a column of numbers, or fitting fails.
         """
         known: dict[str, Any] = {"controls": controls if self.on_controls else None, "batch": batch}
         if self.covariates:
@@ -90,27 +87,28 @@ class Step:
         try:
             return obs[list(self.covariates)].to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise ProfilingError(f"column {' or '.join(self.covariates)} to regress out holds no numbers") from error
+            raise ProfilingError(
+                f"column {' or '.join(self.covariates)} to regress out does not hold numbers"
+            ) from error
 
 
-def parse_profiling(how: str) -> list[Step]:
-    """Return the steps that a name stands for; none for ``raw``.
+def parse_profiling(profiling: str) -> list[Step]:
+    """Return the steps of a profiling; none for ``raw``.
 
-    Steps are joined by ``+``; each takes options after ``@``, joined by commas. Every profiler that is fitted on
-    negative controls takes ``on=all`` to be fitted on all rows instead. ``regress-out`` takes
-    ``covariates=column:column``.
+    Steps are joined by ``+``; options of a step follow ``@``, joined by commas. Profilers that are fitted on negative
+    controls take ``on=all`` to be fitted on all rows instead. ``regress-out`` takes ``covariates=column:column``.
 
     Raises
     ------
     ProfilingError
-        If there is no such profiler, or it has no such option.
+        If there is no such profiler or option.
 
     Examples
     --------
     >>> [type(step.profiler).__name__ for step in parse_profiling("sphering@method=zca-cor+inverse-normal")]
     ['Sphering', 'InverseNormal']
     """
-    return [] if how == RAW else [_parse_step(step) for step in how.split("+")]
+    return [] if profiling == RAW else [_parse_step(step) for step in profiling.split("+")]
 
 
 def _parse_step(text: str) -> Step:
@@ -118,20 +116,18 @@ def _parse_step(text: str) -> Step:
         name, given = parse_spec(text.strip())
     except ValueError as error:
         raise ProfilingError(f"profiling '{text}': expected each option once as name=value, found '{error}'") from error
-    if name in _RENAMED:
-        old, name = name, _RENAMED[name]
-        warnings.warn(f"the profiling '{old}' is called '{name}' now; write that", PhenolensWarning, stacklevel=4)
+    name = current_name("profiling", name)
     if name not in PROFILERS:
         raise ProfilingError(f"no profiling '{name}'{did_you_mean(name, [RAW, *PROFILERS])}")
     options = dict(given)
     profiler = PROFILERS[name]()
     on = options.pop("on", "controls")
     if on not in ("controls", "all"):
-        raise ProfilingError(f"profiling '{text}': it is fitted on 'controls' or on 'all', not on '{on}'")
+        raise ProfilingError(f"profiling '{text}': on must be 'controls' or 'all', found '{on}'")
     takes_covariates = isinstance(profiler, RegressOut)
     covariates = tuple(filter(None, options.pop("covariates", "").split(":"))) if takes_covariates else ()
     if takes_covariates and not covariates:
-        raise ProfilingError(f"profiling '{text}': name what to regress out: regress-out@covariates=cell_count")
+        raise ProfilingError(f"profiling '{text}': name the covariates, as in regress-out@covariates=cell_count")
     known = profiler.get_params()
     for key, value in options.items():
         if key not in known:

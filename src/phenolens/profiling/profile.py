@@ -1,4 +1,4 @@
-"""Embeddings of sites to comparable profiles of wells, the same way for every encoder."""
+"""From embeddings of sites to comparable profiles of wells, the same for every encoder."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 Level = Literal["well", "site"]
 
-# Metadata column: True for the controls that a profiler was fitted on while others were held out of it.
+# Metadata column: True for controls that a profiler was fitted on, where other controls were held out.
 FITTED_ON = "fitted_on"
 
 
 def profile(
     embeddings: AnnData,
-    how: str = "raw",
+    profiling: str = "raw",
     *,
     level: Level = "well",
     batch_by: Sequence[str] | None = None,
@@ -37,42 +37,42 @@ def profile(
     form: Form = "vectors",
     seed: int = 0,
 ) -> AnnData:
-    """Average sites to wells, then post-process.
+    """Average sites to wells, then apply profilers.
 
     Parameters
     ----------
     embeddings
         One row per site.
-    how
-        ``raw``: nothing more; or profilers as `parse_profiling` reads them, such as ``tvn``.
+    profiling
+        ``raw``: averaging alone; or profilers as in `parse_profiling`, such as ``tvn``.
     level
-        ``well``: the sites of a well are averaged, where plate and well are known. ``site``: every row
-        stands for itself, as single cells and tiles do.
+        ``well``: the sites of a well are averaged, if plate and well are known. ``site``: rows are not averaged, as for
+        single cells and tiles.
     batch_by
-        The metadata columns whose combinations are the batches within which profilers centre, scale or align;
-        the plate, where it is known, if None.
+        The metadata columns whose combinations are the batches within which profilers centre, scale or align; if None,
+        the plate, if known.
     hold_out
-        Fit on one half of each batch's controls only, and mark it in the column `FITTED_ON`. A profiler makes
-        the controls that it saw look unlike any other well, inactive ones included: to compare treatments
-        with controls, the controls must be ones that it did not see.
+        Whether to fit on half of the controls of each batch only; they are marked in the column `FITTED_ON`. A profiler
+        makes the controls that it was fitted on differ from all other wells, even from inactive treatments. Treatments
+        must therefore be compared with held-out controls.
     fit_on
-        The names of the controls to fit on where others are held out, instead of a half that the seed draws.
+        The names of the controls to fit on, instead of a random half.
     form
-        What the numbers are. ``vectors``: they are taken as they come. ``measurements``: numbers in unlike units, which
-        are standardised over all rows before anything else. ``quantities``: few of these; they are also put through
-        `RandomFourierFeatures` after everything else.
+        The type of features. ``vectors`` are used unchanged. ``measurements`` have different units and are
+        standardised over all rows first. ``quantities`` are few measurements; `RandomFourierFeatures` are added to them
+        at the end.
     seed
-        The seed of the halves.
+        The seed by which controls are split.
 
     Raises
     ------
     ProfilingError
-        If there is no such profiling, or controls are needed and there are none, or too few.
+        If there is no such profiling, or controls are required and there are none or too few.
     """
     from anndata import AnnData
     from sklearn.preprocessing import StandardScaler
 
-    steps = parse_profiling(how)
+    steps = parse_profiling(profiling)
     has_wells = {"plate", "well"} <= set(embeddings.obs.columns)
     wells = aggregate(embeddings, ["plate", "well"]) if level == "well" and has_wells else embeddings
     if not steps and form == "vectors":
@@ -83,8 +83,8 @@ def profile(
     if any(step.on_controls for step in steps):
         if not controls.any():
             raise ProfilingError(
-                f"profiling '{how}' is fitted on negative controls, and no row has role '{NEGATIVE_CONTROL}'; "
-                "write @on=all behind a profiler to fit it on all rows"
+                f"profiling '{profiling}' is fitted on negative controls, and no row has role '{NEGATIVE_CONTROL}'; "
+                "write @on=all after a profiler to fit it on all rows"
             )
         if hold_out:
             controls = _half(controls, batch, seed) if fit_on is None else controls & obs.index.isin(fit_on)
@@ -99,7 +99,7 @@ def profile(
         np.ascontiguousarray(x, dtype=np.float32),
         obs=obs,
         var=pd.DataFrame(index=names),
-        uns={**wells.uns, "profiling": how},
+        uns={**wells.uns, "profiling": profiling},
     )
 
 
@@ -108,20 +108,20 @@ def _batches(obs: pd.DataFrame, batch_by: Sequence[str] | None) -> NDArray[np.st
     columns = list(batch_by) if batch_by is not None else [column for column in ("plate",) if column in obs]
     for column in columns:
         if column not in obs:
-            raise ProfilingError(f"no column '{column}' to tell batches by{did_you_mean(column, obs.columns)}")
+            raise ProfilingError(f"no column '{column}' to define batches{did_you_mean(column, obs.columns)}")
         if obs[column].isna().any():
             row = obs.index[obs[column].isna()][0]
-            raise ProfilingError(f"row '{row}' has no value in column '{column}' to tell batches by")
+            raise ProfilingError(f"row '{row}' has no value in column '{column}', which defines batches")
     if not columns:
         return np.full(len(obs), "")
     return obs[columns].astype(str).agg(" ".join, axis=1).to_numpy(dtype=str)
 
 
 def _half(controls: NDArray[np.bool_], batch: NDArray[np.str_], seed: int) -> NDArray[np.bool_]:
-    """Return a mask of half of each batch's controls, the larger half where they are odd."""
+    """Return a mask of half of the controls of each batch, rounded up."""
     chosen = np.zeros_like(controls)
     for label in np.unique(batch):
-        own = np.flatnonzero(controls & (batch == label))
-        order = spawn(seed, "controls to fit on", str(label)).permutation(own)
-        chosen[order[: (len(own) + 1) // 2]] = True
+        of_batch = np.flatnonzero(controls & (batch == label))
+        order = spawn(seed, "controls to fit on", str(label)).permutation(of_batch)
+        chosen[order[: (len(of_batch) + 1) // 2]] = True
     return chosen

@@ -1,4 +1,4 @@
-"""Random Fourier features of a few numbers, so that a cosine sees their distances."""
+"""Random Fourier features of a few numbers, so that the cosine depends on their distances."""
 
 from typing import Any, ClassVar
 
@@ -13,13 +13,13 @@ _WAVES = 128
 
 
 class RandomFourierFeatures(ControlProfiler):
-    """Add to a few numbers waves of them, so that a cosine sees how far apart rows are, not their direction alone.
+    """Add random Fourier features to a few numbers, so that the cosine depends on their distance, not only direction.
 
-    A cosine of one number is its sign, and of two an angle: a cell count could then hardly find its own replicates.
-    Each number is standardised over all rows, and beside it stand cosines and sines of it at fixed normal frequencies
-    (Rahimi and Recht, NeurIPS 2007; quasi-random, so that nothing is drawn), whose inner product is nearly
-    ``exp(-distance^2 / (2 d))``, with the distance in standard deviations and d numbers. Rows that deviate in one
-    direction stay alike, and among them those that deviate as much are most alike.
+    The cosine of one number is its sign, and of two an angle: a cell count could then hardly retrieve its replicates.
+    Each number is standardised over all rows, and cosines and sines at fixed normal frequencies are added (Rahimi and
+    Recht, NeurIPS 2007; quasi-random, so that nothing is drawn). Their inner product is approximately
+    ``exp(-distance^2 / (2 d))``, with the distance in standard deviations and d numbers. Rows that deviate in the same
+    direction stay similar, and those that also deviate equally far are most similar.
     """
 
     uses_controls: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""What named covariates, such as cell count, explain linearly is taken away."""
+"""Regressing out of covariates, such as cell count."""
 
 from typing import Any, Self
 
@@ -12,10 +12,10 @@ from phenolens.profiling.controls import ControlProfiler, check_batch, check_con
 
 
 class RegressOut(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
-    """Subtract from each feature what a linear regression on covariates predicts of it.
+    """Subtract from each feature its prediction by a linear regression on covariates.
 
-    The regression is fitted on the controls: it learns how features follow, say, cell count when nothing is perturbed.
-    Fitted on all rows it also takes every effect away that goes with a change of the covariate.
+    The regression is fitted on the controls: it learns how features depend on, say, cell count without perturbation.
+    Fitted on all rows, it also removes perturbation effects that go along with a change of the covariate.
     """
 
     def fit(
@@ -32,29 +32,29 @@ class RegressOut(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
         Parameters
         ----------
         X, y, controls, batch
-            As in `ControlProfiler.fit`; batches play no part.
+            As in `ControlProfiler.fit`; batches are ignored.
         covariates
-            (n, c) numbers; None for none, which leaves `X` as it is.
+            (n, c) numbers; if None, `X` stays unchanged.
 
         Raises
         ------
         ProfilingError
-            If the covariates do not fit the rows, or are not finite.
+            If the covariates do not match the rows, or are not finite.
         """
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         check_batch(X, batch)
         chosen = check_controls(X, controls)
         known = _check_covariates(X, covariates)
         self.centre_ = known[chosen].mean(axis=0)
-        own = X[chosen].astype(np.float64)
-        # The least-squares solution of least norm: covariates that are constant or repeated do no harm.
-        self.slopes_ = np.linalg.lstsq(known[chosen] - self.centre_, own - own.mean(axis=0), rcond=None)[0]
+        fitted = X[chosen].astype(np.float64)
+        # The minimum-norm solution: constant or repeated covariates do no harm.
+        self.slopes_ = np.linalg.lstsq(known[chosen] - self.centre_, fitted - fitted.mean(axis=0), rcond=None)[0]
         return self
 
     def transform(
         self, X: Any, *, batch: NDArray[Any] | None = None, covariates: NDArray[Any] | None = None
     ) -> NDArray[Any]:
-        """Return the rows (n, d) as they would be at the controls' mean covariates."""
+        """Return the rows (n, d) adjusted to the mean covariates of the controls."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         check_batch(X, batch)
@@ -64,7 +64,7 @@ class RegressOut(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
         return X - ((known - self.centre_) @ self.slopes_).astype(X.dtype)
 
     def fit_transform(self, X: Any, y: None = None, **fit_params: Any) -> NDArray[Any]:
-        """Fit to `X` and return its rows; takes what `fit` takes."""
+        """Fit to `X` and return its adjusted rows; parameters as in `fit`."""
         return self.fit(X, y, **fit_params).transform(X, covariates=fit_params.get("covariates"))
 
 
@@ -76,5 +76,5 @@ def _check_covariates(x: NDArray[Any], covariates: NDArray[Any] | None) -> NDArr
         raise ProfilingError(f"{len(x)} profiles but {len(covariates)} rows of covariates")
     if not np.isfinite(covariates).all():
         row = int(np.flatnonzero(~np.isfinite(covariates).all(axis=1))[0])
-        raise ProfilingError(f"row {row} has a covariate that is missing or infinite; leave such rows out first")
+        raise ProfilingError(f"row {row} has a covariate that is missing or infinite; remove such rows first")
     return covariates

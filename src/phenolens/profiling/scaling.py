@@ -1,4 +1,4 @@
-"""Profilers that move and scale each feature by itself, within each batch."""
+"""Profilers that shift and scale each feature separately, within each batch."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from phenolens.profiling.controls import ControlProfiler, ControlScaler, mean_al
 
 
 class RobustZ(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
-    """Subtract the median of each batch's controls and divide by their median absolute deviation.
+    """Subtract the median of each batch's controls and divide by their median absolute deviation (MAD).
 
-    The deviation is scaled by 1.4826, so that it estimates a standard deviation. Where more than half of the controls
-    are equal the mean absolute deviation, scaled likewise, stands in for it; a constant feature keeps its scale.
+    The MAD is multiplied by 1.4826 to estimate a standard deviation. If more than half of the controls are equal, the
+    scaled mean absolute deviation replaces it; a constant feature is not scaled.
     """
 
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
@@ -25,7 +25,7 @@ class RobustZ(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
 
 
 class BatchCentre(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
-    """Subtract the mean of each batch's controls, and nothing else."""
+    """Subtract the mean of each batch's controls, without scaling."""
 
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
         self.scaler_ = ControlScaler(mean_alone).fit(x, controls, batches)

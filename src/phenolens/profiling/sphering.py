@@ -20,11 +20,11 @@ class Sphering(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
     Parameters
     ----------
     method
-        ``zca`` stays nearest to the features, ``pca`` gives principal components; with ``-cor`` features are brought to
-        unit variance first. Forms with or without ``-cor`` differ by more than a rotation only when shrunk.
+        ``zca`` stays closest to the original features, ``pca`` gives principal components; with ``-cor``, features are
+        scaled to unit variance first. Without shrinkage, all methods agree up to a rotation.
     shrinkage
-        Share of the isotropic covariance, 0..1; "ledoit-wolf" estimates it from the controls alone, so that no
-        evaluation label takes part in the choice.
+        Share of the isotropic covariance, 0..1; "ledoit-wolf" estimates it from the controls alone, without
+        labels of the evaluation.
 
     Raises
     ------
@@ -41,20 +41,20 @@ class Sphering(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
         if self.method not in METHODS:
             raise ProfilingError(f"no sphering method '{self.method}'{did_you_mean(self.method, METHODS)}")
-        own = x[controls].astype(np.float64)
-        mean = own.mean(axis=0)
-        own -= mean
+        centred = x[controls].astype(np.float64)
+        mean = centred.mean(axis=0)
+        centred -= mean
         scale = np.ones(x.shape[1])
         if self.method.endswith("-cor"):
-            sd = own.std(axis=0, ddof=1)
+            sd = centred.std(axis=0, ddof=1)
             scale = np.where(sd > 10 * np.finfo(x.dtype).eps * np.abs(x[controls]).max(axis=0), sd, 1)
-            own /= scale
-        values, vectors, self.shrinkage_ = spectrum_of_controls(own, len(own) - 1, self.shrinkage, "sphering")
+            centred /= scale
+        values, vectors, self.shrinkage_ = spectrum_of_controls(centred, len(centred) - 1, self.shrinkage, "sphering")
         whitening = vectors / np.sqrt(values)
         if self.method.startswith("zca"):
             whitening = whitening @ vectors.T
         else:
-            # The sign of an eigenvector is arbitrary: a positive diagonal makes it a choice.
+            # The sign of an eigenvector is arbitrary; a positive diagonal fixes it.
             whitening = (whitening * np.where(np.diag(vectors) < 0, -1, 1))[:, ::-1]
         self.mean_ = mean.astype(x.dtype)
         self.whitening_ = (whitening / scale[:, None]).astype(x.dtype)

@@ -1,4 +1,4 @@
-"""Typical variation normalisation: what varies among negative controls is made to count for nothing."""
+"""Typical variation normalisation (TVN): variation among negative controls is scaled to unit variance."""
 
 from typing import Any
 
@@ -15,17 +15,17 @@ from phenolens.profiling.whitening import spectrum_of_controls
 class TVN(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
     """Centre and scale on the controls of each batch, then whiten all of them together.
 
-    After fitting, the controls have mean 0 and, without shrinkage, covariance I. With fewer controls than
-    features their covariance has no inverse; shrinking it towards a multiple of I keeps every dimension and
-    bounds how much directions in which controls happen not to vary are inflated.
+    Afterwards the controls have mean 0 and, without shrinkage, covariance I. With fewer controls than features, their
+    covariance is not invertible; shrinkage towards a multiple of I keeps every dimension and limits the inflation of
+    directions in which controls happen not to vary.
 
     Parameters
     ----------
     shrinkage
         Share of the isotropic covariance, 0..1; "ledoit-wolf" estimates it from the controls alone.
     coral
-        If above 0, the covariance of each batch's controls is aligned with that of all controls as well (CORAL), both
-        with this multiple of I added, which keeps few controls from fitting themselves.
+        If above 0, the covariance of the controls of each batch is also aligned with that of all controls (CORAL). This
+        multiple of I is added to both, which limits overfitting to few controls.
 
     Raises
     ------
@@ -42,10 +42,10 @@ class TVN(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
 
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
         if isinstance(self.coral, str) or self.coral < 0:
-            raise ProfilingError(f"coral is a number of at least 0, not {self.coral!r}")
+            raise ProfilingError(f"coral must be a number of at least 0, found {self.coral!r}")
         self.scaler_ = ControlScaler().fit(x, controls, batches)
         scaled = self.scaler_.transform(x, batches)
-        # Each batch's mean was estimated from its own controls.
+        # The mean of each batch takes one degree of freedom.
         freedom = int(controls.sum()) - len(self.scaler_.locations_)
         values, vectors, self.shrinkage_ = spectrum_of_controls(
             scaled[controls].astype(np.float64), freedom, self.shrinkage, "TVN"
@@ -54,10 +54,10 @@ class TVN(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
         self.alignments_: dict[Any, NDArray[Any]] = {}
         if self.coral:
             for label, rows in batches:
-                own = scaled[rows[controls[rows]]] @ self.whitening_
-                covariance = own.T @ own / (len(own) - 1)  # its mean is zero
+                white = scaled[rows[controls[rows]]] @ self.whitening_
+                covariance = white.T @ white / (len(white) - 1)  # the mean is zero
                 values, vectors = np.linalg.eigh(covariance)
-                # Weighted by 1 + coral, a batch whose controls have covariance I stays as it is.
+                # With 1 + coral, a batch whose controls have covariance I stays unchanged.
                 factor = np.sqrt((1 + self.coral) / (np.clip(values, 0, None) + self.coral))
                 self.alignments_[label] = ((vectors * factor) @ vectors.T).astype(x.dtype)
 

@@ -1,4 +1,4 @@
-"""Recipes: studies, training runs and scaling studies as YAML, validated before any work starts."""
+"""Recipes of studies, training runs and scaling studies in YAML, validated before any work starts."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Recipes from YAML: read, filled in, validated, with errors that name the entry."""
+"""Reading and validating of recipes in YAML, with errors that name the entry."""
 
 import os
 import re
@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from phenolens.core.errors import RecipeError
 
-# A stranger's recipe must not be able to read secrets from the environment.
+# Recipes from others must not read secrets from the environment.
 _VARIABLE = re.compile(r"\$\{(PHENOLENS_\w+)(?::-([^}]*))?\}")
 _MOST_ERRORS = 5
 
 
 class Section(BaseModel):
-    """A part of a recipe: what it does not know it refuses, and nothing changes it."""
+    """A part of a recipe, which is immutable and refuses unknown entries."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,21 +25,21 @@ Model = TypeVar("Model", bound=Section)
 
 
 def read_recipe_file(path: str | Path, kind: type[Model]) -> Model:
-    """Read and validate a recipe of some kind.
+    """Read and validate a recipe of a kind.
 
-    ``${PHENOLENS_NAME:-default}`` in any text stands for an environment variable, or its default. Relative paths start
-    at the recipe's folder.
+    ``${PHENOLENS_NAME:-default}`` in any text is replaced by an environment variable, or its default. Relative paths
+    are relative to the folder of the recipe.
 
     Raises
     ------
     RecipeError
-        If it cannot be read or breaks the schema; the message names the entry.
+        If it cannot be read or violates the schema; the message names the entry.
     """
     path = Path(path)
     content = read_yaml(path)
     if not isinstance(content, dict):
         needed = [name for name, field in kind.model_fields.items() if field.is_required()]
-        raise RecipeError(f"{path}: a recipe is a mapping with {', '.join(needed)}")
+        raise RecipeError(f"{path}: a recipe must be a mapping with {', '.join(needed)}")
     try:
         recipe = kind.model_validate(_fill_in(content, path))
     except ValidationError as error:
@@ -49,12 +49,12 @@ def read_recipe_file(path: str | Path, kind: type[Model]) -> Model:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds.
+    """Return the content of a YAML file.
 
     Raises
     ------
     RecipeError
-        If it is not there, or no YAML.
+        If it is missing, or not valid YAML.
     """
     if not path.is_file():
         raise RecipeError(f"no recipe at {path}")
@@ -66,11 +66,11 @@ def read_yaml(path: Path) -> Any:
 
 
 def _located(section: Any, folder: Path) -> Any:
-    """Return a recipe or a part of it with relative paths starting at the recipe's folder."""
+    """Return a recipe or a part of it with paths resolved from the folder of the recipe."""
     if isinstance(section, Path):
         return folder / section
     if isinstance(section, BaseModel):
-        # What a recipe does not set stays unset: model_copy validates nothing again.
+        # Unset entries stay unset, since model_copy does not validate.
         return section.model_copy(update={name: _located(value, folder) for name, value in section})
     if isinstance(section, dict):
         return {key: _located(value, folder) for key, value in section.items()}
@@ -91,14 +91,14 @@ def _fill_in(value: Any, path: Path) -> Any:
     def look_up(match: re.Match[str]) -> str:
         found = os.environ.get(match[1], match[2])
         if found is None:
-            raise RecipeError(f"{path}: set the environment variable {match[1]}, which it names")
+            raise RecipeError(f"{path}: set the environment variable {match[1]}, which the recipe uses")
         return found
 
     return _VARIABLE.sub(look_up, value)
 
 
 def _describe(error: ValidationError) -> str:
-    """Put the first errors of pydantic on one line, with the entry and what was found."""
+    """Return the first errors of pydantic in one line, with entries and found values."""
     parts = []
     for item in error.errors()[:_MOST_ERRORS]:
         entry = ".".join(str(part) for part in item["loc"]) or "recipe"

@@ -1,4 +1,4 @@
-"""A recipe of any kind, told by its entries."""
+"""Loading of recipes of any kind, which their entries determine."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -21,12 +21,12 @@ _COMMANDS: dict[type[Section], str] = {Recipe: "run", TrainingRecipe: "train", S
 
 
 def load_recipe(path: str | Path) -> AnyRecipe:
-    """Read and validate a recipe of whatever kind its entries say.
+    """Read and validate a recipe of the kind that its entries determine.
 
     Raises
     ------
     RecipeError
-        If it cannot be read, is of no kind, or breaks the schema of its kind; the message names the entry.
+        If it cannot be read, is of no known kind, or violates the schema of its kind; the message names the entry.
     """
     kind = _kind_of(read_yaml(Path(path)))
     if kind is Recipe:
@@ -36,16 +36,16 @@ def load_recipe(path: str | Path) -> AnyRecipe:
     if kind is ScalingRecipe:
         return read_recipe_file(path, ScalingRecipe)
     needs = "; ".join(f"{what} needs {', '.join(_required(kind))}" for kind, what in _KINDS.items())
-    raise RecipeError(f"{path}: is no recipe: {needs}")
+    raise RecipeError(f"{path}: is not a recipe: {needs}")
 
 
 def load_recipe_of_kind(path: str | Path, kind: type[OneKind]) -> OneKind:
-    """Read and validate a recipe for a command that takes one kind.
+    """Read and validate a recipe of the given kind.
 
     Raises
     ------
     RecipeError
-        As `load_recipe` does; if the recipe is of another kind, the message names its command.
+        As in `load_recipe`; if the recipe is of another kind, the message names its command.
     """
     found = _kind_of(read_yaml(Path(path)))
     if found is not None and found is not kind:
@@ -56,14 +56,14 @@ def load_recipe_of_kind(path: str | Path, kind: type[OneKind]) -> OneKind:
 
 
 def _kind_of(content: object) -> type[Section] | None:
-    """Return the kind of recipe that entries are of; None if they are of none."""
+    """Return the kind of recipe with these entries; None if there is none."""
     if not isinstance(content, dict):
         return None
     if "vary" in content:
         return ScalingRecipe
     if "model" in content:
         return TrainingRecipe
-    # A study that lacks its tasks is a study all the same: its own schema then says what is missing.
+    # A study without tasks counts as a study, whose schema then reports what is missing.
     of_studies_only = set(Recipe.model_fields) - set(TrainingRecipe.model_fields)
     return Recipe if of_studies_only & set(content) else None
 

@@ -1,4 +1,4 @@
-"""The recipe of a scaling study: one training recipe, and what of it is varied."""
+"""Recipes of scaling studies: a training recipe and the entries to vary."""
 
 from itertools import product
 from pathlib import Path
@@ -11,16 +11,16 @@ from phenolens.recipes.training import TrainingRecipe
 
 
 class ScalingRecipe(Section):
-    """What to train, and what of it to vary.
+    """The recipe of a scaling study.
 
     Attributes
     ----------
     train
-        The recipe of one run; its section `diagnose` says what the trained encoders are asked.
+        The recipe of one run; its section `diagnose` has the tasks that trained encoders are scored on.
     vary
-        Entry of that recipe, with dots -> its values; every combination is one run.
+        Entry of that recipe, as a dotted path -> its values; every combination is one run.
     twin_seeds
-        How many untrained twins stand beside each architecture.
+        The number of seeds of the untrained counterpart of each architecture.
     """
 
     train: TrainingRecipe
@@ -30,19 +30,19 @@ class ScalingRecipe(Section):
     @model_validator(mode="after")
     def _can_be_made(self) -> Self:
         if self.train.diagnose is None:
-            raise ValueError("train.diagnose is missing: it says what the trained encoders are asked")
+            raise ValueError("train.diagnose is missing: add it, with the tasks that trained encoders are scored on")
         try:
             self.runs()
         except ValidationError as error:
             first = error.errors()[0]
             entry = ".".join(map(str, first["loc"]))
-            raise ValueError(f"vary gives a run that cannot be: {entry}: {first['msg'].lower()}") from error
+            raise ValueError(f"vary gives an invalid run: {entry}: {first['msg'].lower()}") from error
         return self
 
     def runs(self) -> dict[str, TrainingRecipe]:
         """Return the recipe of each run by its name, such as ``steps=300,size=tiny_patch16``.
 
-        The runs diagnose nothing while they train; their encoders are asked when all are there.
+        Runs are not diagnosed during training; encoders are scored when all are trained.
         """
         base = self.train.model_dump(exclude_unset=True, exclude={"diagnose"})
         runs = {}
@@ -71,6 +71,6 @@ def read_scaling_recipe(path: str | Path) -> ScalingRecipe:
     Raises
     ------
     RecipeError
-        If it cannot be read or breaks the schema; the message names the entry.
+        If it cannot be read or violates the schema; the message names the entry.
     """
     return read_recipe_file(path, ScalingRecipe)

@@ -1,4 +1,4 @@
-"""The recipe of a study: YAML, validated before any work starts."""
+"""Recipes of studies."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -21,17 +21,17 @@ def _is_encoder(name: str) -> str:
     return name
 
 
-def _is_profiling(how: str) -> str:
+def _is_profiling(profiling: str) -> str:
     try:
-        parse_profiling(how)
+        parse_profiling(profiling)
     except ProfilingError as error:
         raise ValueError(str(error)) from error
-    return how
+    return profiling
 
 
 def _is_free(name: str) -> str:
     if is_registered(name):
-        raise ValueError(f"'{name}' is the name of an encoder of its own; choose another")
+        raise ValueError(f"'{name}' is the name of another encoder; choose a different one")
     return name
 
 
@@ -40,14 +40,14 @@ ProfilingText = Annotated[str, AfterValidator(_is_profiling)]
 
 
 class NamedEncoder(Section):
-    """An encoder under test with a name of its own.
+    """An encoder under test with a name given by the user.
 
     Attributes
     ----------
     name
-        What tables and sentences call it: letters, digits, blanks, dots and dashes.
+        Its name in tables and sentences: letters, digits, blanks, dots and dashes.
     encoder
-        What it is made by.
+        The name by which it is created.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w][\w .-]*$"), AfterValidator(_is_free)]
@@ -55,16 +55,16 @@ class NamedEncoder(Section):
 
 
 class TableSection(Section):
-    """A table of ready-made vectors, taken as one encoder's.
+    """A table of existing vectors of one encoder.
 
     Attributes
     ----------
     file
-        .h5ad, .parquet, .csv or .npz; relative paths start at the recipe's folder.
+        A .h5ad, .parquet, .csv or .npz file; relative paths are relative to the folder of the recipe.
     features
-        The feature columns, also as patterns such as ``feat_*``; the numeric rest if None.
+        The feature columns, also as patterns such as ``feat_*``; if None, numeric columns that are not metadata.
     missing
-        What is done about missing values, as in `read_embeddings`.
+        How missing values are handled, as in `read_embeddings`.
     """
 
     file: Path
@@ -73,14 +73,14 @@ class TableSection(Section):
 
 
 class RowsSection(Section):
-    """Which rows of a manifest are used: those of groups that were dealt into one part.
+    """The rows of a manifest to use: those of groups in one part of a random split.
 
     Attributes
     ----------
     group
-        The metadata column whose values must not straddle the parts: movie, source image, patient.
+        The metadata column whose groups are kept in one part: movie, source image, patient.
     part
-        ``train`` or ``test``: what is trained on one is asked on the other.
+        ``train`` or ``test``: encoders trained on one are tested on the other.
     test_share, seed
         As in `Manifest.part`.
     """
@@ -92,18 +92,18 @@ class RowsSection(Section):
 
 
 class ImagesSection(Section):
-    """Images, by their manifest, and how to read them.
+    """Images of a manifest, and how to read them.
 
     Attributes
     ----------
     manifest
-        Path of the manifest, or of a folder of class folders; relative paths start at the recipe's folder.
+        The manifest, or a folder of class folders; relative paths are relative to the folder of the recipe.
     columns, values, names
         As in `read_manifest`.
     channels
         The channels to use, in this order; all if None.
     rows
-        Which rows are used; all if None.
+        The rows to use; all if None.
     """
 
     manifest: Path | None = None
@@ -114,7 +114,7 @@ class ImagesSection(Section):
     rows: RowsSection | None = None
 
     def open(self, cells: CellTable | None = None) -> Manifest:
-        """Read the manifest, and the rows of it that are used.
+        """Return the manifest with the rows to use.
 
         Raises
         ------
@@ -122,19 +122,19 @@ class ImagesSection(Section):
             If it cannot be read, or has no such rows.
         """
         if self.manifest is None:
-            raise RecipeError("the recipe has no manifest of images")
+            raise RecipeError("the recipe has no manifest of images; set dataset.manifest")
         manifest = read_manifest(self.manifest, columns=self.columns, values=self.values, names=self.names, cells=cells)
         rows = self.rows
         return manifest if rows is None else manifest.part(rows.group, rows.part, rows.test_share, rows.seed)
 
 
 class CellsSection(Section):
-    """A table of cells, from which cell graphs are made.
+    """A table of cells, for cell graphs.
 
     Attributes
     ----------
     file
-        .parquet or .csv; relative paths start at the recipe's folder.
+        A .parquet or .csv file; relative paths are relative to the folder of the recipe.
     columns, morphology
         As in `read_cell_table`.
     """
@@ -145,19 +145,19 @@ class CellsSection(Section):
 
 
 class DatasetSection(ImagesSection):
-    """Images, by their manifest; or tables of ready-made vectors; and how to read either.
+    """Images of a manifest, or tables of existing vectors, and how to read them.
 
     Attributes
     ----------
     cells
-        The cells of the manifest's sites, where a table of them exists; the manifest then need not name images.
+        The cells of the sites, if there is a table of them; the manifest then does not need images.
     kind
-        ``cells``: plates of cultured cells. ``tissue``: slides of patients. It decides the panel of baselines; told
-        from the manifest if None.
+        ``cells``: plates of cultured cells. ``tissue``: slides of patients. It determines the panel of baselines; if
+        None, it is determined from the manifest.
     tables
-        Name of an encoder -> the table of its vectors. A table that is named like a baseline is one.
+        Name of an encoder -> the table of its vectors. A table with the name of a baseline is used as that baseline.
     negative_controls
-        The roles in tables, or the perturbations where there is no column of roles, that are negative controls.
+        The roles in tables (or, without a column of roles, the perturbations) of negative controls.
     """
 
     cells: CellsSection | None = None
@@ -172,21 +172,21 @@ class DatasetSection(ImagesSection):
         if self.tables and (self.names or self.channels or self.cells or self.rows):
             raise ValueError("tables of vectors have no channels, no cells, and no parts")
         if self.manifest is not None and self.negative_controls:
-            raise ValueError("negative_controls is of tables; a manifest says so in its column role")
+            raise ValueError("negative_controls is for tables; a manifest names negative controls in its column role")
         return self
 
 
 class EmbeddingSection(Section):
-    """How images are embedded.
+    """Settings of embedding.
 
     Attributes
     ----------
     crop
-        What to take of each image.
+        The crops to take of each image.
     batch_size, workers, device, precision
         As in `embed`.
     max_failed
-        The share of sites that may fail to be read before the study stops.
+        The largest share of sites that may fail; the study stops if more do.
     """
 
     crop: Crop = Crop()
@@ -198,14 +198,14 @@ class EmbeddingSection(Section):
 
 
 class SweepSection(Section):
-    """Which layers of the networks under test are tried, and how they are pooled.
+    """The layers and poolings to evaluate for networks under test.
 
     Attributes
     ----------
     layers
-        ``all``, or numbers counted from 1; a network is asked of those that it has.
+        ``all``, or numbers counted from 1; layers that a network does not have are ignored.
     pools
-        The ways of pooling: ``mean``, ``class``, ``channels``; a network is asked of those that it can give.
+        The poolings: ``mean``, ``class``, ``channels``; those that a network does not allow are ignored.
     """
 
     layers: Literal["all"] | list[Annotated[int, Field(ge=1)]] = "all"
@@ -213,38 +213,39 @@ class SweepSection(Section):
 
 
 class Recipe(Section):
-    """A study: a data set, encoders, the baselines they are held against, and the questions.
+    """The recipe of a study: a data set, encoders, the baselines that they are compared with, and tasks.
 
     Attributes
     ----------
     name
-        What to call it.
+        The name of the study.
     dataset
-        The images.
+        The images or tables.
     encoders
-        The encoders under test, each perhaps with a name of its own; none to compare baselines alone. Each trained
-        network brings its untrained counterpart.
+        The encoders under test, optionally with names; if empty, only baselines are compared. The untrained counterpart
+        of each trained network is added.
     baselines
-        Baselines besides those of the default panel, which is always there.
+        Baselines in addition to those of the default panel.
     leave_out
-        Baseline of the panel, or a pattern such as ``untrained/*`` -> why it is left out. The report says so.
+        Baseline of the panel, or a pattern such as ``untrained/*`` -> the reason why it is left out, which the report
+        gives.
     seeds
-        How many seeds each untrained network is drawn with, where its name does not fix one.
+        The number of seeds of each untrained network whose name does not set one.
     embedding
-        How images are embedded.
+        The settings of embedding.
     profiling
-        The ways of post-processing, the same for every encoder; see `parse_profiling`.
+        The profilings, the same for every encoder; see `parse_profiling`.
     batch_by
-        The metadata columns that tell the batches of post-processing apart; the plate if None.
+        The metadata columns whose combinations define the batches of profiling; the plate if None.
     tasks
-        The questions.
+        The tasks.
     interventions
-        What is done to the pixels, before the encoders under test are asked again; ``all``, or names as `interventions`
-        gives them.
+        The changes of pixels after which encoders under test are evaluated again: ``all``, or names as in
+        `interventions`.
     sweep
-        Which layers of the networks under test are tried beside their own vectors; none if None.
+        The layers of networks under test that are evaluated besides their output; none if None.
     seed
-        The seed of everything that is drawn, but for the networks.
+        The seed of all random draws except the weights of networks.
     """
 
     name: str = Field(min_length=1)
@@ -262,7 +263,7 @@ class Recipe(Section):
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
-    def _tasks_have_names_of_their_own(self) -> Self:
+    def _tasks_have_different_names(self) -> Self:
         try:
             refuse_repeated(self.tasks)
         except PhenolensError as error:
@@ -270,9 +271,9 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
-    def _tables_bring_their_vectors(self) -> Self:
+    def _tables_exclude_images(self) -> Self:
         if self.dataset.tables and (self.encoders or self.baselines):
-            raise ValueError("encoders and baselines need images; the tables are the encoders of this study")
+            raise ValueError("encoders and baselines need images, and this study has tables of vectors")
         if self.dataset.tables and self.interventions:
             raise ValueError("interventions need images, and this study has tables of vectors")
         if self.dataset.tables and self.sweep:
@@ -280,7 +281,7 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
-    def _encoders_have_names_of_their_own(self) -> Self:
+    def _encoders_have_different_names(self) -> Self:
         names = [each.name for each in self.encoders if isinstance(each, NamedEncoder)]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
@@ -289,13 +290,13 @@ class Recipe(Section):
 
     @property
     def tested(self) -> list[Named]:
-        """The encoders under test, each with its name; its model is its name where it has none."""
+        """The encoders under test with their names, which are those of the models by default."""
         found = []
         for each in self.encoders:
             if isinstance(each, NamedEncoder):
                 found.append(Named(each.name, each.encoder))
             else:
-                found.append(Named(EncoderName.parse(each).family, each))
+                found.append(Named(EncoderName.parse(each).without_seed, each))
         return found
 
     def as_yaml(self) -> str:
@@ -314,6 +315,6 @@ def read_recipe(path: str | Path) -> Recipe:
     Raises
     ------
     RecipeError
-        If it cannot be read or breaks the schema; the message names the entry.
+        If it cannot be read or violates the schema; the message names the entry.
     """
     return read_recipe_file(path, Recipe)

@@ -1,4 +1,4 @@
-"""The recipe of a training run: YAML, validated before any work starts."""
+"""Recipes of training runs."""
 
 from pathlib import Path
 
@@ -13,16 +13,16 @@ from phenolens.training import DataOptions, ModelOptions, OptimiserOptions, RunO
 
 
 class DiagnosisSection(Section):
-    """What the encoder is asked while it trains, beside its own twin at step 0.
+    """Tasks that the encoder is scored on during training, compared with its untrained counterpart at step 0.
 
     Attributes
     ----------
     dataset
-        The images that are asked about; not those that are trained on.
+        The images to score, which must not be those of training.
     tasks, profiling, crop
         As in the recipe of a study.
     every
-        In steps.
+        The interval in steps.
     """
 
     dataset: ImagesSection
@@ -33,22 +33,22 @@ class DiagnosisSection(Section):
 
 
 class TrainingRecipe(Section):
-    """What to train, on what, and how.
+    """The recipe of a training run.
 
     Attributes
     ----------
     name
-        What to call it.
+        The name of the run.
     dataset
         The images.
     model, data, optimiser, run
         As in `phenolens.training.train`.
     diagnose
-        What the encoder is asked meanwhile; nothing if None.
+        Tasks to score during training; none if None.
     licence
-        Under which the checkpoint may be used.
+        The licence of the checkpoint.
     seed
-        The seed of everything that is drawn.
+        The seed of all random draws.
     """
 
     name: str = Field(min_length=1)
@@ -72,6 +72,6 @@ def read_training_recipe(path: str | Path) -> TrainingRecipe:
     Raises
     ------
     RecipeError
-        If it cannot be read or breaks the schema; the message names the entry.
+        If it cannot be read or violates the schema; the message names the entry.
     """
     return read_recipe_file(path, TrainingRecipe)

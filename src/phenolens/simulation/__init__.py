@@ -1,4 +1,4 @@
-"""Phantoms: simulated microscopy whose truth is known."""
+"""Phantoms: simulated microscopy images with known true factors."""
 
 from phenolens.simulation.biology import PRESETS
 from phenolens.simulation.factors import FACTORS, LEVELS, TRUTH, Level, truth_columns

@@ -1,4 +1,4 @@
-"""What a screen perturbs: genes in complexes, compounds with mechanisms and doses, and what does nothing."""
+"""Perturbations of a screen: genes in complexes, compounds with mechanisms and doses, and inactive ones."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from phenolens.simulation.factors import FACTORS, LEVELS, Level
 CONTROL = "DMSO"
 DOSES = (0.3, 1.0, 10.0)
 _HALF_DOSE = 1.0
-_INDIVIDUAL = 0.25  # of an effect, by which genes of one complex differ
+_INDIVIDUAL = 0.25  # relative standard deviation of effects between genes of a complex
 _COMPLEX_SIZE = 4
 _WEAKEST_GUIDE = 0.6
 _LARGEST_DIRECTION = 3  # factors
@@ -27,17 +27,17 @@ class Perturbation:
     Attributes
     ----------
     name
-        Of the gene or compound.
+        The name of the gene or compound.
     kind
         As `perturbation_type` in a manifest.
     ratios
-        Factor -> what it is multiplied by in a cell that responds.
+        Factor -> ratio by which it changes in a responding cell.
     penetrance
         The share of cells that respond.
     mechanism
-        The complex or pathway whose direction of effect it shares; empty if it does nothing.
+        The complex or pathway whose direction of effect it shares; empty if inactive.
     dose
-        In micromolar; NaN for genes.
+        The dose in micromolar; NaN for genes.
     guides
         The share of `penetrance` that each guide RNA of a gene reaches; one for compounds.
     """
@@ -58,19 +58,19 @@ class Preset:
     Attributes
     ----------
     summary
-        What it is for.
+        Its purpose in one line.
     factors
-        What perturbations may change.
+        The factors that perturbations may change.
     strength
-        Of their effects; 1 is plain to the eye.
+        The strength of effects; effects of strength 1 are visible to the eye.
     penetrance
         The share of cells that respond.
     acquisition
-        How much plates, batches and edges differ; 1 as they commonly do.
+        The strength of plate, batch and edge effects; 1 is typical.
     fixed_layout
-        Whether every plate has the same layout, perturbations of one mechanism side by side, instead of a random one.
+        Whether all plates have the same layout, with perturbations of a mechanism side by side, instead of random ones.
     levels
-        Level -> what its effects are multiplied by, where that is not 1.
+        Level -> factor that multiplies the strength of its effects, if not 1.
     """
 
     summary: str
@@ -88,7 +88,7 @@ def _of(*levels: Level) -> tuple[str, ...]:
 
 PRESETS: Mapping[str, Preset] = {
     "one-factor": Preset("eight perturbations, of which six change one factor each and two do nothing", ()),
-    "strong": Preset("effects plain to the eye, on every level", _of(*LEVELS)),
+    "strong": Preset("effects visible to the eye, on every level", _of(*LEVELS)),
     "subtle": Preset(
         "faint effects on shape, texture and arrangement, in three cells of four",
         _of("shape", "texture", "arrangement"),
@@ -123,23 +123,24 @@ ONE_FACTOR: Mapping[str, Mapping[str, float]] = {
     "coarse_texture": {"texture": 2.0},
     "clustered": {"clustering": 8.0},
 }
-"""Each perturbation of the preset ``one-factor`` and what it multiplies: its truth can be told from the others'."""
+"""The perturbations of the preset ``one-factor``, each with the ratio of the single factor that it changes."""
 
 
 def choose_preset(name: str, levels: Mapping[str, float]) -> Preset:
-    """Return a preset whose effects on some levels are made stronger or weaker.
+    """Return a preset with stronger or weaker effects on some levels.
 
     Parameters
     ----------
     name
         One of `PRESETS`.
     levels
-        Level -> what its effects are multiplied by, 0 to switch it off; ``acquisition`` for plates, batches and edges.
+        Level -> factor that multiplies the strength of its effects, 0 to switch it off; ``acquisition`` for plates,
+        batches and edges.
 
     Raises
     ------
     ManifestError
-        If there is no such preset or level, a strength is negative, or nothing is left of what the preset is about.
+        If there is no such preset or level, a strength is negative, or all effects of the preset are switched off.
     """
     if name not in PRESETS:
         raise ManifestError(f"no preset '{name}'{did_you_mean(name, PRESETS)}")
@@ -147,14 +148,14 @@ def choose_preset(name: str, levels: Mapping[str, float]) -> Preset:
         if level not in LEVELS:
             raise ManifestError(f"no level '{level}'{did_you_mean(level, LEVELS)}")
         if not strength >= 0:
-            raise ManifestError(f"level {level} has strength {strength}, but must be at least 0")
+            raise ManifestError(f"the strength of level {level} must be at least 0, found {strength}")
     preset = PRESETS[name]
     if name == "one-factor" and set(levels) - {"acquisition"}:
-        raise ManifestError("preset 'one-factor' sets its own effects; only the level acquisition can be changed")
+        raise ManifestError("preset 'one-factor' has fixed effects; only the level acquisition can be changed")
     kept = tuple(factor for factor in preset.factors if levels.get(FACTORS[factor].level, 1.0) > 0)
     if preset.strength > 0 and preset.factors and not kept:
         acts = " and ".join(dict.fromkeys(FACTORS[factor].level for factor in preset.factors))
-        raise ManifestError(f"preset '{name}' acts on {acts} alone, and all of that is switched off")
+        raise ManifestError(f"preset '{name}' has effects on {acts} only, all of which are switched off")
     acquisition = preset.acquisition * levels.get("acquisition", 1.0)
     return replace(preset, factors=kept, acquisition=acquisition, levels=levels)
 
@@ -167,17 +168,17 @@ def one_factor() -> list[Perturbation]:
 
 
 def draw_library(n: int, preset: Preset, rng: np.random.Generator) -> list[Perturbation]:
-    """Draw `n` perturbations: a quarter do nothing, some are compounds at several doses, the others genes.
+    """Draw `n` perturbations: a quarter are inactive, some are compounds at several doses, the others genes.
 
-    Genes of one complex share a direction of effect, a few factors with a sign each, and differ a little. A compound
-    has the direction of a complex, and its effect follows its dose.
+    Genes of a complex share a direction of effect (a few factors, each with a sign) and differ slightly. A compound has
+    the direction of a complex, and its effect depends on its dose.
 
     Parameters
     ----------
     n
         How many treatments, at least 6.
     preset
-        As from `choose_preset`.
+        As returned by `choose_preset`.
     rng
         Source of randomness.
     """
@@ -190,24 +191,24 @@ def draw_library(n: int, preset: Preset, rng: np.random.Generator) -> list[Pertu
     library = []
     for gene in range(n_genes):
         mechanism = gene % n_complexes
-        own = {
+        logs = {
             factor: log * (1.0 + _INDIVIDUAL * rng.standard_normal()) for factor, log in directions[mechanism].items()
         }
-        knocked_out = _perturbation(f"GENE{gene + 1}", "crispr", own, mechanism, preset)
-        # Guides of one gene work more or less well.
+        knocked_out = _perturbation(f"GENE{gene + 1}", "crispr", logs, mechanism, preset)
+        # Guides of a gene differ in efficiency.
         library.append(replace(knocked_out, guides=(1.0, float(rng.uniform(_WEAKEST_GUIDE, 1.0)))))
     for compound in range(n_compounds):
         mechanism = compound % n_complexes
         for dose in DOSES:
             reached = dose / (dose + _HALF_DOSE)
-            own = {factor: log * reached for factor, log in directions[mechanism].items()}
-            library.append(_perturbation(f"compound_{compound + 1}", "compound", own, mechanism, preset, dose))
+            logs = {factor: log * reached for factor, log in directions[mechanism].items()}
+            library.append(_perturbation(f"compound_{compound + 1}", "compound", logs, mechanism, preset, dose))
     return library + [Perturbation(f"INACTIVE{number + 1}", "crispr") for number in range(n_inactive)]
 
 
 def relations(library: Sequence[Perturbation]) -> pd.DataFrame:
-    """Return every pair of genes of one complex: entity1, entity2, mechanism."""
-    genes = [own for own in library if own.kind == "crispr" and own.mechanism]
+    """Return all pairs of genes of the same complex: entity1, entity2, mechanism."""
+    genes = [each for each in library if each.kind == "crispr" and each.mechanism]
     pairs = [
         (one.name, other.name, one.mechanism)
         for one, other in combinations(genes, 2)
@@ -217,20 +218,22 @@ def relations(library: Sequence[Perturbation]) -> pd.DataFrame:
 
 
 def targets(library: Sequence[Perturbation]) -> pd.DataFrame:
-    """Return every pair of a compound and a gene of the complex that it acts on: compound, gene."""
-    genes = [own for own in library if own.kind == "crispr" and own.mechanism]
-    compounds = dict.fromkeys((own.name, own.mechanism) for own in library if own.kind == "compound" and own.mechanism)
+    """Return all pairs of a compound and a gene of the complex that it acts on: compound, gene."""
+    genes = [each for each in library if each.kind == "crispr" and each.mechanism]
+    compounds = dict.fromkeys(
+        (each.name, each.mechanism) for each in library if each.kind == "compound" and each.mechanism
+    )
     pairs = [(name, gene.name) for name, mechanism in compounds for gene in genes if gene.mechanism == mechanism]
     return pd.DataFrame(pairs, columns=["compound", "gene"])
 
 
 def _direction(number: int, n_complexes: int, preset: Preset, rng: np.random.Generator) -> dict[str, float]:
-    """Draw the logarithms of the ratios that the members of a complex share."""
+    """Draw the log ratios that the members of a complex share."""
     if not preset.factors:
         return {}
     few = min(len(preset.factors), _LARGEST_DIRECTION)
     chosen = rng.choice(len(preset.factors), few, replace=False)
-    # With one factor to act on, complexes differ in how far they go.
+    # With a single factor, complexes differ in the strength of their effect.
     reach = (number + 1) / n_complexes if len(preset.factors) == 1 else 1.0
     logs = {}
     for index in sorted(chosen):

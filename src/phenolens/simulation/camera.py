@@ -1,4 +1,4 @@
-"""Optics and camera: from the light of one channel to the counts in its image."""
+"""Optics and camera: from emitted light to counts in an image."""
 
 import math
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ _CEILING = 4095
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """How one channel of one plate was stained and imaged.
+    """Staining and imaging of one channel of one plate.
 
     Parameters
     ----------
     gain
-        Brightness of the stain relative to the screen's.
+        Brightness of the stain, relative to the screen.
     background
-        Light that comes from no cell, as a share of a typical cell's.
+        Light that is not from cells, relative to a typical cell.
     unevenness
         Loss of illumination at the distance of half a field from the brightest point.
     brightest
-        Where illumination is best (y, x), in half fields from the centre.
+        Position of the brightest point (y, x), in half fields from the centre.
     focus
-        Width of the sharp part of the blur in pixels: the larger, the further out of focus.
+        Width of the in-focus blur in pixels; larger out of focus.
     """
 
     gain: float
@@ -43,14 +43,14 @@ class Acquisition:
 
 
 def draw_acquisition(rng: np.random.Generator, strength: float = 1.0) -> Acquisition:
-    """Draw how one channel of one plate happens to be stained and imaged.
+    """Draw the staining and imaging of one channel of one plate.
 
     Parameters
     ----------
     rng
         Source of randomness.
     strength
-        How much plates differ; 0 for plates that are all alike.
+        The amount of variation between plates; 0 for identical plates.
     """
     y, x = rng.normal(0.0, 0.25, 2)
     gain, background, focus = rng.standard_normal(3)
@@ -71,22 +71,23 @@ def photograph(
     Parameters
     ----------
     light
-        Light sent out by field and margin, about 1 where there is stain, shape (size + 2 margin,) twice.
+        Light emitted in field and margin, about 1 in stained regions, shape (size + 2 margin, size + 2 margin).
     acquisition
-        How the plate was stained and imaged.
+        The staining and imaging of the plate.
     margin
-        Pixels to cut off on every side, after they have blurred into the field.
+        Pixels to remove on every side after blurring.
     rng
-        Source of the noise.
+        Source of noise.
 
     Returns
     -------
     ndarray
         Counts from 0 to 4095, shape (size, size).
     """
-    seen = _blur(light, acquisition.focus)[margin:-margin, margin:-margin] * acquisition.gain + acquisition.background
-    electrons = _ELECTRONS * seen * _illumination(len(seen), acquisition)
-    counts = rng.poisson(np.maximum(electrons, 0.0)) + _READ_NOISE_ELECTRONS * rng.standard_normal(seen.shape)
+    blurred = _blur(light, acquisition.focus)[margin:-margin, margin:-margin]
+    arriving = blurred * acquisition.gain + acquisition.background
+    electrons = _ELECTRONS * arriving * _illumination(len(arriving), acquisition)
+    counts = rng.poisson(np.maximum(electrons, 0.0)) + _READ_NOISE_ELECTRONS * rng.standard_normal(arriving.shape)
     return np.clip(np.rint(_OFFSET + _COUNTS_PER_ELECTRON * counts), 0, _CEILING).astype(np.uint16)
 
 
@@ -98,7 +99,7 @@ def _illumination(size: int, acquisition: Acquisition) -> NDArray[np.float64]:
 
 
 def _blur(light: NDArray[np.float32], focus: float) -> NDArray[np.float32]:
-    """Blur with a sharp Gaussian and a faint wide one: the focal plane and the haze from above and below it."""
+    """Blur with a narrow Gaussian for the focal plane and a faint wide one for out-of-focus haze."""
     shape = tuple(fft.next_fast_len(n, real=True) for n in light.shape)
     fy = np.fft.fftfreq(shape[0])[:, None]
     fx = np.fft.rfftfreq(shape[1])[None, :]

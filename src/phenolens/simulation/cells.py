@@ -1,4 +1,4 @@
-"""A population of cells: drawn from the factors of a well, and their truth."""
+"""Populations of cells drawn from the factors of a well, and their true factors."""
 
 import math
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from phenolens.simulation.placement import place
 
 REFERENCE_SIZE = 256
 MARGIN = 32
-"""Pixels around the field in which cells are drawn too, so that cells straddle the border of the image."""
+"""Width of the margin in which cells are drawn too, so that cells overlap the border of the image."""
 
 STATES = ("interphase", "mitotic", "dying")
 
-# Relative spread of each factor between the cells of a well.
-_CELL_SPREAD = {
+# Relative standard deviation of each factor between the cells of a well.
+_CELL_SD = {
     "intensity": 0.2,
     "dna_amount": 0.1,
     "er_amount": 0.1,
@@ -37,8 +37,8 @@ _CELL_SPREAD = {
     "fibres": 0.15,
     "golgi_spread": 0.15,
 }
-_SHARED_SIZE_SPREAD = 0.15
-# What a state multiplies. A cell in mitosis rounds up around condensed chromosomes, a dying one shrinks.
+_SHARED_SIZE_SD = 0.15
+# Ratios by state. Cells in mitosis round up around condensed chromosomes, dying cells shrink.
 _STATE_RATIOS: Mapping[str, Mapping[str, float]] = {
     "mitotic": {"nuclear_area": 0.5, "body_area": 0.75, "dna_amount": 2.0, "irregularity": 0.4, "nucleoli": 0.1},
     "dying": {
@@ -47,24 +47,24 @@ _STATE_RATIOS: Mapping[str, Mapping[str, float]] = {
     },
 }  # fmt: skip
 _STATE_ELONGATION = {"mitotic": 2.4, "dying": 1.1}
-# Cells are of two kinds that differ in their textures, whose mean intensities do not depend on them: who lies beside
-# whom then shows in no average over cells or pixels.
+# Cells are of two kinds that differ in textures but not in mean intensity, so that their arrangement has no effect on
+# averages over cells or pixels.
 _KIND_RATIOS = {"texture": (0.72, 1.39), "mito_spacing": (1.39, 0.72)}
 _NUCLEAR_HARMONICS = (2, 3, 4, 5)
 _BODY_HARMONICS = (2, 3, 4, 5, 6)
-_ALONG_SPREAD = 0.15
+_ALONG_SD = 0.15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """The n cells of one site, those of its margin included.
+    """The n cells of one site, including those in its margin.
 
     Parameters
     ----------
     centres
-        Positions (y, x) in pixels of the field, shape (n, 2); those of the margin lie outside [0, size).
+        Positions (y, x) in pixels of the field, shape (n, 2); those in the margin are outside [0, size).
     inside
-        Whether the centre lies in the field, shape (n,).
+        Whether the centre is in the field, shape (n,).
     angle
         Direction of the long axis in radians, shape (n,).
     values
@@ -74,11 +74,11 @@ class Cells:
     nuclear_outline, body_outline
         Complex amplitudes of the harmonics 2, 3, ... of the outlines, shape (n, harmonics).
     kind, state
-        Which of two kinds, and which of `STATES`, shape (n,).
+        Index of one of two kinds, and into `STATES`, shape (n,).
     responds
         Whether the perturbation took effect, shape (n,).
     seed
-        Draws what several stains show alike, such as nucleoli.
+        The seed of structures that several stains share, such as nucleoli.
     """
 
     centres: NDArray[np.float64]
@@ -105,11 +105,11 @@ def draw_cells(
     Parameters
     ----------
     factors
-        The factors of the well as if it were untreated.
+        The factors of the well without perturbation.
     ratios
-        What the perturbation multiplies in a cell that responds.
+        Factor -> ratio by which the perturbation changes it in a responding cell.
     penetrance
-        The share of cells that respond. Factors of the whole population change by as much of their ratio's logarithm.
+        The share of cells that respond. Factors of the whole population change by that share of the log ratio.
     size
         Side of the square field in pixels.
     rng
@@ -118,7 +118,7 @@ def draw_cells(
     Returns
     -------
     Cells
-        At least one cell, so that every site has a truth to average.
+        At least one cell, so that means are defined for every site.
     """
     whole = scaled(factors, {name: ratio**penetrance for name, ratio in ratios.items()})
     changed = scaled(factors, ratios)
@@ -134,24 +134,24 @@ def draw_cells(
         np.where(responds, changed["dying"], factors["dying"]),
         rng,
     )
-    # Larger cells have larger nuclei: a part of the variation between cells is shared by the two.
-    shared = _lognormal(_SHARED_SIZE_SPREAD, n, rng)
+    # Larger cells have larger nuclei: part of the variation between cells is shared by both.
+    shared = _lognormal(_SHARED_SIZE_SD, n, rng)
     values = {}
-    for name, spread in _CELL_SPREAD.items():
+    for name, relative_sd in _CELL_SD.items():
         mean = np.where(responds, changed[name], factors[name])
-        own = _lognormal(spread, n, rng)
-        values[name] = 1.0 + (mean - 1.0) * own if name == "elongation" else mean * own
+        variation = _lognormal(relative_sd, n, rng)
+        values[name] = 1.0 + (mean - 1.0) * variation if name == "elongation" else mean * variation
     for name in ("nuclear_area", "body_area"):
         values[name] *= shared
     for name, pair in _KIND_RATIOS.items():
         values[name] *= np.asarray(pair)[kind]
-    body_elongation = 1.0 + 0.7 * (values["elongation"] - 1.0)  # a body follows its nucleus in part
+    body_elongation = 1.0 + 0.7 * (values["elongation"] - 1.0)  # bodies are less elongated than nuclei
     for code, state_name in enumerate(STATES[1:], start=1):
-        own_state = state == code
+        in_state = state == code
         for name, ratio in _STATE_RATIOS[state_name].items():
-            values[name][own_state] *= ratio
-        values["elongation"][own_state] = _STATE_ELONGATION[state_name]
-        body_elongation[own_state] = 1.05
+            values[name][in_state] *= ratio
+        values["elongation"][in_state] = _STATE_ELONGATION[state_name]
+        body_elongation[in_state] = 1.05
     rough = values["irregularity"][:, None]
     return Cells(
         centres=centres,
@@ -177,7 +177,7 @@ def truth(cells: Cells) -> dict[str, float]:
         ``true_count``; ``true_<factor>`` for each factor of single cells; ``true_mitotic`` and ``true_dying``, shares;
         ``true_neighbour_distance``, pixels; ``true_alignment``, the mean cosine of twice the angle between a cell and
         its nearest neighbour; ``true_segregation``, the share of cells whose nearest neighbour is of their kind. The
-        last three are NaN where a cell has no neighbour.
+        last three are NaN if there is only one cell.
     """
     inside = cells.inside
     facts = {"true_count": float(inside.sum())}
@@ -195,7 +195,7 @@ def truth(cells: Cells) -> dict[str, float]:
 
 
 def cell_table(cells: Cells, site_id: str) -> pd.DataFrame:
-    """Return one row per cell whose centre is in the field: where it is, what it is, and each of its factors."""
+    """Return one row per cell whose centre is in the field: its position, kind, state and factors."""
     inside = cells.inside
     columns: dict[str, Any] = {
         "site_id": site_id,
@@ -210,13 +210,13 @@ def cell_table(cells: Cells, site_id: str) -> pd.DataFrame:
 
 
 def _states(mitotic: NDArray[np.float64], dying: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return the state of each cell; where the shares exceed one, mitosis comes first."""
+    """Return the state of each cell; mitosis takes precedence if the shares exceed one."""
     draw = rng.random(len(mitotic))
     return np.where(draw < mitotic, 1, np.where(draw < mitotic + dying, 2, 0)).astype(np.intp)
 
 
 def _kinds(centres: NDArray[np.float64], segregation: float, size: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return which of two kinds each cell is, half of each: of its surroundings', or of any."""
+    """Return the kind of each cell, half of each: that of its region, or random."""
     n = len(centres)
     # Two broad waves across the field make its regions.
     direction, phase = rng.uniform(0.0, 2.0 * math.pi, (2, 2))
@@ -227,22 +227,22 @@ def _kinds(centres: NDArray[np.float64], segregation: float, size: int, rng: np.
 
 
 def _angles(centres: NDArray[np.float64], alignment: float, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the direction of each cell: along the field's own, which turns slowly, or any."""
+    """Return the direction of each cell: along a slowly turning direction of the field, or random."""
     n = len(centres)
     start, turn = rng.uniform(0.0, math.pi), rng.normal(0.0, 0.8, 2) / size
-    along = start + centres @ turn + rng.normal(0.0, _ALONG_SPREAD, n)
+    along = start + centres @ turn + rng.normal(0.0, _ALONG_SD, n)
     free = rng.uniform(0.0, math.pi, n)
     return np.where(rng.random(n) < alignment, along, free) % math.pi
 
 
-def _lognormal(spread: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw positive numbers of mean 1 and about this relative spread."""
-    return rng.lognormal(-0.5 * spread**2, spread, n)
+def _lognormal(relative_sd: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw positive numbers with mean 1 and approximately this relative standard deviation."""
+    return rng.lognormal(-0.5 * relative_sd**2, relative_sd, n)
 
 
 def _outlines(harmonics: tuple[int, ...], roughness: float, n: int, rng: np.random.Generator) -> NDArray[np.complex128]:
-    """Draw the amplitudes of smooth random outlines: the higher the harmonic, the smaller."""
-    spread = roughness * 2.0 / np.asarray(harmonics)
+    """Draw the amplitudes of smooth random outlines, smaller for higher harmonics."""
+    sd = roughness * 2.0 / np.asarray(harmonics)
     shape = (n, len(harmonics))
-    real, imaginary = rng.normal(0.0, spread, shape), rng.normal(0.0, spread, shape)
+    real, imaginary = rng.normal(0.0, sd, shape), rng.normal(0.0, sd, shape)
     return np.asarray((real + 1j * imaginary) / math.sqrt(2.0), dtype=np.complex128)

@@ -1,4 +1,4 @@
-"""The named causes of a simulated image, each on one of six levels."""
+"""The factors of a simulated image, each on one of six levels."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One cause of how a well looks.
+    """One factor of the appearance of a well.
 
     Attributes
     ----------
     level
-        Where it acts.
+        The level on which it acts.
     default
         Its value in an untreated well.
-    spread
-        Its relative variation between wells that are treated alike.
+    relative_sd
+        Its relative standard deviation between wells of the same treatment.
     effect
-        The logarithm of the ratio by which a strong perturbation changes it; negative for one that only lowers it.
+        The log ratio by which a strong perturbation changes it; negative if perturbations only lower it.
     both_ways
-        Whether it may be lowered as well as raised.
+        Whether perturbations may also change it in the other direction.
     most
-        The largest value that it can mean; None for no limit.
+        The largest possible value; None for no limit.
     meaning
-        What it is, and in which unit.
+        Its meaning and unit.
     """
 
     level: Level
     default: float
-    spread: float
+    relative_sd: float
     effect: float
     both_ways: bool
     most: float | None
@@ -87,19 +87,20 @@ FACTORS: Mapping[str, Factor] = {
 Factors = Mapping[str, float]
 
 TRUTH = "true_"
-"""What the names of a manifest's columns of truth begin with."""
-# What the truth of a site says of levels whose factors are not measured cell by cell.
+"""Prefix of the columns of true factors in a manifest."""
+# True values of levels whose factors are not measured cell by cell.
 _ARRANGEMENT = ("neighbour_distance", "alignment", "segregation")
 _ACQUISITION = ("gain_", "background_", "focus_", "unevenness_", "edge")
 
 
 def truth_columns(level: Level, columns: Iterable[str]) -> list[str]:
-    """Return those columns of a phantom's manifest that hold the truth of a level."""
+    """Return the columns of a phantom's manifest with the true factors of a level."""
     names = [column for column in map(str, columns) if column.startswith(TRUTH)]
     if level == "acquisition":
         return [column for column in names if column.removeprefix(TRUTH).startswith(_ACQUISITION)]
-    own = _ARRANGEMENT if level == "arrangement" else [name for name, cause in FACTORS.items() if cause.level == level]
-    return [TRUTH + factor for factor in own if TRUTH + factor in names]
+    of_cells = [name for name, factor in FACTORS.items() if factor.level == level]
+    of_level = _ARRANGEMENT if level == "arrangement" else of_cells
+    return [TRUTH + factor for factor in of_level if TRUTH + factor in names]
 
 
 def untreated() -> dict[str, float]:
@@ -108,7 +109,7 @@ def untreated() -> dict[str, float]:
 
 
 def scaled(factors: Factors, ratios: Mapping[str, float]) -> dict[str, float]:
-    """Return factors with some of them multiplied, kept within what they can mean."""
+    """Return factors multiplied by ratios, and clipped to their possible values."""
     values = dict(factors)
     for name, ratio in ratios.items():
         values[name] *= ratio
@@ -120,6 +121,6 @@ def scaled(factors: Factors, ratios: Mapping[str, float]) -> dict[str, float]:
 
 
 def varied(factors: Factors, rng: np.random.Generator) -> dict[str, float]:
-    """Return the factors of one well: these, with the variation between wells that are treated alike."""
-    spreads = {name: factor.spread for name, factor in FACTORS.items()}
-    return scaled(factors, {name: float(rng.lognormal(-(s**2) / 2, s)) for name, s in spreads.items()})
+    """Return the factors of one well, with random variation between wells of the same treatment."""
+    sds = {name: factor.relative_sd for name, factor in FACTORS.items()}
+    return scaled(factors, {name: float(rng.lognormal(-(s**2) / 2, s)) for name, s in sds.items()})

@@ -1,4 +1,4 @@
-"""What phantoms write: images whose bytes depend on their pixels alone, and a folder that is never overwritten."""
+"""Files of phantoms: images whose bytes depend only on their pixels, in a folder that is never overwritten."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,7 +22,7 @@ Written = TypeVar("Written")
 
 
 def refuse_folder(out: Path) -> None:
-    """Refuse a folder that cannot be written to, or holds a phantom already.
+    """Refuse a folder that cannot be written to, or already holds a phantom.
 
     Raises
     ------
@@ -38,12 +38,12 @@ def refuse_folder(out: Path) -> None:
 
 
 def refuse_small(numbers: Mapping[str, tuple[int, int]]) -> None:
-    """Refuse the first of some numbers that is below the least it may be.
+    """Refuse numbers below their minimum.
 
     Raises
     ------
     ManifestError
-        Naming the number.
+        Naming the first such number.
     """
     for name, (value, least) in numbers.items():
         if value < least:
@@ -53,7 +53,7 @@ def refuse_small(numbers: Mapping[str, tuple[int, int]]) -> None:
 def write_all(
     write: Callable[[Plan, Path], Written], plans: Sequence[Plan], out: Path, workers: int
 ) -> Iterator[Written]:
-    """Write what every plan says, in several processes, and yield what each returns, in the order of the plans."""
+    """Call `write` for every plan, in several processes, and yield the results in the order of the plans."""
     folders = [out] * len(plans)
     if workers == 1:
         yield from map(write, plans, folders)
@@ -63,7 +63,7 @@ def write_all(
 
 
 def write_manifest(table: pd.DataFrame, out: Path) -> Path:
-    """Write the manifest last and at once: where there is one, every image that it names is complete."""
+    """Write the manifest atomically and last, so that all images that it names are complete."""
     manifest = out / "manifest.csv"
     with replaced_whole(manifest) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
@@ -71,10 +71,10 @@ def write_manifest(table: pd.DataFrame, out: Path) -> Path:
 
 
 def write_ome_tiff(path: Path, pixels: NDArray[np.uint16], channels: Sequence[str], mpp: float) -> None:
-    """Write an image (C, H, W) with the names of its channels and the microns of a pixel.
+    """Write an image (C, H, W) with the names of its channels and its pixel size in microns.
 
-    By default the file holds the library's version, and a UUID of its own from clock and network card. Bytes must
-    depend on neither: the UUID is a digest of the pixels.
+    By default the file holds the version of the library and a UUID from clock and network card. Bytes must depend on
+    neither: the UUID is a digest of the pixels.
     """
     tifffile.imwrite(
         path,

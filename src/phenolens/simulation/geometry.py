@@ -1,4 +1,4 @@
-"""Which pixel belongs to which cell, and how deep in it lies."""
+"""The cell that each pixel belongs to, and its depth inside the cell."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _FAR = np.float32(1e3)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Territory:
-    """The pixels of one site, its margin included, as shares of its cells; every array has shape (H, W).
+    """Assignment of the pixels of one site, including its margin, to cells; every array has shape (H, W).
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Territory:
     body_depth
         Pixels inside the outline of that body, negative outside.
     border_depth
-        Pixels to the border shared with the next cell.
+        Pixels to the border with the next cell.
     """
 
     nucleus: NDArray[np.intp]
@@ -38,9 +38,9 @@ class Territory:
 
 
 def survey(cells: Cells, size: int, margin: int) -> Territory:
-    """Share the pixels of a site among its cells.
+    """Assign the pixels of a site to its cells.
 
-    Bodies that meet end where the distances to both, relative to their radii, are equal.
+    The border between two bodies is where the distances to both, relative to their radii, are equal.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def survey(cells: Cells, size: int, margin: int) -> Territory:
 
 
 class _Nearest:
-    """For every pixel the nearest outline so far, the one after it, and the owner of the nearest."""
+    """For every pixel, the two smallest relative distances so far, and the owner of the smallest."""
 
     def __init__(self, side: int) -> None:
         self.first = np.full((side, side), _FAR, dtype=np.float32)
@@ -111,7 +111,7 @@ def _relative_radius(
     elongation: float,
     outline: NDArray[np.complex128],
 ) -> NDArray[np.float32]:
-    """Return the distance from the centre, 1 on the outline, whose area is that of a circle of this radius."""
+    """Return the distance from the centre, scaled to 1 on the outline, which has the area of a circle of `radius`."""
     stretch = math.sqrt(elongation)
     cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     u = (dx * cos + dy * sin) / np.float32(radius * stretch)
@@ -123,6 +123,6 @@ def _relative_radius(
     for amplitude in outline.astype(np.complex64):
         power = power * direction
         waves += (power * amplitude).real
-    # Waves of amplitude a add a**2 / 2 to the area of the unit circle: take it away.
+    # Waves of amplitude a add a**2 / 2 to the area of the unit circle, which is divided out.
     waves /= np.float32(math.sqrt(1.0 + 0.5 * float((np.abs(outline) ** 2).sum())))
     return np.asarray(distance / np.maximum(waves, 0.3), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What is in which well: a layout of each plate, randomised or confounded on purpose."""
+"""Plate layouts, randomised or deliberately confounded."""
 
 import math
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ class Well:
     name
         Such as ``B03``.
     edge
-        How much it is at the edge: 1 in the outermost ring, less further in.
+        Strength of the edge effect: 1 in the outermost ring, less further in.
     perturbation
-        What was put in it; None for a negative control.
+        The perturbation; None for a negative control.
     guide
-        Which of the perturbation's guides, counted from 0.
+        Index of the guide of the perturbation.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Well:
 
 
 def treated_wells(wells: int) -> int:
-    """Return how many of the wells of a plate hold perturbations: the others are controls."""
+    """Return the number of wells of a plate with perturbations; the others are controls."""
     return wells - wells // _CONTROL_SHARE
 
 
@@ -64,13 +64,13 @@ def lay_out(
     rng
         Source of the order.
     fixed
-        Perturbations stand in the order of the library, replicates side by side, and controls behind them: every plate
-        is alike, and position is confounded with treatment.
+        Whether all plates have the same layout, in the order of the library with adjacent replicates and controls last,
+        so that position is confounded with treatment.
     """
     rows, columns = next(shape for shape in _FORMATS if wells <= math.prod(shape))
     replicates = treated_wells(wells) // len(library)
     contents: list[tuple[Perturbation | None, int]] = [
-        (own, replicate % len(own.guides)) for own in library for replicate in range(replicates)
+        (given, replicate % len(given.guides)) for given in library for replicate in range(replicates)
     ]
     contents += [(None, 0)] * (wells - len(contents))
     order = np.arange(wells) if fixed else rng.permutation(wells)

@@ -1,4 +1,4 @@
-"""Oracles: encoders that know chosen true factors of a phantom, and nothing else, to test the benchmark itself."""
+"""Oracles: encoders computed from chosen true factors of a phantom, to test the benchmark itself."""
 
 from collections.abc import Sequence
 
@@ -24,10 +24,10 @@ ENTRY = EncoderEntry(
 
 
 class Oracle(RowEncoder):
-    """An encoder that knows chosen true factors of a phantom's sites, and nothing else.
+    """An encoder computed from chosen true factors of a phantom's sites alone.
 
-    The factors are standardised over the sites, given noise, and spread by random Fourier features: the cosine of two
-    sites then falls with the distance of what the oracle knows of them, in however few dimensions.
+    The factors are standardised over the sites, noise is added, and they are mapped to random Fourier features: the
+    cosine of two sites then decreases with the distance of their factors, for any number of factors.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ class Oracle(RowEncoder):
         Levels (density, intensity, shape, texture, arrangement, acquisition) or factors as in the manifest without
         ``true_``, joined by ``+``.
     noise
-        Its standard deviation, relative to that between sites.
+        The standard deviation of the noise, relative to that between sites.
     seed
-        Of noise and spread.
+        The seed of noise and frequencies.
     manifest
-        Of a phantom, with columns ``true_*``.
+        The manifest of a phantom, with columns ``true_*``.
 
     Raises
     ------
@@ -71,26 +71,28 @@ class Oracle(RowEncoder):
         rng = spawn(self.seed, "oracle", f"oracle/{self.what}")
         known = self._known + self.noise * rng.standard_normal(self._known.shape)
         frequency, phase = rng.standard_normal((known.shape[1], _DIM)), rng.uniform(0.0, 2.0 * np.pi, _DIM)
-        spread = np.cos(known @ frequency / np.sqrt(known.shape[1]) + phase) * np.sqrt(2.0 / _DIM)
-        return np.asarray(spread, dtype=np.float32)
+        features = np.cos(known @ frequency / np.sqrt(known.shape[1]) + phase) * np.sqrt(2.0 / _DIM)
+        return np.asarray(features, dtype=np.float32)
 
 
 def _columns(what: str, manifest: Manifest, name: str) -> list[str]:
     there = [column.removeprefix(TRUTH) for column in manifest.table if column.startswith(TRUTH)]
     if not there:
-        raise EncoderError(f"{manifest.source}: has no columns {TRUTH}*, which '{name}' reads; is it a phantom's?")
+        raise EncoderError(
+            f"{manifest.source}: has no columns {TRUTH}*, which '{name}' needs; give a phantom's manifest"
+        )
     chosen: list[str] = []
     for part in what.split("+"):
         of_level = [truth_columns(level, manifest.table) for level in LEVELS if level == part]
-        own = of_level[0] if of_level else [TRUTH + part] if part in there else []
-        if not own:
+        columns = of_level[0] if of_level else [TRUTH + part] if part in there else []
+        if not columns:
             raise EncoderError(f"'{name}': no level or factor '{part}'{did_you_mean(part, [*LEVELS, *there])}")
-        chosen += own
+        chosen += columns
     return list(dict.fromkeys(chosen))
 
 
 def _standardise(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]:
-    """Return factors (n, k) of mean 0 and variance 1; what is not known of a site is put at the mean."""
+    """Return factors (n, k) with mean 0 and variance 1; unknown values are set to the mean."""
     values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     centred = values - np.nanmean(values, axis=0)
     scale = np.nanstd(values, axis=0)

@@ -1,4 +1,4 @@
-"""The phantoms as data sets, which are simulated when they are opened for the first time."""
+"""Phantoms as data sets, which are simulated when first opened."""
 
 import hashlib
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def open_tissue(
 
 
 def _open(simulate: Any, folder: Path, options: dict[str, Any]) -> Manifest:
-    """Read what was simulated with these options before, or simulate it in a folder of its own."""
+    """Read the phantom with these options, or simulate it first, in a separate folder."""
     digest = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()[:8]
     out = folder / f"{options['preset']}-{digest}"
     manifest = out / "manifest.csv"  # written last

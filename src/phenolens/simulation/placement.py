@@ -1,9 +1,9 @@
-"""Where cells settle: where there is room, or next to one another."""
+"""Placement of cells, in free space or next to each other."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Fixed, not derived from the nuclei drawn, so that the size of nuclei does not move the cells.
+# Fixed, so that the size of nuclei has no effect on positions.
 _SPACING = 22.0
 _ROOMY_CANDIDATES = 5
 _CANDIDATES = 40
@@ -12,9 +12,9 @@ _CANDIDATES = 40
 def place(
     count: int, outside: int, size: int, margin: int, clustering: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Place cells one after the other, a given number in the field and a given number in the margin around it.
+    """Place cells one after the other, given numbers of them in the field and in the margin around it.
 
-    The numbers are fixed beforehand, so that clustering moves cells without changing how many are seen.
+    The numbers are fixed, so that clustering changes positions but not the count.
 
     Parameters
     ----------
@@ -23,19 +23,19 @@ def place(
     size, margin
         Side of the field and width of the margin, in pixels.
     clustering
-        Probability that a cell settles next to one that is there already.
+        Probability that a cell settles next to an existing one.
     rng
         Source of randomness.
 
     Returns
     -------
     centres, inside
-        Positions (y, x), shape (n, 2), and whether they lie in the field [0, size), shape (n,).
+        Positions (y, x), shape (n, 2), and whether they are in the field [0, size), shape (n,).
     """
     n = count + outside
     centres = np.empty((n, 2))
     inside = np.zeros(n, dtype=np.bool_)
-    # A random order of field and margin, so that neither fills up first and pushes the other away.
+    # Field and margin are filled in random order, so that neither affects the density of the other.
     inside[rng.permutation(n)[:count]] = True
     for i in range(n):
         social = i > 0 and rng.random() < clustering
@@ -81,7 +81,7 @@ def _within(points: NDArray[np.float64], low: float, high: float) -> NDArray[np.
 
 
 def _clearance(points: NDArray[np.float64], placed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distance of each point to the nearest cell placed, infinite where there is none."""
+    """Return the distance of each point to the nearest placed cell, infinite if there is none."""
     if len(placed) == 0:
         return np.full(len(points), np.inf)
     return np.asarray(np.sqrt(((points[:, None] - placed[None]) ** 2).sum(axis=2)).min(axis=1))

@@ -1,4 +1,4 @@
-"""Stains: the light that each channel of a site sends out, before any optics."""
+"""Stains: the light emitted in each channel of a site, before optics."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from phenolens.simulation.texture import TILE, lay, random_field
 Painter = Callable[[Cells, Territory, np.random.Generator], NDArray[np.float32]]
 
 _MESH_SPACING = 8.0
-_EXPRESSION_SPREAD = 0.12
+_EXPRESSION_SD = 0.12  # of the logarithm, between cells
 
 
 def paint_dna(cells: Cells, territory: Territory, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -24,7 +24,7 @@ def paint_dna(cells: Cells, territory: Territory, rng: np.random.Generator) -> N
     chromatin = lay(random_field(6.0, rng), dy, dx)
     light = _amount(cells, "dna_amount", owner, rng) * (1.0 + 0.13 * chromatin)
     light *= 1.0 - 0.45 * _nucleoli(cells, territory)
-    # A nucleus is a flat lens: thinner, and so dimmer, towards its rim.
+    # A nucleus is shaped like a flat lens: thinner, and therefore dimmer, towards its rim.
     thickness = 0.7 + 0.3 * np.clip(territory.nuclear_depth / 6.0, 0.0, 1.0)
     return np.asarray(light * thickness * _step(territory.nuclear_depth * 1.6), dtype=np.float32)
 
@@ -44,7 +44,7 @@ def paint_rna(cells: Cells, territory: Territory, rng: np.random.Generator) -> N
 def paint_er(cells: Cells, territory: Territory, rng: np.random.Generator) -> NDArray[np.float32]:
     """Paint endoplasmic reticulum: a mesh, dense around the nucleus, thin at the periphery, absent in the nucleus.
 
-    The spacing of the mesh is the cell's texture; its mean intensity does not depend on it.
+    The spacing of the mesh is the texture factor of the cell; mean intensity does not depend on it.
     """
     gradient = 0.22 + 0.95 * np.exp(-np.maximum(-territory.nuclear_depth, 0.0) / 8.0)
     hollow = 1.0 - 0.72 * _step(territory.nuclear_depth * 1.2)
@@ -54,7 +54,7 @@ def paint_er(cells: Cells, territory: Territory, rng: np.random.Generator) -> ND
 
 
 def paint_mito(cells: Cells, territory: Territory, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Paint mitochondria: a network of thin bright threads in the cytoplasm, whose spacing is the cell's.
+    """Paint mitochondria: a network of thin bright threads in the cytoplasm, with the spacing of the cell.
 
     Their mean intensity does not depend on the spacing.
     """
@@ -66,7 +66,7 @@ def paint_mito(cells: Cells, territory: Territory, rng: np.random.Generator) -> 
 
 
 def paint_actin(cells: Cells, territory: Territory, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Paint actin: stress fibres along the cell, a bright cortex at its rim, and a diffuse rest."""
+    """Paint actin: stress fibres along the cell, a bright cortex at its rim, and a diffuse background."""
     owner = territory.body
     dy, dx = _offsets(cells, owner, rng)
     tilt = np.asarray(cells.angle + rng.normal(0.0, 0.25, len(cells)), dtype=np.float32)[owner]
@@ -81,7 +81,7 @@ def paint_actin(cells: Cells, territory: Territory, rng: np.random.Generator) ->
 
 
 def paint_golgi(cells: Cells, territory: Territory, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Paint the Golgi apparatus: a compact patch beside the nucleus, fainter the wider it is spread."""
+    """Paint the Golgi apparatus: a compact patch beside the nucleus, fainter if it is wider."""
     owner = territory.body
     radius = np.sqrt(cells.values["nuclear_area"] / math.pi)
     side = cells.angle + rng.normal(0.0, 0.5, len(cells)) + math.pi * rng.integers(2, size=len(cells))
@@ -112,11 +112,11 @@ CELL_PAINTING = ("dna", "er", "rna", "agp", "mito")
 
 
 def _nucleoli(cells: Cells, territory: Territory) -> NDArray[np.float32]:
-    """Return where nucleoli are, 0..1: the same in every stain, whichever is painted."""
+    """Return a map of nucleoli, 0..1, which is the same in every stain."""
     rng = np.random.default_rng(cells.seed)
     dy, dx = _offsets(cells, territory.nucleus, rng)
     blobs = lay(random_field(16.0, rng), dy, dx)
-    # The larger they are, the lower the level at which the field is cut.
+    # Larger nucleoli have a lower threshold of the field.
     level = np.asarray(1.25 / np.maximum(cells.values["nucleoli"], 0.05) ** 0.6, dtype=np.float32)[territory.nucleus]
     return _step((blobs - level) * 4.0) * _step((territory.nuclear_depth - 2.5) * 1.5)
 
@@ -124,7 +124,7 @@ def _nucleoli(cells: Cells, territory: Territory) -> NDArray[np.float32]:
 def _network(
     cells: Cells, factor: str, owner: NDArray[np.intp], sharpness: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return a network of mean 1: the zero lines of a random field, made dense here and sparse there by another."""
+    """Return a network of mean 1: the zero lines of a random field, with a local density drawn from another field."""
     dy, dx = _offsets(cells, owner, rng)
     zoom = np.asarray(cells.values[factor] / _MESH_SPACING, dtype=np.float32)[owner]
     lines = _mesh(lay(random_field(_MESH_SPACING, rng), dy, dx, zoom=zoom), sharpness)
@@ -134,7 +134,7 @@ def _network(
 
 
 def _edge(territory: Territory) -> NDArray[np.float32]:
-    """Return 1 within bodies, falling off towards their rims and the borders between them."""
+    """Return 1 inside bodies, decreasing towards their rims and the borders between them."""
     return _step((np.minimum(territory.body_depth, territory.border_depth + 1.5) - 1.5) * 0.9)
 
 
@@ -144,14 +144,14 @@ def _step(depth: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _mesh(field: NDArray[np.float32], sharpness: float) -> NDArray[np.float32]:
-    """Turn a Gaussian field into bright lines where it crosses zero, of mean 1."""
+    """Turn a Gaussian field into bright lines at its zero crossings, with mean 1."""
     mean = 2.0 * math.exp(0.5 * sharpness**2) * float(ndtr(-sharpness))
     return np.asarray(np.exp(-sharpness * np.abs(field)) / mean, dtype=np.float32)
 
 
 def _amount(cells: Cells, stain: str, owner: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return the amount of stain of the owner of each pixel, with the spread of this one channel."""
-    expression = rng.lognormal(-0.5 * _EXPRESSION_SPREAD**2, _EXPRESSION_SPREAD, len(cells))
+    """Return the amount of stain of the owner of each pixel, with the variation of this channel between cells."""
+    expression = rng.lognormal(-0.5 * _EXPRESSION_SD**2, _EXPRESSION_SD, len(cells))
     return np.asarray(cells.values["intensity"] * cells.values[stain] * expression, dtype=np.float32)[owner]
 
 

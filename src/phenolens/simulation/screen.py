@@ -1,4 +1,4 @@
-"""A simulated fluorescence screen of cultured cells, written to disk with its truth."""
+"""Simulated fluorescence screens of cultured cells, written to disk with their true factors."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ from phenolens.simulation.render import CELL_PAINTING, STAINS
 MICRONS_PER_PIXEL = 0.65
 _LEAST_SIZE = 64
 _LEAST_LIBRARY = 6
-# Wells at the edge of a plate dry out a little: fewer cells, more stain.
+# Wells at the edge of a plate dry out slightly: fewer cells, more stain.
 _EDGE_COUNT = math.log(0.93)
 _EDGE_GAIN = math.log(1.04)
 _FOCUS_JITTER = 0.05
@@ -43,7 +43,7 @@ Row = dict[str, str | int | float]
 
 @dataclass(frozen=True, slots=True)
 class SitePlan:
-    """All that is needed to simulate one site on its own, in any process and in any order."""
+    """Everything needed to simulate one site independently of others, in any process and order."""
 
     plate: str
     batch: str
@@ -73,53 +73,52 @@ def simulate_cells(
     seed: int = 0,
     workers: int | None = None,
 ) -> Path:
-    """Simulate a fluorescence screen whose truth is known and write it to disk.
+    """Simulate a fluorescence screen with known true factors and write it to disk.
 
-    Every plate holds the same perturbations in replicate, and at least a third of negative controls. Nuisances are laid
-    over them: variation between cells and between wells; staining, background, illumination and focus of each plate,
-    which is a batch of its own; the edge of the plate; blur and noise.
+    Every plate holds replicates of the same perturbations, and at least a third of its wells are negative controls.
+    Nuisances are added: variation between cells and between wells; staining, background, illumination and focus of each
+    plate, which is also a batch; the edge of the plate; blur and noise.
 
     Parameters
     ----------
     out
-        Folder to write to; made if it is not there. Gets ``manifest.csv``, ``cells.parquet``, ``relations.csv``,
+        Folder to write to, created if missing. Gets ``manifest.csv``, ``cells.parquet``, ``relations.csv``,
         ``targets.csv`` and ``images/*.tif``, one 16-bit OME-TIFF per site, whose metadata names the channels.
     preset
         The kind of screen, one of `PRESETS`.
     plates
         Number of plates.
     wells
-        Number of wells filled per plate, one site each: up to 96 on a plate of 96 wells, up to 384 on one of 384.
+        Number of filled wells per plate, one site each; up to 96 on a 96-well plate, more on a 384-well plate.
     perturbations
-        How many treatments, doses of one compound counted apart; by default as many as get four replicates on a plate.
-        The preset ``one-factor`` has its own eight.
+        The number of treatments, counting each dose of a compound; by default enough for four replicates per plate.
+        The preset ``one-factor`` has eight fixed ones.
     size
         Side of a site in pixels of 0.65 microns, at least 64.
     channels
         Channels to image, in this order: Cell Painting's ``dna``, ``er``, ``rna``, ``agp`` and ``mito``, and ``actin``
         and ``golgi``. The pixels of a channel do not depend on which others are imaged.
     levels
-        Level of cause -> what its strength is multiplied by, 0 to switch it off; see `choose_preset`.
+        Level -> factor that multiplies the strength of its effects, 0 to switch it off; see `choose_preset`.
     seed
-        The one source of randomness: the same seed writes the same bytes, whatever the number of workers.
+        The seed: the same seed writes the same bytes, for any number of workers.
     workers
-        Number of processes; by default as many as there are cores to use. With 1 no other process is started. With
-        more, a script must call this under ``if __name__ == "__main__":`` where processes are spawned (Windows,
-        macOS).
+        Number of processes; by default the number of available cores. With 1, no other process is started. With more,
+        scripts must call this under ``if __name__ == "__main__":`` where processes are spawned (Windows, macOS).
 
     Returns
     -------
     Path
-        The manifest, a table with one row per site. Besides the manifest's own columns it has ``moa`` (the mechanism)
+        The manifest, a table with one row per site. Besides the usual columns it has ``moa`` (the mechanism)
         and ``guide`` (which of a gene's guides); the truth of each site, ``true_count`` and means over its cells
-        (`truth` says of what), and ``true_penetrance``, the share of cells meant to respond; and of its acquisition
+        (see `truth`), and ``true_penetrance``, the share of cells meant to respond; and of its acquisition
         ``true_edge`` and, by channel, ``true_gain_*``, ``true_background_*``, ``true_focus_*`` and
         ``true_unevenness_*``. Each cell has its row in ``cells.parquet``.
 
     Raises
     ------
     ManifestError
-        If the folder holds a manifest already, or a screen like this cannot be laid out or imaged.
+        If the folder already holds a manifest, or such a screen cannot be laid out or imaged.
 
     Examples
     --------
@@ -146,11 +145,11 @@ def simulate_cells(
 
 
 def _library(name: str, preset: Preset, wells: int, perturbations: int | None, seed: int) -> list[Perturbation]:
-    """Return the perturbations of a screen, or refuse a number that does not fit its plates."""
+    """Return the perturbations of a screen; refuse a number that does not fit on its plates."""
     room = treated_wells(wells) // LEAST_REPLICATES
     if name == "one-factor":
         if perturbations is not None:
-            raise ManifestError("preset 'one-factor' has its own eight perturbations; leave their number out")
+            raise ManifestError("preset 'one-factor' has eight fixed perturbations; leave out their number")
         library = one_factor()
     else:
         n = max(_LEAST_LIBRARY, treated_wells(wells) // 4) if perturbations is None else perturbations
@@ -174,7 +173,7 @@ def plan_screen(
     preset: Preset,
     library: Sequence[Perturbation],
 ) -> list[SitePlan]:
-    """Lay out the plates, draw how each is acquired, and give every site a seed of its own.
+    """Lay out the plates, draw the acquisition of each, and assign a seed to every site.
 
     Parameters
     ----------
@@ -187,7 +186,7 @@ def plan_screen(
     for number, plate_seed in enumerate(np.random.SeedSequence(seed).spawn(plates), start=1):
         layout_seed, acquisition_seed, sites_seed = plate_seed.spawn(3)
         acquisition_rng = np.random.default_rng(acquisition_seed)
-        # Drawn for every stain there is, so that those imaged do not depend on those left out.
+        # Drawn for all stains, so that imaged channels do not depend on channels left out.
         acquisitions = {channel: draw_acquisition(acquisition_rng, preset.acquisition) for channel in STAINS}
         layout = lay_out(wells, library, np.random.default_rng(layout_seed), fixed=preset.fixed_layout)
         plans += [
@@ -212,7 +211,7 @@ def simulate_site(plan: SitePlan) -> tuple[NDArray[np.uint16], dict[str, float],
     Parameters
     ----------
     plan
-        What to simulate.
+        The plan of the site.
 
     Returns
     -------
@@ -244,7 +243,7 @@ def simulate_site(plan: SitePlan) -> tuple[NDArray[np.uint16], dict[str, float],
 
 
 def _write_site(plan: SitePlan, out: Path) -> tuple[Row, pd.DataFrame]:
-    """Simulate a site, write its image and return its row of the manifest and its cells."""
+    """Simulate a site, write its image, and return its row of the manifest and its cells."""
     pixels, facts, cells = simulate_site(plan)
     image = f"images/{plan.site_id}.tif"
     write_ome_tiff(out / image, pixels, plan.channels, MICRONS_PER_PIXEL)
@@ -269,11 +268,11 @@ def _write_site(plan: SitePlan, out: Path) -> tuple[Row, pd.DataFrame]:
 
 
 def _refuse(out: Path, plates: int, wells: int, size: int, channels: Sequence[str], seed: int, workers: int) -> None:
-    """Refuse what cannot be simulated, before anything is written."""
+    """Refuse parameters that cannot be simulated, before anything is written."""
     refuse_folder(out)
     refuse_small({"plates": (plates, 1), "seed": (seed, 0), "workers": (workers, 1)})
     if size < _LEAST_SIZE:
-        raise ManifestError(f"size is {size} pixels, too small to hold cells; give at least {_LEAST_SIZE}")
+        raise ManifestError(f"size is {size} pixels, too small for cells; give at least {_LEAST_SIZE}")
     if wells > MOST_WELLS:
         raise ManifestError(
             f"wells is {wells}, but the largest plate has {MOST_WELLS}; give at most {MOST_WELLS} and more plates"

@@ -1,4 +1,4 @@
-"""Simulated slides of patients, cut into tiles and written to disk with their truth."""
+"""Simulated tissue slides of patients, cut into tiles and written to disk with their true factors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -37,12 +37,12 @@ CLASSES: Mapping[str, tuple[TissueFactors, TissueFactors]] = {
     "stain": (TissueFactors(stain=(0.9, 1.1)), TissueFactors(stain=(1.12, 0.9))),
     "morphology": (TissueFactors(nuclear_area=0.88), TissueFactors(nuclear_area=1.14)),
 }
-"""What the two classes ``a`` and ``b`` differ in, by preset: in nothing else."""
+"""Factors of the two classes ``a`` and ``b``, by preset; all other factors are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlidePlan:
-    """All that is needed to simulate one slide on its own."""
+    """Everything needed to simulate one slide independently of others."""
 
     name: str
     patient: str
@@ -69,41 +69,41 @@ def simulate_tissue(
     seed: int = 0,
     workers: int | None = None,
 ) -> Path:
-    """Simulate slides of tissue whose truth is known, cut them into tiles, and write them to disk.
+    """Simulate tissue slides with known true factors, cut them into tiles, and write them to disk.
 
-    Every patient has slides of both classes, and a stain, a share of lymphocytes and levels of expression of their own;
-    slides come from two scanners. What the classes differ in is the preset.
+    Every patient has slides of both classes; stain, share of lymphocytes and expression levels vary between patients.
+    Slides come from two scanners. The preset says what the classes differ in.
 
     Parameters
     ----------
     out
-        Folder to write to; made if it is not there. Gets ``manifest.csv``, ``cells.parquet`` and, per tile, an image
+        Folder to write to, created if missing. Gets ``manifest.csv``, ``cells.parquet`` and, per tile, an image
         and a mask of nuclei.
     preset
         What the classes ``a`` and ``b`` differ in: ``composition`` (shares of cell types), ``arrangement`` (whether the
-        lymphocytes of a tile lie together; their number is the same), ``stain``, or ``morphology`` (size of epithelial
+        lymphocytes of a tile cluster; their number is the same), ``stain``, or ``morphology`` (size of epithelial
         nuclei).
     variant
         ``he``: haematoxylin and eosin, 8-bit PNG. ``multiplex``: DNA and a marker of each type, 16-bit OME-TIFF.
     patients, slides
-        Number of patients, and of slides of each; slides take the classes in turn.
+        Number of patients, and of slides per patient, which alternate between the classes.
     tiles, size
         Tiles along the side of a slide, and pixels along the side of a tile, 0.5 microns each.
     seed
-        The one source of randomness: the same seed writes the same bytes, whatever the number of workers.
+        The seed: the same seed writes the same bytes, for any number of workers.
     workers
-        Number of processes; by default as many as there are cores to use.
+        Number of processes; by default the number of available cores.
 
     Returns
     -------
     Path
-        The manifest, one row per tile: ``patient``, ``slide``, ``scanner``, ``label``, ``mask``, its place ``x`` and
-        ``y`` on the slide, the truth of `tile_truth`, and the expression of three genes.
+        The manifest, one row per tile: ``patient``, ``slide``, ``scanner``, ``label``, ``mask``, its position
+        ``x`` and ``y`` on the slide, the true factors of `tile_truth`, and the expression of three genes.
 
     Raises
     ------
     ManifestError
-        If the folder holds a manifest already, or tissue like this cannot be simulated.
+        If the folder already holds a manifest, or such tissue cannot be simulated.
     """
     out = Path(out)
     workers = available_cores() if workers is None else workers
@@ -124,8 +124,8 @@ def _plan(
     scanners = [draw_scanner(scanner_rng) for _ in range(_SCANNERS)]
     plans = []
     for number, patient_seed in enumerate(patient_seeds, start=1):
-        own, *slide_seeds = patient_seed.spawn(1 + slides)
-        rng = np.random.default_rng(own)
+        of_patient, *slide_seeds = patient_seed.spawn(1 + slides)
+        rng = np.random.default_rng(of_patient)
         immune = float(rng.lognormal(0.0, 0.15))
         dye = rng.lognormal(0.0, 0.06, 2)
         level = tuple(float(each) for each in rng.normal(0.0, 0.3, 3))
@@ -212,7 +212,7 @@ def _refuse(
     seed: int,
     workers: int,
 ) -> None:
-    """Refuse what cannot be simulated, before anything is written."""
+    """Refuse parameters that cannot be simulated, before anything is written."""
     refuse_folder(out)
     if preset not in CLASSES:
         raise ManifestError(f"no preset '{preset}'{did_you_mean(preset, CLASSES)}")

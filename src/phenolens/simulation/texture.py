@@ -1,4 +1,4 @@
-"""Random fields on a periodic tile, and a way to lay one over every cell with its own scale and direction."""
+"""Random fields on a periodic tile, and sampling of them with a scale and a direction per cell."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,7 @@ TILE = 192
 def random_field(spacing: float, rng: np.random.Generator, *, fibrous: bool = False) -> NDArray[np.float32]:
     """Draw a smooth periodic Gaussian field with features about `spacing` pixels apart.
 
-    The field holds a band of frequencies only: with no slow drift in it, a texture made from it has the
-    same mean whatever its scale.
+    The field is band-limited: without low frequencies, the mean of a texture does not depend on its scale.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ def lay(
     zoom: NDArray[np.float32] | float = 1.0,
     angle: NDArray[np.float32] | float = 0.0,
 ) -> NDArray[np.float32]:
-    """Sample a periodic field at offsets from a cell's own origin, rotated and zoomed.
+    """Sample a periodic field at offsets from the origin of each cell, rotated and scaled.
 
     Parameters
     ----------

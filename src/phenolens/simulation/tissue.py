@@ -1,4 +1,4 @@
-"""A piece of simulated tissue: glands in a stroma, cells of several types, and what their neighbourhoods express."""
+"""Simulated tissue: glands in a stroma, cells of several types, and expression that depends on neighbourhoods."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _EPITHELIAL = 0
 _LYMPHOCYTE = 2
 _SPACING = 15.0
 _JITTER = 0.5
-_SPARSE = 0.3  # share of places in the stroma without a cell
+_SPARSE = 0.3  # share of positions in the stroma without a cell
 RING = 18.0  # depth of the epithelium around a lumen
 _NEIGHBOURS = 10
 # Area in square pixels and elongation of nuclei, by type.
@@ -28,18 +28,18 @@ _NUCLEI = {
 
 @dataclass(frozen=True, slots=True)
 class TissueFactors:
-    """What causes the look of a piece of tissue.
+    """The factors of a piece of tissue.
 
     Attributes
     ----------
     shares
-        Of fibroblasts, lymphocytes and macrophages among the cells of the stroma; their sum is 1.
+        The shares of fibroblasts, lymphocytes and macrophages among the cells of the stroma, which sum to 1.
     clustering
-        Whether the lymphocytes of a tile lie together, 1, or anywhere, 0; how many they are does not follow.
+        From 0, lymphocytes of a tile at random positions, to 1, in a cluster; their number does not depend on it.
     nuclear_area
-        Of epithelial nuclei, relative to the common one.
+        The area of epithelial nuclei, relative to the default.
     stain
-        Amounts of haematoxylin and eosin, relative to the common ones.
+        The amounts of haematoxylin and eosin, relative to the default.
     glands
         Glands per million square pixels.
     """
@@ -62,11 +62,11 @@ class Tissue:
     kind
         Index into `TYPES`, shape (n,).
     area, elongation, angle
-        Of nuclei: square pixels, ratio, radians, shape (n,).
+        Area of nuclei in square pixels, ratio of their axes, and direction in radians, shape (n,).
     depth
         Distance of each pixel from the nearest lumen's rim, negative inside, shape (side, side).
     lie
-        Direction of the stroma's fibres in radians.
+        Direction of the fibres of the stroma in radians.
     """
 
     centres: NDArray[np.float64]
@@ -91,8 +91,8 @@ def draw_tissue(factors: TissueFactors, side: int, tile: int, rng: np.random.Gen
     side
         Side of the square piece in pixels, a multiple of `tile`.
     tile
-        Side of the tiles that it will be cut into: the types of the stroma are dealt out tile by tile, so that their
-        numbers in a tile do not depend on how they are arranged.
+        Side of the tiles that it will be cut into. Cell types of the stroma are assigned tile by tile, so that their
+        numbers in a tile do not depend on their arrangement.
     rng
         Source of randomness.
     """
@@ -100,19 +100,19 @@ def draw_tissue(factors: TissueFactors, side: int, tile: int, rng: np.random.Gen
     centres = _lattice(side, rng)
     y, x = np.clip(centres.astype(int), 0, side - 1).T
     at = depth[y, x]
-    # Lumina are empty, and cells of the stroma lie apart.
+    # Lumina are empty, and cells of the stroma are sparse.
     kept = (at > -2.0) & ((at <= RING) | (rng.random(len(at)) >= _SPARSE))
     centres, at, y, x = centres[kept], at[kept], y[kept], x[kept]
     kind = np.full(len(centres), _EPITHELIAL, dtype=np.intp)
     stroma = np.flatnonzero(at > RING)
-    kind[stroma] = _deal(centres[stroma], factors, tile, rng)
+    kind[stroma] = _assign_types(centres[stroma], factors, tile, rng)
     areas, elongations = (np.array([_NUCLEI[name][part] for name in TYPES]) for part in (0, 1))
     area = areas[kind] * rng.lognormal(-0.5 * 0.18**2, 0.18, len(kind))
     area[kind == _EPITHELIAL] *= factors.nuclear_area
     elongation = 1.0 + (elongations[kind] - 1.0) * rng.lognormal(-0.5 * 0.2**2, 0.2, len(kind))
     lie = float(rng.uniform(0.0, math.pi))
     angle = rng.uniform(0.0, math.pi, len(kind))
-    # Epithelial nuclei point towards their lumen, fibroblasts lie along the fibres.
+    # Epithelial nuclei point towards their lumen, fibroblasts are parallel to the fibres.
     gland = middle[nearest[y, x]] if len(middle) else centres
     towards = np.arctan2(gland[:, 0] - centres[:, 0], gland[:, 1] - centres[:, 1])
     angle = np.where(kind == _EPITHELIAL, towards + rng.normal(0.0, 0.2, len(kind)), angle)
@@ -121,46 +121,46 @@ def draw_tissue(factors: TissueFactors, side: int, tile: int, rng: np.random.Gen
 
 
 def cell_rows(tissue: Tissue, site_id: str, top: int, left: int, tile: int) -> pd.DataFrame:
-    """Return one row per cell of a tile: place in it, type, and the shape of its nucleus; `instance` as in the mask."""
-    own = inside_tile(tissue, top, left, tile)
+    """Return one row per cell of a tile: its position, type and nuclear shape; `instance` as in the mask."""
+    cells = inside_tile(tissue, top, left, tile)
     return pd.DataFrame(
         {
             "site_id": site_id,
-            "instance": own + 1,
-            "y": tissue.centres[own, 0] - top,
-            "x": tissue.centres[own, 1] - left,
-            "type": np.asarray(TYPES)[tissue.kind[own]],
-            "nuclear_area": tissue.area[own],
-            "elongation": tissue.elongation[own],
+            "instance": cells + 1,
+            "y": tissue.centres[cells, 0] - top,
+            "x": tissue.centres[cells, 1] - left,
+            "type": np.asarray(TYPES)[tissue.kind[cells]],
+            "nuclear_area": tissue.area[cells],
+            "elongation": tissue.elongation[cells],
         }
     )
 
 
 def inside_tile(tissue: Tissue, top: int, left: int, tile: int) -> NDArray[np.intp]:
-    """Return the cells whose centre lies in a tile."""
+    """Return the cells whose centre is in a tile."""
     y, x = tissue.centres.T
     return np.flatnonzero((y >= top) & (y < top + tile) & (x >= left) & (x < left + tile))
 
 
 def tile_truth(tissue: Tissue, top: int, left: int, tile: int) -> dict[str, float]:
-    """Return the truth of a tile.
+    """Return the true factors of a tile.
 
     Returns
     -------
     dict
         ``true_count``; ``true_share_<type>``; ``true_nuclear_area``, the mean over epithelial nuclei in square pixels,
         NaN without any; ``true_clustering``, the share of a lymphocyte's ten nearest neighbours that are lymphocytes,
-        less their share of the tile.
+        minus their share of the tile.
     """
-    own = inside_tile(tissue, top, left, tile)
-    kind = tissue.kind[own]
-    facts = {"true_count": float(len(own))}
+    cells = inside_tile(tissue, top, left, tile)
+    kind = tissue.kind[cells]
+    facts = {"true_count": float(len(cells))}
     facts |= {
-        f"true_share_{name}": float((kind == code).mean()) if len(own) else 0.0 for code, name in enumerate(TYPES)
+        f"true_share_{name}": float((kind == code).mean()) if len(cells) else 0.0 for code, name in enumerate(TYPES)
     }
-    epithelial = tissue.area[own][kind == _EPITHELIAL]
+    epithelial = tissue.area[cells][kind == _EPITHELIAL]
     facts["true_nuclear_area"] = float(epithelial.mean()) if len(epithelial) else float("nan")
-    around = _around(tissue)[own]
+    around = _around(tissue)[cells]
     lymphocytes = around[kind == _LYMPHOCYTE][:, _LYMPHOCYTE]
     share = facts[f"true_share_{TYPES[_LYMPHOCYTE]}"]
     facts["true_clustering"] = float(lymphocytes.mean()) - share if len(lymphocytes) else float("nan")
@@ -170,13 +170,13 @@ def tile_truth(tissue: Tissue, top: int, left: int, tile: int) -> dict[str, floa
 def expression(
     tissue: Tissue, top: int, left: int, tile: int, patient: NDArray[np.float64], rng: np.random.Generator
 ) -> dict[str, float]:
-    """Return what a tile expresses: the mean over its cells of what their neighbourhoods make them express.
+    """Return the expression of genes in a tile: the mean over its cells, which depends on their neighbourhoods.
 
-    ``gene_immune`` rises with lymphocytes around lymphocytes, ``gene_stroma`` with the share of fibroblasts,
-    ``gene_interface`` with lymphocytes around epithelial cells. Each has the patient's own level and noise.
+    ``gene_immune`` increases with lymphocytes around lymphocytes, ``gene_stroma`` with the share of fibroblasts,
+    ``gene_interface`` with lymphocytes around epithelial cells. The level of the patient and noise are added.
     """
-    own = inside_tile(tissue, top, left, tile)
-    kind, around = tissue.kind[own], _around(tissue)[own]
+    cells = inside_tile(tissue, top, left, tile)
+    kind, around = tissue.kind[cells], _around(tissue)[cells]
     lymphocytes, fibroblasts = around[:, _LYMPHOCYTE], around[:, TYPES.index("fibroblast")]
     means = (
         _mean(lymphocytes[kind == _LYMPHOCYTE]),
@@ -202,7 +202,7 @@ def _around(tissue: Tissue) -> NDArray[np.float64]:
 def _glands(
     per_million: float, side: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float64]]:
-    """Return the depth outside the nearest lumen, which lumen that is, and the lumina's middles."""
+    """Return the distance outside the nearest lumen, the index of that lumen, and the centres of lumina."""
     n = int(rng.poisson(per_million * side**2 / 1e6))
     y, x = np.mgrid[:side, :side].astype(np.float32)
     depth, nearest = np.full((side, side), 1e3, dtype=np.float32), np.zeros((side, side), dtype=np.intp)
@@ -224,7 +224,7 @@ def _glands(
 
 
 def _lattice(side: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return positions a little off a hexagonal lattice: cells of tissue touch, and do not overlap."""
+    """Return positions near a hexagonal lattice: cells of tissue touch without overlap."""
     rows, columns = np.meshgrid(
         np.arange(0, side, _SPACING * math.sqrt(0.75)), np.arange(0, side, _SPACING), indexing="ij"
     )
@@ -234,24 +234,24 @@ def _lattice(side: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return places[((places >= 0) & (places < side)).all(axis=1)]
 
 
-def _deal(
+def _assign_types(
     centres: NDArray[np.float64], factors: TissueFactors, tile: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Return the type of each cell of the stroma; the numbers of each type in a tile follow from its cells alone."""
+    """Return the type of each cell of the stroma; the number of each type depends only on the cells in the tile."""
     kind = np.empty(len(centres), dtype=np.intp)
     tiles = (centres // tile).astype(int) @ np.array([10_000, 1])
     for number in np.unique(tiles):
-        own = np.flatnonzero(tiles == number)
-        counts = np.floor(np.cumsum((0.0, *factors.shares)) * len(own) + 0.5).astype(int)
-        order = rng.permutation(len(own))
+        in_tile = np.flatnonzero(tiles == number)
+        counts = np.floor(np.cumsum((0.0, *factors.shares)) * len(in_tile) + 0.5).astype(int)
+        order = rng.permutation(len(in_tile))
         if factors.clustering > 0:
-            # Lymphocytes go to the places nearest to a focus, for as many of them as cluster.
-            focus = centres[own[order[0]]]
-            near = np.argsort(((centres[own] - focus) ** 2).sum(axis=1))
+            # Clustered lymphocytes take the positions nearest to a focus.
+            focus = centres[in_tile[order[0]]]
+            near = np.argsort(((centres[in_tile] - focus) ** 2).sum(axis=1))
             lymphocytes = counts[2] - counts[1]
             gathered = near[: round(factors.clustering * int(lymphocytes))]
             rest = order[~np.isin(order, gathered)]
             order = np.concatenate([rest[: counts[1]], gathered, rest[counts[1] :]])
         for code in range(3):
-            kind[own[order[counts[code] : counts[code + 1]]]] = code + 1
+            kind[in_tile[order[counts[code] : counts[code + 1]]]] = code + 1
     return kind

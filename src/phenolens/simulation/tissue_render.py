@@ -1,4 +1,4 @@
-"""Tissue to pixels: haematoxylin and eosin by optical density, or markers of cell types by fluorescence."""
+"""Images of tissue: haematoxylin and eosin by optical density, or fluorescent markers of cell types."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _CHROMATIN = {"epithelial": 0.95, "fibroblast": 1.15, "lymphocyte": 1.6, "macrop
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """How a slide was scanned: brightness of each colour, contrast, and blur in pixels."""
+    """A slide scanner: brightness of each colour, contrast, and blur in pixels."""
 
     white: tuple[float, float, float]
     gamma: float
@@ -32,7 +32,7 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
 
 
 def instance_mask(tissue: Tissue, side: int) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    """Return which nucleus each pixel belongs to, 0 for none and cell i as i + 1, and how deep in it it lies, 0..1."""
+    """Return the nucleus of each pixel (0 for none, i + 1 for cell i), and the depth inside the nucleus, 0..1."""
     mask, depth = np.zeros((side, side), np.uint16), np.zeros((side, side), np.float32)
     radius = np.sqrt(tissue.area / math.pi)
     for number, (y, x) in enumerate(tissue.centres):
@@ -64,7 +64,7 @@ def stain_he(
     y, x = (axis.astype(np.float32) for axis in np.mgrid[:side, :side])
     chromatin = np.array([0.0, *(_CHROMATIN[TYPES[kind]] for kind in tissue.kind)], dtype=np.float32)[mask]
     grain = 1.0 + 0.25 * lay(random_field(5.0, rng), y, x)
-    rim = np.sqrt(depth)  # a nucleus is a lens
+    rim = np.sqrt(depth)  # nuclei are shaped like lenses
     haematoxylin = chromatin * (0.55 + 0.45 * rim) * grain + 0.05
     fibres = np.exp(0.55 * lay(random_field(9.0, rng, fibrous=True), y, x, angle=tissue.lie) - 0.15)
     patches = np.exp(0.3 * lay(random_field(40.0, rng), y, x))
@@ -74,7 +74,7 @@ def stain_he(
         amounts[0] * haematoxylin * (1 - lumen) * _HAEMATOXYLIN[:, None, None]
         + amounts[1] * (eosin + 0.02) * _EOSIN[:, None, None]
     )
-    light = np.stack([gaussian_filter(np.exp(-own), scanner.blur) for own in density]) ** scanner.gamma
+    light = np.stack([gaussian_filter(np.exp(-colour), scanner.blur) for colour in density]) ** scanner.gamma
     light = light * np.array(scanner.white)[:, None, None] + rng.normal(0.0, 1.6, light.shape)
     return np.clip(np.rint(light), 0, 255).astype(np.uint8)
 
@@ -87,7 +87,7 @@ def stain_markers(
     scanner: Scanner,
     rng: np.random.Generator,
 ) -> NDArray[np.uint16]:
-    """Return fluorescence of DNA and of a marker of each type (5, side, side), 12-bit counts.
+    """Return fluorescence of DNA and of a marker of each cell type (5, side, side), as 12-bit counts.
 
     A marker surrounds the nuclei of its type; `amounts` are those of DNA stain and of markers.
     """
@@ -99,7 +99,7 @@ def stain_markers(
         body = gaussian_filter((kind == code).astype(np.float32), 3.0)
         grain = np.exp(0.3 * lay(random_field(4.0, rng), y, x))
         channels.append(amounts[1] * 1.2 * body * grain * (1 - 0.6 * (kind == code)))
-    light = np.stack([gaussian_filter(np.maximum(own, 0.0), scanner.blur) for own in channels])
+    light = np.stack([gaussian_filter(np.maximum(channel, 0.0), scanner.blur) for channel in channels])
     electrons = rng.poisson(260.0 * light * np.array([*scanner.white, 242.0, 242.0])[:, None, None] / 242.0 + 12.0)
     counts = 100.0 + 4.0 * (electrons + 2.0 * rng.standard_normal(electrons.shape))
     return np.clip(np.rint(counts), 0, 4095).astype(np.uint16)

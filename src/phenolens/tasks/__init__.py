@@ -1,4 +1,4 @@
-"""Biological questions, one each, with the contract that says what an answer is worth."""
+"""Tasks: each scores profiles on one biological question and declares what it measures."""
 
 from phenolens.tasks.base import BeforeAfter, Contract, LessData, Restricted, Task, WellTask
 from phenolens.tasks.columns import numbers, required_column
@@ -32,7 +32,6 @@ __all__ = [
     "PerturbationStrength",
     "PhenotypicConsistency",
     "Probe",
-    "Question",
     "RegressionProbe",
     "RelationshipRecall",
     "ReplicateRetrieval",

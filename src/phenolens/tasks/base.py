@@ -30,13 +30,13 @@ class Contract:
     question
         The biological question.
     match, non_match
-        What should be similar, or counted as correct, and what should not.
+        Which pairs of rows should be similar (or which predictions count as correct), and which should not.
     chance
         How the chance level is determined.
     controls
         The positive and the negative control that show that the task works on these data.
     least_data
-        The least data it accepts.
+        The minimum data that it needs.
     """
 
     question: str
@@ -84,7 +84,7 @@ class Task(BaseModel, ABC):
         Raises
         ------
         TaskNotApplicable
-            If these data do not allow it; the message says why.
+            If these data do not allow it; the message gives the reason.
         """
 
     @property
@@ -176,13 +176,13 @@ class LessData:
     kind
         Of what there is less: ``shots``, training rows of each class, or ``replicates``, wells of each perturbation.
     amounts
-        Rising, each less than all.
+        The reduced amounts, in increasing order.
     whole
-        How much there is in all.
+        The full amount.
     scored
-        Whether the score with all data is already known; if not, it is of a sample, which is to be scored too.
+        Whether the score itself rests on the full amount; if False, the full amount must be scored too, on a sample.
     note
-        What must be known of it; empty if nothing.
+        What a reader must know; empty if nothing.
     draws
         Returns the tasks and rows of one or several random draws of an amount.
     """
@@ -213,10 +213,10 @@ class BeforeAfter:
 
 
 class Restricted(Protocol):
-    """A task among restricted rows, the same random draws for every encoder; takes one encoder's profiles at a time."""
+    """A task among restricted rows; all encoders are scored on the same random draws, one after the other."""
 
     def meet(self, profiles: AnnData) -> None:
-        """Take the profiles of the next encoder."""
+        """Set the profiles of the encoder that is scored next."""
         ...
 
     def matched(self, name: str, covariates: pd.DataFrame) -> BeforeAfter:

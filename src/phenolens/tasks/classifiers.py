@@ -1,4 +1,4 @@
-"""The probes' classifiers: each predicts the test rows under every candidate setting at once."""
+"""Classifiers of probes: each predicts the test rows under all candidate settings at once."""
 
 import warnings
 from typing import Any
@@ -22,18 +22,18 @@ def predict_linear(
     train_x, test_x
         Standardised vectors.
     train_y
-        Class codes; each class weighs the same.
+        Class codes; all classes have the same weight.
     penalties
-        Inverse penalties, rising, so that each fit starts where a smoother one ended.
+        Inverse penalties in increasing order, so that each fit starts from a smoother one.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(class_weight="balanced", max_iter=_ITERATIONS, tol=1e-3, warm_start=True)
     predicted = []
-    # These matrices are small: threads would spend several times the work on waiting for one another.
+    # These matrices are small: several threads would spend most of their time waiting for each other.
     with warnings.catch_warnings(), threadpool_limits(1):
-        # Where so weak a penalty does not converge, tuning sees what it is worth all the same.
+        # A weak penalty may not converge; tuning then scores it as it is.
         warnings.simplefilter("ignore", ConvergenceWarning)
         for penalty in penalties:
             predicted.append(model.set_params(C=penalty).fit(train_x, train_y).predict(test_x))
@@ -50,7 +50,7 @@ def predict_ridge(
     train_x, test_x
         Standardised vectors.
     train_y
-        Class codes; each class weighs the same.
+        Class codes; all classes have the same weight.
     penalties
         Penalties, as in `ridge_path`.
     """
@@ -63,7 +63,7 @@ def predict_ridge(
 def predict_nearest(
     train_x: NDArray[Any], train_y: NDArray[np.intp], test_x: NDArray[Any], neighbours: tuple[int, ...]
 ) -> NDArray[np.intp]:
-    """Return the classes (len(neighbours), n_test) that the most of the k nearest by cosine have.
+    """Return the most frequent class (len(neighbours), n_test) among the k nearest neighbours by cosine.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def predict_nearest(
     train_y
         Class codes.
     neighbours
-        The numbers k; a k beyond the training rows takes all of them. Equal votes go to the class whose
-        member is nearest.
+        The numbers k; a k above the number of training rows takes all of them. Ties go to the class with the nearest
+        member.
     """
     most = min(max(neighbours), len(train_x))
     similarity = cosine_similarity(test_x, train_x)

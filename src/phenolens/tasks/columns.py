@@ -25,7 +25,7 @@ def numbers(column: pd.Series[Any], of: str) -> pd.Series[float]:
     found = pd.to_numeric(column.astype(object), errors="coerce").astype(float)
     text = column[found.isna() & column.notna()]
     if len(text):
-        raise TaskNotApplicable(f"{of}: column '{column.name}' holds '{text.iloc[0]}' where a number is needed")
+        raise TaskNotApplicable(f"{of}: column '{column.name}' holds '{text.iloc[0]}', which is not a number")
     return found
 
 
@@ -47,7 +47,7 @@ def required_column(profiles: AnnData, column: str, task: str) -> pd.Series[str]
 
 
 def usable_rows(profiles: AnnData, column: str, task: str) -> tuple[NDArray[np.bool_], str]:
-    """Return which rows have a value in a metadata column, and a note on those that have none.
+    """Return which rows have a value in a metadata column, and a note on rows without one.
 
     Raises
     ------

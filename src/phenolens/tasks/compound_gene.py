@@ -1,4 +1,4 @@
-"""Compound-gene matching: does a compound look like the knock-out of the gene it acts on?"""
+"""Compound-gene matching: is a compound similar to the perturbation of the gene that it acts on?"""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _GENE = ("crispr", "orf", "sirna")
 
 
 class CompoundGene(WellTask):
-    """Average precision with which a compound ranks the genes it is known to act on before sampled others.
+    """Average precision with which a compound ranks the genes that it is known to act on above sampled other genes.
 
-    A compound's score for a gene is the absolute cosine of their profiles, at the dose at which it is largest. Known
-    genes whose activity lies between the two limits are neither positives nor negatives; as negatives,
-    max(2 x positives, 20) other genes are sampled, and the average precision is the mean over many such samples.
+    The similarity of a compound and a gene is the absolute cosine of their profiles, at the dose where it is largest.
+    Known genes whose activity lies between the two limits are neither positives nor negatives. As negatives,
+    max(2 x positives, 20) other genes are sampled, and average precision is the mean over many such samples.
 
     Parameters
     ----------
@@ -40,23 +40,23 @@ class CompoundGene(WellTask):
         Tables of compound, gene and, in a third column, the concentration in uM at which it acts; without that column
         every pair is a positive.
     active_below, inactive_above
-        The limits of that concentration in uM. A pair above the upper one counts as a negative.
+        The limits of that concentration in uM; a pair above the upper limit counts as a negative.
     average
         How the wells of a perturbation and dose are averaged.
     n_samples
-        Samples of negatives.
+        The number of samples of negatives.
     n_permutations
-        Random choices of genes for the p value of each compound, which is taken against all negatives.
+        The number of random choices of genes for the p value of each compound, which uses all negatives.
 
     Source: the rules of RxRx3-core, Kraus et al., arXiv 2503.20158 (2025).
     """
 
     contract: ClassVar[Contract] = Contract(
-        question="Does a compound look like the perturbation of the gene that it acts on?",
+        question="Is a compound similar to the perturbation of the gene that it acts on?",
         match="genes that the compound is known to act on below 1 uM",
-        non_match="genes not known to be acted on below 10 uM",
+        non_match="genes that the compound is not known to act on below 10 uM",
         chance="closed form: the expected average precision of a random order",
-        controls="positive: compounds with one potent target; negative: genes permuted",
+        controls="positive: compounds with one potent target; negative: permuted genes",
         least_data="one compound with a known gene, both profiled, and 20 other genes",
     )
 
@@ -100,18 +100,18 @@ class CompoundGene(WellTask):
         )
         known = self._known(strongest.index, strongest.columns)
         rows = []
-        for compound, own in known.groupby("entity1", sort=True):
-            columns = strongest.columns.get_indexer(own["entity2"])
+        for compound, pairs in known.groupby("entity1", sort=True):
+            columns = strongest.columns.get_indexer(pairs["entity2"])
             scored = self._rank(
-                strongest.loc[compound].to_numpy(), columns[own["positive"]], columns[~own["negative"]], rng
+                strongest.loc[compound].to_numpy(), columns[pairs["positive"]], columns[~pairs["negative"]], rng
             )
             if scored:
                 rows.append((compound, *scored))
         if not rows:
             raise TaskNotApplicable(
-                f"{self.id}: no known relation joins one of {len(strongest)} compounds, named e.g. "
-                f"'{strongest.index[0]}', with one of {strongest.shape[1]} genes, named e.g. '{strongest.columns[0]}', "
-                f"and leaves {_FEWEST_NEGATIVES} other genes"
+                f"{self.id}: no known relation connects one of {len(strongest)} compounds (such as "
+                f"'{strongest.index[0]}') with one of {strongest.shape[1]} genes (such as "
+                f"'{strongest.columns[0]}') and leaves {_FEWEST_NEGATIVES} other genes"
             )
         table = pd.DataFrame(rows, columns=["unit", "value", "chance", "p"])
         return Score("mAP", "compound", unit_table(table["unit"], table["value"], chance=table["chance"], p=table["p"]))
@@ -126,7 +126,7 @@ class CompoundGene(WellTask):
         if activity.isna().any():
             culprit = pairs[activity.isna()].iloc[0]
             raise PhenolensError(
-                f"{self.id}: '{culprit['activity']}' is no concentration in uM, for {culprit['entity1']} and "
+                f"{self.id}: '{culprit['activity']}' is not a concentration in uM, for {culprit['entity1']} and "
                 f"{culprit['entity2']}"
             )
         # A pair measured several times counts with its most potent value.
@@ -159,7 +159,7 @@ class CompoundGene(WellTask):
             row[rng.choice(negatives, n_sampled, replace=False)] = True
         repeated = np.broadcast_to(score, positive.shape)
         ap = float(average_precision(repeated, positive, negative).mean())
-        # Which of all genes that count are the known ones?
+        # The null: as many genes, drawn from all positives and negatives, are labelled as known.
         pool = np.concatenate([positives, negatives])
         labelled = np.zeros((self.n_permutations + 1, len(pool)), dtype=bool)
         labelled[0, :k] = True

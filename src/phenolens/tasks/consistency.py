@@ -1,4 +1,4 @@
-"""Phenotypic consistency: do perturbations of one mechanism, target or complex resemble each other?"""
+"""Phenotypic consistency: are perturbations of the same mechanism, target or complex similar to each other?"""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ if TYPE_CHECKING:
 
 
 class PhenotypicConsistency(WellTask):
-    """Mean average precision with which a perturbation finds others that share its mechanism, target or complex.
+    """Mean average precision with which a perturbation retrieves others of the same mechanism, target or complex.
 
-    Every perturbation is one profile, so that replicates of one cannot be mistaken for agreement between two. Others
-    that share some other label with the query are neither positives nor negatives.
+    Wells are averaged to one profile per perturbation, so that the similarity of replicates does not count.
+    Perturbations that share only another label with the query are neither positives nor negatives.
 
     Parameters
     ----------
     label
         The metadata column with the labels.
     separator
-        What parts the labels of a perturbation that has several.
+        The text that separates several labels of a perturbation.
     average
         How the wells of a perturbation are averaged.
     n_permutations
-        Sets of random perturbations drawn for a p value. It tests the perturbations of a label against all others,
-        those that share another label included.
+        The number of random sets of perturbations for a p value, which compares the perturbations of a label with all
+        others, including those that share another label.
 
     Source: Kalinin et al., Nat. Commun. 2025 (copairs), with ties in expectation.
     """
 
     contract: ClassVar[Contract] = Contract(
-        question="Do different perturbations of one mechanism, target or complex resemble each other?",
+        question="Are different perturbations of the same mechanism, target or complex similar to each other?",
         match="perturbations that share the label",
         non_match="perturbations that share no label with the query",
         chance="closed form: the expected average precision of a random order",
-        controls="positive: mechanisms that every screen finds, such as tubulin inhibitors; negative: labels permuted",
+        controls="positive: mechanisms that most screens find, such as tubulin inhibitors; negative: permuted labels",
         least_data="two perturbations of one label and one without it",
     )
 
@@ -81,7 +81,7 @@ class PhenotypicConsistency(WellTask):
         perturbations = perturbation_profiles(wells[usable], "perturbation", self.average, self.id)
         if self.label not in perturbations.obs:
             raise TaskNotApplicable(
-                f"{self.id}: some perturbation has one '{self.label}' in one row and another in another"
+                f"{self.id}: some perturbation has different values of '{self.label}' in different rows"
             )
         carried = perturbations.obs[self.label].astype(str).map(self._split)
         marks = [(row, label) for row, labels in enumerate(carried) for label in labels]
@@ -96,15 +96,15 @@ class PhenotypicConsistency(WellTask):
         units = table[table["ap"].notna()].groupby("label", sort=True)
         if not units.ngroups:
             raise TaskNotApplicable(
-                f"{self.id}: none of {table['label'].nunique()} labels has two perturbations and another without it"
+                f"{self.id}: none of {table['label'].nunique()} labels has two perturbations, and one without it"
             )
         means = units[["ap", "chance"]].mean()
-        members = [own.to_numpy() for _, own in units["row"]]
+        members = [sharing.to_numpy() for _, sharing in units["row"]]
 
         def statistic(sets: np.ndarray) -> np.ndarray:
             return mean_defined(set_average_precision(x, sets))
 
-        observed = np.array([statistic(own[None])[0] for own in members])
+        observed = np.array([statistic(sharing[None])[0] for sharing in members])
         everyone = np.ones(len(x), dtype=bool)
         p = exchange_p(
             observed, members, everyone, np.zeros(len(x)), statistic, n_permutations=self.n_permutations, rng=rng
@@ -112,8 +112,8 @@ class PhenotypicConsistency(WellTask):
         alone = table["label"].nunique() - len(means)
         n_perturbations = table["row"].nunique()
         dependent = (
-            f"{len(means)} labels rest on {n_perturbations} perturbations: labels that share some are not "
-            "independent, and the interval is too narrow"
+            f"{len(means)} labels share {n_perturbations} perturbations and are not independent, so that the interval "
+            "is too narrow"
         )
         notes = notes_of(
             rows_without_label=note,
@@ -134,9 +134,10 @@ class PhenotypicConsistency(WellTask):
         return sorted({part for part in parts if part})
 
     def _count(self, marks: pd.DataFrame, n: int) -> pd.DataFrame:
-        """Return how many positives and negatives, of `n` perturbations, the query of each mark has."""
+        """Return the number of positives and of negatives, of `n` perturbations, for each row and label."""
         carriers = marks.groupby("label")["row"].agg(set)
-        sharing = marks.groupby("row")["label"].agg(lambda own: len(set().union(*(carriers[label] for label in own))))
+        by_row = marks.groupby("row")["label"]
+        sharing = by_row.agg(lambda labels: len(set().union(*(carriers[label] for label in labels))))
         return pd.DataFrame(
             {
                 "n_positive": marks["label"].map(carriers.map(len)) - 1,

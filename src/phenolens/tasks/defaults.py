@@ -1,4 +1,4 @@
-"""The questions that data can be asked when nobody has said which."""
+"""The tasks that are scored if none are named."""
 
 from typing import Literal
 
@@ -11,17 +11,17 @@ from phenolens.tasks.probe import Probe
 from phenolens.tasks.registry import AnyTask
 from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
 
-# What must not straddle a split, where rows have it; the first that they have.
+# Columns by which probes are split; the first that rows have.
 _GROUPS = ("patient", "slide", "batch", "plate")
-_FOLDS = 5  # or as many as there are groups
+_FOLDS = 5  # fewer if there are fewer groups
 
 
 def default_tasks(obs: pd.DataFrame) -> list[AnyTask]:
-    """Return the questions that metadata allow.
+    """Return the tasks that the metadata allow.
 
-    Of perturbations: retrieval of replicates, before others and, where there are negative controls, before these; and,
-    where there are several plates, whether controls reveal theirs. Of labels: a linear probe and one of nearest
-    neighbours, on patients, slides, batches or plates that they have not seen.
+    For perturbations: replicate retrieval of distinctiveness and, if there are negative controls, of activity; if there
+    are several plates too, leakage of the plate. For labels: a linear and a nearest-neighbour probe on unseen patients,
+    slides, batches or plates.
 
     Parameters
     ----------
@@ -31,13 +31,13 @@ def default_tasks(obs: pd.DataFrame) -> list[AnyTask]:
     Raises
     ------
     TaskNotApplicable
-        If nothing was perturbed twice and there are no labels.
+        If no perturbation has two rows and there are no labels.
     """
     tasks: list[AnyTask] = []
     has_controls = "role" in obs and (obs["role"] == NEGATIVE_CONTROL).any()
     if "perturbation" in obs and condition_names(obs)[treated(obs)].duplicated().any():
         tasks += [ReplicateRetrieval()] if has_controls else []
-        tasks.append(ReplicateRetrieval(against="others"))
+        tasks.append(ReplicateRetrieval(measures="distinctiveness"))
     if has_controls and "plate" in obs and obs["plate"].nunique() > 1:
         tasks.append(Leakage(nuisance="plate"))
     if "label" in obs and obs["label"].nunique() > 1:
@@ -47,7 +47,7 @@ def default_tasks(obs: pd.DataFrame) -> list[AnyTask]:
         tasks += [Probe(task=kind, label="label", group=group, folds=max(folds, 2)) for kind in kinds]
     if not tasks:
         raise TaskNotApplicable(
-            "no perturbation has two rows and there are no labels to ask about; "
+            "no perturbation has two rows and there are no labels to predict; "
             "name their columns, e.g. --perturbation Metadata_gene or --label phenotype"
         )
     return tasks

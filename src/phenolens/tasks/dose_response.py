@@ -23,15 +23,15 @@ _FEWEST_DOSES = 3
 
 
 class DoseResponse(WellTask):
-    """Spearman's correlation, within a compound, of a well's distance from its plate's controls with its dose.
+    """Spearman's correlation, within a compound, of dose with the distance of a well from the controls of its plate.
 
     Parameters
     ----------
     mechanism
-        A metadata column: with it, the details say how much more alike the mean effects of compounds of one mechanism
-        are than those of compounds of two.
+        A metadata column of mechanisms: the details then give the mean cosine of the effects of compounds of the same
+        mechanism and of different mechanisms.
     n_permutations
-        Permutations of doses over a compound's wells for its p value, which is small for a rise.
+        The number of permutations of doses over a compound's wells for its p value, which is one-sided.
     """
 
     contract: ClassVar[Contract] = Contract(
@@ -39,7 +39,7 @@ class DoseResponse(WellTask):
         match="a larger dose and a larger distance from the controls",
         non_match="a larger dose and a smaller distance",
         chance="zero: distances unrelated to dose",
-        controls="positive: compounds with a known dose response; negative: doses permuted",
+        controls="positive: compounds with a known dose response; negative: permuted doses",
         least_data=f"one compound at {_FEWEST_DOSES} doses, and a negative control on its plates",
     )
 
@@ -59,7 +59,7 @@ class DoseResponse(WellTask):
 
     @property
     def needs_controls(self) -> bool:
-        """It does."""
+        """Whether it needs negative controls."""
         return True
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
@@ -76,9 +76,10 @@ class DoseResponse(WellTask):
         dose = numbers(obs.loc[dosed, "dose"], self.id).to_numpy()
         size = np.linalg.norm(effect[dosed], axis=1)
         rows = []
-        for compound, own in pd.Series(np.arange(len(dose))).groupby(compounds.to_numpy(), sort=True):
-            if len(np.unique(dose[own])) >= _FEWEST_DOSES:
-                rows.append((compound, *rank_trend(dose[own], size[own], n_permutations=self.n_permutations, rng=rng)))
+        for compound, group in pd.Series(np.arange(len(dose))).groupby(compounds.to_numpy(), sort=True):
+            if len(np.unique(dose[group])) >= _FEWEST_DOSES:
+                trend = rank_trend(dose[group], size[group], n_permutations=self.n_permutations, rng=rng)
+                rows.append((compound, *trend))
         table = pd.DataFrame(rows, columns=["unit", "value", "p"]).dropna(subset="value")
         if table.empty:
             raise TaskNotApplicable(
@@ -96,7 +97,7 @@ class DoseResponse(WellTask):
         )
 
     def _effects(self, wells: Wells) -> NDArray[np.float64]:
-        """Return the wells (n, d) less the mean of their plate's controls; NaN where there are none."""
+        """Return the wells (n, d) minus the mean of the controls of their plate; NaN if that has none."""
         x = np.asarray(wells.profiles.X, dtype=np.float64)
         effect = np.full(x.shape, np.nan)
         for name in np.unique(wells.plate[wells.control]):
@@ -105,7 +106,7 @@ class DoseResponse(WellTask):
         return effect
 
     def _agree(self, wells: AnnData, effect: NDArray[np.float64], compounds: NDArray[np.object_]) -> dict[str, float]:
-        """Return the mean cosine of mean effects between compounds of one mechanism, and of two."""
+        """Return the mean cosine of mean effects between compounds of the same mechanism, and of different ones."""
         names = pd.Series(compounds)
         mechanism = wells.obs[self.mechanism].groupby(names.to_numpy(), sort=True).first()
         means = pd.DataFrame(effect).groupby(names, sort=True).mean()[mechanism.notna().to_numpy()]

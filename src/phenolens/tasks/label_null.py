@@ -1,4 +1,4 @@
-"""P values of units whose rows could, under the null hypothesis, have been other rows of the same groups."""
+"""P values of units by exchanging their label with other rows of the same groups."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,24 +21,24 @@ def exchange_p(
     n_permutations: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Return the p value of each unit's statistic when its label is exchanged within groups.
+    """Return the p value of each unit's statistic under exchange of its label within groups.
 
-    Units that take as many rows of the same groups share one null distribution.
+    Units with the same numbers of rows in the same groups share one null distribution.
 
     Parameters
     ----------
     observed
-        (u,) statistic of each unit, large being extreme.
+        (u,) statistic of each unit; large values are extreme.
     units
         Row numbers of each unit.
     pool
-        (n,) rows whose labels are exchanged.
+        (n,) mask of the rows whose labels are exchanged.
     groups
-        (n,) the group within which they are, such as the plate.
+        (n,) group of each row, such as its plate; labels are exchanged within groups.
     statistic
         Maps sets of rows (s, k) to their statistic (s,).
     n_permutations
-        How many sets to draw for each null; all where there are fewer.
+        The number of sets to draw for each null; all sets if there are fewer.
     rng
         The source of randomness.
     """
@@ -60,10 +60,10 @@ def exchange_p(
                 draw_sets([members[code] for code, _ in layout], [count for _, count in layout], n_permutations, rng)
                 for layout in part
             ]
-            # Scored together, rows that many sets share are compared with the others once.
+            # Scored together: rows that many sets share are compared with the other rows only once.
             null = statistic(np.concatenate([sets for sets, _ in drawn]))
             ends = np.cumsum([len(sets) for sets, _ in drawn])
-            for layout, own, (_, exact) in zip(part, np.split(null, ends[:-1]), drawn, strict=True):
+            for layout, null_of_layout, (_, exact) in zip(part, np.split(null, ends[:-1]), drawn, strict=True):
                 for number in layouts[layout]:
-                    p[number] = permutation_p(float(observed[number]), own, exact=exact)
+                    p[number] = permutation_p(float(observed[number]), null_of_layout, exact=exact)
     return p

@@ -1,4 +1,4 @@
-"""Where on the plate treatments and controls stand, and whether position could pass for an effect."""
+"""Plate positions of treatments and controls, and whether a position effect could look like activity."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,16 +15,16 @@ Exchange = Literal["auto", "controls", "treatments"]
 
 @dataclass(frozen=True)
 class Layout:
-    """What the positions of wells allow to conclude.
+    """How the positions of treated wells and controls overlap.
 
     Attributes
     ----------
     covered
         The share of treated wells whose row, whose column and whose distance to the plate's edge each occur among the
-        controls; NaN if positions are not known.
+        controls; NaN if positions are unknown.
     fixed
-        The share of perturbations on several plates that stand in one and the same well of each; NaN if there are none
-        or positions are not known.
+        The share of perturbations on several plates that are in the same well of each plate; NaN if there are none or
+        positions are unknown.
     """
 
     covered: float
@@ -32,19 +32,19 @@ class Layout:
 
     @property
     def controls_stand_apart(self) -> bool:
-        """Whether an effect of position would make most treatments unlike the controls."""
+        """Whether a position effect would make most treatments differ from the controls."""
         return self.covered < 0.5
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """What a reader must know."""
         apart = (
-            f"controls stand apart: only {self.covered:.0%} of treated wells have row, column and distance to the "
-            "edge in common with a control, so that an effect of position looks like activity"
+            f"controls stand apart: only {self.covered:.0%} of treated wells share their row, column and distance to "
+            "the edge with controls, so that a position effect looks like activity"
         )
         fixed = (
-            f"{self.fixed:.0%} of perturbations stand in the same well of every plate, so that an effect of "
-            "position makes replicates alike"
+            f"{self.fixed:.0%} of perturbations are in the same well of every plate, so that a position effect makes "
+            "replicates similar"
         )
         return notes_of(
             controls_stand_apart=apart if self.controls_stand_apart else "",
@@ -52,27 +52,27 @@ class Layout:
         )
 
 
-def choose_exchange(asked: Exchange, layout: Layout) -> Exchange:
-    """Return what labels are exchanged with: controls, unless they stand apart and nothing else was asked for."""
-    if asked != "auto":
-        return asked
+def choose_exchange(option: Exchange, layout: Layout) -> Exchange:
+    """Resolve ``auto``: labels are exchanged with controls, or with treatments if controls stand apart."""
+    if option != "auto":
+        return option
     return "treatments" if layout.controls_stand_apart else "controls"
 
 
-def explain_exchange(asked: Exchange, chosen: Exchange) -> str:
-    """Say when treatments were chosen because position cannot upset them; empty otherwise."""
-    if asked != "auto" or chosen != "treatments":
+def explain_exchange(option: Exchange, chosen: Exchange) -> str:
+    """Return a note if ``auto`` has chosen treatments; empty otherwise."""
+    if option != "auto" or chosen != "treatments":
         return ""
     return "so p compares with other treatments; exchange_with=controls would assume that position has no effect"
 
 
 def describe_layout(obs: pd.DataFrame, treated: NDArray[np.bool_], control: NDArray[np.bool_]) -> Layout:
-    """Return what the positions of treated wells and controls allow to conclude.
+    """Return how the positions of treated wells and controls overlap.
 
     Parameters
     ----------
     obs
-        Metadata with, where they are known, `well`, `plate` and `perturbation`.
+        Metadata with `well`, `plate` and `perturbation`, where known.
     treated, control
         (n,) masks.
     """

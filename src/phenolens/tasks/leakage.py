@@ -1,4 +1,4 @@
-"""Leakage: can batch, plate or position be read off wells in which nothing was done?"""
+"""Leakage: can batch, plate or position be predicted from untreated wells?"""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _POSITIONS = ("row", "column", "edge")
 
 
 class Leakage(WellTask):
-    """Balanced accuracy with which a linear probe tells a nuisance from negative controls alone; lower is better.
+    """Balanced accuracy with which a linear probe predicts a nuisance from negative controls alone; lower is better.
 
     Parameters
     ----------
     nuisance
-        A metadata column, such as plate, batch or source; or a position: ``row``, ``column``, or ``edge``, whether a
-        well is on the outermost ring. Positions, and what is the same for a whole plate, such as its batch, are
-        predicted for plates that the probe has not seen: what tells the plate would otherwise tell its batch, so that
-        batches with one plate only are left out. The plate itself, and what differs within plates, is predicted for
-        wells that the probe has not seen.
+        A metadata column, such as plate, batch or source; or a position: ``row``, ``column``, or ``edge`` (whether a
+        well is on the outermost ring). Positions, and columns that are the same for a whole plate, such as its batch,
+        are predicted for unseen plates: recognising the plate would otherwise reveal its batch. Batches with a single
+        plate are therefore left out. The plate itself, and columns that differ within plates, are predicted for unseen
+        wells.
     folds
-        As in `Probe`; no more than a batch has plates, where it is the same for a whole plate.
+        As in `Probe`; for a column that is the same for a whole plate, at most the number of plates of a batch.
     seed
         As in `Probe`.
     """
 
     contract: ClassVar[Contract] = Contract(
-        question="Can batch, plate or position be read off the negative controls?",
-        match="the nuisance predicted for a control, or for a plate of them, that the probe has not seen",
+        question="Can batch, plate or position be predicted from negative controls?",
+        match="the true nuisance predicted for an unseen control, or for the controls of an unseen plate",
         non_match="another nuisance predicted",
         chance="one over the number of classes",
-        controls="positive: raw intensities of plates stained apart; negative: the nuisance permuted",
-        least_data="two classes with as many negative controls as folds each, and, but for plates, two plates each",
+        controls="positive: raw intensities of separately stained plates; negative: permuted nuisance",
+        least_data="two classes, each with as many negative controls as folds and, unless these are plates, two plates",
     )
 
     task: Literal["leakage"] = "leakage"
@@ -65,18 +65,18 @@ class Leakage(WellTask):
 
     @property
     def needs_controls(self) -> bool:
-        """It does: among controls nothing but nuisance differs."""
+        """Whether it needs negative controls: only nuisances differ among these."""
         return True
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
-        """Return balanced accuracy, with one unit per well, or per plate that is held out; see `Task.score`."""
+        """Return balanced accuracy, with one unit per well, or per plate if plates are held out; see `Task.score`."""
         wells = unseen_wells(profiles, self.id)
         controls = wells.profiles[wells.control].copy()
         group, folds = None, self.folds
         if self.nuisance in _POSITIONS:
             places = well_positions(required_column(profiles, "well", self.id))
             if places is None:
-                raise TaskNotApplicable(f"{self.id}: wells are not all named like B03")
+                raise TaskNotApplicable(f"{self.id}: some wells are not named like B03")
             places["edge"] = np.where(places["edge"] == 0, "edge", "inside")
             controls.obs[self.nuisance] = places.loc[controls.obs_names, self.nuisance].astype(str)
             required_column(controls, "plate", self.id)
@@ -86,7 +86,7 @@ class Leakage(WellTask):
             if (by_plate.nunique() <= 1).all():
                 group = "plate"
                 plates = by_plate.first().value_counts()
-                folds = min([folds, *plates[plates > 1]])  # so that every fold can test a plate of each class
+                folds = min([folds, *plates[plates > 1]])  # every fold then tests a plate of each class
         probe = Probe(task="linear-probe", label=self.nuisance, group=group, folds=folds, seed=self.seed, level="well")
         try:
             score = probe.score(controls, rng)

@@ -1,4 +1,4 @@
-"""Questions with less data: rows that a probe learns from, and replicates that retrieval can find."""
+"""Scores with less data: fewer training rows for probes, fewer replicates for retrieval."""
 
 from __future__ import annotations
 
@@ -18,22 +18,20 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _SHOTS = (1, 5, 20, 100)
-_MOST_LEARNED = 1000  # rows that a probe learns from with few shots
+_MOST_TRAINED = 1000  # training rows of a probe with few shots
 _REPLICATES = (2, 3, 4, 8, 16, 32)
-_DRAWS = 3  # of the replicates that are kept
+_DRAWS = 3  # random draws of replicates for each amount
 _MOST_WELLS = 1000  # treated
 
 
 def fewer_shots(task: Task, folds: int, profiles: AnnData, score: Score) -> LessData:
-    """Return how a probe is asked that learns from 1, 5, 20 and 100 rows of each class.
+    """Return how a probe is scored when trained on 1, 5, 20 and 100 rows of each class.
 
-    Less where the smallest class has no more, or 1,000 rows would be exceeded.
+    Amounts stop below the training rows of the smallest class, and at 1,000 training rows in all.
     """
     learned = score.units.groupby("stratum")["weight"].sum() * (1 - 1 / folds)
-    amounts = [n for n in _SHOTS if n <= learned.min() - 1 and n * len(learned) <= _MOST_LEARNED]
-    note = (
-        f"{len(learned)} classes, the smallest with {learned.min():.0f} rows to learn from, leave no fewer to ask with"
-    )
+    amounts = [n for n in _SHOTS if n <= learned.min() - 1 and n * len(learned) <= _MOST_TRAINED]
+    note = f"{len(learned)} classes, the smallest with {learned.min():.0f} training rows, are too few to train on less"
 
     def draw(amount: int) -> list[tuple[Task, AnnData]]:
         return [(task.model_copy(update={"shots": amount}), profiles)]
@@ -42,10 +40,10 @@ def fewer_shots(task: Task, folds: int, profiles: AnnData, score: Score) -> Less
 
 
 def fewer_replicates(task: Task, profiles: AnnData, seed: int) -> LessData:
-    """Return how retrieval is asked of 2, 3, 4, 8, 16 and 32 wells of each perturbation.
+    """Return how retrieval is scored with 2, 3, 4, 8, 16 and 32 wells of each perturbation.
 
-    Random ones, from as many plates as possible, in three draws. A perturbation with no more keeps what it has, and all
-    controls stay. Beyond 1,000 treated wells, a sample of whole perturbations is asked.
+    Wells are drawn at random, from as many plates as possible, three times. A perturbation with no more wells keeps
+    all of them, and all controls stay. Of more than 1,000 treated wells, a sample of whole perturbations is scored.
 
     Raises
     ------
@@ -72,16 +70,16 @@ def fewer_replicates(task: Task, profiles: AnnData, seed: int) -> LessData:
             drawn.append((task, rows[kept]))
         return drawn
 
-    few = "" if amounts else f"the median perturbation has {most} wells, too few for fewer"
+    few = "" if amounts else f"the median perturbation has {most} wells, too few to take some away"
     whole = int(treated(profiles.obs).sum())
     sampled = "" if len(wells) == whole else f"a sample of {len(wells)} of {whole} treated wells"
     return LessData("replicates", amounts, most, False, "; ".join(filter(None, [few, sampled])), draw)
 
 
 def _some_of_each(obs: pd.DataFrame, amount: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return so many random rows of each condition, from as many plates as possible."""
+    """Return `amount` random rows of each condition, from as many plates as possible."""
     order = rng.permutation(len(obs))
     table = pd.DataFrame({"name": condition_names(obs), "plate": obs["plate"].astype(str) if "plate" in obs else ""})
     table = table.iloc[order].assign(row=order)
-    turn = table.groupby(["name", "plate"]).cumcount().to_numpy()  # every plate gives one before any gives another
+    turn = table.groupby(["name", "plate"]).cumcount().to_numpy()  # one from every plate before a second from any
     return table.iloc[np.argsort(turn, kind="stable")].groupby("name").head(amount)["row"].to_numpy()

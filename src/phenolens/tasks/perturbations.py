@@ -1,4 +1,4 @@
-"""One profile for each perturbation, from those of its wells."""
+"""One profile per perturbation, averaged over its wells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes: can a simple classifier read a label off the vectors of groups it has not seen?"""
+"""Probes: can a simple classifier predict a label from the embeddings of unseen groups?"""
 
 from __future__ import annotations
 
@@ -34,41 +34,41 @@ _CLASSIFIERS: dict[str, tuple[Callable[..., NDArray[np.intp]], tuple[float, ...]
 
 
 class Probe(ProbeTask):
-    """Cross-validated balanced accuracy of a classifier whose setting is tuned inside the training folds.
+    """Cross-validated balanced accuracy of a classifier that is tuned inside the training folds.
 
     Parameters
     ----------
     task
-        ``linear-probe``: logistic regression, its penalty tuned. ``ridge-probe``: ridge regression on the classes, its
-        penalty tuned. ``knn-probe``: cosine nearest neighbours, their number tuned. All on vectors standardised on the
-        training rows.
+        ``linear-probe``: logistic regression with a tuned penalty. ``ridge-probe``: ridge regression on the classes
+        with a tuned penalty. ``knn-probe``: nearest neighbours by cosine, their number tuned. All use vectors
+        standardised on the training rows.
     label
         The metadata column to predict.
     group
-        The metadata column whose values must not straddle a split: movie, donor, slide, source image. It is
-        the unit of replication. Without it every row is its own group.
+        The metadata column whose groups are kept on one side of a split: movie, donor, slide, source image. It is the
+        unit of replication. Without it every row is a group.
     split
-        ``grouped`` by that column; ``random`` ignores it, to show what leaks.
+        ``grouped`` by that column, or ``random``, which ignores it and shows the effect of leakage.
     folds
-        How many folds.
+        The number of folds.
     seed
-        How the rows or groups are dealt into folds.
+        The seed by which rows or groups are assigned to folds.
     level
         Whether sites are averaged to wells first.
     shots
-        How many rows of each class the classifier may learn from; all if None. Several tasks with rising numbers give a
-        few-shot curve.
+        The number of training rows per class; all if None. Several tasks with increasing numbers give a few-shot
+        curve.
     pca
-        Reduce vectors to this many principal components of the training rows, so that encoders of different sizes meet
-        a classifier of one size; None for the vectors as they are.
+        The number of principal components of the training rows to which vectors are reduced, so that encoders of
+        different dimensions are compared at the same dimension; no reduction if None.
     """
 
     contract: ClassVar[Contract] = Contract(
-        question="Can a simple classifier read the label off the vectors of groups it has not seen?",
-        match="predicted label equal to the true one, each class counting the same",
+        question="Can a simple classifier predict the label from the embeddings of unseen groups?",
+        match="predicted label equal to the true one; all classes have the same weight",
         non_match="any other predicted label",
         chance="closed form: one over the number of classes",
-        controls="positive: a label that is plain to the eye; negative: the label permuted over groups",
+        controls="positive: a label that is obvious to the eye; negative: the label permuted over groups",
         least_data="two classes, each in two groups, and as many groups as folds",
     )
 
@@ -86,19 +86,19 @@ class Probe(ProbeTask):
 
     @property
     def takes_less_data(self) -> Literal["shots", "replicates"] | None:
-        """Fewer rows of each class, unless their number is set."""
+        """Training rows of each class, unless their number is an option already."""
         return "shots" if self.shots is None else None
 
     def with_less_data(self, profiles: AnnData, score: Score, seed: int) -> LessData | None:
-        """Return how it learns from fewer rows of each class."""
+        """Return how it is scored when trained on fewer rows of each class."""
         return fewer_shots(self, self.folds, profiles, score) if self.takes_less_data else None
 
     def restricted(self, seed: int) -> Restricted:
-        """Return the probe of rows that are alike in, or apart from, something."""
+        """Return the probe among rows matched on, or separated by, a covariate."""
         return RestrictedProbe(self)
 
     def grouped(self) -> Self | None:
-        """Return the probe of groups that it has not seen."""
+        """Return the probe with a grouped split; None without groups."""
         return None if self.group is None else self.model_copy(update={"split": "grouped"})
 
     @property
@@ -134,24 +134,24 @@ class Probe(ProbeTask):
         return Score("balanced accuracy", unit, units, predicted.notes, predicted.leak, folds=self.folds)
 
     def predict(self, profiles: AnnData, *, apart: str | None = None) -> Predicted:
-        """Predict every row from rows that the classifier has not seen.
+        """Predict the class of every row by cross-validation.
 
         Parameters
         ----------
         profiles
             Rows (n, d).
         apart
-            Another metadata column whose values must not straddle a split either; each group of the probe's own must
-            lie within one of them.
+            Another metadata column by which to split instead; each group of the probe must be within one of its
+            values.
 
         Returns
         -------
-        What was predicted of the rows that could be.
+        The predictions for the rows whose class can be learned.
 
         Raises
         ------
         TaskNotApplicable
-            If these data cannot answer the question.
+            If these data do not allow it.
         """
         labelled, missing = usable_rows(profiles, self.label, self.id)
         profiles = profiles[labelled]
@@ -170,24 +170,26 @@ class Probe(ProbeTask):
         return Predicted(rows, notes_of(few_rows=note, rows_without_label=missing), find_leak(splits))
 
     def _usable(self, label: NDArray[Any], group: NDArray[Any]) -> tuple[NDArray[np.bool_], str]:
-        """Return the rows whose class can be learned from other groups, and a note on those left out."""
+        """Return the rows whose class can be learned from other groups, and a note on other rows."""
         pairs = pd.DataFrame({"label": label, "group": group})
         per_class = pairs.groupby("label").agg(groups=("group", "nunique"), rows=("group", "size"))
         usable = per_class.index[(per_class["groups"] >= 2) & (per_class["rows"] >= self.folds)]
         if len(usable) < 2:
             raise TaskNotApplicable(
-                f"{self.id}: {len(usable)} of {len(per_class)} classes have {self.folds} rows in two groups; "
-                "two such classes are needed"
+                f"{self.id}: needs at least two classes with {self.folds} rows in two groups, found {len(usable)} of "
+                f"{len(per_class)}"
             )
         kept = np.isin(label, usable)
         if self.split == "grouped" and (n := len(set(group[kept]))) < self.folds:
-            raise TaskNotApplicable(f"{self.id}: {n} groups cannot be dealt into {self.folds} folds")
+            raise TaskNotApplicable(
+                f"{self.id}: needs at least {self.folds} groups for {self.folds} folds, found {n}; lower folds"
+            )
         left_out = sorted(set(per_class.index) - set(usable))
-        note = f"classes in too few rows or groups left out: {', '.join(left_out)}" if left_out else ""
+        note = f"classes with too few rows or groups left out: {', '.join(left_out)}" if left_out else ""
         return kept, note
 
     def _predict(self, x: NDArray[Any], y: NDArray[np.intp], splits: list[Split]) -> NDArray[np.intp]:
-        """Return the class predicted for each row by the fold that tests it."""
+        """Return the class predicted for each row in the fold that tests it."""
         classify, settings = _CLASSIFIERS[self.task]
         predicted = np.empty_like(y)
         for number, whole in enumerate(splits):
@@ -202,13 +204,13 @@ class Probe(ProbeTask):
         return predicted
 
     def _limit(self, split: Split, y: NDArray[np.intp], number: int) -> Split:
-        """Keep so many random training rows of each class."""
+        """Keep `shots` random training rows of each class."""
         order = spawn(self.seed, "shots", str(number)).permutation(split.train)
         kept = [order[y[order] == code][: self.shots] for code in np.unique(y)]
         return Split(np.sort(np.concatenate(kept)), split.test, split.groups)
 
     def _tuning_split(self, y: NDArray[np.intp], split: Split) -> Split | None:
-        """Hold part of the training rows out by the same rule as the test rows; None if they are too few."""
+        """Hold out part of the training rows by the same kind of split; None if there are too few."""
         groups = split.groups[split.train]
         most = int(np.bincount(y[split.train]).max())
         if self.split == "grouped":
@@ -217,12 +219,12 @@ class Probe(ProbeTask):
             return None
         inner = make_splits(y[split.train], groups, kind=self.split, folds=min(_TUNING_FOLDS, most), seed=self.seed)[0]
         if set(y[split.train[inner.train]]) != set(y[split.train]):
-            return None  # a class that stands in one group only would be unknown to the tuned classifier
+            return None  # a class in a single group would be unknown to the tuned classifier
         return Split(split.train[inner.train], split.train[inner.test], split.groups)
 
     def _prepare(
         self, x: NDArray[Any], y: NDArray[np.intp], split: Split
     ) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]:
-        """Return train vectors, train classes and test vectors, scaled and reduced by the training rows alone."""
+        """Return training vectors, training classes and test vectors, scaled and reduced on the training rows."""
         train, test = standardise(x[split.train], x[split.test], components=self.pca)
         return train, y[split.train], test

@@ -1,4 +1,4 @@
-"""What the probes share: tasks that train a model on the rows of some groups and predict those of others."""
+"""The base class of probes, which train a model on rows of some groups and predict those of other groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ProbeTask(Task):
     """A task that trains on the rows of some groups and predicts those of others."""
 
-    if TYPE_CHECKING:  # options of every probe, each declared in its place among the others
+    if TYPE_CHECKING:  # options of every probe, which subclasses declare
         group: str | None
         level: Literal["well", "site"]
 
@@ -52,7 +52,7 @@ def standardise(
     train, test
         Vectors (n, d) and (m, d).
     components
-        At most how many principal components; no reduction if None.
+        The largest number of principal components; no reduction if None.
     """
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler

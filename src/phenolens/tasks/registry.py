@@ -1,4 +1,4 @@
-"""Tasks by name: ours, and those of installed packages."""
+"""Tasks by name: built-in ones and those of installed packages."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.core.plugins import Registry
+from phenolens.core.renamed import current_options
 from phenolens.tasks.base import Task
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
@@ -35,9 +36,9 @@ _BUILT_IN: dict[str, type[Task]] = {
 
 
 def _accept(point: EntryPoint, loaded: Any) -> type[Task]:
-    """Return the class of a task that a package announces, if it is one and has that name."""
+    """Return the task class that a package registers, if it is a task of that name."""
     if not (isinstance(loaded, type) and issubclass(loaded, Task)):
-        raise TypeError(f"{point.value} is no subclass of phenolens.tasks.Task")
+        raise TypeError(f"{point.value} is not a subclass of phenolens.tasks.Task")
     if "task" not in loaded.model_fields or point.name not in get_args(loaded.model_fields["task"].annotation):
         raise TypeError(f'{point.value} has no field task: Literal["{point.name}"]')
     for needed in ("contract", "id", "columns", "aggregation", "score"):
@@ -50,9 +51,9 @@ TASKS: Registry[type[Task]] = Registry("task", "phenolens.tasks", _BUILT_IN, _ac
 
 
 def _validate(content: Any) -> Task:
-    """Return the task that a part of a recipe describes, by the class that its entry `task` names.
+    """Return the task that an entry of a recipe describes.
 
-    Errors name the entry as those of a union of all tasks would: ``tasks.0.linear-probe.label``.
+    Errors name the entry as errors of a pydantic union of all tasks do: ``tasks.0.linear-probe.label``.
     """
     if isinstance(content, Task):
         return content
@@ -63,7 +64,7 @@ def _validate(content: Any) -> Task:
         hint = did_you_mean(name, TASKS)
         raise PydanticCustomError("unknown_task", "{reason}", {"reason": f"no task '{name}'{hint}"})
     try:
-        return TASKS[name].model_validate(dict(content))
+        return TASKS[name].model_validate(current_options(name, content))
     except PhenolensError as error:
         raise PydanticCustomError("broken_task", "{reason}", {"reason": str(error)}) from error
     except ValidationError as error:
@@ -71,7 +72,7 @@ def _validate(content: Any) -> Task:
 
 
 def _within(name: str, item: Any) -> InitErrorDetails:
-    """Return an error of a task's options as one of a recipe, whose entry names the task."""
+    """Return an error in a task's options as an error in a recipe, located under the name of the task."""
     reason = PydanticCustomError(item["type"], "{reason}", {"reason": item["msg"]})
     return InitErrorDetails(type=reason, loc=(name, *item["loc"]), input=item["input"])
 
@@ -80,7 +81,7 @@ AnyTask = Annotated[SerializeAsAny[Task], PlainValidator(_validate)]
 
 
 def refuse_repeated(tasks: Sequence[Task]) -> None:
-    """Refuse tasks of one name: nobody could tell their answers apart.
+    """Refuse tasks with the same name, whose scores could not be distinguished.
 
     Raises
     ------
@@ -90,17 +91,18 @@ def refuse_repeated(tasks: Sequence[Task]) -> None:
     for name, times in Counter(task.id for task in tasks).items():
         if times > 1:
             raise PhenolensError(
-                f"{times} tasks are called '{name}': ask those that differ only in what no name tells in studies apart"
+                f"{times} tasks are called '{name}', since they differ only in options that are not part of the name; "
+                "run them in separate studies"
             )
 
 
 def make_task(task: str, **options: object) -> Task:
-    """Return the task of that name with its options.
+    """Return the task of a name, with options.
 
     Raises
     ------
     PhenolensError
-        If there is no such task, or an option is unknown, missing or of the wrong kind.
+        If there is no such task, or an option is unknown, missing or of the wrong type.
 
     Examples
     --------
@@ -109,7 +111,7 @@ def make_task(task: str, **options: object) -> Task:
     """
     kind = TASKS.find(task)
     try:
-        return kind.model_validate({"task": task, **options})
+        return kind.model_validate({"task": task, **current_options(task, options)})
     except ValidationError as error:
         first = error.errors()[0]
         raise PhenolensError(f"{task}: option '{first['loc'][0]}': {first['msg'].lower()}") from error

@@ -1,4 +1,4 @@
-"""Regression probe: can numbers, such as the expression of genes, be read off the vectors of unseen groups?"""
+"""Regression probe: can numbers, such as gene expression, be predicted from the embeddings of unseen groups?"""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ _PENALTIES = tuple(10.0**power for power in range(4, -5, -1))
 
 
 class RegressionProbe(ProbeTask):
-    """Pearson's correlation, within each group, of numbers with what ridge regression on other groups predicts.
+    """Pearson's correlation, within each group, of numbers with their prediction by ridge regression on other groups.
 
     Parameters
     ----------
     targets
         The metadata columns to predict.
     group
-        The metadata column whose values must not straddle a split: patient, slide, plate.
+        The metadata column whose groups are kept on one side of a split: patient, slide, plate.
     form
-        ``hest``: HEST-Benchmark's probe, 256 principal components and ridge with penalty 100 / (components x targets)
-        and no intercept. ``tuned``: ridge on the whole vectors, its penalty tuned on groups held out of the training
-        rows. The first depends on the size of the embedding: the two together show whether that decides.
+        ``hest``: the probe of HEST-Benchmark, ridge regression on 256 principal components with penalty
+        100 / (components x targets) and no intercept. ``tuned``: ridge regression on the whole vectors with a penalty
+        tuned on held-out groups of the training rows. The former depends on the dimension of the embedding; scoring
+        both shows whether that matters.
     folds
-        How many folds; each group is one if there are fewer.
+        The number of folds; the number of groups if there are fewer.
     level
         Whether sites are averaged to wells first.
 
@@ -45,11 +46,11 @@ class RegressionProbe(ProbeTask):
     """
 
     contract: ClassVar[Contract] = Contract(
-        question="Can numbers such as gene expression be read off the vectors of unseen groups?",
-        match="a prediction that rises with the number",
+        question="Can numbers such as gene expression be predicted from the embeddings of unseen groups?",
+        match="a prediction that increases with the number",
         non_match="a prediction that does not",
         chance="zero correlation",
-        controls="positive: a number that is plain to the eye, such as cell count; negative: the numbers permuted",
+        controls="positive: a number that is obvious to the eye, such as cell count; negative: permuted numbers",
         least_data=f"two groups of {_FEWEST_ROWS} rows",
     )
 
@@ -85,7 +86,7 @@ class RegressionProbe(ProbeTask):
         sizes = {name: int((groups == name).sum()) for name in np.unique(groups)}
         large = [name for name, size in sizes.items() if size >= _FEWEST_ROWS]
         if len(large) < 2:
-            raise TaskNotApplicable(f"{self.id}: {len(large)} groups have {_FEWEST_ROWS} rows; two are needed")
+            raise TaskNotApplicable(f"{self.id}: needs at least two groups of {_FEWEST_ROWS} rows, found {len(large)}")
         y = np.stack([numbers(profiles.obs[column], self.id) for column in self.targets], axis=1)
         x = np.asarray(profiles.X, dtype=np.float64)
         predicted = np.empty_like(y)
@@ -121,7 +122,7 @@ class RegressionProbe(ProbeTask):
         train: NDArray[np.intp],
         test: NDArray[np.intp],
     ) -> NDArray[np.float64]:
-        """Return the targets predicted for the test rows."""
+        """Return the predicted targets of the test rows."""
         from sklearn.linear_model import Ridge
         from sklearn.model_selection import GroupKFold, KFold
 
@@ -144,7 +145,7 @@ class RegressionProbe(ProbeTask):
 
 
 def _correlate(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    """Return Pearson's correlation; NaN if the truth does not vary, 0 if only the prediction does not."""
+    """Return Pearson's correlation; NaN if the truth is constant, 0 if only the prediction is."""
     if np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(y, predicted)[0, 1]) if np.ptp(predicted) > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Known relations between entities, read from tables that people have."""
+"""Known relations between entities such as genes, read from tables of pairs or of sets."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _SET_COLUMN = re.compile(r"^(complex|set|cluster|pathway|module|term|group)([_ ]
 
 
 def relation_files(paths: Sequence[Path]) -> dict[str, Path]:
-    """Return source name -> file, for files and for all tables of folders.
+    """Return source name -> file, for the given files and all tables in the given folders.
 
     Raises
     ------
@@ -50,12 +50,12 @@ def read_relations(path: Path) -> pd.DataFrame:
     ----------
     path
         A CSV, TSV or Parquet table, gzipped or not. If its first column is called complex, set, cluster, pathway,
-        module, term or group, members of one are related; else the columns entity1 and entity2 or, without them, its
-        first two are the pairs. Further columns are kept for pairs.
+        module, term or group, all members of a set are related. Otherwise the columns entity1 and entity2 (or, without
+        them, the first two) are the related pairs, and further columns are kept.
 
     Returns
     -------
-    Rows with entity1, entity2 and what else there was.
+    Rows with entity1, entity2 and any further columns.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_relations(path: Path) -> pd.DataFrame:
         pairs = table.rename(columns={first: "entity1", second: "entity2"})
         return pairs.dropna(subset=["entity1", "entity2"]).astype({"entity1": str, "entity2": str})
     members = table.dropna(subset=[first, second]).astype({second: str}).groupby(first, sort=False)[second]
-    rows = [pair for _, own in members for pair in combinations(own.unique(), 2)]
+    rows = [pair for _, names in members for pair in combinations(names.unique(), 2)]
     return pd.DataFrame(rows, columns=["entity1", "entity2"])
 
 
@@ -89,9 +89,9 @@ def _read(path: Path, _modified: int) -> pd.DataFrame:
 
 
 def read_translation(path: Path) -> dict[str, list[str]]:
-    """Read a table of entities (first column) and what relations call them (second); return name -> entities."""
+    """Read a table of entities (first column) and their names in the relations (second); return name -> entities."""
     table = read_relations(path)
-    return {str(name): sorted(set(own)) for name, own in table.groupby("entity2")["entity1"]}
+    return {str(name): sorted(set(entities)) for name, entities in table.groupby("entity2")["entity1"]}
 
 
 def pairs_among(
@@ -106,12 +106,12 @@ def pairs_among(
     entities
         The names of the rows, each once.
     translation
-        What a name in the relations stands for among the entities; one may stand for several.
+        Name in the relations -> the entities that it stands for.
 
     Raises
     ------
     PhenolensError
-        If an entity is named twice.
+        If two entities have the same name.
     """
     number = {name: row for row, name in enumerate(entities)}
     if len(number) < len(entities):
@@ -122,7 +122,7 @@ def pairs_among(
         first, second = relations["entity1"].map(known), relations["entity2"].map(known)
         both = first.notna() & second.notna()
         return distinct_pairs(np.stack([first[both], second[both]], axis=1).astype(np.intp))
-    meant = {name: [number[entity] for entity in own if entity in number] for name, own in translation.items()}
+    meant = {name: [number[entity] for entity in known if entity in number] for name, known in translation.items()}
     pairs: list[Any] = [
         (one, other)
         for a, b in relations[["entity1", "entity2"]].itertuples(index=False)

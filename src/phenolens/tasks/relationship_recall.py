@@ -1,4 +1,4 @@
-"""Relationship recall: are genes that are known to belong together alike, or opposite, in their profiles?"""
+"""Relationship recall: are the profiles of genes that are known to be related similar, or opposite?"""
 
 from __future__ import annotations
 
@@ -26,35 +26,34 @@ _FEWEST_PERTURBATIONS = 10
 
 
 class RelationshipRecall(WellTask):
-    """Share of known relations whose cosine lies in the tails of those of all pairs of perturbations.
+    """Share of known relations whose cosine lies in the tails of the cosines of all pairs of perturbations.
 
     Parameters
     ----------
     relations
-        Tables of relations, or folders of them; each file is a source.
+        Tables of relations, or folders of such tables; each file is a source.
     translate
-        A table of two columns that says what the relations call each perturbation, such as its human orthologues.
+        A table of two columns: the perturbation, and its name in the relations, such as its human orthologue.
     entity
         The metadata column that holds the names used in the relations.
     tails
-        ``both``: the most and the least similar pairs; ``upper``: the most similar ones only, for a pair that is
-        anti-similar is hardly recalled.
+        ``both``: the most and the least similar pairs; ``upper``: only the most similar pairs.
     tail
         The share of all pairs in each tail.
     average
         How the wells of a perturbation are averaged.
     n_permutations
-        Permutations for each p value.
+        The number of permutations for each p value.
 
     Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR); Kraus et al., CVPR 2024.
     """
 
     contract: ClassVar[Contract] = Contract(
-        question="Are perturbations of genes that are known to be related alike in their profiles?",
-        match="pairs that a table of known relations holds",
+        question="Are the profiles of genes that are known to be related similar or opposite?",
+        match="pairs in a table of known relations",
         non_match="all pairs of perturbations",
-        chance="closed form: the share of all pairs that lies in the tails",
-        controls="positive: complexes that every screen finds, such as the ribosome; negative: gene labels permuted",
+        chance="closed form: the share of all pairs in the tails",
+        controls="positive: complexes that most screens find, such as the ribosome; negative: permuted gene labels",
         least_data="ten perturbations, two of them related",
     )
 
@@ -86,27 +85,27 @@ class RelationshipRecall(WellTask):
         names = entities.obs_names.to_numpy()
         if len(names) < _FEWEST_PERTURBATIONS:
             raise TaskNotApplicable(
-                f"{self.id}: {len(names)} perturbations; {_FEWEST_PERTURBATIONS} are needed for a null distribution"
+                f"{self.id}: needs at least {_FEWEST_PERTURBATIONS} perturbations, found {len(names)}"
             )
         translation = read_translation(self.translate) if self.translate else None
         files = relation_files(self.relations)
         pairs = {name: pairs_among(read_relations(path), list(names), translation) for name, path in files.items()}
-        empty = [name for name, own in pairs.items() if not len(own)]
+        empty = [name for name, known in pairs.items() if not len(known)]
         if len(empty) == len(pairs):
             raise TaskNotApplicable(
-                f"{self.id}: no relation of {', '.join(pairs)} joins two of {len(names)} perturbations, named e.g. "
-                f"'{names[0]}'; is '{self.entity}' the column with the names that the relations use?"
+                f"{self.id}: no relation of {', '.join(pairs)} connects two of {len(names)} perturbations (such as "
+                f"'{names[0]}'); is '{self.entity}' the column with the names that the relations use?"
             )
         null = PairNull(np.asarray(entities.X), tail=self.tail)
         ceiling = self._ceiling(profiles, rng)
         tables, details = [], {}
-        for name, own in pairs.items():
-            if len(own):
-                placed = null.place(own)
-                tables.append(self._units(name, own, self._hits(placed), names))
-                details[name] = {**self._describe(placed, own), **self._test(null, own, placed, len(names), rng)}
+        for name, known in pairs.items():
+            if len(known):
+                placed = null.place(known)
+                tables.append(self._units(name, known, self._hits(placed), names))
+                details[name] = {**self._describe(placed, known), **self._test(null, known, placed, len(names), rng)}
         details[""] = {"replicate_ceiling": ceiling}
-        without = f"no relation joins two of the perturbations in {', '.join(empty)}" if empty else ""
+        without = f"no relation of {', '.join(empty)} connects two of the perturbations" if empty else ""
         return Score(
             f"recall of relations in {'the tails' if self.tails == 'both' else 'the upper tail'}",
             "perturbation",
@@ -123,14 +122,18 @@ class RelationshipRecall(WellTask):
     def _units(
         self, source: str, pairs: NDArray[np.intp], hits: NDArray[np.float64], names: NDArray[np.object_]
     ) -> pd.DataFrame:
-        """Give half of each relation to either of its perturbations."""
+        """Return recall by perturbation; half of each relation counts for either of its two perturbations."""
         ends = pairs.T.ravel()
         related = np.bincount(ends, minlength=len(names))
         recalled = np.bincount(ends, weights=np.tile(hits, 2), minlength=len(names))
-        own = np.flatnonzero(related)
+        has_relations = np.flatnonzero(related)
         chance = self.tail * (2 if self.tails == "both" else 1)
         return unit_table(
-            names[own], recalled[own] / related[own], chance=chance, strata=source, weights=related[own] / 2
+            names[has_relations],
+            recalled[has_relations] / related[has_relations],
+            chance=chance,
+            strata=source,
+            weights=related[has_relations] / 2,
         )
 
     def _describe(self, placed: PairTails, pairs: NDArray[np.intp]) -> dict[str, float]:
@@ -144,18 +147,18 @@ class RelationshipRecall(WellTask):
     def _test(
         self, null: PairNull, pairs: NDArray[np.intp], placed: PairTails, n: int, rng: np.random.Generator
     ) -> dict[str, float]:
-        """Return p values, and the mean recall, under two nulls that part relations from profiles.
+        """Return p values, and mean recall, under two null hypotheses.
 
-        Permuting labels over all perturbations asks whether relations matter at all. Rewiring keeps how many relations
-        each perturbation has: it asks whether more is known than that well-studied genes have strong phenotypes.
+        Permuting labels over all perturbations tests whether relations matter at all. Rewiring keeps the number of
+        relations of each perturbation: it tests whether recall exceeds what strong phenotypes of popular genes give.
         """
         permuted, rewired = np.empty((2, self.n_permutations, 2))
         mixed = rewire(pairs, rng)
         for draw in range(self.n_permutations):
             permuted[draw] = self._recall(null.place(rng.permutation(n)[pairs]))
             rewired[draw] = self._recall(null.place(mixed))
-            mixed = rewire(mixed, rng, sweeps=2)  # once mixed, it stays mixed
-        # Few relations have few possible recalls: where they are equal, how far out pairs lie decides.
+            mixed = rewire(mixed, rng, sweeps=2)  # two sweeps suffice, starting from mixed relations
+        # Few relations have few possible recalls: ties are broken by how extreme the pairs are.
         weights = np.array([1, 1e-6])
         observed = float(self._recall(placed) @ weights)
         return {
@@ -166,7 +169,7 @@ class RelationshipRecall(WellTask):
         }
 
     def _recall(self, placed: PairTails) -> NDArray[np.float64]:
-        """Return recall, and by how far pairs lie out in the mean."""
+        """Return recall, and how extreme the pairs are on average."""
         out = np.abs(2 * placed.percentile - 1) if self.tails == "both" else placed.percentile
         return np.array([self._hits(placed).mean(), out.mean()])
 

@@ -1,4 +1,4 @@
-"""Replicate retrieval: does a perturbation look like itself, and unlike the controls?"""
+"""Replicate retrieval: are replicates more similar to each other than to controls or other perturbations?"""
 
 from __future__ import annotations
 
@@ -38,30 +38,30 @@ _FEWEST_REPLICATES = 2
 
 
 class ReplicateRetrieval(WellTask):
-    """Mean average precision with which each well finds the other wells of its perturbation and dose.
+    """Mean average precision with which each well retrieves the other wells of its perturbation and dose.
 
     Parameters
     ----------
-    against
-        ``controls``: before the negative controls of its own plate (phenotypic activity).
-        ``others``: before the wells of all other perturbations (phenotypic distinctness).
-        Controls that a profiler was fitted on take no part.
+    measures
+        ``activity``: phenotypic activity; replicates should rank above the negative controls of the same plate.
+        ``distinctiveness``: phenotypic distinctiveness; replicates should rank above wells of all other perturbations.
+        Controls that a profiler was fitted on are not ranked.
     exchange_with
-        Against controls, what a perturbation's label is exchanged with, within plates, for its p value.
-        ``controls``: control wells pose as the perturbation, and its wells as controls.
-        ``treatments``: other treated wells pose as the perturbation, which no difference of position between treatments
-        and controls can upset, but which finds only what stands out among the treatments.
-        ``auto``: the latter where the positions of wells are known and controls stand apart from treatments.
-        Against others, labels are always exchanged among treatments.
+        For activity: which wells a perturbation exchanges its label with, within plates, for its p value.
+        ``controls``: with control wells.
+        ``treatments``: with other treated wells; differences of position between treatments and controls cannot make
+        this p value too small, but it detects only perturbations that stand out among the treatments.
+        ``auto``: ``treatments`` if well positions are known and controls are in other positions than treatments, else
+        ``controls``. For distinctiveness, labels are always exchanged among treatments.
     n_permutations
-        Labellings drawn for a p value.
+        The number of random labellings for a p value.
 
-    Source: Kalinin et al., Nat. Commun. 2025 (copairs), with ties in expectation and a null that keeps the
+    Source: Kalinin et al., Nat. Commun. 2025 (copairs); here ties count by their expectation, and the null keeps the
     dependence between the replicates of a perturbation.
     """
 
     contract: ClassVar[Contract] = Contract(
-        question="Do the replicates of a perturbation resemble each other more than they resemble controls?",
+        question="Are replicates of a perturbation more similar to each other than to controls or other perturbations?",
         match="wells of the same perturbation and dose",
         non_match="negative controls of the same plate, or wells of all other perturbations",
         chance="closed form: the expected average precision of a random order",
@@ -70,14 +70,14 @@ class ReplicateRetrieval(WellTask):
     )
 
     task: Literal["replicate-retrieval"] = "replicate-retrieval"
-    against: Literal["controls", "others"] = "controls"
+    measures: Literal["activity", "distinctiveness"] = "activity"
     exchange_with: Exchange = "auto"
     n_permutations: int = Field(2000, ge=20)
 
     @property
     def measures_activity(self) -> bool:
-        """Against controls, each p value says whether a perturbation is active."""
-        return self.against == "controls"
+        """Whether each p value tests that a perturbation differs from controls."""
+        return self.measures == "activity"
 
     @property
     def retrieves_replicates(self) -> bool:
@@ -86,29 +86,32 @@ class ReplicateRetrieval(WellTask):
 
     @property
     def takes_less_data(self) -> Literal["shots", "replicates"] | None:
-        """Fewer wells of each perturbation."""
+        """Wells of each perturbation."""
         return "replicates"
 
     def with_less_data(self, profiles: AnnData, score: Score, seed: int) -> LessData:
-        """Return how it is asked of fewer wells of each perturbation."""
+        """Return how it is scored with fewer wells of each perturbation."""
         return fewer_replicates(self, profiles, seed)
 
     def restricted(self, seed: int) -> Restricted:
-        """Return the question among candidates that are alike in, or apart from, something."""
+        """Return the task among candidates matched on, or separated by, a covariate."""
         return RestrictedRetrieval(self.id, self.needs_controls, seed)
 
     def without_p(self) -> Self:
-        """Return the task with few permutations, all of one null that serves every perturbation."""
+        """Return the task with few permutations, from the null that all perturbations of a layout share."""
         return self.model_copy(update={"n_permutations": FEWEST_PERMUTATIONS, "exchange_with": "treatments"})
 
     def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
-        """Return whole perturbations with at most so many wells, and at most so many controls where they take part."""
+        """Return whole perturbations with at most `most` wells, and as many controls if these are ranked."""
         return rows[sample_wells(rows.obs, most, rng, controls=self.needs_controls)]
 
     @property
     def id(self) -> str:
-        """``replicate-retrieval:controls`` or ``:others``."""
-        return f"{self.task}:{self.against}"
+        """``replicate-retrieval:controls`` (activity) or ``:others`` (distinctiveness).
+
+        The former words stay: random numbers are drawn by this name.
+        """
+        return f"{self.task}:{'controls' if self.needs_controls else 'others'}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -118,7 +121,7 @@ class ReplicateRetrieval(WellTask):
     @property
     def needs_controls(self) -> bool:
         """Whether it needs negative controls."""
-        return self.against == "controls"
+        return self.measures == "activity"
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return mAP, with one unit per perturbation and dose; see `Task.score`."""
@@ -126,15 +129,15 @@ class ReplicateRetrieval(WellTask):
         required_column(wells.profiles[wells.treated], "perturbation", self.id)
         x, name = np.asarray(wells.profiles.X), condition_names(wells.profiles.obs).to_numpy()
         groups = pd.Series(np.flatnonzero(wells.treated)).groupby(name[wells.treated], sort=False)
-        units = {str(name): own.to_numpy() for name, own in groups if len(own) >= _FEWEST_REPLICATES}
+        units = {str(name): rows.to_numpy() for name, rows in groups if len(rows) >= _FEWEST_REPLICATES}
         ap, chance = self._rank(x, name, wells)
-        value = np.array([mean_defined(ap[own][None])[0] for own in units.values()])
-        expected = np.array([mean_defined(chance[own][None])[0] for own in units.values()])
-        scored = {name: own for (name, own), v in zip(units.items(), value, strict=True) if not np.isnan(v)}
+        value = np.array([mean_defined(ap[rows][None])[0] for rows in units.values()])
+        expected = np.array([mean_defined(chance[rows][None])[0] for rows in units.values()])
+        scored = {name: rows for (name, rows), v in zip(units.items(), value, strict=True) if not np.isnan(v)}
         if not scored:
             raise TaskNotApplicable(
                 f"{self.id}: none of {groups.ngroups} perturbations has {_FEWEST_REPLICATES} wells and "
-                f"{'negative controls on their plates' if self.against == 'controls' else 'others to rank'}"
+                f"{'negative controls on their plates' if self.needs_controls else 'wells of other perturbations'}"
             )
         kept = ~np.isnan(value)
         layout = describe_layout(wells.profiles.obs, wells.treated, wells.control)
@@ -145,7 +148,7 @@ class ReplicateRetrieval(WellTask):
         notes = notes_of(
             not_scored=f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""
         )
-        if self.against == "controls":
+        if self.needs_controls:
             notes += (*layout.notes, *notes_of(exchange=explain_exchange(self.exchange_with, partner)))
         least = float(benjamini_hochberg(self._least_p(wells, list(scored.values()), partner)).min())
         return Score("mAP", "perturbation", table, notes, details={"": {"least_p_adjusted": least}})
@@ -153,10 +156,10 @@ class ReplicateRetrieval(WellTask):
     def _rank(
         self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return AP and chance (n,) of each well; NaN where it is not ranked."""
+        """Return AP and chance (n,) of each well; NaN for wells that are not queries."""
         codes = np.unique(name, return_inverse=True)[1]
         replicates = np.bincount(codes[wells.treated], minlength=codes.max() + 1)[codes]
-        if self.against == "others":
+        if not self.needs_controls:
             ap = label_average_precision(x, codes, candidate=wells.treated)
             negatives = wells.treated.sum() - replicates
         else:
@@ -174,15 +177,15 @@ class ReplicateRetrieval(WellTask):
         return ap, np.array([known.get(key, np.nan) for key in zip(replicates, negatives, strict=True)])
 
     def _least_p(self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange) -> NDArray[np.float64]:
-        """Return the least p value that each perturbation can have: few wells can pose as it in few ways."""
-        among_treated = self.against == "others" or partner == "treatments"
+        """Return the smallest p value that each perturbation can reach: few wells allow few exchanges of labels."""
+        among_treated = not self.needs_controls or partner == "treatments"
         others = pd.Series(wells.plate[wells.treated if among_treated else wells.control]).value_counts()
-        ways = []
-        for own in units:
-            taken = pd.Series(wells.plate[own]).value_counts()
+        exchanges = []
+        for rows in units:
+            taken = pd.Series(wells.plate[rows]).value_counts()
             sizes = [others.get(plate, 0) + (0 if among_treated else k) for plate, k in taken.items()]
-            ways.append(count_sets(sizes, list(taken)))
-        return np.maximum(1 / np.array(ways, dtype=float), 1 / (1 + self.n_permutations))
+            exchanges.append(count_sets(sizes, list(taken)))
+        return np.maximum(1 / np.array(exchanges, dtype=float), 1 / (1 + self.n_permutations))
 
     def _test(
         self,
@@ -195,8 +198,8 @@ class ReplicateRetrieval(WellTask):
     ) -> NDArray[np.float64]:
         """Return the p value of each perturbation."""
         plate = wells.plate
-        if self.against == "others" or partner == "treatments":
-            negative, within = (wells.treated, None) if self.against == "others" else (wells.control, plate)
+        if not self.needs_controls or partner == "treatments":
+            negative, within = (wells.control, plate) if self.needs_controls else (wells.treated, None)
             return exchange_p(
                 value,
                 units,

@@ -1,4 +1,4 @@
-"""Fewer rows, where all of them would cost too much: whole units, so that replicates stay together."""
+"""Samples of rows where scoring all of them costs too much; units are drawn whole, so that replicates stay together."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
 
 
 def draw_whole(units: NDArray[Any], most: int, rng: np.random.Generator, *, of_each: int = 100) -> NDArray[np.intp]:
-    """Return the numbers of rows, at most so many, of whole units that are drawn at random.
+    """Draw whole units at random; return the numbers of their rows, at most `most`.
 
     Parameters
     ----------
     units
         (n,) unit of each row: perturbation, label, patient.
     most
-        How many rows to keep; all are kept if there are no more.
+        The largest number of rows to keep.
     rng
         The source of randomness.
     of_each
-        How many rows a unit may keep, if there are too many in all; more where there are few units.
+        The largest number of rows of a unit, if rows are sampled at all; more where there are few units.
 
     Returns
     -------
-    Row numbers, rising.
+    Row numbers, in increasing order.
     """
     if len(units) <= most:
         return np.arange(len(units))
@@ -39,18 +39,18 @@ def draw_whole(units: NDArray[Any], most: int, rng: np.random.Generator, *, of_e
 
 
 def sample_wells(obs: pd.DataFrame, most: int, rng: np.random.Generator, *, controls: bool) -> NDArray[np.intp]:
-    """Return the numbers of wells of whole perturbations and doses, and of controls if these take part.
+    """Draw whole perturbations (and doses), and controls if these are ranked; return the numbers of their wells.
 
     Parameters
     ----------
     obs
         Metadata of wells (n rows).
     most
-        How many treated wells, and how many controls, to keep at most.
+        The largest number of treated wells, and of controls, to keep.
     rng
         The source of randomness.
     controls
-        Whether controls take part; without, no control is kept.
+        Whether controls are kept.
     """
     wells = np.flatnonzero(treated(obs))
     names = condition_names(obs).to_numpy()[wells]
@@ -62,5 +62,5 @@ def sample_wells(obs: pd.DataFrame, most: int, rng: np.random.Generator, *, cont
 
 
 def at_most(rows: NDArray[np.intp], most: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return at most so many of these rows, in order."""
+    """Return at most `most` of these rows, drawn at random, in order."""
     return np.sort(rng.choice(rows, most, replace=False)) if len(rows) > most else rows

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, percentile_interval, refitted, stratified_mean
+from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, nadeau_bengio, percentile_interval, stratified_mean
 
 UNIT_COLUMNS = ("unit", "stratum", "value", "weight", "chance", "p", "p_adjusted")
 
@@ -22,7 +22,7 @@ class Note:
     code
         The kind of note, such as ``controls_stand_apart``; never shown.
     text
-        The note in words.
+        The note as shown to users.
     """
 
     code: str
@@ -49,8 +49,8 @@ class Leak:
 
     @property
     def text(self) -> str:
-        """The leak in words."""
-        return f"{self.straddling} of {self.total} groups stand on both sides of the split"
+        """The leak as shown to users."""
+        return f"{self.straddling} of {self.total} groups are on both sides of the split"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,16 +60,16 @@ class Score:
     Attributes
     ----------
     metric
-        What the value is.
+        The name of the metric.
     unit
-        The unit of replication, which intervals and paired tests resample.
+        The unit of replication, which confidence intervals and paired tests resample.
     units
         One row per unit and stratum: unit, stratum, value, weight, chance, p, p_adjusted (NaN where not
-        defined). `value` is the mean over strata of the weighted mean of these.
+        defined). `Score.value` is the mean over strata of the weighted mean over units.
     notes
-        What must be known of it.
+        What a reader must know before believing it.
     leak
-        The groups that the split has on both sides; None if there are none.
+        The groups on both sides of the split; None if there are none.
     higher_is_better
         Whether a higher score is better.
     order
@@ -113,16 +113,16 @@ class Score:
 
     @property
     def n_units(self) -> int:
-        """How many units it rests on."""
+        """The number of units."""
         return int(self.units["unit"].nunique())
 
     @property
     def se_inflation(self) -> float:
         """The factor by which the standard error of a difference of two such scores exceeds that over resampled units.
 
-        Units are resampled without fitting again; the variance of the fits is added by `refitted`.
+        Units are resampled without fitting again; the variance of the fits is added by `nadeau_bengio`.
         """
-        return self.order * (refitted(self.folds) if self.folds else 1.0)
+        return self.order * (nadeau_bengio(self.folds) if self.folds else 1.0)
 
     def draws(self, rng: np.random.Generator, *, n_draws: int = 2000) -> NDArray[np.float64]:
         """Return cluster-bootstrap draws (n_draws,) of the value; NaN with fewer than two units."""
@@ -136,7 +136,7 @@ class Score:
             n_draws=n_draws,
             rng=rng,
         )[:, 0]
-        return self.value + self.order * (drawn - drawn.mean())  # a mean over few unequal units is drawn off its value
+        return self.value + self.order * (drawn - drawn.mean())  # draws of a mean over few unequal units are biased
 
     def interval(self, rng: np.random.Generator, *, n_draws: int = 2000) -> tuple[float, float]:
         """Return the 95 % cluster-bootstrap interval over units; NaN with fewer than two units."""
@@ -155,7 +155,7 @@ class Score:
 def unit_table(
     units: Any, values: Any, *, chance: Any, strata: Any = "", weights: Any = 1.0, p: Any = np.nan
 ) -> pd.DataFrame:
-    """Return a score's table of units; p values are adjusted over those of one stratum."""
+    """Return a score's table of units, with p values adjusted within each stratum."""
     table = pd.DataFrame(
         {"unit": units, "stratum": strata, "value": values, "weight": weights, "chance": chance, "p": p}
     )

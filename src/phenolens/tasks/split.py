@@ -1,4 +1,4 @@
-"""Splits, and what straddles them."""
+"""Splits into training and test rows, and groups that are on both sides of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SplitKind = Literal["grouped", "random"]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Train and test rows, and the groups that must not straddle them.
+    """Training and test rows, and the groups that must be on one side only.
 
     Attributes
     ----------
@@ -35,18 +35,18 @@ class Split:
 
 
 def make_splits(labels: NDArray[Any], groups: NDArray[Any], *, kind: SplitKind, folds: int, seed: int) -> list[Split]:
-    """Return stratified folds that together test every row once.
+    """Return stratified folds, which together test every row once.
 
     Parameters
     ----------
     labels, groups
         (n,) class and group of each row.
     kind
-        ``grouped`` keeps each group on one side; ``random`` ignores the groups, so that they may straddle.
+        ``grouped`` keeps each group on one side; ``random`` ignores the groups.
     folds
-        How many splits.
+        The number of splits.
     seed
-        The order in which rows or groups are dealt out.
+        The seed by which rows or groups are assigned to folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -58,6 +58,6 @@ def make_splits(labels: NDArray[Any], groups: NDArray[Any], *, kind: SplitKind, 
 
 
 def find_leak(splits: Sequence[Split]) -> Leak | None:
-    """Return the groups that straddle any of the splits; None if none does."""
+    """Return the groups that are on both sides of any split; None if there are none."""
     straddling = set().union(*(split.straddling for split in splits))
     return Leak(len(straddling), len(set(splits[0].groups))) if straddling else None

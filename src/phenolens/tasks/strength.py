@@ -40,11 +40,11 @@ Statistic = Callable[[NDArray[np.bool_], NDArray[np.bool_] | None], NDArray[np.f
 
 
 class PerturbationStrength(WellTask):
-    """How many random sets of wells a perturbation surpasses in its distance from the controls of its plates.
+    """Share of random sets of wells that are less distant from the controls of their plates than a perturbation is.
 
-    The distance itself has the scale of the encoder, so that encoders could not be compared by it: the value is the
-    share of sets, drawn as the null hypothesis allows, that lie less far; 0.5 by chance. The mean distance is among the
-    details.
+    Distances depend on the scale of an encoder and cannot be compared between encoders. The value is therefore the
+    share of sets drawn under the null hypothesis whose distance is smaller; 0.5 by chance. The mean distance is among
+    the details.
 
     Parameters
     ----------
@@ -53,18 +53,18 @@ class PerturbationStrength(WellTask):
         U-statistics. ``mahalanobis``: distance of the means under the covariance of the wells compared.
         ``consistency``: mean pairwise cosine of the perturbation's wells.
     exchange_with
-        What the perturbation's label is exchanged with, as in `ReplicateRetrieval`.
+        Which wells a perturbation exchanges its label with, as in `ReplicateRetrieval`.
     n_permutations
-        Sets drawn.
+        The number of sets drawn.
 
     Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR), as U-statistics and with labels exchanged within plates.
     """
 
     contract: ClassVar[Contract] = Contract(
-        question="How far from the controls does a perturbation move the cells?",
+        question="How far does a perturbation move cells from the controls?",
         match="wells of the same perturbation and dose",
         non_match="negative controls of the same plates",
-        chance="one half: a random set of wells surpasses half of the others",
+        chance="one half: a random set of wells exceeds half of the other sets",
         controls="positive: role positive_control; negative: perturbations known to be inactive",
         least_data="two wells of one perturbation, and two negative controls on their plates",
     )
@@ -77,11 +77,11 @@ class PerturbationStrength(WellTask):
     protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "measure"})
 
     def without_p(self) -> Self:
-        """Return the task with fewer permutations; its value rests on them, so that some are needed."""
+        """Return the task with fewer permutations, on which its value rests too."""
         return self.model_copy(update={"n_permutations": _COARSE_PERMUTATIONS})
 
     def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
-        """Return whole perturbations with at most so many wells, and at most so many controls."""
+        """Return whole perturbations with at most `most` wells, and at most as many controls."""
         return rows[sample_wells(rows.obs, most, rng, controls=True)]
 
     @property
@@ -96,7 +96,7 @@ class PerturbationStrength(WellTask):
 
     @property
     def needs_controls(self) -> bool:
-        """It does."""
+        """Whether it needs negative controls."""
         return True
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
@@ -110,13 +110,13 @@ class PerturbationStrength(WellTask):
         names = condition_names(obs)[wells.treated]
         rows, left_out = [], []
         for name, group in pd.Series(np.flatnonzero(wells.treated)).groupby(names.to_numpy(), sort=False):
-            own = group.to_numpy()
-            here = np.isin(plate, plate[own])
-            if len(own) < _FEWEST_WELLS or (wells.control & here).sum() < _FEWEST_WELLS:
+            chosen = group.to_numpy()
+            here = np.isin(plate, plate[chosen])
+            if len(chosen) < _FEWEST_WELLS or (wells.control & here).sum() < _FEWEST_WELLS:
                 left_out.append(str(name))
                 continue
             others = wells.treated & here if partner == "treatments" else np.zeros(len(x), dtype=bool)
-            rows.append((name, *self._compare(x, own, wells.control & here, others, plate, rng)))
+            rows.append((name, *self._compare(x, chosen, wells.control & here, others, plate, rng)))
         if not rows:
             raise TaskNotApplicable(
                 f"{self.id}: none of {len(left_out)} perturbations has {_FEWEST_WELLS} wells and {_FEWEST_WELLS} "
@@ -137,35 +137,35 @@ class PerturbationStrength(WellTask):
     def _compare(
         self,
         x: NDArray[np.float64],
-        own: NDArray[np.intp],
+        chosen: NDArray[np.intp],
         control: NDArray[np.bool_],
         others: NDArray[np.bool_],
         plate: NDArray[np.str_],
         rng: np.random.Generator,
     ) -> tuple[float, float, float]:
-        """Return the statistic of a perturbation, the share of its null that it surpasses, and its p."""
-        controls, further = np.flatnonzero(control), np.setdiff1d(np.flatnonzero(others), own)
+        """Return a perturbation's statistic, the share of its null below that, and its p value."""
+        controls, further = np.flatnonzero(control), np.setdiff1d(np.flatnonzero(others), chosen)
         if len(further) > _MOST_EXCHANGED:
             further = rng.choice(further, _MOST_EXCHANGED, replace=False)
-        # With other treatments to exchange labels with, the controls stay what they are.
-        exchanged = np.concatenate([own, further if others.any() else controls])
+        # If labels are exchanged with other treatments, the controls stay controls.
+        exchanged = np.concatenate([chosen, further if others.any() else controls])
         pool = np.concatenate([exchanged, controls]) if others.any() else exchanged
         reference = np.arange(len(pool)) >= len(exchanged) if others.any() else None
         statistic = self._statistic(x[pool])
         codes = plate[exchanged]
-        present = np.unique(plate[own])
+        present = np.unique(plate[chosen])
         members = [np.flatnonzero(codes == name) for name in present]
-        taken = [int((plate[own] == name).sum()) for name in present]
+        taken = [int((plate[chosen] == name).sum()) for name in present]
         sets, exact = draw_sets(members, taken, self.n_permutations, rng)
         drawn = np.zeros((len(sets), len(pool)), dtype=bool)
         np.put_along_axis(drawn, sets, values=True, axis=1)
-        observed = float(statistic((np.arange(len(pool)) < len(own))[None], reference)[0])
+        observed = float(statistic((np.arange(len(pool)) < len(chosen))[None], reference)[0])
         null = statistic(drawn, reference)
-        surpassed = float((null < observed - 1e-9).mean() + (np.abs(null - observed) <= 1e-9).mean() / 2)
-        return observed, surpassed, permutation_p(observed, null, exact=exact)
+        below = float((null < observed - 1e-9).mean() + (np.abs(null - observed) <= 1e-9).mean() / 2)
+        return observed, below, permutation_p(observed, null, exact=exact)
 
     def _statistic(self, x: NDArray[np.float64]) -> Statistic:
-        """Return the function from choices of rows of `x` (and a reference) to the measure."""
+        """Return the function from masks of rows of `x` (and of a reference) to the measure."""
         if self.measure == "consistency":
             return lambda groups, _: set_consistency(x, np.nonzero(groups)[1].reshape(len(groups), -1))
         if self.measure == "mahalanobis":

@@ -1,4 +1,4 @@
-"""The wells that a question about controls is asked of."""
+"""The wells that tasks with negative controls score."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Wells:
     treated, control
         (n,) masks.
     plate
-        (n,) plate of each; one if plates are not known.
+        (n,) plate of each well; the same for all if plates are unknown.
     """
 
     profiles: AnnData
@@ -37,7 +37,7 @@ class Wells:
 
 
 def unseen_wells(profiles: AnnData, task: str, *, controls: bool = True) -> Wells:
-    """Return the wells that no profiler was fitted on: one makes the controls that it saw look like no other well.
+    """Return the wells that no profiler was fitted on: fitting makes controls differ from all other wells.
 
     Parameters
     ----------
@@ -46,18 +46,18 @@ def unseen_wells(profiles: AnnData, task: str, *, controls: bool = True) -> Well
     task
         The task's name, for messages.
     controls
-        Whether there must be negative controls.
+        Whether negative controls are required.
 
     Raises
     ------
     TaskNotApplicable
-        If there must be, and there are none.
+        If they are required, and there are none.
     """
     if FITTED_ON in profiles.obs:
         profiles = profiles[~profiles.obs[FITTED_ON].to_numpy()]
     obs = profiles.obs
     if controls and "role" not in obs:
-        raise TaskNotApplicable(f"{task}: no column 'role' to tell negative controls by")
+        raise TaskNotApplicable(f"{task}: no column 'role', which marks negative controls")
     control = (obs["role"] == NEGATIVE_CONTROL).to_numpy() if "role" in obs else np.zeros(len(obs), dtype=bool)
     if controls and not control.any():
         raise TaskNotApplicable(f"{task}: no row has role '{NEGATIVE_CONTROL}'")

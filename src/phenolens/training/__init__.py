@@ -1,4 +1,4 @@
-"""Train encoders: objectives, data and checkpoints. It knows nothing of tasks."""
+"""Training of encoders: objectives, data and checkpoints; independent of tasks."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What happens beside the steps: states to go on from, checkpoints, and pictures of what is guessed."""
+"""Callbacks of training: states to resume from, checkpoints, and pictures of reconstructions."""
 
 import json
 import logging
@@ -23,20 +23,20 @@ _log = logging.getLogger(__name__)
 
 STATE = "state.ckpt"
 MODEL = "model.safetensors"
-_PREFIX = "model."  # of the network's weights in an objective
+_PREFIX = "model."  # of the names of the network's weights in an objective
 
 
 class Save(Callback):
-    """Keep the state of training and the network, each whole or not at all.
+    """Save the state of training and the network, atomically.
 
     Parameters
     ----------
     folder
-        Where to.
+        The folder to write to.
     card
-        What is said of the network, but for the number of steps.
+        The card of the network, without the number of steps.
     every
-        In steps.
+        The interval in steps.
     """
 
     def __init__(self, folder: Path, card: Card, every: int) -> None:
@@ -48,44 +48,44 @@ class Save(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save every so many steps."""
+        """Save at every interval."""
         step = trainer.global_step
         if step != self._saved and (step % self.every == 0 or step == trainer.max_steps):
             self._saved = step
             self.save(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Save the network once more: a running mean of its weights has taken their place by now."""
+        """Save the network again, whose weights may now be a running mean."""
         self._save_network(trainer)
 
     def save(self, trainer: Trainer, module: LightningModule) -> None:
-        """Save both now; what lay there before stays if this fails, as on a full disk."""
+        """Save both now; if this fails, as on a full disk, the earlier files stay."""
         state = self.folder / STATE
-        # Every process takes part in gathering the state, and the first alone writes it.
+        # All processes take part in gathering the state, and only the first writes it.
         place = replaced_whole(state) if trainer.is_global_zero else nullcontext(state)
         try:
             with place as path:
                 trainer.save_checkpoint(path, weights_only=False)  # optimiser and loops too
             self._save_network(trainer)
         except OSError as error:
-            _log.warning("step %d could not be saved (%s); the last state stays", trainer.global_step, error)
+            _log.warning("step %d could not be saved (%s); the earlier state stays", trainer.global_step, error)
 
     def _save_network(self, trainer: Trainer) -> None:
-        every = trainer.strategy.lightning_module_state_dict()  # gathered from all devices where they share the weights
+        every = trainer.strategy.lightning_module_state_dict()  # gathered from all devices if weights are sharded
         if trainer.is_global_zero:
             weights = {name.removeprefix(_PREFIX): value for name, value in every.items() if name.startswith(_PREFIX)}
             save_checkpoint(weights, replace(self.card, steps=trainer.global_step), self.folder / MODEL)
 
 
 class NameBadBatch(Callback):
-    """Where the loss is not finite, write down which sites were in the batch, and the state that led to it.
+    """If the loss is not finite, save the names of the sites in the batch, and the weights.
 
     Parameters
     ----------
     folder
-        Where to.
+        The folder to write to.
     stream
-        The crops, which know the names of sites.
+        The stream of crops, for the names of sites.
     """
 
     def __init__(self, folder: Path, stream: CropStream) -> None:
@@ -103,21 +103,21 @@ class NameBadBatch(Callback):
             save_checkpoint(weights, card, self.folder / "bad_state.safetensors")
             exception.args = (
                 f"the loss is not finite at step {exception.step}; the batch's sites ({', '.join(sites[:3])}, ...) are "
-                f"in {self.folder / 'bad_batch.json'}; lower the learning rate, or look at these images",
+                f"in {self.folder / 'bad_batch.json'}; lower the learning rate, or check these images",
             )
 
 
 class Pictures(Callback):
-    """Draw what a masked network guesses of the first images: seen, guessed, true.
+    """Draw the first images masked, reconstructed and original.
 
     Parameters
     ----------
     folder
-        Where to.
+        The folder to write to.
     stream
-        The crops.
+        The stream of crops.
     every
-        In steps.
+        The interval in steps.
     """
 
     def __init__(self, folder: Path, stream: CropStream, every: int) -> None:
@@ -129,7 +129,7 @@ class Pictures(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Draw every so many steps."""
+        """Draw at every interval."""
         step = trainer.global_step
         if not isinstance(module, MaskedImages) or step % self.every or not trainer.is_global_zero:
             return
@@ -139,9 +139,9 @@ class Pictures(Callback):
         module.train()
         shape = (found.target.shape[1] if found.target.shape[1] > 1 else x.shape[1], *x.shape[2:])
         hidden = found.hidden[..., None]
-        seen = found.target.masked_fill(hidden, float(x.min()))
-        guessed = torch.where(hidden, found.predicted.to(found.target.dtype), found.target)
-        rows = [unpatchify(each, found.patch, shape)[:, 0] for each in (seen, guessed, found.target)]
+        visible = found.target.masked_fill(hidden, float(x.min()))
+        reconstructed = torch.where(hidden, found.predicted.to(found.target.dtype), found.target)
+        rows = [unpatchify(each, found.patch, shape)[:, 0] for each in (visible, reconstructed, found.target)]
         sheet = torch.cat([torch.cat(list(row), dim=1) for row in rows], dim=0).float().cpu().numpy()
         low, high = np.percentile(x[:, 0].float().cpu().numpy(), [0.5, 99.5])
         gray = np.clip((sheet - low) / max(high - low, 1e-6), 0, 1) * 255

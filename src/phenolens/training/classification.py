@@ -1,4 +1,4 @@
-"""The objective of weak supervision: tell which label a site has."""
+"""The objective of weak supervision: predict the label of a site."""
 
 from typing import Any
 

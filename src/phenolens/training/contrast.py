@@ -1,4 +1,4 @@
-"""The objective of contrast: two views of a well are more alike than views of others."""
+"""The contrastive objective: two views of a well are more similar than views of different wells."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from phenolens.training.objective import Objective
 
 
 class ContrastOfViews(Objective):
-    """SimCLR on wells; see `Objective`."""
+    """SimCLR with two sites of a well as views; see `Objective`."""
 
     def loss(self, x: torch.Tensor, batch: dict[str, Any], generator: torch.Generator) -> torch.Tensor:
         """Return the contrastive loss of pairs (B, 2, C, H, W); see `Objective.loss`."""

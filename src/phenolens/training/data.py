@@ -1,4 +1,4 @@
-"""An endless stream of crops that depends on seed and place alone, so that training goes on where it stopped."""
+"""An endless stream of crops, determined by seed and position, so that training can be resumed."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ _MOST_FAILED = 0.01
 
 
 class CropStream(Dataset[Any]):
-    """Random crops of the sites of a manifest, each site once before any comes again.
+    """Random crops of the sites of a manifest; every epoch has each site once.
 
-    Item i of the stream is the same whoever asks for it, and whenever.
+    Item i of the stream is the same for any number of processes, and in resumed runs.
 
     Parameters
     ----------
@@ -35,15 +35,15 @@ class CropStream(Dataset[Any]):
     crop
         The side of a crop in pixels.
     labels
-        (n,) class of each row, -1 for rows that are left out; None if there are none.
+        (n,) class of each row, -1 for rows that are left out; None without labels.
     groups
-        (n,) what each row is a view of; each item is then two crops, of two rows of one group where it has two.
+        (n,) group of each row, such as its well; each item is then two crops, of two rows of a group if it has two.
     flip
-        Whether crops are flipped and turned by quarters.
+        Whether crops are flipped and rotated by multiples of 90 degrees.
     keep_gib
-        Images are kept in memory if they all fit into so much.
+        The memory in GiB in which images are kept if all fit.
     seed
-        Of order, crops and turns.
+        The seed of order, crops, flips and rotations.
 
     Raises
     ------
@@ -108,7 +108,7 @@ class CropStream(Dataset[Any]):
         return int(rng.choice(others)) if len(others) else row
 
     def _image(self, row: int) -> NDArray[Any]:
-        """Return the pixels of a row, or of the next that can be read."""
+        """Return the pixels of a row, or of the next readable one."""
         for _ in range(len(self.rows)):
             image = self._kept.get(row)
             image = self._try(row) if image is None else image
@@ -135,8 +135,8 @@ class CropStream(Dataset[Any]):
     def _refuse_failures(self, n: int) -> None:
         if n > _MOST_FAILED * len(self.rows):
             raise TrainingError(
-                f"{n} of {len(self.rows)} sites cannot be read, more than {_MOST_FAILED:.0%}; mend or drop those "
-                "that were warned of"
+                f"{n} of {len(self.rows)} sites cannot be read, more than {_MOST_FAILED:.0%}; fix or remove "
+                "those named in the warnings"
             )
 
     def _cut(self, image: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
@@ -155,7 +155,7 @@ def _order(seed: int, epoch: int, n: int) -> NDArray[np.intp]:
 
 
 class _Places(Sampler[int]):
-    """The places in the stream that one of several processes takes, from a place on, without end."""
+    """The positions in the stream that one of several processes takes, from a start position, without end."""
 
     def __init__(self, start: int, batch: int, rank: int, world: int) -> None:
         self.start, self.batch, self.rank, self.world = start, batch, rank, world
@@ -170,20 +170,20 @@ class _Places(Sampler[int]):
 def stream_loader(
     stream: CropStream, *, start: int, batch: int, workers: int, rank: int = 0, world: int = 1
 ) -> DataLoader[Any]:
-    """Return an endless loader of batches of a stream, from a place on.
+    """Return an endless loader of batches of a stream, from a start position.
 
     Parameters
     ----------
     stream
         The crops.
     start
-        The first place, counted over all processes.
+        The start position, counted over all processes.
     batch
-        Crops per batch of this process.
+        The number of crops in a batch of this process.
     workers
-        Processes that read; none are needed where images are kept in memory.
+        The number of processes that read; not used if images are kept in memory.
     rank, world
-        Which of how many training processes this is.
+        The number of this training process, and of all of them.
     """
     workers = 0 if stream._kept else workers
     return DataLoader(

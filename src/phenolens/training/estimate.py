@@ -1,4 +1,4 @@
-"""What a training run will take, before it is started: parameters, operations, memory, hours."""
+"""Estimates of a training run before it is started: parameters, operations, memory, hours."""
 
 from dataclasses import dataclass
 
@@ -15,22 +15,22 @@ _GIB = 2.0**30
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training run will take.
+    """The cost of a training run.
 
     Attributes
     ----------
     parameters, encoder_parameters
-        Of the whole network, and of the part that embeds.
+        Parameters of the whole network, and of its encoder.
     flops_per_step
-        Operations of a step over all devices, forward and backward; a multiplication and an addition count two.
+        Operations of a step over all devices, forward and backward; a multiply-add counts as two.
     state_gib
-        Weights, gradients and the optimiser's state of one device, without sharding.
+        Weights, gradients and optimiser state on one device, without sharding.
     activations_gib
-        What one device keeps for the backward pass of one of its batches, as measured on one image.
+        Activations that one device keeps for the backward pass of a batch, scaled from one image.
     images
-        Crops seen in all.
+        The total number of crops.
     gpu_hours
-        On the device that was named, at the utilisation that was named.
+        Hours on the given device at the given utilisation.
     """
 
     parameters: int
@@ -54,22 +54,22 @@ def estimate(
     teraflops: float = 989.0,
     utilisation: float = 0.4,
 ) -> Estimate:
-    """Return what a training run will take, counted on one image that goes through the network forward and backward.
+    """Estimate the cost of a training run from one forward and backward pass of one image.
 
     Parameters
     ----------
     model, n_channels, n_classes, data, optimiser, run
         As in `train`.
     devices
-        How many there will be.
+        The number of devices.
     teraflops, utilisation
-        The peak of a device in 10^12 operations per second, and which share of it is reached; the peak is that of an
-        H100 or H200 in bf16 (NVIDIA's data sheet, without sparsity).
+        The peak of a device in 10^12 operations per second, and the share of it that is reached. The default peak is
+        that of an H100 or H200 in bf16 (NVIDIA's data sheet, without sparsity).
 
     Raises
     ------
     TrainingError
-        If the network cannot be made, or the crop does not fit it.
+        If the network cannot be built, or the crop does not fit it.
     """
     data, optimiser, run = data or DataOptions(), optimiser or OptimiserOptions(), run or RunOptions()
     network, _ = make_network(model, n_channels, n_classes)
@@ -83,7 +83,7 @@ def estimate(
 
     image = torch.randn(1, n_channels, data.crop, data.crop)
     counter = FlopCounterMode(display=False)
-    with counter, sdpa_kernel(SDPBackend.MATH):  # fused attention is not counted on every device
+    with counter, sdpa_kernel(SDPBackend.MATH):  # operations of fused attention are not counted on all devices
         _loss(network, image).backward()
     weights = {parameter.data_ptr() for parameter in network.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(
@@ -114,5 +114,5 @@ def _loss(network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
         return network.reconstruct(x).loss()
     if isinstance(network, Contrastive):
         return network.eval()(torch.stack([x, x], dim=1))
-    assert isinstance(network, Classifier)  # noqa: S101 - there is no other
+    assert isinstance(network, Classifier)  # noqa: S101 - there are no others
     return network.eval()(x).sum()

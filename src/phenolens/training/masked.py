@@ -1,4 +1,4 @@
-"""The objective of masked images: guess what was hidden."""
+"""The objective of masked images: reconstruct hidden patches."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class MaskedImages(Objective):
     fourier_weight
         The weight of the Fourier loss.
     channels_per_step
-        How many channels each step draws; all if None.
+        The number of channels drawn in each step; all if None.
     **rest
         As in `Objective`.
     """
@@ -34,11 +34,11 @@ class MaskedImages(Objective):
         self.channels_per_step = channels_per_step
 
     def loss(self, x: torch.Tensor, batch: dict[str, Any], generator: torch.Generator) -> torch.Tensor:
-        """Return the error of hidden patches; see `Objective.loss`."""
+        """Return the reconstruction error of hidden patches; see `Objective.loss`."""
         return self.reconstruct(x, generator).loss(self.fourier_weight)
 
     def reconstruct(self, x: torch.Tensor, generator: torch.Generator) -> Reconstruction:
-        """Hide patches of standardised images (B, C, H, W), of channels drawn for this step, and guess them."""
+        """Hide patches of standardised images (B, C, H, W), in channels drawn for this step, and reconstruct them."""
         model = self.model
         if isinstance(model, MaskedUNet):
             return model.reconstruct(x, generator)

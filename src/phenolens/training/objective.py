@@ -1,4 +1,4 @@
-"""What all objectives share: standardised images, the recipe's optimisers, randomness that can be resumed."""
+"""The base class of objectives: standardised images, optimisers, and randomness that can be resumed."""
 
 import hashlib
 from typing import Any
@@ -15,18 +15,18 @@ from phenolens.training.options import OptimiserOptions
 
 
 class Objective(LightningModule):
-    """A network and what it minimises; a subclass says the loss of a batch.
+    """A network and its loss, which subclasses define.
 
     Parameters
     ----------
     model
         The network.
     optimiser
-        How weights are changed.
+        The options of the optimiser.
     steps
-        How many changes there will be.
+        The number of steps.
     seed
-        Of masks, dropped paths and drawn channels.
+        The seed of masks, dropped paths and drawn channels.
     """
 
     def __init__(self, model: nn.Module, optimiser: OptimiserOptions, *, steps: int, seed: int = 0) -> None:
@@ -44,16 +44,16 @@ class Objective(LightningModule):
         x
             (B, C, H, W), or (B, 2, C, H, W) for pairs of views.
         batch
-            As the stream gives it: ``row``, ``index``, ``label``.
+            The batch of the stream, with ``row``, ``index`` and ``label``.
         generator
-            Of whatever is drawn, on the device.
+            The source of randomness, on the device.
         """
         raise NotImplementedError
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
-        """Return the loss of a batch; all that is drawn follows from the batch's place in the stream."""
+        """Return the loss of a batch; all draws are determined by the position of the batch in the stream."""
         seed = _seed(self.seed, int(batch["index"][0]))
-        torch.manual_seed(seed)  # for what draws on the global state, such as dropped paths
+        torch.manual_seed(seed)  # for draws from the global state, such as dropped paths
         generator = torch.Generator(self.device).manual_seed(seed)
         pixels = batch["pixels"]
         x = self_standardise(pixels.flatten(0, -4)).reshape(pixels.shape)
@@ -64,22 +64,22 @@ class Objective(LightningModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser and its one-cycle schedule; norms, biases and tokens are not decayed."""
-        own = self.optimiser
+        """Return the optimiser and its one-cycle schedule; norms, biases and tokens have no weight decay."""
+        options = self.optimiser
         decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": own.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}]
         optimiser: torch.optim.Optimizer = (
-            Lion(groups, lr=own.learning_rate, betas=own.betas)
-            if own.name == "lion"
-            else torch.optim.AdamW(groups, lr=own.learning_rate, betas=own.betas, fused=True)
+            Lion(groups, lr=options.learning_rate, betas=options.betas)
+            if options.name == "lion"
+            else torch.optim.AdamW(groups, lr=options.learning_rate, betas=options.betas, fused=True)
         )
         steps = max(3, self.steps)  # its shortest; its peak lies at the second step at the earliest
         schedule = OneCycleLR(
             optimiser,
-            own.learning_rate,
+            options.learning_rate,
             total_steps=steps,
-            pct_start=max(own.warm_up, 2 / steps),
+            pct_start=max(options.warm_up, 2 / steps),
             cycle_momentum=False,
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

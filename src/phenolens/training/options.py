@@ -15,17 +15,17 @@ class MaskedAutoencoderOptions(_Options):
     Attributes
     ----------
     size
-        One of `phenolens.nets.SIZES`, or its numbers.
+        One of `phenolens.nets.SIZES`, or its settings.
     decoding
         ``joint``, ``per-channel`` or ``shared``, as in `MaskedAutoencoder`.
     mask_ratio
-        The share of patches that is hidden.
+        The share of patches that are hidden.
     decoder
-        Width, depth and heads of the decoder; those of the recipe if None.
+        Width, depth and heads of the decoder; those of the publication if None.
     fourier_weight
         The weight of the Fourier loss; 0.01 in the models called "+".
     channels_per_step
-        How many channels each step draws; all if None. For channel-agnostic models.
+        The number of channels drawn in each step; all if None. For channel-agnostic models.
     """
 
     objective: Literal["masked-autoencoder"]
@@ -56,7 +56,7 @@ class ClassifierOptions(_Options):
     backbone
         Any timm network, ``microscopy_vit_SIZE`` or ``channel_vit_SIZE``.
     label
-        The metadata column; rows without a value are left out.
+        The metadata column to predict; rows without a value are left out.
     """
 
     objective: Literal["classifier"]
@@ -65,7 +65,7 @@ class ClassifierOptions(_Options):
 
 
 class ContrastiveOptions(_Options):
-    """Contrastive learning: two views are of the same well, or of the same value of another column.
+    """Contrastive learning: pairs of views are sites of the same well, or share the value of other columns.
 
     Attributes
     ----------
@@ -74,8 +74,8 @@ class ContrastiveOptions(_Options):
     width, temperature
         As in `Contrastive`.
     views
-        The metadata columns whose values make rows views of one thing; plate and well by default, the row itself where
-        they are not there.
+        The metadata columns that rows must share to be views of the same thing; the row itself if a column is
+        missing.
     """
 
     objective: Literal["contrastive"]
@@ -92,20 +92,20 @@ ModelOptions = Annotated[
 
 
 class OptimiserOptions(_Options):
-    """How weights are changed: the recipe's Lion with a one-cycle schedule by default.
+    """The optimiser; by default Lion with a one-cycle schedule.
 
     Attributes
     ----------
     name
         ``lion`` or ``adamw``.
     learning_rate
-        Its peak.
+        The peak learning rate.
     weight_decay, betas
-        As the optimiser takes them.
+        As in the optimiser.
     warm_up
-        The share of steps until the peak; a cosine leads down from it.
+        The share of steps until the peak, after which a cosine decreases the rate.
     clip
-        The largest norm of a gradient; none if None.
+        The largest norm of gradients, which are clipped; no limit if None.
     """
 
     name: Literal["lion", "adamw"] = "lion"
@@ -117,20 +117,20 @@ class OptimiserOptions(_Options):
 
 
 class DataOptions(_Options):
-    """What a network sees.
+    """The input of a network.
 
     Attributes
     ----------
     crop
         The side of random crops in pixels.
     batch_size
-        Crops of a step, over all devices and accumulated batches.
+        The number of crops in a step, over all devices and accumulated batches.
     flip
-        Whether crops are flipped and turned by quarters at random.
+        Whether crops are flipped and rotated by multiples of 90 degrees at random.
     keep_gib
-        Images are kept in memory if they all fit into so much.
+        The memory in GiB in which images are kept if all fit.
     workers
-        Processes that read images where they are not kept.
+        The number of processes that read images, if these are not kept.
     """
 
     crop: int = Field(256, ge=8)
@@ -141,24 +141,24 @@ class DataOptions(_Options):
 
 
 class RunOptions(_Options):
-    """How long and where a network is trained.
+    """The length and the place of a training run.
 
     Attributes
     ----------
     steps
-        Changes of the weights.
+        The number of optimiser steps.
     precision, devices, strategy
-        As Lightning's Trainer takes them: ``bf16-mixed``, ...; ``auto`` or a number; ``auto``, ``ddp``, ``fsdp``.
+        As in Lightning's Trainer: ``bf16-mixed``, ...; ``auto`` or a number; ``auto``, ``ddp``, ``fsdp``.
     accumulate
-        Batches that are summed up before each step.
+        The number of batches whose gradients are accumulated in each step.
     gradient_checkpointing
-        Whether activations are computed twice instead of kept.
+        Whether activations are recomputed instead of kept.
     compile
-        Whether the network goes through `torch.compile`.
+        Whether to use `torch.compile`.
     ema
-        The decay of a running mean of the weights, which then is what is kept; none if None.
+        The decay of an exponential moving average of the weights, which is then saved; none if None.
     save_every, log_every, picture_every
-        In steps.
+        Intervals in steps.
     """
 
     steps: int = Field(1000, ge=1)

@@ -1,4 +1,4 @@
-"""Publish a checkpoint on the Hugging Face hub, where ``checkpoint:hf/OWNER/NAME`` finds it."""
+"""Publish a checkpoint on the Hugging Face hub, to be used as ``checkpoint:hf/OWNER/NAME``."""
 
 import json
 from dataclasses import asdict
@@ -13,29 +13,29 @@ from phenolens.training.callbacks import MODEL
 
 
 def push(checkpoint: Path, repository: str, *, licence: str = "", private: bool = True) -> str:
-    """Upload a checkpoint with its card, as JSON and as the page that people read.
+    """Upload a checkpoint with its card, as JSON and as a README.
 
-    The account is that of `hf auth login`, or of the environment variable ``HF_TOKEN``.
+    The account is that of `hf auth login` or of the environment variable ``HF_TOKEN``.
 
     Parameters
     ----------
     checkpoint
         The .safetensors file, or the folder that holds ``model.safetensors``.
     repository
-        ``OWNER/NAME``; it is made if it is not there.
+        ``OWNER/NAME``; it is created if it does not exist.
     licence
-        Under which the weights may be used, such as ``cc-by-4.0``; what the card says if empty.
+        The licence of the weights, such as ``cc-by-4.0``; that of the card if empty.
     private
-        Whether a new repository is for its owner alone.
+        Whether a new repository is private.
 
     Returns
     -------
-    The encoder's name.
+    The name of the encoder.
 
     Raises
     ------
     TrainingError
-        If there is no checkpoint, nobody has said its licence, or the hub refuses it.
+        If there is no checkpoint, its licence is not given, or the hub refuses it.
     """
     file = checkpoint / MODEL if checkpoint.is_dir() else checkpoint
     try:
@@ -44,7 +44,7 @@ def push(checkpoint: Path, repository: str, *, licence: str = "", private: bool 
         raise TrainingError(str(error)) from error
     licence = licence or card.licence
     if not licence:
-        raise TrainingError(f"{file}: nobody has said under which licence it may be used; give one, e.g. cc-by-4.0")
+        raise TrainingError(f"{file}: the recipe gives no licence of the weights; give one, such as cc-by-4.0")
     name = f"checkpoint:hf/{repository}"
     content = json.dumps({**asdict(card), "licence": licence}, indent=1)
     operations = [

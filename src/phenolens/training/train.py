@@ -1,4 +1,4 @@
-"""Train a network from options to checkpoint, going on where an earlier run stopped."""
+"""Train a network and save it as a checkpoint; a stopped run is resumed."""
 
 import logging
 from collections.abc import Sequence
@@ -35,23 +35,23 @@ from phenolens.training.options import (
 
 _log = logging.getLogger(__name__)
 
-# What of the options the objective takes, and not the network.
+# Options that belong to the objective, not to the network.
 _OF_OBJECTIVE = {"objective", "fourier_weight", "channels_per_step", "label", "views"}
 
 
 def make_network(options: ModelOptions, n_channels: int, n_classes: int = 0) -> tuple[nn.Module, dict[str, Any]]:
-    """Return an untrained network, and the options that a card needs to make it again.
+    """Return an untrained network, and the options from which a card can build it again.
 
     Raises
     ------
     TrainingError
-        If it cannot be made.
+        If it cannot be built.
     """
-    own = {key: value for key, value in options.model_dump().items() if key not in _OF_OBJECTIVE}
+    of_network = {key: value for key, value in options.model_dump().items() if key not in _OF_OBJECTIVE}
     if isinstance(options, ClassifierOptions):
-        own["n_classes"] = n_classes
+        of_network["n_classes"] = n_classes
     try:
-        return build(options.objective, own, n_channels), own
+        return build(options.objective, of_network, n_channels), of_network
     except ValueError as error:
         raise TrainingError(str(error)) from error
 
@@ -71,7 +71,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     progress: bool = False,
 ) -> Path:
-    """Train a network, and keep it as a checkpoint that is an encoder at once.
+    """Train a network, and save it as a checkpoint, which can be used as an encoder.
 
     Parameters
     ----------
@@ -80,29 +80,29 @@ def train(
     channels
         The channels to read, in order.
     model
-        What to train, and on what objective.
+        The network and its objective.
     out
-        The folder for ``model.safetensors``, ``state.ckpt``, logs and pictures. If it holds a state, training goes on
-        from there.
+        The folder for ``model.safetensors``, ``state.ckpt``, logs and pictures. If it holds a state, training is
+        resumed from there.
     data, optimiser, run
-        What the network sees, how its weights change, and how long and where it is trained.
+        The input, the optimiser, and the length and place of the run.
     seed
-        Of weights, order, crops and masks.
+        The seed of weights, order, crops and masks.
     recipe, licence
-        The recipe as text, and under which licence the network may be used, for the card.
+        The recipe as text, and the licence of the weights, for the card.
     callbacks
-        Further callbacks of Lightning, such as one that diagnoses the encoder meanwhile.
+        Further callbacks of Lightning, such as one that diagnoses the encoder during training.
     progress
         Whether to draw a progress bar.
 
     Returns
     -------
-    The checkpoint.
+    The path of the checkpoint.
 
     Raises
     ------
     TrainingError
-        If options do not fit each other or the images, or the loss is not finite.
+        If options contradict each other or do not fit the images, or the loss is not finite.
     """
     data, optimiser, run = data or DataOptions(), optimiser or OptimiserOptions(), run or RunOptions()
     out = Path(out)
@@ -169,18 +169,18 @@ def train(
         world=trainer.world_size,
     )
     if start:
-        _log.info("going on from step %d of %d", start // data.batch_size, run.steps)
+        _log.info("resuming from step %d of %d", start // data.batch_size, run.steps)
     trainer.fit(objective, loader, ckpt_path=state if state.is_file() else None, weights_only=True)
     return out / MODEL
 
 
 def check_fit(network: nn.Module, n_channels: int, crop: int) -> None:
-    """Refuse a crop that the network cannot cut into patches, before any image is read.
+    """Refuse a crop that the network cannot divide into patches, before any image is read.
 
     Raises
     ------
     TrainingError
-        If the patch, or the number of halvings, does not divide it.
+        If it is not a multiple of the patch size, or of 2 to the power of the depth.
     """
     side = 0
     if isinstance(network, MaskedAutoencoder):
@@ -189,7 +189,7 @@ def check_fit(network: nn.Module, n_channels: int, crop: int) -> None:
         side = max(network.patch, 2**network.depth)
     if side and crop % side:
         raise TrainingError(
-            f"the crop of {crop} pixels is no multiple of {side}; choose {crop - crop % side or side} or "
+            f"the crop of {crop} pixels is not a multiple of {side}; choose {crop - crop % side or side} or "
             f"{crop + side - crop % side}"
         )
 
@@ -197,12 +197,12 @@ def check_fit(network: nn.Module, n_channels: int, crop: int) -> None:
 def make_objective(
     options: ModelOptions, network: nn.Module, optimiser: OptimiserOptions, steps: int, seed: int
 ) -> Objective:
-    """Return what a network minimises.
+    """Return the objective of a network.
 
     Raises
     ------
     TrainingError
-        If options do not fit each other.
+        If options contradict each other.
     """
     if isinstance(options, ClassifierOptions):
         return Classification(network, optimiser, steps=steps, seed=seed)
@@ -210,7 +210,7 @@ def make_objective(
         return ContrastOfViews(network, optimiser, steps=steps, seed=seed)
     drawn = options.channels_per_step if isinstance(options, MaskedAutoencoderOptions) else None
     if drawn is not None and isinstance(options, MaskedAutoencoderOptions) and options.decoding == "joint":
-        raise TrainingError("channels_per_step is for channel-agnostic networks: decoding per-channel or shared")
+        raise TrainingError("channels_per_step needs a channel-agnostic network: set decoding to per-channel or shared")
     return MaskedImages(
         network,  # type: ignore[arg-type]
         optimiser,
@@ -222,7 +222,7 @@ def make_objective(
 
 
 def _labels(options: ModelOptions, manifest: Manifest) -> tuple[np.ndarray[Any, np.dtype[np.intp]] | None, int]:
-    """Return the class of each row, -1 without one, and how many there are."""
+    """Return the class of each row (-1 without one) and the number of classes."""
     if not isinstance(options, ClassifierOptions):
         return None, 0
     table = manifest.table
@@ -230,7 +230,9 @@ def _labels(options: ModelOptions, manifest: Manifest) -> tuple[np.ndarray[Any, 
         raise TrainingError(f"{manifest.source}: no column '{options.label}'{did_you_mean(options.label, table)}")
     code, names = pd.factorize(table[options.label].astype(object), sort=True)  # -1 where there is none
     if len(names) < 2:
-        raise TrainingError(f"{manifest.source}: '{options.label}' has {len(names)} values; a classifier needs two")
+        raise TrainingError(
+            f"{manifest.source}: a classifier needs at least two values of '{options.label}', found {len(names)}"
+        )
     return code.astype(np.intp), len(names)
 
 
@@ -247,7 +249,7 @@ def _groups(options: ModelOptions, manifest: Manifest) -> np.ndarray[Any, Any] |
 def _batch_of_device(batch: int, accumulate: int, world: int) -> int:
     if batch % (accumulate * world):
         raise TrainingError(
-            f"a batch of {batch} cannot be shared by {world} devices in {accumulate} parts; make it a multiple of "
+            f"a batch of {batch} cannot be divided among {world} devices in {accumulate} parts; make it a multiple of "
             f"{accumulate * world}"
         )
     return batch // (accumulate * world)

@@ -1,4 +1,4 @@
-"""What there is, by name, with a line on each."""
+"""Lists of encoders, data sets, tasks, profilers and options of tasks."""
 
 import inspect
 import re
@@ -12,11 +12,11 @@ from phenolens.core.errors import ManifestError, PhenolensError
 if TYPE_CHECKING:
     from phenolens.tasks import Task
 
-_RAW = "wells as the mean of their sites, nothing more"
+_RAW = "mean of the sites of each well, without any profiler"
 
 
 def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> dict[str, str]:
-    """Return name -> one line on what it is; what is not listed is not imported."""
+    """Return name -> one line of description; only what is listed is imported."""
     if what == "encoders":
         from phenolens.encoders import ENCODERS
 
@@ -38,7 +38,7 @@ def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> di
 
 
 def _presets(name: str) -> dict[str, str]:
-    """Return each preset of a data set with a line on it; the data set itself where it has none."""
+    """Return each preset of a data set with a line on it; the data set itself if it has no presets."""
     from phenolens.datasets import DATASETS
 
     try:
@@ -57,20 +57,20 @@ def _first_line(documented: type) -> str:
 
 @dataclass(frozen=True)
 class TaskOption:
-    """An option of a task, as its fields declare it.
+    """An option of a task.
 
     Attributes
     ----------
     type
-        In words: ``str``, ``grouped | random``, ``path``.
+        The type in words: ``str``, ``grouped | random``, ``path``.
     repeatable
         Whether it takes several values.
     required
-        Whether the task cannot do without.
+        Whether it must be given.
     default
-        What it is if not given.
+        The default value.
     help
-        What the task's docstring says of it.
+        Its description in the docstring of the task.
     """
 
     type: str
@@ -81,20 +81,20 @@ class TaskOption:
 
 
 def task_options() -> dict[str, dict[str, TaskOption]]:
-    """Return the options of each task by its name; none of a task whose package cannot be loaded."""
+    """Return the options of each task by its name; none for tasks whose package cannot be loaded."""
     from phenolens.tasks import TASKS
 
     options = {}
     for name in TASKS:
         try:
             options[name] = options_of(TASKS[name])
-        except PhenolensError:  # `catalogue` says why
+        except PhenolensError:  # `catalogue` gives the reason
             options[name] = {}
     return options
 
 
 def options_of(task: "type[Task]") -> dict[str, TaskOption]:
-    """Return the options of a task, read off its fields and its docstring."""
+    """Return the options of a task, from its fields and docstring."""
     documented = _documented_options(task)
     options = {}
     for name, field in task.model_fields.items():
@@ -123,12 +123,12 @@ def _type_in_words(annotation: Any) -> str:
 
 
 def _documented_options(documented: type) -> dict[str, str]:
-    """Return what a numpydoc docstring says of each parameter or attribute, on one line."""
+    """Return the description of each parameter or attribute in a numpydoc docstring, in one line."""
     section = re.split(r"^(?:Parameters|Attributes)\n-+\n", inspect.getdoc(documented) or "", maxsplit=1, flags=re.M)[
         -1
     ]
     found: dict[str, str] = {}
-    # An entry is a line of names, and indented lines on them; what follows the section is not indented.
+    # An entry is a line of names followed by indented lines; text after the section is not indented.
     for entry in re.finditer(r"^(\w+(?:, \w+)*)\n((?:[ ]+.*\n?|\n(?=[ ]))+)", section, re.M):
         text = " ".join(entry[2].split())
         found.update(dict.fromkeys(entry[1].split(", "), text))

@@ -1,4 +1,4 @@
-"""What this machine can do."""
+"""Hardware, libraries and optional packages of this machine."""
 
 import json
 import platform
@@ -15,8 +15,8 @@ _EXTRAS = {
     "tiffslide": "whole-slide images",
 }
 
-# Torch answers in a process of its own, so that one which cannot be loaded is a finding's reason and not a crash.
-_ASK_TORCH = """
+# Torch is imported in a separate process, so that an import that crashes is reported.
+_TORCH_SCRIPT = """
 import json
 import torch
 
@@ -40,7 +40,7 @@ def examine() -> dict[str, str]:
     PhenolensError
         If torch cannot be loaded.
     """
-    found_by_torch = _ask_torch()
+    found_by_torch = _examine_torch()
     findings = {
         "phenolens": version("phenolens"),
         "python": platform.python_version(),
@@ -61,12 +61,12 @@ def examine() -> dict[str, str]:
     return findings
 
 
-def _ask_torch() -> dict[str, Any]:
-    """Return what torch says of threads, bf16 and GPUs."""
-    command = [sys.executable, "-c", _ASK_TORCH]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own text
-    if asked.returncode:
-        reason = (asked.stderr.strip().splitlines() or [f"exit code {asked.returncode}"])[-1]
+def _examine_torch() -> dict[str, Any]:
+    """Return threads, bf16 support and GPUs as torch reports them."""
+    command = [sys.executable, "-c", _TORCH_SCRIPT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own text
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise PhenolensError(f"torch cannot be loaded: {reason}; install it again, see https://pytorch.org")
-    answer: dict[str, Any] = json.loads(asked.stdout)
-    return answer
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

@@ -1,4 +1,4 @@
-"""A study from recipe to report: embed, profile, ask, diagnose, write down; and go on where it stopped."""
+"""Studies from recipe to report: embed, profile, evaluate, diagnose, report; resumed where they were stopped."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class _Material:
-    """What the questions of a study are asked of, and how it came about."""
+    """The embeddings of a study and where they come from."""
 
     embeddings: Mapping[str, AnnData]
     dataset: dict[str, Any]
@@ -62,12 +62,12 @@ class _Material:
 def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     """Run a study; write its embeddings, results and report.
 
-    Embeddings that `out` already holds, of the same images, weights and settings, are used again.
+    Embeddings of the same images, weights and settings that `out` already holds are reused.
 
     Parameters
     ----------
     recipe
-        What to do.
+        The recipe.
     out
         The folder for embeddings/, scores.parquet, units.parquet, comparisons.parquet, results.json, card.md and
         report.html.
@@ -77,17 +77,17 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     Raises
     ------
     PhenolensError
-        If the recipe does not fit the data, or more sites than it allows could not be read; what has been
-        embedded by then is kept.
+        If the recipe does not fit the data, or more sites than it allows could not be read; embeddings computed by then
+        are kept.
     """
-    # To check a data set needs neither diagnosis nor report.
+    # Checking a data set needs neither diagnosis nor report.
     from phenolens.diagnosis import diagnose
     from phenolens.report import Results, write_report
     from phenolens.workflows.further import FurtherEmbeddings
 
     out = Path(out)
     material = _read_tables(recipe) if recipe.dataset.tables else _embed_images(recipe, out, progress)
-    _log.info("asking %d tasks of %d encoders", len(recipe.tasks), len(material.embeddings))
+    _log.info("evaluating %d encoders in %d tasks", len(material.embeddings), len(recipe.tasks))
     evaluation = evaluate(
         material.embeddings,
         recipe.tasks,
@@ -96,7 +96,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         seed=recipe.seed,
     )
     if not evaluation.scores:
-        raise PhenolensError(f"no task could be answered; the first: {evaluation.skipped[0].reason}")
+        raise PhenolensError(f"no task could be scored; the first: {evaluation.skipped[0].reason}")
     changed = layers = None
     if recipe.interventions or recipe.sweep:
         further = FurtherEmbeddings(recipe, _open_manifest(recipe), material.dataset["channels"], out, progress)
@@ -131,7 +131,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
 
 
 def check_dataset(recipe: Recipe) -> tuple[str, int]:
-    """Check that a recipe's images or tables are there and have what it asks of them; return source and rows.
+    """Check that the images or tables of a recipe exist with the columns that it needs; return source and rows.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
     channels = dataset_channels(manifest, recipe.dataset.channels)
     if recipe.interventions != "all":
         for intervention in recipe.interventions:
-            find_intervention(intervention, channels)  # refused now, not after hours of work
+            find_intervention(intervention, channels)  # fails now, not after hours of work
     kind = recipe.dataset.kind or kind_of(manifest, channels)
     typed = manifest.cells is not None and bool(manifest.cells.type_names)
     names, missing = _choose_encoders(recipe, default_panel(kind, len(channels), typed=typed), channels, manifest)
@@ -184,9 +184,9 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
 
 
 def _read_tables(recipe: Recipe) -> _Material:
-    """Read ready-made vectors; of the panel, only what needs no images can be had besides tables named like it."""
+    """Read existing vectors; from the panel, only baselines that need no images are added."""
     dataset = recipe.dataset
-    asked = {column for task in recipe.tasks for column in task.columns} | set(recipe.batch_by or ())
+    needed = {column for task in recipe.tasks for column in task.columns} | set(recipe.batch_by or ())
     embeddings = {}
     for name, table in dataset.tables.items():
         vectors = read_embeddings(
@@ -194,7 +194,7 @@ def _read_tables(recipe: Recipe) -> _Material:
             columns=dataset.columns,
             values=dataset.values,
             features=table.features,
-            metadata=sorted(asked),
+            metadata=sorted(needed),
             missing=table.missing,
             name=name,
         )
@@ -237,7 +237,7 @@ def _open_manifest(recipe: Recipe) -> Manifest:
 
 
 def _check_questions(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
-    """Refuse, before any work starts, a recipe that asks for columns or controls that the data have not."""
+    """Refuse a recipe that needs columns or controls that the data lack, before any work starts."""
     for task in recipe.tasks:
         for column in task.columns:
             if column not in table:
@@ -245,7 +245,7 @@ def _check_questions(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
                     f"{source}: no column '{column}', which the task {task.id} needs"
                     f"{did_you_mean(column, table.columns)}"
                 )
-    needing = [how for how in recipe.profiling if any(step.on_controls for step in parse_profiling(how))]
+    needing = [each for each in recipe.profiling if any(step.on_controls for step in parse_profiling(each))]
     needing += [task.id for task in recipe.tasks if task.needs_controls]
     if needing and not ("role" in table and (table["role"] == NEGATIVE_CONTROL).any()):
         raise ManifestError(
@@ -257,12 +257,12 @@ def _check_questions(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
 def _choose_encoders(
     recipe: Recipe, panel: Sequence[str], channels: Sequence[str], manifest: Manifest
 ) -> tuple[list[Named], list[dict[str, Any]]]:
-    """Return the encoders to run, seeds spelt out, and which baselines of the panel are missing, and why.
+    """Return the encoders to run, with their seeds, and the baselines of the panel that are missing, with the reason.
 
     Raises
     ------
     RecipeError
-        If a pattern of what to leave out fits nothing.
+        If a pattern of baselines to leave out matches none.
     """
     counterparts = [describe_encoder(str(each.model)).counterpart for each in recipe.tested]
     panel = list(dict.fromkeys([*panel, *filter(None, counterparts)]))
@@ -271,7 +271,7 @@ def _choose_encoders(
             raise RecipeError(
                 f"{recipe.name}: leave_out: no baseline '{pattern}' in the panel{did_you_mean(pattern, panel)}"
             )
-    asked = [*recipe.tested, *(Named(EncoderName.parse(name).family, name) for name in recipe.baselines)]
+    chosen = [*recipe.tested, *(Named(EncoderName.parse(name).without_seed, name) for name in recipe.baselines)]
     missing: list[dict[str, Any]] = []
     for name in panel:
         why = next((why for pattern, why in recipe.leave_out.items() if fnmatchcase(name, pattern)), None)
@@ -280,11 +280,11 @@ def _choose_encoders(
             continue
         try:
             create_encoder(name, channels, manifest=manifest)
-            asked.append(Named(EncoderName.parse(name).family, name))
+            chosen.append(Named(EncoderName.parse(name).without_seed, name))
         except EncoderError as error:
             missing.append({"name": name, "reason": str(error), "by_recipe": False})
     seeded = [
-        Named(each.name, str(one)) for each in asked for one in EncoderName.parse(str(each.model)).seeds(recipe.seeds)
+        Named(each.name, str(one)) for each in chosen for one in EncoderName.parse(str(each.model)).seeds(recipe.seeds)
     ]
     return list({(each.name, each.model): each for each in seeded}.values()), missing
 

@@ -1,4 +1,4 @@
-"""A training run from recipe to checkpoint."""
+"""Training runs from recipe to checkpoint."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from phenolens.training import Estimate, estimate, train
 
 
 def run_training(recipe: TrainingRecipe, out: Path, *, progress: bool = False) -> Path:
-    """Train what a recipe says, diagnose it meanwhile if the recipe says so, and return the checkpoint.
+    """Train a network, diagnose it during training if the recipe says so, and return the checkpoint.
 
     Parameters
     ----------
     recipe
-        What to do.
+        The recipe.
     out
         As in `train`.
     progress
@@ -23,7 +23,7 @@ def run_training(recipe: TrainingRecipe, out: Path, *, progress: bool = False) -
     Raises
     ------
     PhenolensError
-        As `train` does.
+        As in `train`.
     """
     manifest = recipe.dataset.open()
     channels = dataset_channels(manifest, recipe.dataset.channels)
@@ -60,21 +60,21 @@ def run_training(recipe: TrainingRecipe, out: Path, *, progress: bool = False) -
 def estimate_run(
     recipe: TrainingRecipe, channels: int, *, devices: int, teraflops: float, utilisation: float
 ) -> Estimate:
-    """Return what a recipe's run will take, without a look at its images.
+    """Estimate the cost of a training run without reading its images.
 
     Parameters
     ----------
     recipe
-        What is to be done.
+        The recipe.
     channels
-        How many channels the images have, if the recipe does not name them.
+        The number of channels, if the recipe does not name them.
     devices, teraflops, utilisation
         As in `estimate`.
 
     Raises
     ------
     TrainingError
-        If the network cannot be made, or the crop does not fit it.
+        If the network cannot be built, or the crop does not fit it.
     """
     named = recipe.dataset.channels
     return estimate(

@@ -1,4 +1,4 @@
-"""Is it right? A recipe of any kind with its data, or a manifest, before any work starts."""
+"""Validation of recipes with their data, and of manifests, before any work starts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +9,16 @@ from phenolens.datasets import Manifest, read_manifest
 
 @dataclass(frozen=True)
 class Validated:
-    """What was found to be right.
+    """The result of a successful validation.
 
     Attributes
     ----------
     kind
-        What the file is.
+        The kind of file.
     source
         The manifest, or the tables.
     n_sites
-        How many sites or rows it has.
+        The number of sites or rows.
     """
 
     kind: Literal["study", "training", "scaling", "manifest"]
@@ -32,7 +32,7 @@ def validate(path: Path) -> Validated:
     Raises
     ------
     PhenolensError
-        If anything is wrong with either; the message names the culprit.
+        If any of them is invalid; the message names the culprit.
     """
     if path.suffix not in (".yaml", ".yml"):
         return _checked("manifest", read_manifest(path))

@@ -1,4 +1,4 @@
-"""Structural representations: what the places of cells tell, then their shapes, then their types, step by step."""
+"""Cell graphs: features of the positions of cells, then of their shapes, then of their types."""
 
 from phenolens.encoders.cell_graph.encoder import STEPS, cell_graph
 from phenolens.encoders.cell_graph.graph import Graph, build_graph

@@ -1,4 +1,4 @@
-"""Cell graphs as encoders: of nuclei in images, or of a table of cells."""
+"""Cell graphs as encoders, of nuclei in images or of a table of cells."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -26,16 +26,16 @@ _SHAPE = ("area", "length", "elongation", "roundness", "solidity")
 
 @dataclass(frozen=True)
 class Structure:
-    """What is measured of the cells of a site.
+    """The features of a cell graph and its parameters.
 
     Attributes
     ----------
     steps
-        Some of `STEPS`, in their order.
+        A selection of `STEPS`, in their order.
     edges, cap, k, radius
         As in `build_graph`.
     morphology, types
-        The names of measurements of a cell, and of types.
+        The names of the measurements of a cell, and of cell types.
     """
 
     steps: tuple[str, ...]
@@ -47,7 +47,7 @@ class Structure:
     types: tuple[str, ...]
 
     def measure(self, cells: Cells) -> dict[str, float]:
-        """Return feature name -> value; always the same names, however few cells there are."""
+        """Return feature name -> value; the names are the same for any number of cells."""
         features: dict[str, float] = {}
         if self.steps == ("density",):
             return positions.density(cells)
@@ -89,35 +89,36 @@ def cell_graph(
     diameter: float | None = None,
     manifest: Manifest | None = None,
 ) -> "ImageCellGraph | TableCellGraph":
-    """Return an encoder of how cells lie to each other, up to one of nested steps.
+    """Return an encoder of the spatial arrangement of cells, up to one of nested steps.
 
-    Cells come from the manifest's table of cells; without one, they are the nuclei of masks or of the classical
-    segmentation.
+    Cells are those of the manifest's table of cells; without one, nuclei from masks or classical segmentation.
 
     Parameters
     ----------
     step
-        ``density``: number of cells, and per area. ``positions``: and how they lie to each other. ``morphology``: and
-        the shapes of their nuclei. ``composition``: and the shares of their types. ``neighbourhoods``: and which types
-        lie beside which. Each holds all before it that these data have.
+        ``density``: the number of cells, and per area. ``positions``: adds their spatial arrangement. ``morphology``:
+        adds the shapes of nuclei. ``composition``: adds the shares of cell types. ``neighbourhoods``: adds which types
+        are neighbours. Each step includes the earlier steps for which there are data.
     alone
-        Only this step, without those before it.
+        Whether to leave out earlier steps.
     edges, cap, k, radius
         As in `build_graph`.
     nucleus, diameter
-        How nuclei are found in images, as in `CellCount`.
+        As in `CellCount`.
     manifest
         The sites.
 
     Raises
     ------
     EncoderError
-        If there is no such step, these data lack what it needs, or the nuclear channel cannot be told.
+        If there is no such step, these data lack what it needs, or the nuclear channel cannot be determined.
     """
     if step not in STEPS:
         raise EncoderError(f"'{name}': no step '{step}' of cell graphs{did_you_mean(step, STEPS)}")
     if (edges == "radius") != (radius is not None) or (radius is not None and not radius > 0) or k < 1 or not cap > 0:
-        raise EncoderError(f"'{name}': edges=radius needs a positive radius=, and only then; k and cap are positive")
+        raise EncoderError(
+            f"'{name}': edges=radius needs a positive radius, other edges none; k and cap must be positive"
+        )
     table = manifest.cells if manifest is not None else None
     morphology = _SHAPE if table is None else table.morphology_names
     types = () if table is None else table.type_names
@@ -125,8 +126,10 @@ def cell_graph(
     possible = tuple(each for each in STEPS if needs.get(each, True))
     if step not in possible:
         what = "measurements" if step == "morphology" else "types"
-        where = "these images come" if table is None else f"{table.source} comes"
-        raise EncoderError(f"'{name}': needs {what} of cells, and {where} without; give a table of cells that has them")
+        where = "these images" if table is None else str(table.source)
+        raise EncoderError(
+            f"'{name}': needs {what} of cells, which are missing in {where}; give a table of cells with {what}"
+        )
     before = [] if alone else [each for each in possible if STEPS.index(each) < STEPS.index(step)]
     structure = Structure((*before, step), edges, cap, k, radius, morphology, types)
     if table is not None and manifest is not None:
@@ -140,9 +143,9 @@ class ImageCellGraph(NucleiMeasurement):
     Parameters
     ----------
     structure
-        What is measured.
+        The features.
     segmentation
-        How nuclei are found where no labels are given.
+        The segmentation for images without masks.
     """
 
     def __init__(self, name: str, structure: Structure, segmentation: Segmentation) -> None:
@@ -163,14 +166,14 @@ class ImageCellGraph(NucleiMeasurement):
 
 
 def cells_of(labels: NDArray[np.int32], *, shape: bool) -> Cells:
-    """Return the labelled objects of an image (H, W) as cells; their shapes only if asked for."""
+    """Return the labelled objects of an image (H, W) as cells, with their shapes if `shape`."""
     height, width = labels.shape
     found = regionprops_table(labels, properties=("label", "centroid", *(_NUCLEAR if shape else ())))
     place = np.stack([found["centroid-1"], found["centroid-0"]], axis=1) + 0.5
     if not shape:
         return Cells(place, (float(width), float(height)))
     area, major, minor, perimeter, solidity = (found[what].astype(float) for what in _NUCLEAR)
-    # An object of a pixel or two has no axes and no outline to speak of: it is taken as round.
+    # An object of one or two pixels has no measurable axes and outline, and counts as round.
     elongation = np.divide(major, minor, out=np.ones_like(major), where=minor > 0)
     roundness = np.divide(4 * np.pi * area, perimeter**2, out=np.ones_like(area), where=perimeter > 0)
     return Cells(
@@ -184,11 +187,11 @@ class TableCellGraph(RowEncoder):
     Parameters
     ----------
     structure
-        What is measured.
+        The features.
     every
-        All that could be measured of these cells, of which this is a part.
+        All features that these cells allow, including those of `structure`.
     manifest
-        The sites, with their cells; its columns ``width`` and ``height``, where there, are the windows of sites.
+        The sites with their cells; its columns ``width`` and ``height``, if any, are the sizes of sites.
     """
 
     def __init__(self, name: str, structure: Structure, every: Structure, manifest: Manifest) -> None:
@@ -204,7 +207,7 @@ class TableCellGraph(RowEncoder):
         Raises
         ------
         ManifestError
-            If cells lie outside their site.
+            If cells are outside their site.
         """
         counts, every = _measure_sites(self._manifest, self._every)
         self.note = "; ".join(
@@ -217,10 +220,10 @@ class TableCellGraph(RowEncoder):
 
 @lru_cache(maxsize=1)
 def _measure_sites(manifest: Manifest, structure: Structure) -> tuple[NDArray[np.intp], pd.DataFrame]:
-    """Return the number of cells of each site, and all features; kept, because every step asks for the same graphs."""
+    """Return the number of cells of each site, and all features; cached, because all steps use the same graphs."""
     cells = list(_cells(manifest))
     counts = np.array([len(each) for each in cells])
-    # The largest first, so that no core is left with it at the end.
+    # The largest first, so that none of them is left for a single core at the end.
     order = np.argsort(-counts, kind="stable")
     vectors = np.empty((len(cells), len(structure.feature_names)), np.float32)
     with ProcessPoolExecutor(min(available_cores(), len(cells))) as pool:
@@ -230,7 +233,7 @@ def _measure_sites(manifest: Manifest, structure: Structure) -> tuple[NDArray[np
 
 def _cells(manifest: Manifest) -> Iterator[Cells]:
     table, sites = manifest.table, manifest.cells
-    assert sites is not None  # noqa: S101 - asked of manifests that have them
+    assert sites is not None  # noqa: S101 - called for manifests that have them
     sized = {"width", "height"} <= set(table)
     sizes = table[["width", "height"]].astype(float).to_numpy() if sized else None
     for row, site_id in enumerate(table.index):

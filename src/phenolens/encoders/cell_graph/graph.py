@@ -1,4 +1,4 @@
-"""Cells as nodes, neighbours as edges."""
+"""Graphs with cells as nodes and neighbours as edges."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,13 +18,13 @@ class Graph:
     Attributes
     ----------
     edges
-        (m, 2) pairs of cells, each once, the smaller index first.
+        (m, 2) pairs of cells, each once, with the smaller index first.
     lengths
-        (m,) distances between them.
+        (m,) lengths of the edges.
     triangles
-        (t, 3) triangles of the Delaunay triangulation, whatever the edges; none where cells do not span a plane.
+        (t, 3) triangles of the Delaunay triangulation, for any kind of edges; none if cells are on a line.
     n
-        How many cells there are.
+        The number of cells.
     """
 
     edges: NDArray[np.intp]
@@ -34,11 +34,11 @@ class Graph:
 
     @property
     def degree(self) -> NDArray[np.intp]:
-        """How many neighbours each cell has, (n,)."""
+        """The number of neighbours of each cell (n,)."""
         return np.bincount(self.edges.ravel(), minlength=self.n)
 
     def adjacency(self, weights: NDArray[np.float64] | None = None) -> csr_array:
-        """Return the symmetric matrix (n, n) of edges, of ones if no weights (m,) are given."""
+        """Return the symmetric adjacency matrix (n, n), with weights (m,) or ones."""
         w = np.ones(len(self.edges)) if weights is None else weights
         i, j = self.edges.T
         return csr_array((np.concatenate([w, w]), (np.concatenate([i, j]), np.concatenate([j, i]))), (self.n, self.n))
@@ -52,21 +52,21 @@ def build_graph(
     k: int = 6,
     radius: float | None = None,
 ) -> Graph:
-    """Link cells with their neighbours.
+    """Connect cells with their neighbours.
 
     Parameters
     ----------
     positions
-        (n, 2) places of cells; some may coincide.
+        (n, 2) positions of cells; some may coincide.
     kind
         ``delaunay``: the Delaunay triangulation without its longest edges, which bridge empty space. ``knn``: each cell
-        with its nearest ones; an edge stands if either end chose it. ``radius``: all cells at most so far apart.
+        and its nearest neighbours, in either direction. ``radius``: all pairs of cells up to this distance.
     cap
-        The longest edge of the triangulation that is kept, in medians of its edges.
+        The longest edge of the triangulation that is kept, relative to the median edge.
     k
         The number of nearest neighbours.
     radius
-        The distance, in the unit of positions.
+        The distance, in the units of positions.
     """
     n = len(positions)
     triangles, coincident = _triangulate(positions)
@@ -85,19 +85,19 @@ def build_graph(
 
 
 def sides_of(triangles: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the sides (3 t, 2) of triangles (t, 3); a side that two share comes twice."""
+    """Return the sides (3 t, 2) of triangles (t, 3); shared sides appear twice."""
     return np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
 
 
 def once_each(edges: NDArray[np.intp], n: int) -> NDArray[np.intp]:
-    """Return edges (m, 2) between n nodes once each, the smaller node first."""
+    """Return the distinct edges (m, 2) between n nodes, with the smaller node first."""
     low, high = np.sort(edges.astype(np.intp), axis=1).T
     key = np.unique(low * max(n, 1) + high)
     return np.stack([key // max(n, 1), key % max(n, 1)], axis=1)
 
 
 def _triangulate(positions: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return triangles (t, 3), and the pairs of cells that lie in one place, of which the triangulation takes one."""
+    """Return triangles (t, 3), and pairs of coincident cells, of which the triangulation has only one."""
     none = np.empty((0, 3), np.intp), np.empty((0, 2), np.intp)
     if len(positions) < 3:
         return none
@@ -109,7 +109,7 @@ def _triangulate(positions: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDAr
 
 
 def _chain(positions: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Link cells on one line, or fewer than three, each with the next."""
+    """Connect consecutive cells, where all are on a line or there are fewer than three."""
     order = np.lexsort(positions.T)
     return np.stack([order[:-1], order[1:]], axis=1)
 
@@ -120,6 +120,6 @@ def _nearest(positions: NDArray[np.float64], k: int) -> NDArray[np.intp]:
     if k < 1:
         return np.empty((0, 2), np.intp)
     _, found = KDTree(positions).query(positions, k + 1)
-    own = np.repeat(np.arange(n), k + 1)
-    pairs = np.stack([own, found.ravel()], axis=1)
+    cells = np.repeat(np.arange(n), k + 1)
+    pairs = np.stack([cells, found.ravel()], axis=1)
     return pairs[pairs[:, 0] != pairs[:, 1]]

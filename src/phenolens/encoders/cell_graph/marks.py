@@ -1,4 +1,4 @@
-"""What cells add to their positions: the shapes of nuclei, and the types of cells."""
+"""Features of the shapes of nuclei and of the types of cells."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,9 @@ Features = dict[str, float]
 
 
 def morphology(cells: Cells, graph: Graph, names: tuple[str, ...]) -> Features:
-    """Return mean and standard deviation of each measurement, and how alike neighbours are in it.
+    """Return mean and standard deviation of each measurement, and its correlation between neighbours.
 
-    The likeness is the correlation over the ends of edges, Moran's I for a graph; 0 where cells do not differ.
+    The correlation over the ends of edges is Moran's I for a graph; 0 if cells do not differ.
     """
     features: Features = {}
     measured = cells.morphology if cells.morphology is not None else np.empty((len(cells), len(names)))
@@ -25,7 +25,7 @@ def morphology(cells: Cells, graph: Graph, names: tuple[str, ...]) -> Features:
 
 
 def _assortativity(values: NDArray[np.float64], graph: Graph) -> float:
-    """Return the correlation of a number over both ends of every edge, each edge seen from either end."""
+    """Return the correlation of a number between both ends of all edges, in both directions."""
     ends = values[graph.edges]
     centred = ends - ends.mean() if len(ends) else ends
     variance = float((centred**2).mean()) if len(ends) else 0.0
@@ -37,8 +37,8 @@ def _assortativity(values: NDArray[np.float64], graph: Graph) -> float:
 def composition(cells: Cells, names: tuple[str, ...]) -> Features:
     """Return the share of each type, and their entropy.
 
-    Shares are centred log-ratios, half a cell of each type added (Aitchison, J. R. Stat. Soc. B 44, 1982): plain shares
-    are dominated by the common types and bound to add up to 1.
+    Shares are centred log-ratios with half a cell added per type (Aitchison, J. R. Stat. Soc. B 44, 1982): plain shares
+    are dominated by common types and add up to 1.
     """
     counts = np.bincount(cells.types if cells.types is not None else [], minlength=len(names)).astype(float)
     logarithm = np.log(counts + 0.5)
@@ -50,31 +50,30 @@ def composition(cells: Cells, names: tuple[str, ...]) -> Features:
 
 
 def neighbourhoods(cells: Cells, graph: Graph, pairs: Pairs, names: tuple[str, ...]) -> Features:
-    """Return which types lie beside which: enrichment over edges, assortativity, and co-occurrence by distance.
+    """Return which types are neighbours: enrichment over edges, assortativity, and co-occurrence by distance.
 
-    Counts are compared with what the same cells would give if their types were dealt out anew over the same positions,
-    in closed form, as a logarithm to base 2 with one pair added to both: composition alone says nothing, and few cells
-    say little.
+    Counts are compared with their expectation under permutation of types over the same positions, in closed form, as
+    a log2 ratio with a pseudocount of one pair: composition alone has no effect, and few cells have little.
     """
     k = len(names)
     types = cells.types if cells.types is not None else np.empty(0, np.intp)
     counts = np.bincount(types, minlength=k).astype(float)
-    expected = _dealt_anew(counts)
+    expected = _expected_if_permuted(counts)
     found = _contacts(types[graph.edges], k)
     enrichment = _log_ratio(found, len(graph.edges) * expected)
     upper = np.triu_indices(k)
     features = {f"contact_{names[a]}_{names[b]}": float(enrichment[a, b]) for a, b in zip(*upper, strict=True)}
     features["type_assortativity"] = _type_assortativity(found)
     for ring, radius in enumerate(RADII):
-        own = pairs.cells[pairs.ring == ring]
-        near = _contacts(types[own], k)
-        ratio = _log_ratio(near, len(own) * expected)
+        in_ring = pairs.cells[pairs.ring == ring]
+        near = _contacts(types[in_ring], k)
+        ratio = _log_ratio(near, len(in_ring) * expected)
         features |= {f"together_{name}_{radius:g}": float(ratio[code, code]) for code, name in enumerate(names)}
     return features
 
 
-def _dealt_anew(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the chance (k, k) that a pair of cells has types a and b, in either order, if types are dealt out anew."""
+def _expected_if_permuted(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability (k, k) that a pair of cells has types a and b, in either order, if types are permuted."""
     n = counts.sum()
     if n < 2:
         return np.zeros((len(counts), len(counts)))
@@ -84,7 +83,7 @@ def _dealt_anew(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _contacts(ends: NDArray[np.intp], k: int) -> NDArray[np.float64]:
-    """Return how many pairs (k, k) have types a and b, in either order; symmetric."""
+    """Return the number of pairs (k, k) with types a and b, in either order; symmetric."""
     low, high = np.sort(ends.reshape(-1, 2), axis=1).T
     found = np.bincount(low * k + high, minlength=k * k).reshape(k, k).astype(float)
     return found + np.triu(found, 1).T
@@ -95,9 +94,9 @@ def _log_ratio(found: NDArray[np.float64], expected: NDArray[np.float64]) -> NDA
 
 
 def _type_assortativity(found: NDArray[np.float64]) -> float:
-    """Return how much more often the ends of an edge share a type than the types of ends tell (Newman, 2003)."""
+    """Return the assortativity coefficient of types over edges (Newman, 2003)."""
     mixed = found / 2
-    np.fill_diagonal(mixed, np.diag(found))  # seen from either end, a pair of unlike types counts once per order
+    np.fill_diagonal(mixed, np.diag(found))  # from either end, a pair of different types counts once per order
     total = mixed.sum()
     if total == 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""A learned baseline over cell graphs: a small network, random or trained to guess masked cells."""
+"""A small graph network over cells as a baseline, random or trained to predict masked cells."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -20,17 +20,18 @@ _LEARNING_RATE = 1e-3
 
 
 class GraphNetworkEncoder(RowEncoder):
-    """Pooled nodes of a graph network over the cells of each site; of tables of cells.
+    """Pooled nodes of a graph network over the cells of each site, for tables of cells.
 
-    A node is its type and its measurements, its number of neighbours, and its distance to them in medians of the site.
+    The features of a node are its type, its measurements, its number of neighbours, and its mean distance to them
+    relative to the median of the site.
 
     Parameters
     ----------
     training
-        ``none``: weights as drawn. ``masked``: trained on the sites themselves, without any label, to guess cells that
-        were hidden from those around them.
+        ``none``: random weights. ``masked``: trained on the sites themselves, without labels, to predict masked cells
+        from their neighbours.
     seed
-        Of weights and masks.
+        The seed of weights and masks.
 
     Raises
     ------
@@ -48,7 +49,7 @@ class GraphNetworkEncoder(RowEncoder):
         manifest: Manifest,
     ) -> None:
         if manifest.cells is None:
-            raise EncoderError(f"'{name}' reads a table of cells, and the manifest comes without")
+            raise EncoderError(f"'{name}' needs a table of cells, which the manifest lacks")
         self.name = name
         self.training = training
         self.seed = seed
@@ -62,7 +63,7 @@ class GraphNetworkEncoder(RowEncoder):
     def embed_rows(self) -> NDArray[np.float32]:
         """Return the pooled nodes (n, D); zeros for sites without cells."""
         sites = self._manifest.cells
-        assert sites is not None  # noqa: S101 - it is made for a manifest that has them
+        assert sites is not None  # noqa: S101 - created for a manifest that has them
         graphs = [self._nodes(sites.of(str(site_id))) for site_id in self._manifest.table.index]
         full = [x for x, _ in graphs if len(x)]
         mean = torch.cat([x.mean(0, keepdim=True) for x in full]).mean(0)
@@ -78,7 +79,7 @@ class GraphNetworkEncoder(RowEncoder):
         return torch.stack(pooled).numpy()
 
     def _nodes(self, cells: Cells) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what describes each cell (n, n_in), and its links (2, m) to neighbours."""
+        """Return the features of nodes (n, n_in), and links (2, m) between neighbours."""
         graph = build_graph(cells.positions)
         degree = graph.degree
         share = np.divide(1.0, degree, out=np.zeros(graph.n), where=degree > 0)
@@ -92,7 +93,7 @@ class GraphNetworkEncoder(RowEncoder):
 
 
 def _train(model: GraphNetwork, graphs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
-    """Train a network to guess masked nodes, one site a step."""
+    """Train a network to predict masked nodes, with one site per step."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE)
     for _ in range(_EPOCHS):
         for index in torch.randperm(len(graphs)).tolist():

@@ -1,4 +1,4 @@
-"""Pairs of cells by distance: what clusters, what keeps apart, and what lies beside what."""
+"""Pairs of cells by distance, and Ripley's functions."""
 
 from dataclasses import dataclass
 
@@ -8,24 +8,24 @@ from scipy.spatial import KDTree
 
 from phenolens.datasets import Cells
 
-# Radii in units of one over the root of density, the side of a square per cell: free of units and of density.
+# Radii in units of 1 / sqrt(density), the side of a square with one cell on average.
 RADII = np.array([0.5, 1.0, 1.5, 2.0, 3.0])
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of cells no further apart than the largest radius.
+    """Pairs of cells up to the largest radius apart.
 
     Attributes
     ----------
     cells
-        (p, 2) the two cells of each.
+        (p, 2) the two cells of each pair.
     ring
         (p,) index of the first of `RADII` that the distance does not exceed.
     weight
-        (p,) correction for the border: how much likelier such a pair would be seen in an endless window.
+        (p,) border correction: the inverse of the probability that such a pair is inside the window.
     scale
-        The unit of `RADII`.
+        The length of one unit of `RADII`.
     """
 
     cells: NDArray[np.intp]
@@ -45,13 +45,13 @@ def close_pairs(cells: Cells) -> Pairs:
     apart = np.abs(cells.positions[found[:, 0]] - cells.positions[found[:, 1]])
     ring = np.searchsorted(RADII * scale, np.hypot(apart[:, 0], apart[:, 1]))
     ring = np.minimum(ring, len(RADII) - 1)
-    # Ohser's translation correction: the share of the window that two cells so far apart can both lie in.
+    # Ohser's translation correction: the share of the window in which both cells of such a pair can be.
     shared = np.maximum(width - apart[:, 0], 0.05 * width) * np.maximum(height - apart[:, 1], 0.05 * height)
     return Pairs(found.astype(np.intp), ring, width * height / shared, scale)
 
 
 def ripley(cells: Cells, pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return Besag's L(r) / r - 1 at `RADII`, and the pair correlation less 1 in the rings between; 0 if fully random.
+    """Return Besag's L(r) / r - 1 at `RADII`, and the pair correlation minus 1 in the rings between; 0 if random.
 
     The K function is Ripley's (J. R. Stat. Soc. B 39, 1977) with the translation correction, over pairs of distinct
     cells.
@@ -60,7 +60,7 @@ def ripley(cells: Cells, pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.
     if n < 2:
         return np.zeros(len(RADII)), np.zeros(len(RADII))
     area = cells.extent[0] * cells.extent[1]
-    # 2: each pair is seen from both of its cells.
+    # Each pair counts twice, once from either cell.
     counted = 2 * np.bincount(pairs.ring, pairs.weight, minlength=len(RADII)) * area / (n * (n - 1))
     radii = RADII * pairs.scale
     rings = np.pi * np.diff(radii**2, prepend=0)

@@ -1,4 +1,4 @@
-"""What the positions of cells alone tell: density, then arrangement."""
+"""Features of the positions of cells: density and arrangement."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,12 @@ Features = dict[str, float]
 
 
 def density(cells: Cells) -> Features:
-    """Return the number of cells, and per unit of area."""
+    """Return the number of cells, and their number per unit of area."""
     return {"cells": float(len(cells)), "density": len(cells) / (cells.extent[0] * cells.extent[1])}
 
 
 def arrangement(cells: Cells, graph: Graph, pairs: Pairs) -> Features:
-    """Return how cells lie to each other; a feature that so few cells do not have is 0.
+    """Return features of the spatial arrangement of cells; 0 if there are too few cells for a feature.
 
     Edges, degrees and triangles, nearest neighbours, Ripley's functions, Voronoi areas, spectrum, and persistence.
     """
@@ -36,7 +36,7 @@ def arrangement(cells: Cells, graph: Graph, pairs: Pairs) -> Features:
 def _edges(graph: Graph) -> Features:
     degree = graph.degree.astype(float)
     return {
-        **_spread("edge_length", graph.lengths),
+        **_distribution("edge_length", graph.lengths),
         "degree_mean": _mean(degree),
         "degree_sd": _sd(degree),
         "isolated": _mean(degree == 0),
@@ -45,7 +45,7 @@ def _edges(graph: Graph) -> Features:
 
 
 def _clustering(graph: Graph) -> float:
-    """Return the mean over cells of the share of pairs of their neighbours that are neighbours themselves."""
+    """Return the clustering coefficient: the mean share of pairs of a cell's neighbours that are neighbours."""
     if not len(graph.edges):
         return 0.0
     adjacency = graph.adjacency()
@@ -55,7 +55,7 @@ def _clustering(graph: Graph) -> float:
 
 
 def _nearest(cells: Cells) -> Features:
-    """Return how far the nearest neighbour is, and so in the units of full randomness (Clark and Evans, 1954)."""
+    """Return the distance of the nearest neighbour, also relative to complete randomness (Clark and Evans, 1954)."""
     if len(cells) < 2:
         return {"nearest_mean": 0.0, "nearest_cv": 0.0, "clark_evans": 0.0}
     distance = KDTree(cells.positions).query(cells.positions, 2)[0][:, 1]
@@ -76,7 +76,7 @@ def _ripley(cells: Cells, pairs: Pairs) -> Features:
 
 
 def _voronoi(cells: Cells, graph: Graph) -> Features:
-    """Return how unequal the Voronoi areas of cells are, those at the rim left out, whose areas are not known."""
+    """Return the variation of the Voronoi areas of cells, without those at the rim, whose areas are unknown."""
     area = voronoi_areas(cells.positions, graph.triangles)
     area = area[np.isfinite(area) & (area > 0)]
     if len(area) < 2:
@@ -88,8 +88,8 @@ def _voronoi(cells: Cells, graph: Graph) -> Features:
 def voronoi_areas(positions: NDArray[np.float64], triangles: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the area of each cell's Voronoi polygon (n,), NaN for cells on the rim and those without a triangle.
 
-    Each triangle gives each of its corners a part that the cotangents of its angles tell, negative where the centre of
-    the circumcircle lies outside; around an inner cell these add up to its polygon.
+    Each triangle contributes to the areas of its corners by the cotangents of its angles, negatively if the centre of
+    the circumcircle is outside; around an inner cell these contributions add up to its polygon.
     """
     n = len(positions)
     total = np.full(n, np.nan)
@@ -115,10 +115,10 @@ def voronoi_areas(positions: NDArray[np.float64], triangles: NDArray[np.intp]) -
 
 
 def _spectrum(graph: Graph) -> Features:
-    """Return moments of the normalised Laplacian's spectrum, as the chance that a random walk is back after k steps.
+    """Return moments of the spectrum of the normalised Laplacian: return probabilities of a random walk after k steps.
 
-    The k-th moment of the eigenvalues of the normalised adjacency, 1 less those of the Laplacian; exact, by sparse
-    products, because a power's trace is the sum of squares of a power half as high.
+    They are the k-th moments of the eigenvalues of the normalised adjacency (1 minus those of the Laplacian), computed
+    exactly by sparse products: the trace of a product of two symmetric matrices is the sum of their entrywise product.
     """
     names = [f"walk_back_{k}" for k in (2, 3, 4)]
     if not len(graph.edges):
@@ -132,21 +132,21 @@ def _spectrum(graph: Graph) -> Features:
 
 
 def _persistence(cells: Cells, graph: Graph) -> Features:
-    """Return at which distances groups of cells merge: the deaths of zero-dimensional persistent homology.
+    """Return the distances at which groups of cells merge: the deaths of zero-dimensional persistent homology.
 
-    They are the edges of the minimum spanning tree, which is a part of the Delaunay triangulation.
+    They are the edge lengths of the minimum spanning tree, which is part of the Delaunay triangulation.
     """
     if not len(graph.triangles):
-        return {**_spread("merging", np.empty(0)), "components": 0.0}
+        return {**_distribution("merging", np.empty(0)), "components": 0.0}
     i, j = once_each(sides_of(graph.triangles), graph.n).T
     length = np.linalg.norm(cells.positions[i] - cells.positions[j], axis=1)
     tree = minimum_spanning_tree(csr_array((length, (i, j)), (graph.n, graph.n)))
     components, _ = connected_components(graph.adjacency(), directed=False)
-    return {**_spread("merging", tree.data), "components": components / graph.n}
+    return {**_distribution("merging", tree.data), "components": components / graph.n}
 
 
-def _spread(name: str, values: NDArray[np.float64]) -> Features:
-    """Return the mean of lengths, their coefficient of variation, and two quantiles in medians."""
+def _distribution(name: str, values: NDArray[np.float64]) -> Features:
+    """Return the mean of lengths, their coefficient of variation, and two quantiles relative to the median."""
     if not len(values):
         return {f"{name}_{what}": 0.0 for what in ("mean", "cv", "low", "high")}
     low, middle, high = np.quantile(values, [0.1, 0.5, 0.9])

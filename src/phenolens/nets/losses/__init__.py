@@ -1,4 +1,4 @@
-"""What masked autoencoders minimise: one loss per file."""
+"""Losses of masked autoencoders, one per file."""
 
 from phenolens.nets.losses.fourier import fourier_magnitude
 from phenolens.nets.losses.masked_l2 import masked_l2

@@ -1,4 +1,4 @@
-"""The error of what was hidden, in the frequency domain."""
+"""The reconstruction error of hidden patches in the frequency domain."""
 
 import torch
 
@@ -12,8 +12,8 @@ def fourier_magnitude(
 ) -> torch.Tensor:
     """Return the mean absolute error of Fourier magnitudes, over hidden patches or over whole images.
 
-    A squared error is content with a blurred guess; the spectrum asks for the right amount of detail at each scale
-    (Kraus et al., CVPR 2024).
+    Squared error favours blurred reconstructions; the spectrum also penalises missing detail at each scale (Kraus et
+    al., CVPR 2024).
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def fourier_magnitude(
         Patches (B, G, N, P), where P holds one or more squares of pixels, channel by channel; or images (B, C, H, W) or
         (B, H, W).
     hidden
-        (B, G, N) which patches were hidden; None counts all.
+        (B, G, N) mask of hidden patches; all if None.
     patch
         The side of a patch; None for images.
     """

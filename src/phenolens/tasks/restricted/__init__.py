@@ -1,1 +1,1 @@
-"""Questions among fewer rows: those that are alike in something, or share nothing with what they are compared to."""
+"""Tasks among restricted rows: matched on a covariate, or sharing no value of a column with the rows compared."""

@@ -1,4 +1,4 @@
-"""What is left of a score when nothing may help that shares a plate, a position, a slide or the like."""
+"""Retrieval without candidates that share a plate, a position, a slide or the like with the query."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from phenolens.tasks.restricted.candidates import Candidates
 def leave_out(candidates: Candidates, column: str) -> Candidates:
     """Return candidates that do not share the value of a metadata column with the query.
 
-    Where a query's negatives all share it, as the controls of its plate share its plate, they are the controls that do
-    not: positives and negatives then come from the same others.
+    Where all negatives of a query share its value (as controls of the same plate do), controls with other values become
+    its negatives: positives and negatives then come from the same plates.
     """
     codes = candidates.obs[column].astype(str).to_numpy()
     other = codes[candidates.queries][:, None] != codes

@@ -1,4 +1,4 @@
-"""What is left of a score among those that are alike in a shortcut."""
+"""Retrieval and probes among rows matched on the covariates of a shortcut."""
 
 import numpy as np
 import pandas as pd
@@ -9,19 +9,19 @@ from phenolens.tasks.restricted.candidates import Candidates
 
 _CALIPER = 0.2  # standard deviations of a covariate
 _PER_POSITIVE = 10  # negatives matched with each positive, at most
-_FEWEST = 10  # rows that a class must be worth
+_FEWEST = 10  # smallest effective number of rows of a class
 
 
 def match_candidates(candidates: Candidates, covariates: pd.DataFrame) -> Candidates:
-    """Return candidates whose negatives are, for each query, as its positives are in the covariates.
+    """Return candidates whose negatives are, for each query, similar to its positives in the covariates.
 
-    Each positive is matched with the same number of negatives, at most ten, that lie nearest to it, within 0.2 standard
+    Each positive is matched with the same number of negatives (at most ten), the nearest ones within 0.2 standard
     deviations per covariate (Austin, Pharm. Stat. 10, 2011). Positives without such a negative do not count.
 
     Parameters
     ----------
     candidates
-        Who each query should find, and before whom.
+        The positives and the negatives of each query.
     covariates
         Measurements (n, c) of the candidates and perhaps of other rows.
     """
@@ -36,36 +36,36 @@ def match_candidates(candidates: Candidates, covariates: pd.DataFrame) -> Candid
         near = np.linalg.norm(known[positives][:, None] - known[others], axis=2)
         within = (near <= reach).sum(axis=1) * ~missing[positives]
         counted[query] &= within > 0
-        own = near[counted[query]]
-        if len(own):
+        of_counted = near[counted[query]]
+        if len(of_counted):
             each = min(_PER_POSITIVE, int(within[counted[query]].min()))
-            negative[query, others[np.argpartition(own, each - 1, axis=1)[:, :each].ravel()]] = True
+            negative[query, others[np.argpartition(of_counted, each - 1, axis=1)[:, :each].ravel()]] = True
     return candidates.restrict(counted, negative)
 
 
 def match_predictions(rows: pd.DataFrame, covariates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the accuracy of units as it is, and as it is where classes are alike in the covariates.
+    """Return the accuracy of units, unweighted and weighted so that classes are balanced in the covariates.
 
-    Rows are weighted so that covariates are distributed alike in all classes, as they are where classes overlap most:
-    generalised overlap weights (Li & Li, Ann. Appl. Stat. 13, 2019) from a logistic regression on covariates, their
-    squares and products. Who guesses from the covariates alone is then right by chance.
+    Weights give all classes the same distribution of covariates: generalised overlap weights (Li & Li, Ann. Appl. Stat.
+    13, 2019) from a logistic regression on covariates, their squares and products. A prediction from the covariates
+    alone is then right by chance only.
 
     Parameters
     ----------
     rows
         As `Probe.predict` returns them.
     covariates
-        Measurements of the same rows, by their names; rows without are left out.
+        Measurements, by row name; rows without them are left out.
 
     Returns
     -------
-    Value and weight by (unit, stratum), before and after. Values after are those of the weighted mean's linear
-    approximation, so that their mean is it exactly and resampling them is resampling it.
+    Value and weight by (unit, stratum), before and after. Values after are those of a linear approximation of the
+    weighted mean: their mean equals it exactly, and they can be resampled in its place.
 
     Raises
     ------
     TaskNotApplicable
-        If classes hardly overlap.
+        If classes hardly overlap in the covariates.
     """
     rows = rows[rows.index.isin(covariates.index)]
     known = covariates.loc[rows.index].to_numpy(dtype=np.float64)
@@ -73,8 +73,8 @@ def match_predictions(rows: pd.DataFrame, covariates: pd.DataFrame) -> tuple[pd.
     worth = rows.groupby("stratum")["w"].agg(lambda w: w.sum() ** 2 / (w**2).sum())
     if worth.min() < _FEWEST:
         raise TaskNotApplicable(
-            f"classes hardly overlap: '{worth.idxmin()}' is worth {worth.min():.0f} rows among those that are alike, "
-            f"and {_FEWEST} are needed"
+            f"classes hardly overlap in the covariates: '{worth.idxmin()}' needs an effective number of {_FEWEST} "
+            f"matched rows, found {worth.min():.0f}"
         )
     rows = rows.assign(hit=rows["w"] * rows["correct"])
     cells = rows.groupby(["unit", "stratum"], sort=True).agg(
@@ -91,7 +91,7 @@ def match_predictions(rows: pd.DataFrame, covariates: pd.DataFrame) -> tuple[pd.
 
 
 def _overlap_weights(covariates: NDArray[np.float64], labels: NDArray[np.str_]) -> NDArray[np.float64]:
-    """Return the generalised overlap weight of each row, from how likely its class and the others are."""
+    """Return the generalised overlap weight of each row, from the predicted probabilities of the classes."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
@@ -100,5 +100,5 @@ def _overlap_weights(covariates: NDArray[np.float64], labels: NDArray[np.str_]) 
         StandardScaler(), PolynomialFeatures(2, include_bias=False), StandardScaler(), LogisticRegression(C=100.0)
     )
     shares = np.clip(model.fit(covariates, labels).predict_proba(covariates), 1e-12, None)
-    own = shares[np.arange(len(labels)), np.searchsorted(model.classes_, labels)]
-    return np.asarray(1 / (1 / shares).sum(axis=1) / own)
+    of_class = shares[np.arange(len(labels)), np.searchsorted(model.classes_, labels)]
+    return np.asarray(1 / (1 / shares).sum(axis=1) / of_class)

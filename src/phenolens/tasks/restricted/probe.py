@@ -1,4 +1,4 @@
-"""A probe of rows that are alike in something, or share nothing with what it learned from."""
+"""Probes among rows matched on a covariate, or sharing no value of a column with the training rows."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """What a probe predicts of rows that it has not seen.
+    """Predictions of a probe for unseen rows.
 
     Attributes
     ----------
     rows
         By row name: ``unit`` (group), ``stratum`` (class) and whether the prediction is ``correct``.
     notes
-        What a reader must know of it.
+        What a reader must know.
     leak
-        The groups that the split has on both sides; None if there are none.
+        The groups on both sides of the split; None if there are none.
     """
 
     rows: pd.DataFrame
@@ -36,16 +36,16 @@ class Predicted:
 
 
 class PredictingTask(Protocol):
-    """A task that predicts the class of rows that it has not learned from."""
+    """A task that predicts the class of unseen rows."""
 
     @property
     def group(self) -> str | None:
-        """The metadata column whose values must not straddle a split."""
+        """The metadata column whose groups are kept on one side of a split."""
         ...
 
     @property
     def folds(self) -> int:
-        """How many folds."""
+        """The number of folds."""
         ...
 
     def predict(self, profiles: AnnData, *, apart: str | None = None) -> Predicted:
@@ -58,23 +58,23 @@ class PredictingTask(Protocol):
 
 
 class RestrictedProbe:
-    """One probe, of rows that are alike, or share nothing with what it learned from."""
+    """A probe among matched rows, or among rows that share no value of a column with the training rows."""
 
     def __init__(self, task: PredictingTask) -> None:
         self._task = task
 
     def meet(self, profiles: AnnData) -> None:
-        """Take the profiles of the next encoder."""
+        """Set the profiles of the encoder that is scored next."""
         self._profiles = profiles
         self._rows = self._task.predict(profiles).rows
         self._chance = 1 / self._rows["stratum"].nunique()
 
     def matched(self, name: str, covariates: pd.DataFrame) -> BeforeAfter:
-        """Ask of rows whose classes are alike in covariates."""
+        """Score rows weighted so that classes are balanced in the covariates."""
         return BeforeAfter(*match_predictions(self._rows, covariates), self._chance)
 
     def left_out(self, column: str) -> BeforeAfter:
-        """Ask of rows that share nothing with what the probe learned from."""
+        """Score rows that do not share the value of a column with the training rows."""
         together, apart = predict_apart(self._task, self._profiles, column, self._rows)
         both = together.index.intersection(apart.index)
         before, after = (
@@ -87,33 +87,33 @@ class RestrictedProbe:
 def predict_apart(
     task: PredictingTask, profiles: AnnData, column: str, rows: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a probe's predictions as it is, and of rows with another value of a column than all that it learned from.
+    """Return a probe's predictions, unrestricted and for rows whose value of a column is not in the training rows.
 
-    Where a column has fewer values than the probe has folds, both learn from as few rows: a probe that learns from less
-    is worse, whatever is shared.
+    If a column has fewer values than the probe has folds, both use that number of folds, for a probe with less training
+    data is worse in any case.
 
     Parameters
     ----------
     task
         The probe.
     profiles
-        What it is asked of.
+        The profiles to predict.
     column
         The metadata column.
     rows
-        Its predictions of them as it is.
+        Its unrestricted predictions.
 
     Raises
     ------
     TaskNotApplicable
-        If there is one value, or the probe's own groups are no finer, so that nothing is shared as it is.
+        If the probe's groups already separate the values of the column, or a group has several of them.
     """
     obs = profiles.obs
     group = obs[task.group].astype(str) if task.group else obs.index.to_series()
     other = obs[column].astype(str)
     if (group.groupby(other).nunique() <= 1).all():
-        raise TaskNotApplicable(f"{task.group or 'rows'} are no finer than {column}, so that none is shared")
+        raise TaskNotApplicable(f"a split by {task.group or 'row'} already separates every {column}")
     if (other.groupby(group).nunique() > 1).any():
-        raise TaskNotApplicable(f"a {task.group} stands in several values of {column}")
+        raise TaskNotApplicable(f"some {task.group} has several values of {column}")
     few = task.model_copy(update={"folds": min(task.folds, other.nunique())})
     return rows if few.folds == task.folds else few.predict(profiles).rows, few.predict(profiles, apart=column).rows

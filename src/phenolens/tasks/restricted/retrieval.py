@@ -1,4 +1,4 @@
-"""Replicate retrieval among fewer candidates, beside as many at random."""
+"""Replicate retrieval among restricted candidates, compared with equally many random candidates."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from phenolens.tasks.restricted.matched import match_candidates
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_DRAWS = 3  # of as many candidates at random
+_DRAWS = 3  # random draws of equally many candidates
 
 
 class RestrictedRetrieval:
-    """One retrieval question, among fewer candidates; these are chosen once for all encoders of the same rows."""
+    """A retrieval task among restricted candidates, which are the same for all encoders of the same rows."""
 
     def __init__(self, task_id: str, against_controls: bool, seed: int) -> None:
         self._task_id, self._against_controls, self._seed = task_id, against_controls, seed
         self._chosen: dict[tuple[Any, ...], list[tuple[Candidates, Candidates]]] = {}
 
     def meet(self, profiles: AnnData) -> None:
-        """Take the profiles of the next encoder."""
+        """Set the profiles of the encoder that is scored next."""
         self._profiles = profiles
 
     def matched(self, name: str, covariates: pd.DataFrame) -> BeforeAfter:
-        """Ask among candidates that are alike in covariates."""
-        return self._ask(name, lambda whole: match_candidates(whole, covariates))
+        """Score among candidates matched on covariates."""
+        return self._score(name, lambda whole: match_candidates(whole, covariates))
 
     def left_out(self, column: str) -> BeforeAfter:
-        """Ask among candidates that share nothing with the query."""
-        return self._ask(f"shared {column}", lambda whole: leave_out(whole, column))
+        """Score among candidates that do not share the value of a column with the query."""
+        return self._score(f"shared {column}", lambda whole: leave_out(whole, column))
 
-    def _ask(self, what: str, restrict: Callable[[Candidates], Candidates]) -> BeforeAfter:
-        """Compare with the same question among as many candidates, drawn at random."""
+    def _score(self, what: str, restrict: Callable[[Candidates], Candidates]) -> BeforeAfter:
+        """Score among restricted candidates, and among equally many random ones."""
         key = (what, *self._profiles.obs_names)
         if key not in self._chosen:
             whole = choose_candidates(
@@ -54,7 +54,7 @@ class RestrictedRetrieval:
         for name, index in (("before", 0), ("after", 1)):
             table[name] = np.mean([pair[index].rank(self._profiles) for pair in drawn], axis=0)
         if not table["chance"].notna().any():
-            raise TaskNotApplicable("no perturbation has both replicates and others left to compare them with")
+            raise TaskNotApplicable("no perturbation has both replicates and other wells left to rank")
         means = table.dropna().groupby(["unit", "stratum"], sort=True)[["before", "after", "chance"]].mean()
         before, after = (means[[name]].set_axis(["value"], axis=1).assign(weight=1.0) for name in ("before", "after"))
         return BeforeAfter(before, after, float(means["chance"].mean()))
