@@ -4,7 +4,7 @@
 
 `copies`: two encoders that know the same truth, each with noise of its own; is any difference between them claimed?
 `batch`: screens without biology whose plates and batches differ much; is any biology claimed of them?
-`count`: screens in which cells are lost and nothing else; is a counter said to know shape, texture or arrangement?
+`count`: screens in which cells are lost and nothing else; is a counter said to encode shape, texture or arrangement?
 `layout`: mechanisms side by side in the same layout on each plate; is an encoder of positions caught?
 `power`: the smallest true gain that is found four times in five, by the number of perturbations.
 """
@@ -23,13 +23,12 @@ from anndata import AnnData
 
 from phenolens.core.errors import PhenolensWarning
 from phenolens.datasets import read_manifest
-from phenolens.diagnosis import Verdict, compare_families, compare_scores, diagnose
-from phenolens.diagnosis.claims import control_claims
-from phenolens.diagnosis.comparison import compare_tested
-from phenolens.diagnosis.knowledge.ask import ask_levels
-from phenolens.diagnosis.other_controls import ask_without_controls
-from phenolens.diagnosis.verdicts.on_knowledge import judge_knowledge
-from phenolens.diagnosis.verdicts.on_scores import judge_pairs
+from phenolens.diagnosis import Evidence, Verdict, compare_scores, diagnose
+from phenolens.diagnosis.inference import control_claims
+from phenolens.diagnosis.parts.concepts import compare_concepts
+from phenolens.diagnosis.parts.differences import compare_encoders
+from phenolens.diagnosis.records import ConceptScore, EncoderDifference
+from phenolens.diagnosis.rules import judge
 from phenolens.embedding import embed
 from phenolens.evaluation import ALPHA, Evaluation, evaluate
 from phenolens.simulation import simulate_cells
@@ -39,7 +38,7 @@ TASKS = [
     make_task("replicate-retrieval", n_permutations=200),
     make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20),
 ]
-HOW = ["raw", "tvn"]
+PROFILINGS = ["raw", "tvn"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 FACTORS = [f"factor{i}" for i in range(24)]  # so many that hundreds of perturbations can be told apart
 MORPHOLOGY = {"shape", "texture", "arrangement"}
@@ -102,34 +101,23 @@ def copies(runs: int, seed: int) -> dict[str, Any]:
         rng = np.random.default_rng([seed, run])
         obs, space = screen(rng, 24), rng.normal(size=(3, 16))
         pair = {name: reader(obs, space, rng, 1.0) for name in ("one", "other")}
-        own = [v.claim for v in claimed(evaluate(pair, TASKS, profilings=HOW)) if v.kind == "pair"]
-        called += bool(own)
-        claims += own
+        found = adjusted(evaluate(pair, TASKS, profilings=PROFILINGS))
+        differences = [v.claim for v in judge(found) if is_claimed_difference(v)]
+        called += bool(differences)
+        claims += differences
     return {"runs": runs, "called_different": called, "rate": round(called / runs, 4), "examples": claims[:5]}
 
 
-def claimed(evaluation: Evaluation) -> list[Verdict]:
-    """Return the differences that a card claims."""
-    tables = adjusted(evaluation)
-    tested = {info.name for info in evaluation.profiles.infos.values() if info.is_tested}
-    on_levels = judge_knowledge(tables["levels"], tables["level_pairs"], tested)
-    verdicts = [*judge_pairs(evaluation, tables["pairs"]), *on_levels]
-    return [v for v in verdicts if v.p_adjusted <= ALPHA and "cannot be" not in v.claim]
+def is_claimed_difference(verdict: Verdict) -> bool:
+    """Whether it says that one encoder under test is better than another, in scores or in a concept."""
+    is_difference = verdict.kind in ("difference", "concept_difference")
+    return is_difference and verdict.p_adjusted <= ALPHA and "cannot be" not in verdict.claim
 
 
-def adjusted(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
-    """Return the gains, differences and levels of a card, adjusted, without the parts of it that take longer."""
-    known = ask_levels(evaluation.profiles)
-    controls, _ = ask_without_controls(evaluation)
-    return control_claims(
-        evaluation,
-        {
-            "comparisons": compare_families(evaluation, controls),
-            "pairs": compare_tested(evaluation.claiming, controls),
-            "levels": known.levels,
-            "level_pairs": known.level_pairs,
-        },
-    )
+def adjusted(evaluation: Evaluation) -> Evidence:
+    """Return the differences and concepts of a card, adjusted, without the parts of it that take longer."""
+    found = compare_encoders(evaluation) + compare_concepts(evaluation)
+    return Evidence(control_claims(found.records), found.skipped)
 
 
 def under_test(vectors: AnnData) -> AnnData:
@@ -144,7 +132,7 @@ def on_phantom(preset: str, seed: int, tested: dict[str, str], baselines: list[s
         found = embed(read_manifest(made), [*dict.fromkeys([*tested.values(), *baselines])]).embeddings
     vectors = {name: under_test(found[source]) for name, source in tested.items()}
     vectors |= {name: found[name] for name in baselines}
-    return evaluate(vectors, TASKS, profilings=HOW)
+    return evaluate(vectors, TASKS, profilings=PROFILINGS)
 
 
 def batch(runs: int, seed: int) -> dict[str, Any]:
@@ -159,12 +147,12 @@ def batch(runs: int, seed: int) -> dict[str, Any]:
     for run in range(runs):
         verdicts = compare_scores(on_phantom("batch-only", seed + run, tested, baselines)).verdicts
         claims.append([v.claim for v in verdicts if is_of_biology(v)])
-    free = sum(not own for own in claims)
+    free = sum(not of_run for of_run in claims)
     return {
         "runs": runs,
         "without_claim": free,
         "rate": round(free / runs, 3),
-        "examples": [claim for own in claims for claim in own][:5],
+        "examples": [claim for of_run in claims for claim in of_run][:5],
     }
 
 
@@ -180,10 +168,12 @@ def count(runs: int, seed: int) -> dict[str, Any]:
     tested = {"counter": "oracle/density", "noisy-counter": "oracle/density@noise=0.5", "counted": "cell-count"}
     said: dict[str, int] = {}
     for run in range(runs):
-        levels = adjusted(on_phantom("count-only", seed + run, tested, ["well-position"]))["levels"]
-        for row in levels[levels["known"] & levels["level"].isin(MORPHOLOGY)].itertuples():
-            said[f"{row.family} knows {row.level}"] = said.get(f"{row.family} knows {row.level}", 0) + 1
-    return {"runs": runs, "encoders": list(tested), "said_to_know_morphology": said}
+        found = adjusted(on_phantom("count-only", seed + run, tested, ["well-position"]))
+        for score in found.of(ConceptScore):
+            if score.encoding == "encoded" and score.concept in MORPHOLOGY:
+                claim = f"{score.encoder} encodes {score.concept}"
+                said[claim] = said.get(claim, 0) + 1
+    return {"runs": runs, "encoders": list(tested), "said_to_encode_morphology": said}
 
 
 def layout(runs: int, seed: int) -> dict[str, Any]:
@@ -195,10 +185,10 @@ def layout(runs: int, seed: int) -> dict[str, Any]:
             on_phantom("layout-confounded", seed + run, tested, ["well-position", "random-convolutions@seed=0"])
         )
         shortcuts = [v for v in card.verdicts if v.kind == "shortcut" and v.claim.startswith("position")]
-        own = [v.effect for v in shortcuts if v.encoder == "positions"]
-        caught += any(effect > 0.5 for effect in own)
+        explained = [v.effect for v in shortcuts if v.encoder == "positions"]
+        caught += any(effect > 0.5 for effect in explained)
         wrongly += any(v.effect > 0.5 for v in shortcuts if v.encoder == "texture")
-        shares += [max(own, default=0.0)]
+        shares += [max(explained, default=0.0)]
     return {
         "runs": runs,
         "caught": caught,
@@ -222,10 +212,11 @@ def smallest_gain(n: int, runs: int, seed: int) -> dict[str, Any]:
             obs, space = screen(rng, n, factors=FACTORS, effect=1.0), rng.normal(size=(len(FACTORS), 48))
             pair = {"better": reader(obs, space, rng, 1.0), "worse": reader(obs, space, rng, noise)}
             evaluation = evaluate(pair, [task])
-            compared = compare_scores(evaluation)
-            gains.append(compared.pairs["difference"].iloc[0])
+            card = compare_scores(evaluation)
+            (difference,) = card.evidence.of(EncoderDifference)
+            gains.append(difference.estimate.value)
             scores.append(evaluation.scores[0].score.value)
-            found += any(v.kind == "pair" and "better beats worse" in v.claim for v in compared.verdicts)
+            found += any(v.kind == "difference" and "better beats worse" in v.claim for v in card.verdicts)
         rows.append((float(np.mean(gains)), found / runs))
         if found / runs > 0.95:
             break

@@ -45,7 +45,8 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import os
 
     from phenolens.datasets import read_manifest
-    from phenolens.diagnosis import compare_families
+    from phenolens.diagnosis.parts.differences import compare_encoders
+    from phenolens.diagnosis.records import BaselineDifference, Evidence
     from phenolens.embedding import embed
     from phenolens.evaluation import evaluate, tabulate_scores
     from phenolens.images import Crop
@@ -86,7 +87,7 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             names[f"twin/checkpoint:{folder / 'camae-0'}@seed={seed}"] = f"twin/checkpoint:camae@seed={seed}"
         crop = Crop("tiles", recipe.data.crop)
         found = embed(manifest, [*names, *REFERENCES], channels=channels, crop=crop, precision="bf16").embeddings
-        vectors = {names.get(name, name): own for name, own in found.items()}
+        vectors = {names.get(name, name): sites for name, sites in found.items()}
         rows_of_gain = []
         for question, task in zip(questions, tasks, strict=True):
             evaluation = evaluate(vectors, [task], profilings=("raw", "tvn"))
@@ -95,17 +96,19 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 print(what, rows_of_gain[-1], flush=True)
                 continue
             scores = tabulate_scores(evaluation).groupby(["encoder", "profiling"])["value"].mean()
-            gains = compare_families(evaluation)
-            of_training = (gains["encoder"] == "checkpoint:camae") & gains["baseline"].str.startswith("twin/")
-            for gain in gains[of_training].itertuples():
+            differences = Evidence(compare_encoders(evaluation).records).of(BaselineDifference)
+            for each in differences:
+                if each.encoder != "checkpoint:camae" or not each.baseline.startswith("twin/"):
+                    continue
+                gain, profiling = each.estimate, each.profiling
                 rows_of_gain.append(
                     {
                         "question": question,
-                        "profiling": gain.profiling,
-                        "trained": round(float(scores["checkpoint:camae", gain.profiling]), 3),
-                        "twin": round(float(scores["twin/checkpoint:camae", gain.profiling]), 3),
-                        **{name: round(float(scores[name, gain.profiling]), 3) for name in REFERENCES},
-                        "gain": [round(number, 3) for number in (gain.difference, gain.low, gain.high)],
+                        "profiling": profiling,
+                        "trained": round(float(scores["checkpoint:camae", profiling]), 3),
+                        "untrained": round(float(scores["twin/checkpoint:camae", profiling]), 3),
+                        **{name: round(float(scores[name, profiling]), 3) for name in REFERENCES},
+                        "gain": [round(number, 3) for number in (gain.value, gain.low, gain.high)],
                         "p": round(gain.p, 4),
                         "units": gain.n_units,
                     }

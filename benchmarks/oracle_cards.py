@@ -17,6 +17,7 @@ import pandas as pd
 from phenolens.core.random import spawn
 from phenolens.datasets import read_manifest
 from phenolens.diagnosis import diagnose
+from phenolens.diagnosis.records import ConceptScore
 from phenolens.embedding import embed
 from phenolens.evaluation import evaluate
 from phenolens.simulation import LEVELS, PRESETS, simulate_cells
@@ -78,11 +79,16 @@ def ask(preset: str, seed: int, plates: int, wells: int) -> list[dict[str, Any]]
         vectors = embed(read_manifest(screen), [*oracles, "well-position"]).embeddings
     retrieval = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20)
     card = diagnose(evaluate(vectors, [retrieval]))
-    levels = card.evidence.levels
-    named, hardly = (levels[levels[how]].groupby("family")["level"].agg(set) for how in ("known", "weak"))
+    encoded: dict[str, set[str]] = {}
+    weakly: dict[str, set[str]] = {}
+    for score in card.evidence.of(ConceptScore):
+        if score.encoding == "encoded":
+            encoded.setdefault(score.encoder, set()).add(score.concept)
+        elif score.encoding == "weakly encoded":
+            weakly.setdefault(score.encoder, set()).add(score.concept)
     rows = []
     for name, (reads, noise) in oracles.items():
-        said, weak = named.get(name, set()), hardly.get(name, set())
+        said, weak = encoded.get(name, set()), weakly.get(name, set())
         rows.append(
             {
                 "preset": preset,

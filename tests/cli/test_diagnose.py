@@ -50,17 +50,20 @@ def test_two_models_are_held_against_each_other(capsys, profiles, tmp_path):
     code, out, _ = call(capsys, *profiles, *COLUMNS, "--out", tmp_path / "out", "--json")
     assert code == 0
     answer = json.loads(out)
-    pairs = [v for v in answer["verdicts"] if v["kind"] == "pair"]
+    pairs = [v for v in answer["verdicts"] if v["kind"] == "difference"]
     assert {v["task"] for v in pairs} == {"replicate-retrieval:controls", "replicate-retrieval:others"}
     assert all("mine beats yours" in v["claim"] and v["p_adjusted"] <= 0.05 < v["effect"] for v in pairs)
     assert {row["encoder"] for row in answer["scores"]} >= {"mine", "yours", "metadata"}
-    assert "no baseline that measures a level" in answer["evidence"]["not_asked"]["levels"]
-    assert "interventions" in answer["evidence"]["not_asked"]
+    skipped = {each["part"]: each["reason"] for each in answer["evidence"]["skipped"]}
+    assert "no baseline that measures a concept" in skipped["concepts"]
+    assert "no image was changed" in skipped["interventions"]
     card = (tmp_path / "out" / "card.md").read_text()
     headings = [line for line in card.splitlines() if line.startswith("## ")]
-    assert headings[-5:-1] == ["## `mine`", "## `yours`", "## Side by side", "## Evidence"]
-    for row in answer["evidence"]["pairs"]:
-        assert row["low"] < row["difference"] < row["high"]
+    assert headings[-5:-1] == ["## `mine`", "## `yours`", "## Differences between encoders", "## Evidence"]
+    differences = answer["evidence"]["records"]["encoder_difference"]
+    assert differences
+    for estimate in (each["estimate"] for each in differences):
+        assert estimate["low"] < estimate["value"] < estimate["high"]
 
 
 def test_it_writes_a_card_and_a_report(capsys, profiles, tmp_path):
@@ -70,7 +73,7 @@ def test_it_writes_a_card_and_a_report(capsys, profiles, tmp_path):
     card = (tmp_path / "out" / "card.md").read_text()
     (gain,) = [line for line in out.splitlines() if "beats the best baseline" in line and ":controls" in line]
     assert gain.split(": ", 1)[1] in card
-    for heading in ("# mine", "## `mine`", "### Scores", "### Can the metric tell?", "## Not asked"):
+    for heading in ("# mine", "## `mine`", "### Scores", "### Range and resolution of the metrics", "## Skipped"):
         assert f"{heading}\n" in card
     assert (tmp_path / "out" / "report.html").is_file()
 

@@ -242,6 +242,12 @@ ROWS = [
     ("component", ExplainedVariance("mine", False, "density", 0.3, 0.1, 0.61, 0.4), None),
     (
         "layer",
+        replace(LAYER, chosen="mine"),
+        "no other layer or pooling is better than mine as it comes, which was chosen in 80% of random halves of the "
+        "units.",
+    ),
+    (
+        "layer",
         LAYER,
         "mine@layer=3, chosen in 80% of random halves of the units, is better than mine as it comes on the other "
         "halves: +0.10 [0.05, 0.15]; chosen and reported on the same units, it would look +0.010 better than it is.",

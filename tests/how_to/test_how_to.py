@@ -49,7 +49,7 @@ def test_a_part_and_its_rule_reach_the_card_and_the_page(monkeypatch):
     assert again.of(Redundancy) == [Redundancy("mine", 0.5)]
     (table,) = tables(again)["further"]
     assert table.title.startswith("How many features of an encoder nearly repeat another")
-    assert [list(row) for row in table.rows] == [["mine", "0.50"]]
+    assert [cell.text for cell in table.rows[0]] == ["mine", "0.50"]
 
 
 QUESTION = make_task("replicate-retrieval", against="others", n_permutations=20)

@@ -1,5 +1,6 @@
 """The page and the card: complete, of one mind with the records, self-contained, safe against hostile names."""
 
+import itertools
 import shutil
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
@@ -11,7 +12,6 @@ from phenolens.core.errors import PhenolensError
 from phenolens.diagnosis.records import Activity, BaselineDifference, Evidence, Record
 from phenolens.evaluation import Estimate, Skipped
 from phenolens.report import Results, write_report
-from phenolens.report.comparisons import matrices
 from phenolens.report.scores import task_scores
 from phenolens.report.summary import findings
 from phenolens.report.tables import IN_FILES_ONLY, SAID_BY_VERDICTS, SECTIONS, tables
@@ -87,10 +87,12 @@ def test_every_verdict_is_shown_by_its_title_and_not_its_code(study, page, resul
 
 def test_what_is_skipped_and_left_out_is_shown_with_its_reason(study, page, results):
     card = (study / "card.md").read_text()
+    assert results.skipped
     assert results.evidence.skipped
     for each in (*results.skipped, *results.evidence.skipped):
-        assert each.reason in page.text
-        assert each.reason in card
+        reason = each.reason.removeprefix(f"{each.task}: ")
+        assert reason in page.text
+        assert f": {reason}." in card
     (site,) = results.quarantine
     assert site["site_id"] in page.text
     left_out = sum(each["by_recipe"] for each in results.panel_missing)
@@ -130,17 +132,17 @@ def test_a_record_that_the_report_does_not_know_is_shown(tmp_path, results):
     assert "| network | 0.31 [0.20, 0.40] | 1,234 | this and that |" in (tmp_path / "card.md").read_text()
 
 
-def test_matrices_colour_what_is_claimed_and_significant(page, results):
+def test_matrices_colour_what_is_claimed_and_significant(tmp_path, results):
     records = results.evidence.of(BaselineDifference)
+    adjusted = itertools.cycle([0.01, 0.5])  # also of those that are not claimed, whose p values the card leaves NaN
+    records = [replace(each, estimate=replace(each.estimate, p_adjusted=next(adjusted))) for each in records]
     significant = [each for each in records if each.is_claimed and each.is_significant]
-    assert 0 < len(significant) < len(records)
-    cells = []
-    for matrix in matrices(records, {}):
-        for rows in matrix.blocks.values():
-            cells += [cell for row in rows for cell in row.cells if cell is not None]
-    assert len(cells) == len(records)
-    assert sum(cell.significant for cell in cells) == len(significant)
+    claimed = [each for each in records if each.is_claimed]
+    assert 0 < len(significant) < len(claimed) < sum(each.is_significant for each in records)
+    results.evidence = Evidence(tuple(records))
+    page = written(results, tmp_path)
     assert page.source.count(' significant"') == len(significant)
+    assert page.source.count('<td class="better') + page.source.count('<td class="worse') == len(records)
 
 
 def test_active_perturbations_are_counted_as_the_card_counts_them(results):
@@ -174,7 +176,7 @@ def test_nothing_is_fetched_from_anywhere(page):
 
 def test_images_are_inside(page, results):
     assert results.examples
-    assert page.source.count("data:image/png;base64,") == len(results.examples)
+    assert page.source.count('<img src="data:image/png;base64,') == len(results.examples)
 
 
 LITERALS = {"kind", "reference", "grade", "way", "fit", "encoding"}
@@ -218,6 +220,7 @@ def test_results_without_anything_further_make_a_page(tmp_path, results):
     results.verdicts, results.skipped, results.quarantine, results.examples = [], [], [], []
     results.panel_missing, results.parts, results.evidence = [], [], Evidence()
     results.scores[["low", "high"]] = float("nan")
+    results.scores["notes"] = [[]] * len(results.scores)
     page = written(results, tmp_path)
     assert "No verdict was reached." in page.text
     assert "No differences" in page.text

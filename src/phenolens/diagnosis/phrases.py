@@ -246,9 +246,12 @@ def component(found: ExplainedVariance) -> str:
 
 def layer(found: LayerChoice) -> str:
     """Say whether a layer or pooling is better than what the network gives as it comes."""
+    chosen = f"chosen in {percent(found.share)} of random halves of the units"
+    if found.chosen == found.encoder:
+        return f"no other layer or pooling is better than {found.encoder} as it comes, which was {chosen}."
     better = "better than" if found.gain.low > 0 else "not significantly better than"
     return (
-        f"{found.chosen}, chosen in {percent(found.share)} of random halves of the units, is {better} {found.encoder} "
+        f"{found.chosen}, {chosen}, is {better} {found.encoder} "
         f"as it comes on the other halves: {_difference(found.gain)}; chosen and reported on the same units, it would "
         f"look {number(found.optimism, 3, signed=True)} better than it is."
     )

@@ -269,7 +269,7 @@ RULES: tuple[Rule[Any], ...] = (
     ),
     Rule[BaselineDifference](
         kind="gain",
-        title="Gain over the best baseline",
+        title="Against the best baseline",
         about=Each(BaselineDifference),
         condition="always, for every encoder under test and question: beats, falls short of, or is not distinguishable",
         when=lambda found: found.reference == "best baseline",
@@ -280,7 +280,7 @@ RULES: tuple[Rule[Any], ...] = (
     ),
     Rule[BaselineDifference](
         kind="gain_over_untrained",
-        title="Gain over untrained networks",
+        title="Against untrained networks",
         about=Each(BaselineDifference),
         condition="the same against the best untrained network, where that is not the best baseline",
         when=lambda found: found.reference == "best untrained network",

@@ -52,7 +52,8 @@ def gather_skipped(entries: Sequence[Skipped]) -> list[SkippedGroup]:
     """Gather what was skipped by what it is and by reason, so that one reason is read once."""
     groups: dict[tuple[str, str], list[Skipped]] = {}
     for entry in entries:
-        groups.setdefault((_title(entry), entry.reason), []).append(entry)
+        reason = entry.reason.removeprefix(f"{entry.task}: ")  # the title names the task
+        groups.setdefault((_title(entry), reason), []).append(entry)
     found = []
     for (title, reason), group in groups.items():
         profilings = _distinct(entry.profiling for entry in group)

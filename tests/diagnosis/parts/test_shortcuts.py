@@ -6,6 +6,7 @@ import pytest
 from anndata import AnnData
 from scipy.stats import rankdata
 
+from phenolens.diagnosis import diagnose
 from phenolens.diagnosis.parts.shortcuts import compare_shortcuts
 from phenolens.diagnosis.parts.shortcuts.similarity import compare_similarities
 from phenolens.diagnosis.records import SimilarityStructure, WithoutShortcut
@@ -116,6 +117,13 @@ def test_a_count_explains_nothing_of_encoders_that_do_not_see_it(found):
                 explained.add(name)
     assert explained == {"counts", "both", "curves"}
     assert removals(found, "cell count", "regressed out")["counts"].estimate.value < 0.3
+
+
+def test_the_card_says_so(wells):
+    card = diagnose(evaluate(wells, [RETRIEVAL]))
+    said = {v.encoder: v for v in card.verdicts if v.kind == "shortcut" and v.claim.startswith("cell count explains ")}
+    assert set(said) == {"counts", "both", "curves"}
+    assert said["counts"].effect > 0.7
 
 
 def test_what_was_not_measured_is_skipped(found):
