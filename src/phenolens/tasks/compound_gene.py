@@ -19,7 +19,7 @@ from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.clusters import related_clusters
 from phenolens.tasks.columns import required_column
 from phenolens.tasks.relations import read_relations, relation_files
-from phenolens.tasks.score import Score, unit_table
+from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -118,22 +118,26 @@ class CompoundGene(PerturbationTask):
                 f"'{strongest.columns[0]}') and leaves {_FEWEST_NEGATIVES} other genes"
             )
         table = pd.DataFrame(rows, columns=["unit", "value", "chance", "p"])
-        clusters = self._group(compounds, known)
+        clusters, note = self._group(compounds, known)
         units = unit_table(
             table["unit"], table["value"], chance=table["chance"], p=table["p"], clusters=table["unit"].map(clusters)
         )
-        return Score("mAP", "compound", units, bounds=(0, 1))
+        return Score("mAP", "compound", units, notes_of(crossed_relations=note), bounds=(0, 1))
 
-    def _group(self, compounds: AnnData, known: pd.DataFrame) -> Mapping[str, str]:
-        """Return the cluster of each compound; unless a column names it, those that act on the same genes share one."""
+    def _group(self, compounds: AnnData, known: pd.DataFrame) -> tuple[Mapping[str, str], str]:
+        """Return the cluster of each compound, those with a gene in common unless a column names it, and a note."""
         names = compounds.obs["perturbation"].astype(str)
         if self.cluster is not None:
-            return self.clusters(compounds, names)
+            return self.clusters(compounds, names), ""
         pairs = known.loc[known["positive"], ["entity1", "entity2"]]
         ends = [f"compound {name}" for name in pairs["entity1"]] + [f"gene {name}" for name in pairs["entity2"]]
         codes, entities = pd.factorize(np.array(ends, dtype=object))
         clusters, _, crossed = related_clusters(codes.reshape(2, -1).T, entities)
-        return {name: name if crossed else clusters[f"compound {name}"] for name in pairs["entity1"].unique()}
+        known_compounds = pairs["entity1"].unique()
+        if crossed:
+            note = "relations are too interwoven to fall into independent groups; compounds count as independent"
+            return {name: name for name in known_compounds}, note
+        return {name: clusters[f"compound {name}"] for name in known_compounds}, ""
 
     def _known(self, compounds: pd.Index[str], genes: pd.Index[str]) -> pd.DataFrame:
         """Return the known pairs of profiled compounds and genes, and which are positives and negatives."""
