@@ -172,6 +172,12 @@ ROWS = [
         "adjusted p value is 0.1.",
     ),
     (
+        "activity",
+        Activity(*QUESTION, "mine", 0, 60, 0.001, fewest=9),
+        "mine finds 0 of 60 perturbations active (false discovery rate 5%); fewer than 9 active ones cannot be found, "
+        "as the labels of so few wells can be exchanged in too few ways.",
+    ),
+    (
         "nuisance",
         NuisanceReadout(*QUESTION, "mine", "balanced accuracy", Estimate(0.6, 0.55, 0.65, 9), 0.5),
         "it can be predicted from mine: balanced accuracy 0.60 [0.55, 0.65], chance 0.50.",

@@ -145,7 +145,11 @@ def activity(found: Activity) -> str:
         return f"none of {count(found.n_units, 'perturbation')} can be called active by any encoder: {why}."
     active = f"{found.encoder} finds {found.n_active} of {count(found.n_units, 'perturbation')} active"
     beside = f"; the best baseline, {found.best_baseline}, {found.n_active_of_best}" if found.best_baseline else ""
-    return f"{active} (false discovery rate {percent(ALPHA)}){beside}."
+    few = ""
+    if found.n_active < found.fewest:
+        why = "the labels of so few wells can be exchanged in too few ways"
+        few = f"; fewer than {found.fewest} active ones cannot be found, as {why}"
+    return f"{active} (false discovery rate {percent(ALPHA)}){beside}{few}."
 
 
 def nuisance_readout(found: NuisanceReadout) -> str:

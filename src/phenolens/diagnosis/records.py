@@ -312,6 +312,8 @@ class Activity(Record):
         The best baseline; empty if that is the encoder itself or there is none.
     n_active_of_best
         How many are active by the best baseline.
+    fewest
+        The smallest number of active perturbations that the exchanges of labels allow to be found.
     """
 
     task: str
@@ -322,6 +324,7 @@ class Activity(Record):
     least_p: float = 0.0
     best_baseline: str = ""
     n_active_of_best: int = 0
+    fewest: int = 1
 
     @property
     def can_be_any(self) -> bool:
