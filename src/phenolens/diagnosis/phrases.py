@@ -262,4 +262,6 @@ def _difference(estimate: Estimate) -> str:
 
 
 def _units_shared(estimate: Estimate) -> str:
+    if estimate.n_units > 1:
+        return f"none of the {estimate.n_units} units that they share is independent of the others"
     return "they share only one unit" if estimate.n_units == 1 else "they share no unit"

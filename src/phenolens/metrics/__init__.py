@@ -1,6 +1,12 @@
 """Metrics as pure functions of arrays; they do not import anything else of Phenolens."""
 
-from phenolens.metrics.bootstrap import cluster_bootstrap, nadeau_bengio, percentile_interval, stratified_mean
+from phenolens.metrics.bootstrap import (
+    cluster_bootstrap,
+    nadeau_bengio,
+    percentile_interval,
+    small_sample_widening,
+    stratified_mean,
+)
 from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
 from phenolens.metrics.geometry import (
     hubness,
@@ -27,6 +33,7 @@ from phenolens.metrics.neighbours import (
     neighbour_purity,
     robustness_index,
 )
+from phenolens.metrics.network_clusters import CROSSED, network_clusters
 from phenolens.metrics.pair_separation import Separation, separation
 from phenolens.metrics.permutation import (
     benjamini_hochberg,
@@ -51,6 +58,7 @@ from phenolens.metrics.trend import rank_trend
 refitted = nadeau_bengio  # diagnosis imports it by its former name
 
 __all__ = [
+    "CROSSED",
     "PairNull",
     "PairTails",
     "Separation",
@@ -82,6 +90,7 @@ __all__ = [
     "nadeau_bengio",
     "nearest_neighbours",
     "neighbour_purity",
+    "network_clusters",
     "participation_ratio",
     "percentile_interval",
     "permutation_p",
@@ -98,6 +107,7 @@ __all__ = [
     "set_consistency",
     "sign_flip_p",
     "similarity_rank_correlation",
+    "small_sample_widening",
     "stratified_mean",
     "tie_groups",
     "top_share",
