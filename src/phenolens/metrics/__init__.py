@@ -8,6 +8,7 @@ from phenolens.metrics.bootstrap import (
     stratified_mean,
 )
 from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
+from phenolens.metrics.further_draws import TailUnit, draw_further
 from phenolens.metrics.geometry import (
     hubness,
     linear_cka,
@@ -37,16 +38,17 @@ from phenolens.metrics.network_clusters import CROSSED, network_clusters
 from phenolens.metrics.pair_separation import Separation, separation
 from phenolens.metrics.permutation import (
     benjamini_hochberg,
+    count_reached,
     count_sets,
     draw_sets,
     maximum_p,
     mean_defined,
     permutation_p,
-    replicate_retrieval_p,
     sign_flip_p,
 )
 from phenolens.metrics.power import minimum_detectable_effect, replicate_ceiling, tie_groups
 from phenolens.metrics.relation_recall import PairNull, PairTails, distinct_pairs, rewire
+from phenolens.metrics.replicate_retrieval import replicate_retrieval_p
 from phenolens.metrics.retrieval import average_precision, chance_average_precision
 from phenolens.metrics.retrieval_among import average_precision_among
 from phenolens.metrics.ridge import ridge_by_target, ridge_path
@@ -62,6 +64,7 @@ __all__ = [
     "PairNull",
     "PairTails",
     "Separation",
+    "TailUnit",
     "average_precision",
     "average_precision_among",
     "batch_silhouette",
@@ -71,9 +74,11 @@ __all__ = [
     "control_average_precision",
     "cosine_silhouette",
     "cosine_similarity",
+    "count_reached",
     "count_sets",
     "distances",
     "distinct_pairs",
+    "draw_further",
     "draw_sets",
     "gaussian_dissimilarities",
     "hubness",
