@@ -43,6 +43,12 @@ NegativeControls = Annotated[
 Plate = Annotated[str | None, typer.Option(help="Column of plates.")]
 Well = Annotated[str | None, typer.Option(help="Column of wells.")]
 Batch = Annotated[str | None, typer.Option(help="Column of batches.")]
+Key = Annotated[
+    str | None, typer.Option(help="Column by which rows of different files are matched; found if not given.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Fail, after writing everything, if something asked for was not answered.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of permutations and bootstrap.")]
 
 stdout = Console(width=None if sys.stdout.isatty() else 160)  # for files and pipes, which have no width

@@ -14,6 +14,7 @@ from phenolens.cli.options import (
     Dose,
     Features,
     Json,
+    Key,
     Label,
     MissingValues,
     NegativeControls,
@@ -62,6 +63,7 @@ def evaluate(
     plate: Plate = None,
     well: Well = None,
     batch: Batch = None,
+    key: Key = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -71,7 +73,7 @@ def evaluate(
     an option of the same name, such as --seed, that of the task is given as --option seed=1.
     """
     from phenolens.diagnosis import compare_scores
-    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
+    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings, without_prefix
     from phenolens.evaluation import evaluate as evaluate_tasks
     from phenolens.evaluation import summaries
     from phenolens.tasks import TASKS, make_task
@@ -100,7 +102,7 @@ def evaluate(
             path,
             columns=columns,
             features=features,
-            metadata=[*question.columns, *(batch_by or [])],
+            metadata=[*question.columns, *(batch_by or []), *_if_given(key)],
             missing=missing,
         )
         if negative_control:
@@ -108,7 +110,14 @@ def evaluate(
         read[str(file.uns[PROVENANCE]["encoder"])] = file
     if len(read) < len(files):
         raise PhenolensError(f"{len(files)} files hold embeddings of {len(read)} encoders: {', '.join(read)}")
-    evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], batch_by=batch_by, seed=seed)
+    evaluation = evaluate_tasks(
+        read,
+        [question],
+        profilings=profiling or ["raw"],
+        batch_by=batch_by,
+        seed=seed,
+        key=None if key is None else without_prefix(key),
+    )
     if not evaluation.scores:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
     card = compare_scores(evaluation)
@@ -159,6 +168,7 @@ def diagnose(
     plate: Plate = None,
     well: Well = None,
     batch: Batch = None,
+    key: Key = None,
     seed: Seed = 0,
     out: Out = Path("out/diagnosis"),
     as_json: Json = False,
@@ -183,7 +193,8 @@ def diagnose(
     tables: dict[str, dict[str, Any]] = {}
     tasks: list[AnyTask] = []
     for path in embeddings:
-        file = read_embeddings(path, columns=columns, features=features, metadata=batch_by or [], missing=missing)
+        metadata = [*(batch_by or []), *_if_given(key)]
+        file = read_embeddings(path, columns=columns, features=features, metadata=metadata, missing=missing)
         name = str(file.uns[PROVENANCE]["encoder"])
         if name in tables:
             raise PhenolensError(f"{path} and {tables[name]['file']} both hold embeddings of {name}")
@@ -193,7 +204,12 @@ def diagnose(
     recipe = Recipe.model_validate(
         {
             "name": " and ".join(tables),
-            "dataset": {"tables": tables, "columns": columns, "negative_controls": negative_control or []},
+            "dataset": {
+                "tables": tables,
+                "columns": columns,
+                "negative_controls": negative_control or [],
+                "key": key,
+            },
             "profiling": profiling or ["raw"],
             "batch_by": batch_by,
             "tasks": tasks,
@@ -213,6 +229,10 @@ def diagnose(
         return
     print_verdicts(results.verdicts)
     typer.echo(f"card: {out / 'card.md'}; report: {out / 'report.html'}")
+
+
+def _if_given(column: str | None) -> list[str]:
+    return [] if column is None else [column]
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from phenolens.datasets.manifest import (
     condition_names,
     map_columns,
     read_manifest,
+    rows_without_images,
     treated,
 )
 from phenolens.datasets.pack import Packed, pack
@@ -29,6 +30,7 @@ __all__ = [
     "pack",
     "read_cell_table",
     "read_manifest",
+    "rows_without_images",
     "treated",
     "well_positions",
 ]

@@ -19,7 +19,7 @@ from phenolens.core.errors import EmbeddingError, EncoderError, PhenolensWarning
 from phenolens.core.files import replaced_whole
 from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns
 from phenolens.embedding.embed import storable
-from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE, encoder_info
+from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -85,9 +85,9 @@ def read_embeddings(
     readers = {".h5ad": _read_h5ad, ".parquet": _read_table, ".csv": _read_table, ".npz": _read_npz}
     if path.suffix not in readers:
         raise EmbeddingError(f"{path}: embeddings must be {', '.join(readers)}, not '{path.suffix}'")
-    columns = {column: _without_prefix(origin) for column, origin in (columns or {}).items()}
+    columns = {column: without_prefix(origin) for column, origin in (columns or {}).items()}
     origins = {name for origin in columns.values() for name in [origin, *re.findall(r"{([^{}]+)}", origin)]}
-    reserved = {*ManifestRow.model_fields, *columns, *origins, *map(_without_prefix, metadata)}
+    reserved = {*ManifestRow.model_fields, *columns, *origins, *map(without_prefix, metadata)}
     try:
         embeddings = readers[path.suffix](path, reserved)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
@@ -104,8 +104,18 @@ def read_embeddings(
         info = encoder_info(embeddings, name)
     except EncoderError as error:
         raise EmbeddingError(f"{path}: {error}") from error
-    provenance.update({"encoder": name, INFO: info.as_dict()})
+    provenance.update({"encoder": name, INFO: info.as_dict(), FILE: str(path)})
     return embeddings
+
+
+def rename_rows(embeddings: AnnData, names: pd.Index[str]) -> AnnData:
+    """Return embeddings with other row names; the vectors are not copied."""
+    from anndata import AnnData
+
+    if embeddings.obs_names.equals(names):
+        return embeddings
+    obs = embeddings.obs.set_axis(names)
+    return AnnData(embeddings.X, obs=obs, var=embeddings.var, uns=embeddings.uns)
 
 
 def mark_controls(obs: pd.DataFrame, controls: Sequence[str], source: str | Path) -> pd.DataFrame:
@@ -136,7 +146,8 @@ def mark_controls(obs: pd.DataFrame, controls: Sequence[str], source: str | Path
     return storable(obs.assign(role=role.where(~found, NEGATIVE_CONTROL)))
 
 
-def _without_prefix(name: str) -> str:
+def without_prefix(name: str) -> str:
+    """Return how a column is called once it is read: without pycytominer's prefix of metadata."""
     return str(name).removeprefix(_METADATA_PREFIX)
 
 
@@ -148,7 +159,7 @@ def _choose_features(embeddings: AnnData, features: Sequence[str], path: Path) -
     chosen: dict[str, Any] = {}
     for pattern in features:
         matching = [name for name in names if fnmatchcase(name, pattern)]
-        column = _without_prefix(pattern)
+        column = without_prefix(pattern)
         if not matching and column in embeddings.obs and is_numeric_dtype(embeddings.obs[column]):
             chosen[column] = embeddings.obs[column].to_numpy()
         elif not matching:
@@ -234,7 +245,7 @@ def _read_table(path: Path, reserved: Collection[str]) -> AnnData:
     prefixes = (_METADATA_PREFIX, "Unnamed: ")
     named = [column for column in table if column.startswith(prefixes) or column in reserved]
     features = table.drop(columns=named).select_dtypes("number")
-    metadata = table.drop(columns=features.columns).rename(columns=_without_prefix)
+    metadata = table.drop(columns=features.columns).rename(columns=without_prefix)
     return _assemble(features.to_numpy(np.float32), metadata, list(features))
 
 
@@ -243,7 +254,7 @@ def _read_npz(path: Path, reserved: Collection[str]) -> AnnData:
         if "X" not in arrays:
             raise ValueError(f"it has no array 'X'; there is: {', '.join(arrays)}")
         x = arrays["X"].astype(np.float32)
-        columns = {_without_prefix(key): arrays[key] for key in arrays if key != "X"}
+        columns = {without_prefix(key): arrays[key] for key in arrays if key != "X"}
         metadata = pd.DataFrame(columns, index=range(len(x)))
     return _assemble(x, metadata, [str(index) for index in range(x.shape[1])])
 

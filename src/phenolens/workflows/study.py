@@ -20,9 +20,11 @@ from phenolens.datasets import (
     Manifest,
     condition_names,
     read_cell_table,
+    rows_without_images,
     treated,
 )
 from phenolens.embedding import (
+    FILE,
     PROVENANCE,
     dataset_channels,
     embed,
@@ -30,6 +32,7 @@ from phenolens.embedding import (
     encoder_info,
     mark_controls,
     read_embeddings,
+    without_prefix,
 )
 from phenolens.encoders import EncoderName, Named, create_encoder, default_panel, describe_encoder, kind_of
 from phenolens.evaluation import evaluate, stratum_records, tabulate_scores, tabulate_units
@@ -94,6 +97,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         profilings=recipe.profiling,
         batch_by=recipe.batch_by,
         seed=recipe.seed,
+        key=None if recipe.dataset.key is None else without_prefix(recipe.dataset.key),
     )
     if not evaluation.scores:
         raise PhenolensError(f"no task could be scored; the first: {evaluation.skipped[0].reason}")
@@ -187,6 +191,8 @@ def _read_tables(recipe: Recipe) -> _Material:
     """Read existing vectors; from the panel, only baselines that need no images are added."""
     dataset = recipe.dataset
     needed = {column for task in recipe.tasks for column in task.columns} | set(recipe.batch_by or ())
+    if dataset.key is not None:
+        needed.add(dataset.key)
     embeddings = {}
     for name, table in dataset.tables.items():
         vectors = read_embeddings(
@@ -204,12 +210,15 @@ def _read_tables(recipe: Recipe) -> _Material:
         embeddings[name] = vectors
     files = sorted({table.file for table in dataset.tables.values()})
     largest = max(embeddings.values(), key=len)
-    manifest = Manifest(largest.obs, files[0].parent, files[0])
+    manifest = rows_without_images(largest.obs, files[0])
     kind = dataset.kind or kind_of(manifest, ())
     panel = [name for name in default_panel(kind, 1) if name not in embeddings]
     names, missing = _choose_encoders(recipe, panel, (), manifest)
     if names:
-        embeddings |= embed(manifest, names).embeddings
+        added = embed(manifest, names).embeddings
+        for vectors in added.values():  # their rows are those of that table
+            vectors.uns[PROVENANCE][FILE] = largest.uns[PROVENANCE][FILE]
+        embeddings |= added
     description = {
         "manifest": ", ".join(map(str, files)),
         "manifest_hash": hashlib.sha256(b"".join(_digest(file) for file in files)).hexdigest()[:16],
