@@ -25,10 +25,13 @@ from phenolens.cli.options import (
     Profilings,
     Role,
     Seed,
+    Strict,
     Well,
+    fail_if_unanswered,
     options_from_flags,
     parse_options,
     print_json,
+    print_unanswered,
     print_verdicts,
     split_arguments,
     stdout,
@@ -171,11 +174,13 @@ def diagnose(
     key: Key = None,
     seed: Seed = 0,
     out: Out = Path("out/diagnosis"),
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Diagnose embeddings, and compare them, in all tasks that their metadata allow."""
     from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
     from phenolens.recipes import Recipe
+    from phenolens.report import unanswered
     from phenolens.tasks import default_tasks
     from phenolens.workflows.study import run as run_study
 
@@ -224,11 +229,15 @@ def diagnose(
                 "evidence": results.evidence.as_dict(),
                 "verdicts": [asdict(verdict) for verdict in results.verdicts],
                 "skipped": [asdict(item) for item in results.skipped],
+                "unanswered": unanswered(results),
             }
         )
-        return
-    print_verdicts(results.verdicts)
-    typer.echo(f"card: {out / 'card.md'}; report: {out / 'report.html'}")
+    else:
+        print_unanswered(results)
+        print_verdicts(results.verdicts)
+        typer.echo(f"card: {out / 'card.md'}; report: {out / 'report.html'}")
+    if strict:
+        fail_if_unanswered(results, out)
 
 
 def _if_given(column: str | None) -> list[str]:

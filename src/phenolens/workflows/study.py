@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -35,7 +35,7 @@ from phenolens.embedding import (
     without_prefix,
 )
 from phenolens.encoders import EncoderName, Named, create_encoder, default_panel, describe_encoder, kind_of
-from phenolens.evaluation import evaluate, stratum_records, tabulate_scores, tabulate_units
+from phenolens.evaluation import Evaluation, Skipped, evaluate, stratum_records, tabulate_scores, tabulate_units
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
 from phenolens.recipes import Recipe
@@ -43,6 +43,7 @@ from phenolens.recipes import Recipe
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from phenolens.diagnosis.records import Found
     from phenolens.report import Results
 
 _VERSIONS = ("phenolens", "torch", "timm", "numpy", "scikit-learn", "scikit-image", "anndata")
@@ -104,8 +105,8 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     changed = layers = None
     if recipe.interventions or recipe.sweep:
         further = FurtherEmbeddings(recipe, _open_manifest(recipe), material.dataset["channels"], out, progress)
-        changed = further.intervene(material.embeddings, evaluation) if recipe.interventions else None
-        layers = further.sweep(material.embeddings, evaluation) if recipe.sweep else None
+        changed = _asked_for(further.intervene(material.embeddings, evaluation)) if recipe.interventions else None
+        layers = _asked_for(further.sweep(material.embeddings, evaluation)) if recipe.sweep else None
     card = diagnose(evaluation, interventions=changed, layers=layers)
     results = Results(
         name=recipe.name,
@@ -115,7 +116,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         scores=tabulate_scores(evaluation),
         units=tabulate_units(evaluation),
         verdicts=card.verdicts,
-        skipped=evaluation.skipped,
+        skipped=_with_what_was_asked(evaluation, recipe),
         quarantine=[{"site_id": key, "reason": reason} for key, reason in material.quarantine.items()],
         examples=material.examples,
         provenance={
@@ -132,6 +133,26 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     results.save(out)
     write_report(out)
     return results
+
+
+def _with_what_was_asked(evaluation: Evaluation, recipe: Recipe) -> list[Skipped]:
+    """Return the scores that are missing, marked where the recipe asked for them.
+
+    It asks every question of some encoder, and of those that it names. That a baseline of the panel cannot answer is no
+    answer that is missing.
+    """
+    baselines = [EncoderName.parse(name).without_seed for name in recipe.baselines]
+    named = {*(each.name for each in recipe.tested), *baselines, *recipe.dataset.tables}
+    found = []
+    for each in evaluation.skipped:
+        is_named = evaluation.profiles.infos[each.encoder].name in named
+        found.append(replace(each, asked_for=is_named or (each.task, each.profiling) not in evaluation.questions))
+    return found
+
+
+def _asked_for(found: Found) -> Found:
+    """Mark what a part that the recipe names could not answer."""
+    return replace(found, skipped=tuple(replace(each, asked_for=True) for each in found.skipped))
 
 
 def check_dataset(recipe: Recipe) -> tuple[str, int]:
