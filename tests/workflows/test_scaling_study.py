@@ -69,8 +69,8 @@ def test_every_combination_is_trained_asked_and_drawn(manifest, tmp_path):
 @pytest.mark.parametrize(
     ("vary", "changes", "message"),
     [
-        ({"run.step": [2, 4]}, {}, r"vary gives a run that cannot be: run.step"),
-        ({"run.steps": [0]}, {}, r"vary gives a run that cannot be: run.steps"),
+        ({"run.step": [2, 4]}, {}, r"vary gives an invalid run: run.step"),
+        ({"run.steps": [0]}, {}, r"vary gives an invalid run: run.steps"),
         ({}, {}, "vary"),
         ({"run.steps": [2, 4]}, {"diagnose": None}, "train.diagnose is missing"),
     ],

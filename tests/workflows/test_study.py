@@ -146,7 +146,7 @@ def test_the_default_panel_runs_and_says_what_it_cannot(study):
     missing = {item["name"]: item["reason"] for item in results.panel_missing}
     assert missing.pop("well-position") == "well-position: some wells are not named like B03"
     assert set(missing) == {"cell-count", "area-fraction", "classical-features", "cell-graph/positions"}
-    assert all("which of the channels red, green shows nuclei" in reason for reason in missing.values())
+    assert all("the nuclear channel is none of the usual names" in reason for reason in missing.values())
     assert not any(item["by_recipe"] for item in results.panel_missing)
     assert len(table) == results.dataset["n_sites"]
 
@@ -194,7 +194,7 @@ def test_an_encoder_is_called_what_the_recipe_calls_it(study):
 
 
 def test_names_of_encoders_are_their_own(study):
-    for name, said in (("cell-count", "name of an encoder of its own"), ("a/b", "should match pattern")):
+    for name, said in (("cell-count", "is the name of another encoder"), ("a/b", "should match pattern")):
         with pytest.raises(RecipeError, match=said):
             rewrite(study, encoders=[{"name": name, "encoder": "timm/test_vit"}])
     with pytest.raises(RecipeError, match="two encoders are called 'mine'"):
