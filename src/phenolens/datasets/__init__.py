@@ -12,7 +12,7 @@ from phenolens.datasets.manifest import (
     treated,
 )
 from phenolens.datasets.pack import Packed, pack
-from phenolens.datasets.positions import well_positions
+from phenolens.datasets.positions import spell_well, well_positions
 from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "read_cell_table",
     "read_manifest",
     "rows_without_images",
+    "spell_well",
     "treated",
     "well_positions",
 ]

@@ -12,12 +12,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
+from pandas.api.types import is_float_dtype, is_integer_dtype, is_numeric_dtype
 from scipy.sparse import issparse
 
 from phenolens.core.errors import EmbeddingError, EncoderError, PhenolensWarning, did_you_mean
 from phenolens.core.files import replaced_whole
-from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns
+from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns, spell_well
 from phenolens.embedding.embed import storable
 from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
 
@@ -97,7 +97,7 @@ def read_embeddings(
     if 0 in embeddings.shape:
         raise EmbeddingError(f"{path}: holds {embeddings.n_obs} rows and {embeddings.n_vars} features")
     embeddings.obs = _map_metadata(embeddings.obs, columns, values or {}, path)
-    embeddings = _without_gaps(embeddings, missing, path)
+    embeddings = _without_gaps(_with_distinct_names(embeddings, path), missing, path)
     provenance = embeddings.uns.setdefault(PROVENANCE, {})
     name = name or str(provenance.get("encoder", path.stem))
     try:
@@ -173,11 +173,35 @@ def _map_metadata(
     obs: pd.DataFrame, columns: Mapping[str, str], values: Mapping[str, Mapping[str, str]], path: Path
 ) -> pd.DataFrame:
     obs = map_columns(obs.copy(), columns, path)
+    if "well" in obs:
+        obs["well"] = _one_spelling(obs["well"])
     for column, mapping in values.items():
         if column not in obs:
             raise EmbeddingError(f"{path}: values are given for column '{column}', which is missing")
         obs[column] = obs[column].astype(object).replace(dict(mapping))
     return storable(obs)
+
+
+def _one_spelling(wells: pd.Series[str]) -> pd.Series[str]:
+    """Return wells that are all spelled like A01 if the same well has two spellings; unchanged otherwise."""
+    spelled = {name: spell_well(name) for name in wells.dropna().unique()}
+    if len(set(spelled.values())) == len(spelled):
+        return wells
+    return wells.astype(object).map(spelled)
+
+
+def _with_distinct_names(embeddings: AnnData, path: Path) -> AnnData:
+    """Return embeddings whose rows are numbered where their names repeat: rows of one name are not one thing."""
+    names = embeddings.obs_names
+    if names.is_unique:
+        return embeddings
+    first = names[names.duplicated()][0]
+    warnings.warn(
+        f"{path}: names of rows repeat, the first is '{first}'; rows are numbered instead",
+        PhenolensWarning,
+        stacklevel=3,
+    )
+    return rename_rows(embeddings, pd.Index([str(number) for number in range(embeddings.n_obs)]))
 
 
 def _without_gaps(embeddings: AnnData, missing: Missing, path: Path) -> AnnData:
@@ -244,9 +268,33 @@ def _read_table(path: Path, reserved: Collection[str]) -> AnnData:
     # Row numbers that pandas has written come back as an unnamed column, which is not a feature.
     prefixes = (_METADATA_PREFIX, "Unnamed: ")
     named = [column for column in table if column.startswith(prefixes) or column in reserved]
+    if path.suffix == ".csv":
+        table = _with_leading_zeros(table, named, path)
     features = table.drop(columns=named).select_dtypes("number")
-    metadata = table.drop(columns=features.columns).rename(columns=without_prefix)
+    metadata = _each_once(table.drop(columns=features.columns))
     return _assemble(features.to_numpy(np.float32), metadata, list(features))
+
+
+def _with_leading_zeros(table: pd.DataFrame, named: Sequence[str], path: Path) -> pd.DataFrame:
+    """Return a table in which metadata such as 007 are the text that stands in the file: 7 may be another thing."""
+    whole = [column for column in named if is_integer_dtype(table[column]) or is_float_dtype(table[column])]
+    if not whole:
+        return table
+    texts = pd.read_csv(path, usecols=whole, dtype=str)
+    zeros = [column for column in whole if texts[column].str.match(r"0\d+$").any()]
+    return table.assign(**{column: texts[column] for column in zeros})
+
+
+def _each_once(metadata: pd.DataFrame) -> pd.DataFrame:
+    """Return metadata without the prefix of their columns; a column that also stands there without it must agree."""
+    for column in list(metadata):
+        plain = without_prefix(column)
+        if plain == column or plain not in metadata:
+            continue
+        if not metadata[column].astype(str).equals(metadata[plain].astype(str)):
+            raise ValueError(f"the columns '{plain}' and '{column}' differ; leave out or rename one of them")
+        metadata = metadata.drop(columns=column)
+    return metadata.rename(columns=without_prefix)
 
 
 def _read_npz(path: Path, reserved: Collection[str]) -> AnnData:

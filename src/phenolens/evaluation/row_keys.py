@@ -11,6 +11,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from phenolens.core.errors import EmbeddingError, did_you_mean
+from phenolens.datasets import spell_well
 from phenolens.embedding import FILE, PROVENANCE
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _BY_WELL = (("plate", "well", "site"), ("plate", "well"))
 # What matched rows must agree in, where both tables have it.
 _IDENTITY = ("plate", "well", "batch", "perturbation", "dose", "role", "slide", "patient", "label")
 
-_WELL = re.compile(r"^([A-Za-z]{1,2})0*([1-9]\d?)$")
 _NUMBER = re.compile(r"^\d+$")
 
 
@@ -154,9 +154,7 @@ def _texts(values: pd.Series[str]) -> np.ndarray:
 def _spelled(value: object, *, is_well: bool) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
-    text = str(value)
-    well = _WELL.match(text.strip()) if is_well else None
-    return text if well is None else f"{well[1].upper()}{int(well[2]):02d}"
+    return spell_well(value) if is_well else str(value)
 
 
 def _differs(first: pd.Series[str], other: pd.Series[str]) -> np.ndarray:
