@@ -140,7 +140,7 @@ class ReplicateRetrieval(WellTask):
                 f"{'negative controls on their plates' if self.needs_controls else 'wells of other perturbations'}"
             )
         kept = ~np.isnan(value)
-        layout = describe_layout(wells.profiles.obs, wells.treated, wells.control)
+        layout = describe_layout(wells.profiles.obs, wells.treated, wells.control, whole=wells.whole)
         partner = choose_exchange(self.exchange_with, layout)
         p = self._test(x, wells, value[kept], list(scored.values()), partner, rng)
         table = unit_table(list(scored), value[kept], chance=expected[kept], p=p)
