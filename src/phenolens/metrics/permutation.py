@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import combinations, product
 from math import comb, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +132,25 @@ def maximum_p(observed: float, null: NDArray[Any]) -> float:
     return float(min(p, max(-np.expm1(-np.exp(-(observed - place) / scale)), _SMALLEST)))
 
 
+class RetrievalNull(NamedTuple):
+    """Mean average precision of perturbations beside that under exchange of their labels with controls.
+
+    Attributes
+    ----------
+    value
+        (u,) mean AP.
+    p
+        (u,) p values in (0, 1].
+    chance
+        (u,) mean AP of the labellings. The closed form for a random order is not it: replicates on several plates
+        retrieve each other before controls of their own plate alone, which an offset between plates makes harder.
+    """
+
+    value: NDArray[np.float64]
+    p: NDArray[np.float64]
+    chance: NDArray[np.float64]
+
+
 def replicate_retrieval_p(
     x: NDArray[Any],
     units: Sequence[NDArray[np.intp]],
@@ -140,8 +159,8 @@ def replicate_retrieval_p(
     *,
     n_permutations: int = 2000,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean AP of each perturbation before same-plate controls, and its p value by exchange with controls.
+) -> RetrievalNull:
+    """Return the mean AP of each perturbation before same-plate controls, and what exchange with controls says of it.
 
     Under the null hypothesis, replicates are further control wells, whose labels can be exchanged with controls of the
     same plate. Whole labellings are drawn, which keeps the dependence between the queries of a perturbation;
@@ -165,14 +184,14 @@ def replicate_retrieval_p(
 
     Returns
     -------
-    (u,) mean AP over the replicates with a control on their plate, and (u,) p in (0, 1]; NaN if there are none.
+    Mean AP over the replicates with a control on their plate; NaN if there are none.
     """
     codes = np.unique(plates, return_inverse=True)[1]
     units = [rows[np.argsort(codes[rows], kind="stable")] for rows in units]
     layouts: dict[tuple[int, ...], list[int]] = {}
     for number, replicates in enumerate(units):
         layouts.setdefault(tuple(codes[replicates].tolist()), []).append(number)
-    value, p = np.full(len(units), np.nan), np.full(len(units), np.nan)
+    value, p, chance = np.full((3, len(units)), np.nan)
     for layout, numbers in layouts.items():
         k, on_plate = len(layout), np.array(layout)
         controls = np.flatnonzero(control & np.isin(codes, on_plate))
@@ -197,7 +216,8 @@ def replicate_retrieval_p(
             ).reshape(len(part), -1)
             value[part] = found[:, 0]
             p[part] = [permutation_p(float(row[0]), row[1:], exact=exact) for row in found]
-    return value, p
+            chance[part] = mean_defined(found[:, 1:])
+    return RetrievalNull(value, p, chance)
 
 
 def sign_flip_p(
