@@ -22,6 +22,7 @@ from phenolens.tasks.base import Contract, WellTask
 from phenolens.tasks.columns import usable_rows
 from phenolens.tasks.label_null import exchange_p
 from phenolens.tasks.perturbations import perturbation_profiles
+from phenolens.tasks.plates import exchange_within_plates
 from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class PhenotypicConsistency(WellTask):
     average
         How the wells of a perturbation are averaged.
     n_permutations
-        The number of random sets of perturbations for a p value, which compares the perturbations of a label with all
-        others, including those that share another label.
+        The number of random sets of perturbations for a p value, which compares the perturbations of a label with
+        others of the same plates, including those that share another label; where a label has too few of these, with
+        all others, unless its perturbations are together on plates more than others are.
 
     Source: Kalinin et al., Nat. Commun. 2025 (copairs), with ties in expectation.
     """
@@ -105,10 +107,18 @@ class PhenotypicConsistency(WellTask):
             return mean_defined(set_average_precision(x, sets))
 
         observed = np.array([statistic(sharing[None])[0] for sharing in members])
-        everyone = np.ones(len(x), dtype=bool)
-        p = exchange_p(
-            observed, members, everyone, np.zeros(len(x)), statistic, n_permutations=self.n_permutations, rng=rng
-        )
+        exchange = exchange_within_plates(wells[usable].obs, perturbations.obs_names, members)
+        p = np.full(len(members), np.nan)
+        for strata, numbers in exchange.parts:
+            p[numbers] = exchange_p(
+                observed[numbers],
+                [members[number] for number in numbers],
+                np.ones(len(x), dtype=bool),
+                strata,
+                statistic,
+                n_permutations=self.n_permutations,
+                rng=rng,
+            )
         alone = table["label"].nunique() - len(means)
         n_perturbations = table["row"].nunique()
         dependent = (
@@ -119,6 +129,7 @@ class PhenotypicConsistency(WellTask):
             rows_without_label=note,
             single_perturbations=f"{alone} labels with a single perturbation left out" if alone else "",
             dependent_labels=dependent if len(means) > n_perturbations else "",
+            label_is_plate=exchange.note,
         )
         ceiling = replicate_ceiling(np.asarray(wells.X), wells.obs["perturbation"].astype(str), rng=rng)
         return Score(
