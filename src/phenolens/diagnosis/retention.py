@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from phenolens.core.precision import exceeds
 from phenolens.core.random import spawn
 from phenolens.diagnosis.records import Retention
 from phenolens.evaluation import EncoderScore, Estimate, Evaluation, Question, Skipped, joint_draws, paired_p
@@ -62,7 +63,7 @@ def retain(question: Question, encoder: str, pair: BeforeAfter, chance_after: fl
     joint = joint_draws(values, spawn(question.seed, "retention", *question.key), se_inflation=se_inflation)
     after, before = float(joint.mean[0]), float(joint.mean[1])
     estimate = Estimate(n_units=joint.n_units)
-    if joint.n_units > 1 and percentile_interval(joint.draws[:, 1])[0] > pair.chance:
+    if joint.n_units > 1 and exceeds(percentile_interval(joint.draws[:, 1])[0], pair.chance):
         share = (after - chance_after) / (before - pair.chance)
         left, whole = joint.draws[:, 0] - chance_after, np.maximum(joint.draws[:, 1] - pair.chance, 1e-12)
         rng = spawn(question.seed, "retention p", *question.key)

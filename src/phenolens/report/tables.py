@@ -26,6 +26,7 @@ from phenolens.diagnosis.records import (
     MetricRange,
     NoBaseline,
     NuisanceReadout,
+    ProfilingDifference,
     RankGroup,
     Record,
     SimilarityStructure,
@@ -39,7 +40,15 @@ from phenolens.report.text import task_phrase
 
 IN_FILES_ONLY = (BaselineDifference, FactorScore, RankGroup)
 """Too many for a table; differences have their matrices."""
-SAID_BY_VERDICTS = (SplitLeak, EncoderDifference, NoBaseline, BestBaseline, Activity, NuisanceReadout)
+SAID_BY_VERDICTS = (
+    SplitLeak,
+    EncoderDifference,
+    ProfilingDifference,
+    NoBaseline,
+    BestBaseline,
+    Activity,
+    NuisanceReadout,
+)
 """Each has a verdict that says all of it."""
 
 
