@@ -79,8 +79,22 @@ ROWS = [
     ),
     (
         "metric",
-        replace(RANGE, grade="cannot tell", best_low=NAN),
-        "the metric cannot distinguish encoders on these data: there is only one unit, so chance has no interval.",
+        replace(RANGE, grade="too few units", unit="movie", n_units=1, units_needed=6.0, least_p=1.0, best_low=NAN),
+        "there are too few units to say what the metric can distinguish: with 1 movie, even a difference that is equal "
+        "in all of them has p 1.000; for that to be significant, 6 are needed, whatever the metric.",
+    ),
+    (
+        "metric",
+        replace(RANGE, grade="too few units", unit="donor", n_units=4, units_needed=6.0, least_p=0.125, finest=NAN),
+        "there are too few units to say what the metric can distinguish: with 4 donors, even a difference that is "
+        "equal in all of them has p 0.125; for that to be significant, 6 are needed, whatever the metric.",
+    ),
+    (
+        "metric",
+        replace(RANGE, grade="too few units", unit="donor", n_units=9, units_needed=14.0, least_p=0.004, finest=NAN),
+        "there are too few units to say what the metric can distinguish: with 9 donors, mine at 0.97 is above chance "
+        "(0.10), yet not distinguishable from a copy of itself that has lost all information; if others are like "
+        "these, about 14 are needed.",
     ),
     (
         "metric",

@@ -36,6 +36,8 @@ def collapse(shape: EmbeddingShape) -> str:
 def limits_of_metric(found: MetricRange) -> str:
     """Say what a metric cannot tell on these data, and why."""
     match found.grade:
+        case "too few units":
+            return f"there are too few units to say what the metric can distinguish: {_why_too_few(found)}."
         case "cannot tell":
             return f"the metric cannot distinguish encoders on these data: {_why_not_able(found)}."
         case "tells only gross differences":
@@ -45,10 +47,18 @@ def limits_of_metric(found: MetricRange) -> str:
             return f"the metric leaves little room for improvement: {_headroom(found)}."
 
 
+def _why_too_few(found: MetricRange) -> str:
+    units = count(found.n_units, found.unit)
+    if found.least_p > ALPHA:
+        equal = f"with {units}, even a difference that is equal in all of them has p {p_words(found.least_p)}"
+        return f"{equal}; for that to be significant, {found.units_needed:.0f} are needed, whatever the metric"
+    best = f"with {units}, {found.best_encoder} at {number(found.best_value, 2)} is above chance"
+    best += f" ({number(found.chance, 2)}), yet not distinguishable from a copy of itself that has lost all information"
+    return f"{best}; if others are like these, about {found.units_needed:.0f} are needed"
+
+
 def _why_not_able(found: MetricRange) -> str:
     best = found.best_encoder
-    if math.isnan(found.best_low):
-        return "there is only one unit, so chance has no interval"
     if found.best_low <= found.chance:
         scores = f"{number(found.best_value, 2)}, chance {number(found.chance, 2)}"
         return f"the best encoder, {best}, is not distinguishable from chance ({scores})"

@@ -353,7 +353,7 @@ class NuisanceReadout(Record):
     chance: float
 
 
-Grade = Literal["tells", "leaves little room", "tells only gross differences", "cannot tell"]
+Grade = Literal["tells", "leaves little room", "tells only gross differences", "cannot tell", "too few units"]
 
 
 @dataclass(frozen=True)
@@ -381,11 +381,18 @@ class MetricRange(Record):
     sensitivity
         The probability that the better of two diluted copies scores higher.
     grade
-        What the metric can tell.
+        What the metric can tell, or that there are too few units to say so.
     stability
         Mean Kendall's tau of the ranking with those of other protocols.
     n_protocols
         How many protocols.
+    unit, n_units
+        The unit of the score, and how many there are.
+    units_needed
+        Of too few units: the least number with which a difference can be significant at all, or, where there are as
+        many, about how many it takes to tell the best encoder from a copy without any truth, four times in five.
+    least_p
+        The p value of a difference that is equal in all units, the smallest that so many allow.
     """
 
     task: str
@@ -404,11 +411,15 @@ class MetricRange(Record):
     grade: Grade
     stability: Estimate = field(default_factory=Estimate)
     n_protocols: int = 0
+    unit: str = "unit"
+    n_units: int = 0
+    units_needed: float = NAN
+    least_p: float = NAN
 
     @property
     def is_able(self) -> bool:
         """Whether the best encoder is distinguishable from chance, and from a copy without any truth."""
-        return self.grade != "cannot tell"
+        return self.grade not in ("cannot tell", "too few units")
 
 
 @dataclass(frozen=True)

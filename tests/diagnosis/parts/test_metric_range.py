@@ -131,7 +131,32 @@ def test_the_grade_follows_from_what_is_detected_and_the_room(signal, noise, fin
 def test_of_one_unit_nothing_can_be_told():
     (record,) = describe(encoders(1.0, 1.0, n_conditions=1, n_controls=12), [CONTROLS]).records
     assert np.isnan(record.best_low)
-    assert record.grade == "cannot tell"
+    assert (record.grade, record.n_units, record.units_needed) == ("too few units", 1, 6)
+
+
+@pytest.mark.parametrize("n_units", [3, 4, 5])
+def test_of_a_perfect_encoder_and_few_units_the_units_are_blamed(n_units):
+    """No p value of five paired values is small enough, although every copy scores lower in every unit."""
+    vectors = encoders(50.0, 0.1, n_conditions=n_units, n_controls=24)
+    (record,) = describe(vectors, [CONTROLS]).records
+    assert record.best_value == 1.0
+    assert (record.grade, record.n_units, record.unit) == ("too few units", n_units, "perturbation")
+    assert (record.units_needed, record.least_p) == (6, 2 * 0.5**n_units)
+    assert not record.is_able
+
+
+@pytest.mark.parametrize(
+    ("needed", "grade", "said"), [(40.0, "too few units", 40.0), (20.0, "cannot tell", np.nan), (np.nan,) * 3]
+)
+def test_more_units_are_asked_for_only_where_they_would_help(needed, grade, said, monkeypatch):
+    monkeypatch.setattr(f"{DESCRIBE}.detect_dilution", lambda *_, **__: Dilution(np.nan, 0.5, needed))
+    (record,) = describe(encoders(1.0, 1.0), [OTHERS]).records
+    assert (record.n_units, record.grade) == (30, grade if isinstance(grade, str) else "cannot tell")
+    assert_allclose(record.units_needed, said)
+    monkeypatch.setattr(f"{DESCRIBE}.detect_dilution", lambda *_, **__: Dilution(0.25, 0.9, needed))
+    (record,) = describe(encoders(1.0, 1.0), [OTHERS]).records
+    assert record.grade == "tells"
+    assert np.isnan(record.units_needed)
 
 
 @pytest.mark.parametrize("task", [OTHERS, CONTROLS])
@@ -233,7 +258,7 @@ def test_what_is_skipped_alone_leaves_the_rest_as_it_is(what, name, error, lacki
     found = describe(vectors, [OTHERS])
     (record,) = found.records
     assert found.skipped == (Skipped("metric range", "it cannot be", what, OTHERS.id, "raw"),)
-    assert {field for field, value in vars(whole).items() if getattr(record, field) != value} == lacking
+    assert {field for field, value in vars(whole).items() if str(getattr(record, field)) != str(value)} == lacking
     assert record.is_able == (what != "sensitivity")
 
 

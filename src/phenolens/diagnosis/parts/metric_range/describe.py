@@ -10,7 +10,8 @@ from phenolens.diagnosis.parts.metric_range.ceiling import reachable_score
 from phenolens.diagnosis.parts.metric_range.dilution import Dilution, detect_dilution
 from phenolens.diagnosis.parts.metric_range.stability import by_distance, other_protocols, rank_agreement
 from phenolens.diagnosis.records import GROSS_LOSS, LEAST_HEADROOM, NAN, Found, Grade, MetricRange
-from phenolens.evaluation import Evaluation, Question, Skipped
+from phenolens.evaluation import ALPHA, Evaluation, Question, Skipped
+from phenolens.metrics import least_sign_flip_p
 
 _NOT_EVALUATED = (TaskNotApplicable, ProfilingError)
 
@@ -48,7 +49,9 @@ def describe_metrics(evaluation: Evaluation) -> Found:
     One `MetricRange` per question. It ``tells``; ``leaves little room``, if baselines leave less than a tenth of the
     range; ``tells only gross differences``, if only losses of more than half of the variance are detected; or
     ``cannot tell``, if the best encoder is not distinguishable from chance, as the best of so many, or from a copy
-    without any truth.
+    without any truth. Before that, there may be ``too few units``: if nothing is detected and even a difference that is
+    equal in all units would not be significant, or the best encoder is above chance and more units, at the observed
+    difference, would tell it from a copy without any truth.
     """
     found = Found()
     for question in evaluation.claiming:
@@ -80,6 +83,7 @@ def _describe(question: Question, evaluation: Evaluation) -> Found:
     span = ceiling.value - best.chance
     headroom = (ceiling.value - best_baseline_value) / span if span > 0 else NAN
     agreement = rank_agreement(protocols, question.key, se_inflation=question.first.se_inflation, seed=seed)
+    units = _count_units(question, dilution)
     record = MetricRange(
         task=task.id,
         profiling=question.profiling,
@@ -94,9 +98,13 @@ def _describe(question: Question, evaluation: Evaluation) -> Found:
         headroom=headroom,
         finest=dilution.finest,
         sensitivity=dilution.sensitivity,
-        grade=_grade(question, dilution, headroom),
+        grade=_grade(question, dilution, headroom, units),
         stability=agreement.tau,
         n_protocols=agreement.n_protocols,
+        unit=question.first.unit,
+        n_units=units.n,
+        units_needed=units.needed,
+        least_p=units.least_p,
     )
     return Found((record,), tuple(skipped))
 
@@ -125,9 +133,38 @@ def _known_ceiling(question: Question, profiles: dict[str, AnnData], seed: int) 
     return _Ceiling(best.value, best.encoder) if best.info.is_tested else _Ceiling()
 
 
-def _grade(question: Question, dilution: Dilution, headroom: float) -> Grade:
-    above_chance = question.best_of_many.low > question.best.chance  # False of one unit, which has no limits
-    if not above_chance or np.isnan(dilution.finest):
+@dataclass(frozen=True)
+class _Units:
+    """How many units there are, and how many it takes; NaN where that cannot be said or there are enough."""
+
+    n: int
+    needed: float
+    least_p: float
+
+
+def _count_units(question: Question, dilution: Dilution) -> _Units:
+    """Return how many units there are and, where nothing is detected for want of them, how many it takes."""
+    n, inflation = question.best_of_many.n_units, question.first.se_inflation
+    least_p = least_sign_flip_p(n, se_inflation=inflation)
+    needed = NAN
+    if least_p > ALPHA:
+        fewest = n + 1
+        while least_sign_flip_p(fewest, se_inflation=inflation) > ALPHA:
+            fewest += 1
+        needed = float(fewest)
+    elif _is_above_chance(question) and dilution.units_needed > n:
+        needed = dilution.units_needed
+    return _Units(n, needed if np.isnan(dilution.finest) else NAN, least_p)
+
+
+def _is_above_chance(question: Question) -> bool:
+    return question.best_of_many.low > question.best.chance  # False of one unit, which has no limits
+
+
+def _grade(question: Question, dilution: Dilution, headroom: float, units: _Units) -> Grade:
+    if not np.isnan(units.needed):
+        return "too few units"
+    if not _is_above_chance(question) or np.isnan(dilution.finest):
         return "cannot tell"
     if dilution.finest > GROSS_LOSS:
         return "tells only gross differences"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from phenolens.core.random import spawn
 from phenolens.diagnosis.records import DILUTION_STEP, NAN
 from phenolens.diagnosis.rescore import rescore, sample_rows
-from phenolens.evaluation import ALPHA, joint_draws, paired_p, values_by_unit
+from phenolens.evaluation import ALPHA, JointDraws, joint_draws, paired_p, values_by_unit
+from phenolens.metrics import minimum_detectable_effect
 from phenolens.tasks import Task
 
 _SHARES = tuple(np.arange(0, 1 + DILUTION_STEP, DILUTION_STEP).tolist())
@@ -27,10 +28,14 @@ class Dilution:
     sensitivity
         The probability that of two copies one step of 25 % apart the better scores higher on units that are drawn anew,
         the mean over the steps; about 0.5 where nothing is detected, NaN with fewer than two units.
+    units_needed
+        About how many units it takes to detect the loss of all variance, four times in five, if they differ as these
+        do; NaN if the copy without any truth scores no lower.
     """
 
     finest: float = NAN
     sensitivity: float = NAN
+    units_needed: float = NAN
 
 
 def detect_dilution(task: Task, rows: AnnData, profiling: str, *, seed: int = 0) -> Dilution:
@@ -74,7 +79,17 @@ def detect_dilution(task: Task, rows: AnnData, profiling: str, *, seed: int = 0)
             break
         finest = _SHARES[number]
     better, worse = joint.draws[:, :-1], joint.draws[:, 1:]
-    return Dilution(finest, float(((better > worse) + (better == worse) / 2).mean()))
+    sensitivity = float(((better > worse) + (better == worse) / 2).mean())
+    return Dilution(finest, sensitivity, _units_needed(joint))
+
+
+def _units_needed(joint: JointDraws) -> float:
+    """Return about how many units tell the first of several encoders from the last, with a power of 80 %."""
+    lost = float(joint.mean[0] - joint.mean[-1])
+    if lost <= 0:
+        return NAN
+    detectable = minimum_detectable_effect(float((joint.draws[:, 0] - joint.draws[:, -1]).std()))
+    return float(np.ceil(joint.n_units * (detectable / lost) ** 2))
 
 
 def dilute(x: NDArray[np.float64], donors: NDArray[np.intp], share: float) -> NDArray[np.float64]:
