@@ -101,7 +101,10 @@ PRESETS: Mapping[str, Preset] = {
         ("segregation",),
     ),
     "batch-only": Preset(
-        "no biological effect; strong differences between plates and batches", _of(*LEVELS), strength=0.0, acquisition=2.5
+        "no biological effect; strong differences between plates and batches",
+        _of(*LEVELS),
+        strength=0.0,
+        acquisition=2.5,
     ),
     "layout-confounded": Preset(
         "as subtle, but with one layout for all plates, mechanisms side by side, and strong edge effects",
