@@ -25,7 +25,7 @@ def manifest(tmp_path_factory):
 
 def card_of(manifest, *names):
     vectors = embed(manifest, list(names), channels=("dna",)).embeddings
-    return diagnose(evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
+    return diagnose(evaluate(vectors, [make_task("replicate-retrieval", measures="distinctiveness")]))
 
 
 def encoded(card):
@@ -95,7 +95,7 @@ def test_real_images_are_measured_by_baselines():
     }
     vectors["cell-count"].var_names = ["nuclei_count"]
     vectors["pixel-statistics"].var_names = ["dna_mean"]
-    card = diagnose(evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
+    card = diagnose(evaluate(vectors, [make_task("replicate-retrieval", measures="distinctiveness")]))
     assert not any(score.is_truth for score in card.evidence.of(ConceptScore))
     assert encoded(card)["mine"] == {"density"}
 
@@ -104,7 +104,7 @@ def test_what_could_not_be_evaluated_is_on_the_card():
     rng = np.random.default_rng(1)
     obs = wells_of(rng)
     vectors = {"mine": AnnData(rng.normal(size=(len(obs), 4)), obs=obs)}
-    card = diagnose(evaluate(vectors, [make_task("replicate-retrieval", against="others")]))
+    card = diagnose(evaluate(vectors, [make_task("replicate-retrieval", measures="distinctiveness")]))
     assert not card.evidence.of(ConceptScore)
     assert "no baseline that measures a" in skipped(card, "concepts")
     assert [shape.finding for shape in card.evidence.of(EmbeddingShape)] == [""]

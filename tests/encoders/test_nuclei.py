@@ -45,8 +45,8 @@ def test_a_missing_or_ill_fitting_mask_is_quarantined(manifest):
     quarantine = embed(manifest, ["cell-count"], workers=0).quarantine
     assert set(quarantine) == {"s2", "s4", "s5", "s6"}
     assert "the mask is 9x9 but its image 96x96" in quarantine["s2"]
-    assert "are no labels" in quarantine["s4"]
-    assert "has no mask, though the manifest has a column of them" in quarantine["s5"]
+    assert "labels must be whole numbers" in quarantine["s4"]
+    assert "has no mask, although the manifest has a column of masks" in quarantine["s5"]
     assert "no such file" in quarantine["s6"]
 
 

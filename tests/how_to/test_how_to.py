@@ -52,7 +52,7 @@ def test_a_part_and_its_rule_reach_the_card_and_the_page(monkeypatch):
     assert [cell.text for cell in table.rows[0]] == ["mine", "0.50"]
 
 
-QUESTION = make_task("replicate-retrieval", against="others", n_permutations=20)
+QUESTION = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20)
 
 
 def test_the_guide_shows_the_code_that_is_tested():

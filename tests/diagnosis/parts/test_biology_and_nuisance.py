@@ -138,7 +138,7 @@ def test_scores_are_those_of_brute_force(encoders, obs):
 
 def test_biology_is_what_replicate_retrieval_says_after_any_post_processing(encoders):
     profilings = ["raw", "robust-z", "tvn"]
-    retrieval = make_task("replicate-retrieval", against="others", n_permutations=20)
+    retrieval = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20)
     evaluation = evaluate(encoders, [retrieval], profilings=profilings)
     scores = {(each.encoder, each.profiling): each.score.value for each in evaluation.scores}
     records = [each for each in compare_nuisance(evaluation).records if each.nuisance == "plate"]
@@ -261,7 +261,7 @@ def test_patients_of_one_label_each_are_confounded_with_it():
         (lambda obs: obs.drop(columns=["plate", "well", "batch"]), "rows have none of patient, slide, plate, batch, s"),
         (lambda obs: obs.drop(columns="perturbation"), "there are no two perturbations, nor two labels"),
         (lambda obs: obs.assign(role="negative_control"), "there are no two perturbations, nor two labels"),
-        (lambda obs: obs.set_axis(["s"] * len(obs)).drop(columns="well"), "rows have no names of their own"),
+        (lambda obs: obs.set_axis(["s"] * len(obs)).drop(columns="well"), "row names repeat"),
         (lambda obs: obs.assign(plate=[None, *obs["plate"][1:]]), "no value in column 'plate'"),
     ],
 )

@@ -15,7 +15,7 @@ from phenolens.tasks import make_task
 pytestmark = pytest.mark.slow
 
 CONTROLS = make_task("replicate-retrieval", n_permutations=20)
-OTHERS = make_task("replicate-retrieval", against="others", n_permutations=20)
+OTHERS = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20)
 N, PER_PLATE = 16, 6
 
 

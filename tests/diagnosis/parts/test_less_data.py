@@ -15,8 +15,8 @@ from phenolens.evaluation import evaluate
 from phenolens.tasks import make_task
 
 PROBE = make_task("ridge-probe", label="kind", group="movie")
-CONTROLS = make_task("replicate-retrieval", against="controls", n_permutations=20)
-OTHERS = make_task("replicate-retrieval", against="others", n_permutations=20)
+CONTROLS = make_task("replicate-retrieval", measures="activity", n_permutations=20)
+OTHERS = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20)
 N_CONDITIONS, N_REPLICATES = 16, 6
 
 
@@ -112,7 +112,7 @@ def test_few_shots_are_those_of_the_option_of_that_name(cells):
     assert found(cells, few).records == ()  # the recipe makes such a curve itself
 
 
-@pytest.mark.parametrize("task", [CONTROLS, OTHERS], ids=lambda task: task.against)
+@pytest.mark.parametrize("task", [CONTROLS, OTHERS], ids=lambda task: task.measures)
 def test_retrieval_rises_with_replicates_and_ends_with_the_evaluation(wells, task):
     by_encoder = curves(wells, task)
     whole = scores_of(wells, task)

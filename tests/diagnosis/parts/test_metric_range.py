@@ -30,8 +30,8 @@ from phenolens.tasks import Score, make_task
 pytestmark = pytest.mark.slow
 
 DESCRIBE = "phenolens.diagnosis.parts.metric_range.describe"
-OTHERS = make_task("replicate-retrieval", against="others", n_permutations=20)
-CONTROLS = make_task("replicate-retrieval", against="controls", n_permutations=20)
+OTHERS = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20)
+CONTROLS = make_task("replicate-retrieval", measures="activity", n_permutations=20)
 
 
 def layout(n_conditions, n_replicates, n_controls=0):

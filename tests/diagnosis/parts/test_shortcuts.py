@@ -21,7 +21,7 @@ from phenolens.tasks.restricted.probe import predict_apart
 
 pytestmark = pytest.mark.slow
 
-RETRIEVAL = make_task("replicate-retrieval", against="others", n_permutations=20)
+RETRIEVAL = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20)
 AGAINST_CONTROLS = make_task("replicate-retrieval", n_permutations=20)
 N_CONDITIONS, N_REPLICATES, N_CONTROLS = 40, 6, 80
 
