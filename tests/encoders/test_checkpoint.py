@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from phenolens.core.errors import EncoderError
 from phenolens.datasets import read_manifest
-from phenolens.encoders import EncoderName, create_encoder, describe_encoder
+from phenolens.encoders import EncoderName, counterpart_of, create_encoder, describe_encoder
 from phenolens.images import self_standardise
 from phenolens.nets import Card, adapt_batch_norm, build, load_weights, save_checkpoint
 
@@ -45,7 +45,7 @@ def test_a_checkpoint_is_an_encoder_at_once_and_has_a_twin(tmp_path, architectur
     assert np.isfinite(vectors).all()
     assert_allclose(create_encoder(f"{name}/model.safetensors", ("dna", "er")).embed(images(), ("dna", "er")), vectors)
     assert not describe_encoder(name).is_baseline
-    twin = describe_encoder(name).counterpart
+    twin = counterpart_of(name)
     assert describe_encoder(twin).is_baseline
     seeds = [create_encoder(str(one), ("dna", "er")) for one in EncoderName.parse(twin).seeds(2)]
     assert {one.dim for one in seeds} == {encoder.dim}
@@ -147,12 +147,8 @@ def test_statistics_of_normalisation_adapt_to_the_manifest(tmp_path):
     as_it_was = create_encoder(base, ("dna", "er"))
     assert not np.allclose(adapted.embed(x, ("dna", "er")), as_it_was.embed(x, ("dna", "er")), rtol=0.01)
     assert adapted.weights_hash != as_it_was.weights_hash
-    twin = create_encoder(
-        f"{describe_encoder(f'{base}@adapt=true').counterpart},seed=0", ("dna", "er"), manifest=manifest
-    )
-    assert (
-        twin.weights_hash != create_encoder(f"{describe_encoder(base).counterpart}@seed=0", ("dna", "er")).weights_hash
-    )
+    twin = create_encoder(f"{counterpart_of(f'{base}@adapt=true')},seed=0", ("dna", "er"), manifest=manifest)
+    assert twin.weights_hash != create_encoder(f"{counterpart_of(base)}@seed=0", ("dna", "er")).weights_hash
     with pytest.raises(EncoderError, match="give the manifest"):
         create_encoder(f"{base}@adapt=true", ("dna", "er"))
     plain = save(tmp_path / "plain", "masked-autoencoder")

@@ -17,11 +17,11 @@ KNOWN = [
     EncoderInfo("untrained/resnet18@mixing=joint", "untrained/resnet18@mixing=joint,seed=0", 0, "untrained"),
     EncoderInfo("twin/timm/resnet18", "twin/timm/resnet18@seed=2", 2, "untrained"),
     EncoderInfo(
-        "timm/resnet18@mixing=joint,weights=a.safetensors",
-        "timm/resnet18@mixing=joint,weights=a.safetensors",
+        "timm/resnet18@mixing=joint,weights=a",
+        "timm/resnet18@mixing=joint,weights=runs/a.safetensors",
         counterpart="twin/timm/resnet18@mixing=joint",
     ),
-    EncoderInfo("checkpoint:out/run", "checkpoint:out/run", counterpart="twin/checkpoint:out/run"),
+    EncoderInfo("checkpoint:run", "checkpoint:out/run", counterpart="twin/checkpoint:run"),
     EncoderInfo("oracle/density@noise=0.3", "oracle/density@noise=0.3,seed=1", 1, "oracle"),
     EncoderInfo("my embeddings", "my embeddings"),
     EncoderInfo("mine@version 2", "mine@version 2"),
@@ -31,7 +31,7 @@ KNOWN = [
 @pytest.mark.parametrize("info", KNOWN, ids=lambda info: info.model)
 def test_what_the_registry_knows(info):
     assert describe_encoder(info.model) == info
-    assert info.id == info.model
+    assert info.id == (info.name if info.seed is None else info.model)
     assert info.is_baseline == (info.role in ("baseline", "untrained")) == (not info.is_tested)
 
 

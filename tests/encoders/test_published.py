@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import ParallelScalingBlock, VisionTransformer
 
 from phenolens.core.errors import EncoderError
-from phenolens.encoders import create_encoder, describe_encoder
+from phenolens.encoders import counterpart_of, create_encoder
 from phenolens.images import self_standardise
 from phenolens.nets import sincos_positions
 
@@ -70,8 +70,8 @@ def test_it_takes_any_channels_and_has_a_twin(weights):
     name = f"hf/recursionpharma/OpenPhenom@weights={weights}"
     x = np.random.default_rng(1).integers(0, 255, (1, 5, 64, 64)).astype(np.uint8)
     assert create_encoder(name, tuple("abcde")).embed(x, tuple("abcde")).shape == (1, 384)
-    assert describe_encoder(name).counterpart == "twin/hf/recursionpharma/OpenPhenom"
-    assert create_encoder(f"{describe_encoder(name).counterpart}@seed=1", tuple("abcde")).dim == 384
+    assert counterpart_of(name) == "twin/hf/recursionpharma/OpenPhenom"
+    assert create_encoder(f"{counterpart_of(name)}@seed=1", tuple("abcde")).dim == 384
 
 
 def test_another_layout_is_refused(weights, tmp_path):

@@ -6,7 +6,14 @@ import sys
 import pytest
 
 from phenolens.core.errors import EncoderError
-from phenolens.encoders import EncoderName, create_encoder, default_panel, describe_encoder, find_encoder
+from phenolens.encoders import (
+    EncoderName,
+    counterpart_of,
+    create_encoder,
+    default_panel,
+    describe_encoder,
+    find_encoder,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,12 +72,9 @@ def test_the_default_panel_exists_and_is_made_of_baselines(kind, manifest):
 
 
 def test_a_trained_network_has_a_twin_of_the_same_input_path():
-    assert (
-        describe_encoder("timm/resnet18@mixing=joint,weights=a.safetensors").counterpart
-        == "twin/timm/resnet18@mixing=joint"
-    )
-    assert describe_encoder("timm/resnet18@weights=a.safetensors").counterpart == "twin/timm/resnet18"
-    assert describe_encoder("untrained/resnet18").counterpart == ""
+    assert counterpart_of("timm/resnet18@mixing=joint,weights=a.safetensors") == "twin/timm/resnet18@mixing=joint"
+    assert counterpart_of("timm/resnet18@weights=a.safetensors") == "twin/timm/resnet18"
+    assert counterpart_of("untrained/resnet18") == ""
     assert describe_encoder("twin/timm/resnet18@seed=1").is_baseline
     assert find_encoder("twin/checkpoint:out/run")[0] == "twin/checkpoint:"
 

@@ -154,5 +154,5 @@ def test_a_name_that_reads_as_another_encoder_is_refused_in_one_line(tmp_path, n
 
 def test_a_name_is_given_once(tmp_path):
     twice = [{"name": "mine", "encoder": "timm/resnet18"}, {"name": "mine", "encoder": "timm/resnet50"}]
-    with pytest.raises(RecipeError, match="two encoders are called 'mine'; rename one of them"):
+    with pytest.raises(RecipeError, match="two encoders are called 'mine'; give each a name"):
         read_recipe(write(tmp_path, encoders=twice))

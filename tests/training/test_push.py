@@ -11,7 +11,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from phenolens.core.errors import EncoderError, TrainingError
-from phenolens.encoders import create_encoder, describe_encoder, weights
+from phenolens.encoders import counterpart_of, create_encoder, weights
 from phenolens.nets import Card, build, read_card, save_checkpoint
 from phenolens.training import push
 
@@ -61,7 +61,7 @@ def test_what_is_pushed_is_pulled_as_the_same_encoder(checkpoint, hub):
     here, there = (create_encoder(each, CHANNELS) for each in (f"checkpoint:{checkpoint}", f"{name}@revision=main"))
     assert (here.embed(x, CHANNELS) == there.embed(x, CHANNELS)).all()
     assert here.weights_hash == there.weights_hash
-    twin = create_encoder(describe_encoder(name).counterpart, CHANNELS)
+    twin = create_encoder(counterpart_of(name), CHANNELS)
     assert twin.dim == here.dim
     assert twin.weights_hash != here.weights_hash
 

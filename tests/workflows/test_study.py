@@ -167,7 +167,7 @@ def test_a_trained_network_brings_its_random_twin(study):
     results = run(rewrite(study, encoders=[trained]), study / "out")
     twins = [f"twin/timm/test_resnet@seed={seed}" for seed in (0, 1)]
     assert set(twins) <= set(results.scores.query("baseline")["encoder_id"])
-    gained = results.comparisons.query("encoder == @trained")
+    gained = results.comparisons.query("encoder == 'timm/test_resnet@weights=w'")
     assert "twin/timm/test_resnet" in set(gained["baseline"])
     left_out = {**dict.fromkeys(LEFT_OUT, "a quick test"), "twin/*": "no time"}
     without = run(rewrite(study, encoders=[trained], leave_out=left_out), study / "without")
@@ -193,6 +193,13 @@ def test_an_encoder_is_called_what_the_recipe_calls_it(study):
     assert "w.safetensors" not in (study / "out" / "card.md").read_text()
 
 
+def test_no_path_is_shown_and_two_of_one_name_are_refused(study):
+    models = [f"checkpoint:{study}/{folder}/run" for folder in "ab"]
+    assert [each.name for each in rewrite(study, encoders=models[:1]).tested] == ["checkpoint:run"]
+    with pytest.raises(RecipeError, match="two encoders are called 'checkpoint:run'"):
+        rewrite(study, encoders=models)
+
+
 def test_names_of_encoders_are_their_own(study):
     for name, said in (("cell-count", "is the name of another encoder"), ("a/b", "should match pattern")):
         with pytest.raises(RecipeError, match=said):
@@ -209,7 +216,7 @@ def test_encoders_are_asked_again_about_changed_pixels(study):
     recipe = rewrite(study, encoders=[trained], profiling=["raw"], interventions=names)
     found = run(recipe, study / "out").evidence.of(AfterIntervention)
     assert {each.intervention for each in found} == set(names)
-    assert {each.encoder for each in found} == {trained}
+    assert {each.encoder for each in found} == {"timm/test_resnet@weights=w"}
     assert (study / "out" / "interventions" / "drop-channel-er" / "quarantine.csv").is_file()
     assert np.isfinite([each.shift for each in found]).all()
     every = run(rewrite(study, encoders=[trained], profiling=["raw"], interventions="all"), study / "out")
@@ -236,7 +243,7 @@ def test_layers_are_swept_and_make_no_claims(study):
     )
     results = run(recipe, study / "out")
     found = {choice.encoder: choice for choice in results.evidence.of(LayerChoice)}
-    assert set(found) == set(trained.values())
+    assert set(found) == {f"timm/{architecture}@weights={architecture}" for architecture in trained}
     # No network has a layer 99, and of these one has no class token.
     tried = {path.stem for path in (study / "out" / "sweep").glob("*.h5ad")}
     assert sum("test_vit" in name for name in tried) == 4
@@ -263,7 +270,7 @@ def test_what_has_no_layers_to_choose_from_is_said(study):
     results = run(rewrite(study, **asked, sweep={}), study / "out")
     assert results.evidence.of(LayerChoice) == []
     (why,) = skipped_of(results, "layers")
-    assert why.encoder == chosen
+    assert why.encoder == "timm/test_resnet@weights=w,layer=2"
     assert "no other layer or pooling of the network was scored" in why.reason
 
 

@@ -1,18 +1,19 @@
 """Encoders, from images to vectors: their contract, the registry, baselines, and adapters of networks."""
 
 from phenolens.encoders.base import Encoder, Measurement, Pixels, RowEncoder, hash_text, take_channels
-from phenolens.encoders.describe import (
-    Named,
-    describe_encoder,
-    is_registered,
-)
+from phenolens.encoders.describe import Named, describe_encoder, is_registered
 from phenolens.encoders.info import EncoderInfo, FeatureType, Role
 from phenolens.encoders.names import EncoderName, as_file_name
 from phenolens.encoders.nuclei import NucleiMeasurement
 from phenolens.encoders.panel import Kind, default_panel, kind_of
-from phenolens.encoders.registry import ENCODERS, EncoderEntry, create_encoder, find_encoder, list_encoders
-
-Form = FeatureType
+from phenolens.encoders.registry import (
+    ENCODERS,
+    EncoderEntry,
+    counterpart_of,
+    create_encoder,
+    find_encoder,
+    list_encoders,
+)
 
 __all__ = [
     "ENCODERS",
@@ -21,7 +22,6 @@ __all__ = [
     "EncoderInfo",
     "EncoderName",
     "FeatureType",
-    "Form",
     "Kind",
     "Measurement",
     "Named",
@@ -30,6 +30,7 @@ __all__ = [
     "Role",
     "RowEncoder",
     "as_file_name",
+    "counterpart_of",
     "create_encoder",
     "default_panel",
     "describe_encoder",

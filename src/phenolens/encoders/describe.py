@@ -35,13 +35,13 @@ def describe_encoder(model: str, name: str | None = None) -> EncoderInfo:
     model
         The name that `create_encoder` takes, including the seed.
     name
-        Its name in tables, without a seed; if None, the name of the model.
+        Its name in tables, without a seed; if None, the name of the model without folders.
     """
     try:
         parsed = EncoderName.parse(model)
     except EncoderError:  # the name of a user's table
         return EncoderInfo(name or model, model)
-    name = name or parsed.without_seed
+    name = name or parsed.short
     try:
         entry = find_encoder(parsed.base)[1]
     except EncoderError:
@@ -52,7 +52,7 @@ def describe_encoder(model: str, name: str | None = None) -> EncoderInfo:
         parsed.seed,
         entry.role,
         entry.feature_type,
-        counterpart_of(parsed.without_seed),
+        EncoderName.parse(counterpart_of(model)).short,
         parsed.base if entry.role == "baseline" else "",
     )
 

@@ -38,6 +38,21 @@ class EncoderName:
         return str(EncoderName(self.base, tuple(o for o in self.options if o[0] != "seed")))
 
     @property
+    def short(self) -> str:
+        """The name in tables and sentences: without its seed, and of files and folders their last name alone.
+
+        Examples
+        --------
+        >>> EncoderName.parse("twin/checkpoint:/data/runs/camae@seed=1").short
+        'twin/checkpoint:camae'
+        >>> EncoderName.parse("timm/resnet18@weights=/data/best.safetensors").short
+        'timm/resnet18@weights=best'
+        """
+        kind, colon, path = self.base.partition(":")
+        options = tuple((key, _last_name(value)) for key, value in self.options if key != "seed")
+        return str(EncoderName(f"{kind}{colon}{_last_name(path)}", options))
+
+    @property
     def seed(self) -> int | None:
         """The seed among its options; None if there is none."""
         text = dict(self.options).get("seed", "")
@@ -55,6 +70,12 @@ class EncoderName:
         if not find_encoder(self.base)[1].seeded or "seed" in dict(self.options):
             return [self]
         return [EncoderName(self.base, (*self.options, ("seed", str(seed)))) for seed in range(n)]
+
+
+def _last_name(path: str) -> str:
+    """Return the last name of a path, or of the folder of a checkpoint; text that is no path as it is."""
+    folder_or_file = path.rstrip("/").removesuffix("/model.safetensors")
+    return folder_or_file.rpartition("/")[2].removesuffix(".safetensors")
 
 
 def as_file_name(text: str) -> str:

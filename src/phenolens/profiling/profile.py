@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from phenolens.core.errors import ProfilingError, did_you_mean
 from phenolens.core.random import spawn
 from phenolens.datasets import NEGATIVE_CONTROL
-from phenolens.encoders import Form
+from phenolens.encoders import FeatureType
 from phenolens.profiling.aggregate import aggregate
 from phenolens.profiling.pipeline import parse_profiling
 from phenolens.profiling.random_fourier_features import RandomFourierFeatures
@@ -34,7 +34,7 @@ def profile(
     batch_by: Sequence[str] | None = None,
     hold_out: bool = False,
     fit_on: Collection[str] | None = None,
-    form: Form = "vectors",
+    form: FeatureType = "vectors",
     seed: int = 0,
 ) -> AnnData:
     """Average sites to wells, then apply profilers.

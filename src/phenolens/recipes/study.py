@@ -282,21 +282,24 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _encoders_have_different_names(self) -> Self:
-        names = [each.name for each in self.encoders if isinstance(each, NamedEncoder)]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"two encoders are called '{repeated[0]}'; rename one of them")
+        models: dict[str, str] = {}
+        for each in self.tested:
+            model = EncoderName.parse(str(each.model)).without_seed
+            if models.setdefault(each.name, model) != model:
+                raise ValueError(
+                    f"two encoders are called '{each.name}'; give each a name, as in {{name: mine, encoder: {model}}}"
+                )
         return self
 
     @property
     def tested(self) -> list[Named]:
-        """The encoders under test with their names, which are those of the models by default."""
+        """The encoders under test with their names, which by default are those of the models without folders."""
         found = []
         for each in self.encoders:
             if isinstance(each, NamedEncoder):
                 found.append(Named(each.name, each.encoder))
             else:
-                found.append(Named(EncoderName.parse(each).without_seed, each))
+                found.append(Named(EncoderName.parse(each).short, each))
         return found
 
     def as_yaml(self) -> str:

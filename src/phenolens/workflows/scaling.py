@@ -11,7 +11,7 @@ from phenolens.core.errors import RecipeError, TaskNotApplicable
 from phenolens.core.files import replaced_whole
 from phenolens.diagnosis.scaling import RunScore, ScalingFit, fit_scaling
 from phenolens.embedding import dataset_channels, embed_to_folder
-from phenolens.encoders import EncoderName, describe_encoder
+from phenolens.encoders import EncoderName, Named, counterpart_of
 from phenolens.evaluation import Evaluation, evaluate
 from phenolens.recipes import ScalingRecipe, TrainingRecipe
 from phenolens.report import write_scaling
@@ -75,16 +75,17 @@ def run_scaling(recipe: ScalingRecipe, out: Path, *, progress: bool = False) -> 
     runs = {name: _plan(run, len(channels)) for name, run in recipes.items()}
     if len({run.flops for run in runs.values()}) < 2:
         raise RecipeError("vary: all runs take the same number of operations; vary steps, batch size or the network")
-    encoders: dict[str, str] = {}
+    encoders: list[Named] = []
     untrained: list[str] = []
     for name, run in runs.items():
         _log.info("run %s: %.2g operations", name, run.flops)
-        encoders[name] = f"checkpoint:{run_training(run.recipe, out / 'runs' / name, progress=progress)}"
-        counterpart = EncoderName.parse(describe_encoder(encoders[name]).counterpart)
+        model = f"checkpoint:{run_training(run.recipe, out / 'runs' / name, progress=progress)}"
+        encoders.append(Named(name, model))
+        counterpart = EncoderName.parse(counterpart_of(model))
         untrained += map(str, counterpart.seeds(recipe.twin_seeds))
     embedded = embed_to_folder(
         section.dataset.open(),
-        [*encoders.values(), *untrained],
+        [*encoders, *untrained],
         out / "embeddings",
         channels=channels,
         crop=section.crop,
@@ -92,11 +93,11 @@ def run_scaling(recipe: ScalingRecipe, out: Path, *, progress: bool = False) -> 
     )
     seed = recipe.train.seed
     evaluation = evaluate(embedded.embeddings, section.tasks, profilings=section.profiling, seed=seed)
-    fits = fit_scaling(evaluation, {encoders[name]: run.flops for name, run in runs.items()}, seed=seed)
+    fits = fit_scaling(evaluation, {name: run.flops for name, run in runs.items()}, seed=seed)
     if not fits:
         reason = evaluation.skipped[0].reason if evaluation.skipped else "the runs have fewer than 2 units in common"
         raise TaskNotApplicable(f"no line can be fitted: {reason}")
-    result = ScalingResult(_scores_of_runs(runs, encoders, evaluation), fits)
+    result = ScalingResult(_scores_of_runs(runs, evaluation), fits)
     _write_table(pd.DataFrame(result.scores), out / "scores.csv")
     _write_table(pd.DataFrame([fit.as_row() for fit in fits]), out / "fits.csv")
     write_scaling(result.scores, fits, out / "scaling.html", recipe.train.name)
@@ -107,12 +108,12 @@ def _plan(recipe: TrainingRecipe, channels: int) -> _Run:
     return _Run(recipe, estimate_run(recipe, channels, devices=1, teraflops=1.0, utilisation=1.0))
 
 
-def _scores_of_runs(runs: Mapping[str, _Run], encoders: Mapping[str, str], evaluation: Evaluation) -> list[RunScore]:
+def _scores_of_runs(runs: Mapping[str, _Run], evaluation: Evaluation) -> list[RunScore]:
     """Return the scores of every run, beside the mean of its untrained counterpart over seeds."""
     scores: list[RunScore] = []
     for name, run in runs.items():
         for each in evaluation.scores:
-            if each.info.id != encoders[name]:
+            if each.info.id != name:
                 continue
             question = evaluation.questions[each.task.id, each.profiling]
             is_scored = each.info.counterpart in question.by_encoder

@@ -31,7 +31,7 @@ from phenolens.embedding import (
     mark_controls,
     read_embeddings,
 )
-from phenolens.encoders import EncoderName, Named, create_encoder, default_panel, describe_encoder, kind_of
+from phenolens.encoders import EncoderName, Named, counterpart_of, create_encoder, default_panel, kind_of
 from phenolens.evaluation import evaluate, stratum_records, tabulate_scores, tabulate_units
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
@@ -264,14 +264,14 @@ def _choose_encoders(
     RecipeError
         If a pattern of baselines to leave out matches none.
     """
-    counterparts = [describe_encoder(str(each.model)).counterpart for each in recipe.tested]
+    counterparts = [counterpart_of(EncoderName.parse(str(each.model)).without_seed) for each in recipe.tested]
     panel = list(dict.fromkeys([*panel, *filter(None, counterparts)]))
     for pattern in recipe.leave_out:
         if not any(fnmatchcase(name, pattern) for name in panel):
             raise RecipeError(
                 f"{recipe.name}: leave_out: no baseline '{pattern}' in the panel{did_you_mean(pattern, panel)}"
             )
-    chosen = [*recipe.tested, *(Named(EncoderName.parse(name).without_seed, name) for name in recipe.baselines)]
+    chosen = [*recipe.tested, *(Named(EncoderName.parse(name).short, name) for name in recipe.baselines)]
     missing: list[dict[str, Any]] = []
     for name in panel:
         why = next((why for pattern, why in recipe.leave_out.items() if fnmatchcase(name, pattern)), None)
@@ -280,7 +280,7 @@ def _choose_encoders(
             continue
         try:
             create_encoder(name, channels, manifest=manifest)
-            chosen.append(Named(EncoderName.parse(name).without_seed, name))
+            chosen.append(Named(EncoderName.parse(name).short, name))
         except EncoderError as error:
             missing.append({"name": name, "reason": str(error), "by_recipe": False})
     seeded = [
