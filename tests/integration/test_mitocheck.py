@@ -38,8 +38,8 @@ def test_the_random_split_looks_better_than_the_grouped_one(study, probe, encode
 def test_the_report_calls_it_leaking(study):
     results, out = study
     leaks = [verdict for verdict in results.verdicts if verdict.kind == "leak"]
-    assert {leak["task"] for leak in leaks} == {"linear-probe:label|random", "knn-probe:label|random"}
-    assert all(leak["low"] > 0 for leak in leaks)
+    assert {leak.task for leak in leaks} == {"linear-probe:label|random", "knn-probe:label|random"}
+    assert all(leak.low > 0 for leak in leaks)
     assert "77 of 77 groups are on both sides" in (out / "report.html").read_text()
 
 

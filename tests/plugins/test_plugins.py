@@ -190,7 +190,7 @@ def test_a_recipe_takes_its_names_and_refuses_its_options_by_entry(found, folder
 def test_a_study_holds_its_encoder_against_its_baseline(found, folder):
     assert found["study"][0] == 0, found["study"][2]
     results = json.loads((folder / "study" / "results.json").read_text())
-    assert {one["encoder"]: one["baseline"] for one in results["encoders"]} == dict(zip(NAMES, (True, False), strict=True))
+    assert {one["id"]: one["baseline"] for one in results["encoders"]} == dict(zip(NAMES, (True, False), strict=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)
