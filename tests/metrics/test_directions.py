@@ -1,4 +1,4 @@
-"""Vectors with a large common part, or one large component, lose nothing to float32; those of others are as they were."""
+"""Vectors with a large common part, or one large component, lose nothing to float32; others are as they were."""
 
 import numpy as np
 import pytest

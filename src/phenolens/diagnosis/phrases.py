@@ -279,10 +279,8 @@ def profiling_changes_answer(
         if verdicts[0] == verdicts[1]:
             details.append(f"either way it {verdicts[0]} the best baseline")
         else:
-            details.append(
-                f"raw, it {verdicts[0]} the best baseline, {raw.baseline}; after {found.profiling}, it {verdicts[1]} the "
-                f"best baseline, {after.baseline}"
-            )
+            before = f"raw, it {verdicts[0]} the best baseline, {raw.baseline}"
+            details.append(f"{before}; after {found.profiling}, it {verdicts[1]} the best one, {after.baseline}")
     if shape is not None and found.is_significant and found.estimate.value > 0:
         details += _what_dominates(shape)
     return "; ".join(details) + "."

@@ -348,8 +348,8 @@ RULES: tuple[Rule[Any], ...] = (
         title="Post-processing changes the answer",
         about=ByProfiling(),
         condition=(
-            "raw and post-processed vectors of an encoder under test have different verdicts against the best baseline, "
-            "or their scores differ significantly on the same rows"
+            "raw and post-processed vectors of an encoder under test have different verdicts against the best "
+            "baseline, or their scores differ significantly on the same rows"
         ),
         when=lambda found: found.has_another_verdict or found.difference.is_significant,
         sentence=lambda found: phrases.profiling_changes_answer(*found),

@@ -38,12 +38,11 @@ from phenolens.evaluation import Estimate
 from phenolens.report.layout import ENCODER, Column, Crossed, Rows, Table, default_layout
 from phenolens.report.text import task_phrase
 
-IN_FILES_ONLY = (BaselineDifference, FactorScore, RankGroup)
-"""Too many for a table; differences have their matrices."""
+IN_FILES_ONLY = (BaselineDifference, FactorScore, ProfilingDifference, RankGroup)
+"""Too many for a table; differences have their matrices, and what post-processing changes has a verdict."""
 SAID_BY_VERDICTS = (
     SplitLeak,
     EncoderDifference,
-    ProfilingDifference,
     NoBaseline,
     BestBaseline,
     Activity,

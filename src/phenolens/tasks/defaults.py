@@ -20,9 +20,9 @@ _FOLDS = 5  # fewer if there are fewer groups
 def default_profilings(obs: pd.DataFrame) -> list[str]:
     """Return the profilings that are compared if none are named: raw, and one that is fitted on controls.
 
-    What post-processing frees, a raw score cannot show: TVN centres and scales each feature on the controls of its plate
-    and whitens what controls vary in, so that neither a plate, a part that all vectors share, nor the unit of a feature
-    dominates. It needs three negative controls on each plate, of which two are fitted on.
+    What post-processing frees, a raw score cannot show: TVN centres and scales each feature on the controls of its
+    plate and whitens what controls vary in, so that neither a plate, a part that all vectors share, nor the unit of a
+    feature dominates. It needs three negative controls on each plate, of which two are fitted on.
 
     Parameters
     ----------
