@@ -87,7 +87,7 @@ def _of(*levels: Level) -> tuple[str, ...]:
 
 
 PRESETS: Mapping[str, Preset] = {
-    "one-factor": Preset("eight perturbations, of which six change one factor each and two do nothing", ()),
+    "one-factor": Preset("eight perturbations: six change one factor each, two have no effect", ()),
     "strong": Preset("effects visible to the eye, on every level", _of(*LEVELS)),
     "subtle": Preset(
         "faint effects on shape, texture and arrangement, in three cells of four",
@@ -95,16 +95,19 @@ PRESETS: Mapping[str, Preset] = {
         strength=0.45,
         penetrance=0.75,
     ),
-    "count-only": Preset("cells are lost, and nothing else changes", ("count",)),
+    "count-only": Preset("only the number of cells changes", ("count",)),
     "arrangement-only": Preset(
-        "who lies beside whom changes; how many cells there are, of what kinds and how bright does not",
+        "which cells are neighbours changes; their number, kinds and brightness do not",
         ("segregation",),
     ),
     "batch-only": Preset(
-        "no biology at all; plates and batches differ much", _of(*LEVELS), strength=0.0, acquisition=2.5
+        "no biological effect; strong differences between plates and batches",
+        _of(*LEVELS),
+        strength=0.0,
+        acquisition=2.5,
     ),
     "layout-confounded": Preset(
-        "as subtle, but every plate has the same layout, with mechanisms side by side and strong effects of the edge",
+        "as subtle, but with one layout for all plates, mechanisms side by side, and strong edge effects",
         _of("shape", "texture", "arrangement"),
         strength=0.45,
         penetrance=0.75,
