@@ -45,8 +45,9 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import os
 
     from phenolens.datasets import read_manifest
+    from phenolens.diagnosis.evidence import Evidence
     from phenolens.diagnosis.parts.differences import compare_encoders
-    from phenolens.diagnosis.records import BaselineDifference, Evidence
+    from phenolens.diagnosis.records import BaselineDifference
     from phenolens.embedding import embed
     from phenolens.evaluation import evaluate, tabulate_scores
     from phenolens.images import Crop
@@ -96,8 +97,7 @@ def study(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 print(what, rows_of_gain[-1], flush=True)
                 continue
             scores = tabulate_scores(evaluation).groupby(["encoder", "profiling"])["value"].mean()
-            differences = Evidence(compare_encoders(evaluation).records).of(BaselineDifference)
-            for each in differences:
+            for each in Evidence(compare_encoders(evaluation).records).of(BaselineDifference):
                 if each.encoder != "checkpoint:camae" or not each.baseline.startswith("twin/"):
                     continue
                 gain, profiling = each.estimate, each.profiling

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from phenolens.core.errors import PhenolensError
+from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.inference import control_claims
 from phenolens.diagnosis.records import (
     NAN,
@@ -20,7 +22,6 @@ from phenolens.diagnosis.records import (
     ConceptScore,
     EmbeddingShape,
     EncoderDifference,
-    Evidence,
     ExplainedVariance,
     LayerChoice,
     MetricRange,
@@ -385,3 +386,22 @@ def test_evidence_survives_its_way_through_plain_data():
     again = Evidence.from_dict(evidence.as_dict())
     assert [verdict.claim for verdict in judge(again)] == [verdict.claim for verdict in judge(evidence)]
     assert np.isnan(again.of(BestBaseline)[0].value) == np.isnan(evidence.of(BestBaseline)[0].value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({}, "lacks its records"),
+        ({"records": [], "skipped": []}, "lacks its records"),
+        ({"records": {"made_up": []}, "skipped": []}, "records 'made_up', which are not known"),
+        ({"records": {"no_baseline": [{"task": "t"}]}, "skipped": []}, "no_baseline.0.profiling: Field required"),
+        ({"records": {"no_baseline": "text"}, "skipped": []}, "no_baseline"),
+        ({"records": {}, "skipped": [{"part": 3}]}, "skipped.0"),
+    ],
+)
+def test_damaged_evidence_is_refused_in_one_line(content, said):
+    with pytest.raises(PhenolensError) as refused:
+        Evidence.from_dict(content)
+    assert said in str(refused.value)
+    assert "run the study again" in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.core.numbers import percent
-from phenolens.diagnosis.records import Found, Record
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import Record
 from phenolens.diagnosis.rules import Each, Rule
 from phenolens.evaluation import Estimate, Evaluation
 

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from redundancy import REDUNDANCY, Redundancy, find_redundancy, redundant_share
 
 from phenolens.diagnosis import diagnose, parts, rules
-from phenolens.diagnosis.records import Evidence
+from phenolens.diagnosis.evidence import Evidence
 from phenolens.evaluation import evaluate
 from phenolens.report.tables import tables
 from phenolens.tasks import make_task

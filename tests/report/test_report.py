@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from phenolens.core.errors import PhenolensError
-from phenolens.diagnosis.records import Activity, BaselineDifference, Evidence, Record
+from phenolens.diagnosis.evidence import Evidence
+from phenolens.diagnosis.records import Activity, BaselineDifference, Record
 from phenolens.evaluation import Estimate, Skipped
 from phenolens.report import Results, write_report
 from phenolens.report.scores import task_scores

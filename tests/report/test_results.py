@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from phenolens.core.errors import PhenolensError
-from phenolens.diagnosis.records import BaselineDifference, Evidence
+from phenolens.diagnosis.evidence import Evidence
+from phenolens.diagnosis.records import BaselineDifference
 from phenolens.report import Results
 
 pytestmark = pytest.mark.integration

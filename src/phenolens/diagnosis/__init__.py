@@ -6,11 +6,11 @@ from phenolens.core.lazy import import_lazily
 
 if TYPE_CHECKING:
     from phenolens.diagnosis.card import compare_scores, diagnose
+    from phenolens.diagnosis.evidence import Card, Evidence, Verdict
     from phenolens.diagnosis.parts.concepts import explained_variance, probe_concepts
     from phenolens.diagnosis.parts.embedding_shape import describe_embedding
     from phenolens.diagnosis.parts.interventions import compare_interventions
     from phenolens.diagnosis.parts.layers import choose_on_held_out, layer_variants
-    from phenolens.diagnosis.records import Card, Evidence, Verdict
     from phenolens.diagnosis.scaling import fit_scaling
 
 __all__ = [
@@ -36,7 +36,7 @@ import_lazily(
         "parts.embedding_shape": ("describe_embedding",),
         "parts.interventions": ("compare_interventions",),
         "parts.layers": ("choose_on_held_out", "layer_variants"),
-        "records": ("Card", "Evidence", "Verdict"),
+        "evidence": ("Card", "Evidence", "Verdict"),
         "scaling": ("fit_scaling",),
     },
 )

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from phenolens.core.errors import TaskNotApplicable
+from phenolens.diagnosis.evidence import Card, Evidence, Found
 from phenolens.diagnosis.inference import control_claims
 from phenolens.diagnosis.parts import PARTS, SCORE_PARTS, Part
-from phenolens.diagnosis.records import BaselineDifference, Card, Evidence, Found, MetricRange, Record
+from phenolens.diagnosis.records import BaselineDifference, MetricRange, Record
 from phenolens.diagnosis.rules import judge
 from phenolens.evaluation import Evaluation, Skipped
 

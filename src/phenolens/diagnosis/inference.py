@@ -7,6 +7,7 @@ import numpy as np
 
 from phenolens.diagnosis.records import (
     ENCODED_R,
+    NAN,
     BaselineDifference,
     Claim,
     ConceptDifference,
@@ -34,34 +35,31 @@ def control_claims(records: Sequence[Record]) -> tuple[Record, ...]:
     -------
     The same records: claims with ``p_adjusted``, and what it means for concepts filled in.
     """
-    p_of_claims = [_p_of_claim(record, records) for record in records if _is_claim(record)]
-    adjusted = iter(benjamini_hochberg(np.array(p_of_claims)))
+    differences = [record for record in records if isinstance(record, BaselineDifference)]
+    adjusted = benjamini_hochberg(np.array([_p_of_claim(record, differences) for record in records]))
     result: list[Record] = []
-    for record in records:
-        if isinstance(record, Claim) and record.is_claimed:
-            estimate = replace(record.estimate, p_adjusted=float(next(adjusted)))
+    for record, p_adjusted in zip(records, adjusted, strict=True):
+        if isinstance(record, Claim):
+            estimate = replace(record.estimate, p_adjusted=float(p_adjusted))
             result.append(replace(record, estimate=estimate))
         else:
             result.append(record)
     return tuple(_with_encoding(result))
 
 
-def _is_claim(record: Record) -> bool:
-    return isinstance(record, Claim) and record.is_claimed
-
-
-def _p_of_claim(record: Record, records: Sequence[Record]) -> float:
-    """Return the p value by which something is claimed.
+def _p_of_claim(record: Record, differences: Sequence[BaselineDifference]) -> float:
+    """Return the p value by which something is claimed; NaN, which does not count, where nothing is.
 
     Among equals, the best of many baselines is better than an encoder by having been picked. So that the encoder falls
     short of it is claimed by the p value that none of the baselines is better (Simes, Biometrika 73, 1986).
     """
-    assert isinstance(record, Claim)  # noqa: S101 - narrows the type
+    if not isinstance(record, Claim) or not record.is_claimed:
+        return NAN
     if not isinstance(record, BaselineDifference) or not record.estimate.value < 0:
         return record.estimate.p
     p = []
-    for other in records:
-        if isinstance(other, BaselineDifference) and _is_rival(other, record):
+    for other in differences:
+        if _is_rival(other, record):
             p.append(other.estimate.p if other.estimate.value < 0 else 1.0)
     return float(np.min(benjamini_hochberg(np.array(p))))
 

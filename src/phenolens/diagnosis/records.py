@@ -6,15 +6,10 @@ are empty.
 """
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
-
-from phenolens.core.errors import PhenolensError
-from phenolens.evaluation import ALPHA, Estimate, Skipped
+from phenolens.evaluation import ALPHA, Estimate
 from phenolens.simulation import LEVELS
 
 NAN = float("nan")
@@ -55,9 +50,6 @@ class Claim(Record):
     def is_significant(self) -> bool:
         """Whether the adjusted p value is at most 5 %."""
         return self.estimate.p_adjusted <= ALPHA
-
-
-R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -784,183 +776,3 @@ class LayerChoice(Record):
     gain: Estimate
     optimism: float
     caveat: str = ""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What one part of a diagnosis returns.
-
-    Attributes
-    ----------
-    records
-        What was found, in the order in which it is read.
-    skipped
-        What could not be evaluated, and why.
-    """
-
-    records: tuple[Record, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
-
-    def __add__(self, other: "Found") -> "Found":
-        return Found((*self.records, *other.records), (*self.skipped, *other.skipped))
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """All that a diagnosis found, p values adjusted.
-
-    Attributes
-    ----------
-    records
-        What was found.
-    skipped
-        What could not be evaluated, and why.
-    """
-
-    records: tuple[Record, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
-
-    def of(self, kind: type[R]) -> list[R]:
-        """Return the records of one class."""
-        return [record for record in self.records if isinstance(record, kind)]
-
-    def tables(self) -> dict[str, list[Record]]:
-        """Return name -> records, one entry for each class that was found."""
-        found: dict[str, list[Record]] = {}
-        for record in self.records:
-            found.setdefault(table_name(type(record)), []).append(record)
-        return found
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as dictionaries and lists."""
-        tables = {name: [asdict(record) for record in records] for name, records in self.tables().items()}
-        return {"records": tables, "skipped": [asdict(each) for each in self.skipped]}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Evidence":
-        """Read back what `as_dict` returns, also from JSON, which has no NaN.
-
-        Raises
-        ------
-        PhenolensError
-            If there are records of a class that is not known, or fields that do not fit it.
-        """
-        classes = {table_name(kind): kind for kind in _subclasses(Record)}
-        records: list[Record] = []
-        for name, rows in content["records"].items():
-            if name not in classes:
-                raise PhenolensError(f"the evidence holds records '{name}', which are not known; run the study again")
-            records += read_rows(classes[name], rows, name)
-        return cls(tuple(records), tuple(read_rows(Skipped, content["skipped"], "skipped")))
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A sentence and the numbers that it rests on.
-
-    Attributes
-    ----------
-    kind
-        Which rule made it; `RULES` says what each rests on. A code for files, not for readers.
-    title
-        The same for readers.
-    claim
-        The sentence.
-    encoder, baseline
-        The encoders compared; empty where there is none.
-    task, profiling
-        The question.
-    effect, low, high
-        The effect and its 95 % interval; NaN where there is none.
-    p_adjusted
-        The p value, adjusted over all claims of the card; NaN where the verdict makes no claim.
-    """
-
-    kind: str
-    title: str
-    claim: str
-    encoder: str = ""
-    baseline: str = ""
-    task: str = ""
-    profiling: str = ""
-    effect: float = NAN
-    low: float = NAN
-    high: float = NAN
-    p_adjusted: float = NAN
-
-
-@dataclass(frozen=True, eq=False)
-class Card:
-    """The evidence, and the sentences that it supports.
-
-    Attributes
-    ----------
-    evidence
-        All that was found.
-    verdicts
-        What calls scores into question comes first.
-    """
-
-    evidence: Evidence
-    verdicts: list[Verdict]
-
-
-T = TypeVar("T")
-
-
-def read_rows(kind: type[T], rows: Sequence[Any], name: str) -> list[T]:
-    """Return dictionaries, as JSON has them, as objects of a dataclass.
-
-    Parameters
-    ----------
-    kind
-        The dataclass, no field of which may be None: null is read as NaN.
-    rows
-        One dictionary for each object.
-    name
-        What the rows are called in messages.
-
-    Raises
-    ------
-    PhenolensError
-        If a field is missing, or is not of its type.
-    """
-    try:
-        return TypeAdapter(list[kind]).validate_python(_with_nan(rows))  # type: ignore[valid-type]
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise PhenolensError(
-            f"the results cannot be read: {name}.{where}: {problem['msg']}; run the study again"
-        ) from error
-
-
-def _with_nan(content: Any) -> Any:
-    """Return content with NaN in the place of null: no field of a record is None."""
-    if isinstance(content, Mapping):
-        return {key: _with_nan(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_with_nan(value) for value in content]
-    return NAN if content is None else content
-
-
-def table_name(kind: type[Record]) -> str:
-    """Return the name of a class of records in files.
-
-    Examples
-    --------
-    >>> table_name(BiologyBesideNuisance)
-    'biology_beside_nuisance'
-    """
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
-
-
-def _subclasses(kind: type[Record]) -> Iterable[type[Record]]:
-    for each in kind.__subclasses__():
-        yield each
-        yield from _subclasses(each)
-
-
-def field_names(kind: type[Record]) -> list[str]:
-    """Return the names of a record's fields."""
-    return [each.name for each in fields(kind)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from phenolens.diagnosis import phrases
+from phenolens.diagnosis.evidence import Evidence, Verdict
 from phenolens.diagnosis.records import (
     ENCODED_R,
     GROSS_LOSS,
@@ -25,7 +26,6 @@ from phenolens.diagnosis.records import (
     ConceptScore,
     EmbeddingShape,
     EncoderDifference,
-    Evidence,
     ExplainedVariance,
     LayerChoice,
     MetricRange,
@@ -34,7 +34,6 @@ from phenolens.diagnosis.records import (
     Record,
     SplitLeak,
     StratumGain,
-    Verdict,
     WithoutShortcut,
 )
 from phenolens.evaluation import Estimate

@@ -48,8 +48,6 @@ from phenolens.metrics.shrinkage import ledoit_wolf
 from phenolens.metrics.similarity import cosine_similarity, unit_rows
 from phenolens.metrics.trend import rank_trend
 
-refitted = nadeau_bengio  # diagnosis imports it by its former name
-
 __all__ = [
     "PairNull",
     "PairTails",

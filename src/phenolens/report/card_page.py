@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from phenolens.core.numbers import count, listed, number, within
-from phenolens.diagnosis.records import Verdict
+from phenolens.diagnosis.evidence import Verdict
 from phenolens.report.layout import Cell, Table
 from phenolens.report.leftovers import SkippedGroup, gather_skipped
 from phenolens.report.results import Results

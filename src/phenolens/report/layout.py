@@ -1,10 +1,10 @@
 """How records are laid out as tables, whatever their class."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from phenolens.core.numbers import MISSING, count, listed, number, within
-from phenolens.diagnosis.records import Record, field_names
+from phenolens.diagnosis.records import Record
 from phenolens.evaluation import Estimate
 
 
@@ -149,5 +149,6 @@ def default_layout(kind: type[Record]) -> Rows:
         The class; the first line of its docstring is the title.
     """
     title = (kind.__doc__ or kind.__name__).strip().splitlines()[0].rstrip(".")
-    columns = tuple(Column(name.replace("_", " "), (name,)) for name in field_names(kind))
+    names = [each.name for each in fields(kind)]
+    columns = tuple(Column(name.replace("_", " "), (name,)) for name in names)
     return Rows(kind, "further", title, "", columns)

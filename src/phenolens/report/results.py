@@ -12,7 +12,8 @@ import pandas as pd
 from phenolens.core.errors import PhenolensError
 from phenolens.core.files import write_whole
 from phenolens.core.json import strict_json
-from phenolens.diagnosis.records import BaselineDifference, Evidence, Verdict, read_rows, table_name
+from phenolens.diagnosis.evidence import Evidence, Verdict, read_rows, table_name
+from phenolens.diagnosis.records import BaselineDifference
 from phenolens.evaluation import Estimate, Skipped
 
 FORMAT = "phenolens-results"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phenolens.core.numbers import MISSING, count, decimals_for, interval, listed, number
-from phenolens.diagnosis.records import Verdict
+from phenolens.diagnosis.evidence import Verdict
 from phenolens.report.results import Results
 from phenolens.report.scores import TaskScores
 from phenolens.report.text import task_phrase

@@ -8,6 +8,7 @@ from phenolens.core.numbers import (
     percent,
     share_within,
 )
+from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.records import (
     Activity,
     AfterIntervention,
@@ -18,7 +19,6 @@ from phenolens.diagnosis.records import (
     ConceptScore,
     EmbeddingShape,
     EncoderDifference,
-    Evidence,
     ExplainedVariance,
     FactorScore,
     LayerChoice,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from phenolens.core.errors import EncoderError
 from phenolens.datasets import Manifest
 from phenolens.diagnosis import choose_on_held_out, compare_interventions, layer_variants
-from phenolens.diagnosis.records import Found
+from phenolens.diagnosis.evidence import Found
 from phenolens.embedding import embed_to_folder, encoder_info, first_site
 from phenolens.encoders import EncoderInfo, EncoderName, Named, create_encoder
 from phenolens.evaluation import Evaluation, Skipped

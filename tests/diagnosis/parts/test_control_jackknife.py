@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
+from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.parts.differences import compare, compare_encoders
 from phenolens.diagnosis.parts.differences.control_jackknife import ControlJackknife, leave_controls_out
-from phenolens.diagnosis.records import BaselineDifference, EncoderDifference, Evidence
+from phenolens.diagnosis.records import BaselineDifference, EncoderDifference
 from phenolens.evaluation import evaluate
 from phenolens.profiling import FITTED_ON, profile
 from phenolens.tasks import make_task

@@ -8,8 +8,9 @@ from made_up import evaluation_of, scored
 from numpy.testing import assert_allclose
 
 from phenolens.diagnosis import compare_scores
+from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.parts.differences import compare_encoders
-from phenolens.diagnosis.records import BaselineDifference, EncoderDifference, Evidence
+from phenolens.diagnosis.records import BaselineDifference, EncoderDifference
 from phenolens.evaluation import evaluate, paired_p, tabulate_units
 from phenolens.tasks import Leak, Score, make_task
 from phenolens.tasks.score import unit_table

@@ -8,9 +8,10 @@ import pytest
 from anndata import AnnData
 from numpy.testing import assert_allclose, assert_equal
 
+from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts import less_data
 from phenolens.diagnosis.parts.less_data import compare_with_less_data
-from phenolens.diagnosis.records import Found, LessDataScore
+from phenolens.diagnosis.records import LessDataScore
 from phenolens.evaluation import evaluate
 from phenolens.tasks import make_task
 

@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import kendalltau
 
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
+from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.metric_range import describe_metrics
 from phenolens.diagnosis.parts.metric_range.ceiling import pool, reachable_score, whiten_halves
 from phenolens.diagnosis.parts.metric_range.dilution import Dilution, detect_dilution, dilute, draw_donors
@@ -20,7 +21,7 @@ from phenolens.diagnosis.parts.metric_range.stability import (
     other_protocols,
     rank_agreement,
 )
-from phenolens.diagnosis.records import GROSS_LOSS, LEAST_HEADROOM, Found
+from phenolens.diagnosis.records import GROSS_LOSS, LEAST_HEADROOM
 from phenolens.diagnosis.rescore import rescore, sample_rows
 from phenolens.evaluation import Estimate, Skipped, evaluate, tabulate_scores
 from phenolens.metrics import average_precision, ledoit_wolf

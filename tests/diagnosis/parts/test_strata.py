@@ -7,8 +7,8 @@ from anndata import AnnData
 from made_up import evaluation_of, scored
 from numpy.testing import assert_allclose
 
+from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.strata import compare_strata
-from phenolens.diagnosis.records import Found
 from phenolens.evaluation import Skipped, evaluate, tabulate_scores
 from phenolens.metrics import stratified_mean
 from phenolens.tasks import Leak, Score, make_task

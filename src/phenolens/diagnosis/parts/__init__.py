@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.activity import count_active
 from phenolens.diagnosis.parts.biology_and_nuisance import compare_nuisance
 from phenolens.diagnosis.parts.concepts import compare_concepts
@@ -14,7 +15,6 @@ from phenolens.diagnosis.parts.ranks import rank_encoders
 from phenolens.diagnosis.parts.shortcuts import compare_shortcuts
 from phenolens.diagnosis.parts.split_leaks import find_leaks
 from phenolens.diagnosis.parts.strata import compare_strata
-from phenolens.diagnosis.records import Found
 from phenolens.evaluation import Evaluation
 
 Part = Callable[[Evaluation], Found]

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from phenolens.diagnosis.records import Activity, Found
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import Activity
 from phenolens.evaluation import Evaluation, unit_significance
 
 

@@ -18,7 +18,8 @@ from phenolens.diagnosis.confounding import (
     find_biology,
     pair_rows,
 )
-from phenolens.diagnosis.records import BiologyBesideNuisance, Found
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import BiologyBesideNuisance
 from phenolens.evaluation import Estimate, Evaluation, Skipped, shared_names
 from phenolens.metrics import (
     cluster_bootstrap,

@@ -7,7 +7,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.core.random import spawn
-from phenolens.diagnosis.records import EmbeddingShape, Found
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import EmbeddingShape
 from phenolens.evaluation import Evaluation
 from phenolens.metrics import (
     hubness,

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from phenolens.diagnosis.records import AfterIntervention, Found
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import AfterIntervention
 from phenolens.diagnosis.retention import compare_retention, skipped_after
 from phenolens.embedding import encoder_info
 from phenolens.evaluation import Evaluation, Profiles

@@ -7,7 +7,8 @@ import pandas as pd
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
-from phenolens.diagnosis.records import Found, LayerChoice
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import LayerChoice
 from phenolens.encoders import EncoderName
 from phenolens.evaluation import Estimate, Evaluation, Question, Skipped, UnitValues, joint_draws
 from phenolens.metrics import percentile_interval, stratified_mean

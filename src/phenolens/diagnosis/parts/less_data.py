@@ -8,7 +8,8 @@ import numpy as np
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
-from phenolens.diagnosis.records import Found, LessDataScore
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import LessDataScore
 from phenolens.diagnosis.rescore import rescore
 from phenolens.evaluation import (
     EncoderScore,

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from phenolens.diagnosis.records import Found, NuisanceReadout
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import NuisanceReadout
 from phenolens.evaluation import Estimate, Evaluation
 
 

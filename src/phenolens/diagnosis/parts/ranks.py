@@ -1,7 +1,8 @@
 """Ranks of encoders in every question, with ties."""
 
 from phenolens.core.random import spawn
-from phenolens.diagnosis.records import Found, RankGroup
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import RankGroup
 from phenolens.evaluation import Evaluation, joint_draws
 from phenolens.metrics import tie_groups
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from phenolens.core.random import spawn
-from phenolens.diagnosis.records import Found, SplitLeak
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import SplitLeak
 from phenolens.evaluation import Evaluation, Question, paired_difference
 
 

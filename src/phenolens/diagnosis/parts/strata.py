@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.datasets import condition_names, treated
-from phenolens.diagnosis.records import Found, StratumGain
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import StratumGain
 from phenolens.evaluation import (
     Estimate,
     Evaluation,

@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
+from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.concepts.data import BATCHES, ConceptData, draw_rows
 from phenolens.diagnosis.parts.concepts.factors import find_factors
 from phenolens.diagnosis.parts.concepts.probe import Reading, probe_concepts
 from phenolens.diagnosis.parts.concepts.variance import explained_variance
-from phenolens.diagnosis.records import ConceptDifference, ConceptScore, ExplainedVariance, FactorScore, Found
+from phenolens.diagnosis.records import ConceptDifference, ConceptScore, ExplainedVariance, FactorScore
 from phenolens.evaluation import Estimate, Evaluation, Skipped, shared_names
 from phenolens.metrics import percentile_interval
 

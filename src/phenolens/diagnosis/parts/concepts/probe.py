@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold
 
 from phenolens.core.random import spawn
 from phenolens.diagnosis.parts.concepts.data import ConceptData, indicators, orthonormal, residuals, to_unit_variance
-from phenolens.metrics import maximum_p, refitted, ridge_by_target
+from phenolens.metrics import maximum_p, nadeau_bengio, ridge_by_target
 
 _PENALTIES = tuple(10.0**power for power in range(3, -5, -1))
 _FOLDS = 5
@@ -178,7 +178,7 @@ def _read(
     p = maximum_p(float(r[0].max()), r[1:].max(axis=1))
     mean = r[0].mean()
     drawn = _bootstrap(y[:, 0], predicted[:, 0], times).mean(axis=1)
-    return Reading(encoder, concept, factors, r[0], p, draws=mean + refitted(_FOLDS) * (drawn - mean))
+    return Reading(encoder, concept, factors, r[0], p, draws=mean + nadeau_bengio(_FOLDS) * (drawn - mean))
 
 
 def _correlations(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,12 +6,12 @@ from itertools import combinations
 
 import numpy as np
 
+from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.differences.control_jackknife import ControlJackknife, leave_controls_out
 from phenolens.diagnosis.records import (
     BaselineDifference,
     BestBaseline,
     EncoderDifference,
-    Found,
     NoBaseline,
     Record,
     Reference,

@@ -6,10 +6,11 @@ import numpy as np
 from anndata import AnnData
 
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
+from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.metric_range.ceiling import reachable_score
 from phenolens.diagnosis.parts.metric_range.dilution import Dilution, detect_dilution
 from phenolens.diagnosis.parts.metric_range.stability import by_distance, other_protocols, rank_agreement
-from phenolens.diagnosis.records import GROSS_LOSS, LEAST_HEADROOM, NAN, Found, Grade, MetricRange
+from phenolens.diagnosis.records import GROSS_LOSS, LEAST_HEADROOM, NAN, Grade, MetricRange
 from phenolens.evaluation import Evaluation, Question, Skipped
 
 _NOT_EVALUATED = (TaskNotApplicable, ProfilingError)

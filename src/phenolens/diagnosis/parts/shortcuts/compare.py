@@ -11,10 +11,11 @@ from anndata import AnnData
 
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.diagnosis.confounding import NUISANCES, find_nuisances
+from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.shortcuts.regressed_out import PART, compare_regressed_out
 from phenolens.diagnosis.parts.shortcuts.similarity import PART as SIMILARITIES
 from phenolens.diagnosis.parts.shortcuts.similarity import compare_similarities
-from phenolens.diagnosis.records import Found, WithoutShortcut
+from phenolens.diagnosis.records import WithoutShortcut
 from phenolens.diagnosis.retention import retain
 from phenolens.evaluation import Evaluation, Profiles, Question, Skipped, mean_by_unit
 from phenolens.profiling import Level, profile

@@ -9,7 +9,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.datasets import NEGATIVE_CONTROL
-from phenolens.diagnosis.records import Found, WithoutShortcut
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import WithoutShortcut
 from phenolens.diagnosis.retention import compare_retention, skipped_after
 from phenolens.evaluation import Evaluation, Skipped
 from phenolens.profiling import Level, RegressOut

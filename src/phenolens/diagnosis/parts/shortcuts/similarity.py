@@ -11,7 +11,8 @@ from scipy.stats import rankdata
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.diagnosis.confounding import find_biology
-from phenolens.diagnosis.records import Found, SimilarityStructure
+from phenolens.diagnosis.evidence import Found
+from phenolens.diagnosis.records import SimilarityStructure
 from phenolens.evaluation import Estimate, Evaluation, Skipped
 from phenolens.metrics import unit_rows
 from phenolens.tasks import draw_whole
