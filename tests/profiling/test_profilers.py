@@ -49,7 +49,7 @@ def test_tvn_with_fewer_controls_than_dimensions_keeps_them_all_and_says_so():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(40, 100)).astype(np.float32)
     controls = np.arange(40) < 12
-    with pytest.warns(PhenolensWarning, match="12 negative controls are fewer than the"):
+    with pytest.warns(PhenolensWarning, match="12 negative controls are fewer than the dimensions"):
         y = TVN().fit_transform(x, controls=controls)
     assert y.shape == x.shape
     assert y.dtype == np.float32

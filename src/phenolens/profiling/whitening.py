@@ -48,8 +48,9 @@ def _choose_shrinkage(centred: NDArray[np.float64], freedom: int, shrinkage: flo
         return float(shrinkage)
     if freedom < centred.shape[1]:
         warnings.warn(
-            f"{what}: {len(centred)} negative controls are fewer than the {centred.shape[1]} dimensions, so that their "
-            "covariance is shrunk towards a multiple of the identity",
+            # Without the number of dimensions, which differs between encoders: one note then holds for all of them.
+            f"{what}: {len(centred)} negative controls are fewer than the dimensions, so that their covariance is "
+            "shrunk towards a multiple of the identity",
             PhenolensWarning,
             stacklevel=5,
         )

@@ -24,7 +24,13 @@ def count_active(evaluation: Evaluation) -> Found:
         n_active_of_best = unit_significance(evaluation, question, best).n_significant if best else 0
         for mean in question.reported:
             active = unit_significance(evaluation, question, mean.encoder)
-            record = Activity(*question.key, mean.encoder, active.n_significant, active.n_units, active.least_p)
+            record = Activity(
+                *question.key,
+                encoder=mean.encoder,
+                n_active=active.n_significant,
+                n_units=active.n_units,
+                least_p=active.least_p,
+            )
             if best not in ("", mean.encoder):
                 record = replace(record, best_baseline=best, n_active_of_best=n_active_of_best)
             records.append(record)

@@ -66,8 +66,8 @@ def _to_baseline(question: Question, encoder: str, baseline: str, jackknife: Con
     difference = BaselineDifference(
         found.estimate,
         *question.key,
-        encoder,
-        baseline,
+        encoder=encoder,
+        baseline=baseline,
         encoder_is_baseline=one.is_baseline,
         untrained=other.role == "untrained",
         reference=reference,
@@ -99,7 +99,12 @@ def _between_tested(question: Question, jackknife: ControlJackknife) -> Iterator
         found = _difference(question, one, other, jackknife, with_p=True)
         better = one if found.estimate.value > 0 else other
         yield EncoderDifference(
-            found.estimate, *question.key, one, other, found.detectable, question.is_above_chance(better)
+            found.estimate,
+            *question.key,
+            encoder=one,
+            other=other,
+            minimum_detectable=found.detectable,
+            better_is_above_chance=question.is_above_chance(better),
         )
 
 
@@ -113,7 +118,15 @@ def _on_baselines(question: Question, differences: Sequence[BaselineDifference])
     # An interval that is not known tells no two apart.
     tied = {each.encoder for each in differences if each.baseline == best.encoder and not each.estimate.high < 0}
     ties = tuple(each.encoder for each in question.baselines if each.encoder in tied)
-    return [BestBaseline(*question.key, best.encoder, best.value, best.chance, ties, len(question.baselines))]
+    found = BestBaseline(
+        *question.key,
+        encoder=best.encoder,
+        value=best.value,
+        chance=best.chance,
+        ties=ties,
+        n_baselines=len(question.baselines),
+    )
+    return [found]
 
 
 def _difference(
