@@ -1,12 +1,15 @@
 """False claims are controlled over the whole card."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_up import evaluation_of, scored
 from numpy.testing import assert_allclose
+from scipy.stats import norm
 
 from phenolens.diagnosis import compare_scores
-from phenolens.diagnosis.inference import control_claims
+from phenolens.diagnosis.inference import adjust_in_families, control_claims
 from phenolens.diagnosis.records import (
     AfterIntervention,
     BaselineDifference,
@@ -15,6 +18,8 @@ from phenolens.diagnosis.records import (
     ConceptScore,
     EmbeddingShape,
     EncoderDifference,
+    ExplainedVariance,
+    WithoutShortcut,
 )
 from phenolens.evaluation import Estimate
 from phenolens.metrics import benjamini_hochberg
@@ -34,16 +39,18 @@ def against(baseline, p, value=0.1, **named):
     return BaselineDifference(estimate(p, value), *QUESTION, "mine", baseline, **named)
 
 
-def concept(name, p, r=0.5, encoder="mine", **named):
-    return ConceptScore(estimate(p), encoder, name, encoder == "mine", "factor", r, **named)
+def concept(name, p, r=0.5, encoder="mine", *, under_test=None, **named):
+    under_test = encoder == "mine" if under_test is None else under_test
+    return ConceptScore(estimate(p), encoder, name, under_test, "factor", r, **named)
 
 
 def adjusted(*records):
     return [each.estimate.p_adjusted if isinstance(each, Claim) else None for each in control_claims(records)]
 
 
-def test_p_values_of_all_kinds_of_claims_are_adjusted_together():
+def test_claims_are_adjusted_in_the_families_that_they_belong_to():
     left = Estimate(0.5, 0.4, 0.6, 60, 0.03)
+    matched = WithoutShortcut(left, *QUESTION, "mine", True, 0.5, 0.3, 0.1, "cell count", "matched")
     records = (
         EmbeddingShape("mine", 9, 2, 0),
         against("cell-count", 0.01, reference="best baseline"),
@@ -51,9 +58,71 @@ def test_p_values_of_all_kinds_of_claims_are_adjusted_together():
         AfterIntervention(left, *QUESTION, "mine", True, 0.5, 0.3, 0.1, "blur"),
         concept("texture", 0.04),
         ConceptDifference(estimate(0.05), "texture", "mine", "yours"),
+        matched,
+        concept("shape", 0.001, encoder="yours", under_test=True),
     )
-    expected = benjamini_hochberg(np.array([0.01, 0.02, 0.03, 0.04, 0.05]))
-    assert adjusted(*records) == [None, *expected]
+    families = ["baselines", "pair", "interventions", "mine", "pair", "shortcuts", "yours"]
+    expected = adjust_in_families(np.array([0.01, 0.02, 0.03, 0.04, 0.05, 0.03, 0.001]), families)
+    assert_allclose(adjusted(*records)[1:], expected)
+
+
+def made_at(level, p, families):
+    """The procedure of Benjamini and Bogomolov, literally: which claims are made at a level."""
+
+    def step_up(values, at):
+        passing = [rank for rank, value in enumerate(sorted(values), 1) if value <= at * rank / len(values)]
+        limit = at * max(passing, default=0) / len(values)
+        return [bool(passing) and value <= limit for value in values]
+
+    names = sorted(set(families))
+    members = {name: [i for i, family in enumerate(families) if family == name] for name in names}
+    simes = [min(len(m) * value / rank for rank, value in enumerate(sorted(p[m]), 1)) for m in members.values()]
+    selected = step_up(simes, level)
+    made = np.zeros(len(p), dtype=bool)
+    for name, is_selected in zip(names, selected, strict=True):
+        if is_selected:
+            made[members[name]] = step_up(p[members[name]], level * sum(selected) / len(names))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_adjusted_p_values_are_the_levels_at_which_claims_are_made(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 25))
+    p = rng.random(n) ** rng.integers(1, 6)
+    families = rng.integers(5, size=n).tolist()
+    found = adjust_in_families(p, families)
+    for level in [0.01, 0.05, 0.2, *np.unique(found) * (1 + 1e-9), *np.unique(found) * (1 - 1e-9)]:
+        if level < 1:
+            assert (found <= level).tolist() == made_at(level, p, families).tolist()
+
+
+def test_one_family_is_adjusted_as_benjamini_and_hochberg_do_and_nan_is_ignored():
+    p = np.array([0.01, np.nan, 0.04, 0.03])
+    assert_allclose(adjust_in_families(p, ["a"] * 4), benjamini_hochberg(p))
+    assert_allclose(adjust_in_families(p, ["a", "b", "a", "a"]), benjamini_hochberg(p))
+    assert adjust_in_families(np.array([]), []).size == 0
+
+
+def test_what_is_true_elsewhere_does_not_lend_a_noise_encoder_concepts():
+    rng = np.random.default_rng(4)
+    true = [against("cell-count", 1e-6, reference="best baseline") for _ in range(8)]
+    said = 0
+    for _ in range(400):
+        noise = [concept(f"level{i}", p, 0.1, "noise", under_test=True) for i, p in enumerate(rng.random(6))]
+        found = control_claims([*true, *noise])
+        said += any(isinstance(each, ConceptScore) and each.encoding != "not detected" for each in found)
+    assert said / 400 <= 0.075  # 0.05 and two standard errors; one adjustment over all: 0.2
+
+
+def test_what_the_interval_does_not_exclude_is_not_claimed():
+    wide = BaselineDifference(
+        Estimate(-0.18, -0.42, 0.06, 6, 0.023), *QUESTION, "mine", "cell-count", reference="best baseline"
+    )
+    (p,) = adjusted(wide)
+    assert_allclose(p, 2 * norm.sf(0.18 / 0.24 * 1.959964), rtol=1e-5)
+    narrow = Estimate(-0.18, -0.32, -0.06, 6, 0.023)
+    assert adjusted(replace(wide, estimate=narrow)) == [0.023]
 
 
 def test_what_is_only_described_is_neither_adjusted_nor_counted():
@@ -103,6 +172,13 @@ def test_concepts_are_encoded_by_effect_and_adjusted_p(p, r, encoding):
     assert found.encoding == encoding
     (counterpart,) = control_claims([concept("texture", p, r, encoder="twin/mine")])
     assert counterpart.encoding == encoding  # of its p value, as it is
+
+
+def test_a_concept_that_the_first_component_follows_is_marked():
+    component = ExplainedVariance("mine", True, "texture", 0.5, 0.0, 0.8, 0.4)
+    assert control_claims([concept("texture", 0.5), component])[0].of_first_component == 0.8
+    small = replace(component, first_component=0.1)
+    assert np.isnan(control_claims([concept("texture", 0.5), small])[0].of_first_component)
 
 
 def test_one_encoder_is_better_in_a_concept_that_it_encodes():

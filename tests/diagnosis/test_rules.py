@@ -173,6 +173,12 @@ ROWS = [
         "adjusted p value is 0.1.",
     ),
     (
+        "activity",
+        Activity(*QUESTION, "mine", 0, 60, 0.001, fewest=9),
+        "mine finds 0 of 60 perturbations active (false discovery rate 5%); fewer than 9 active ones cannot be found, "
+        "as the labels of so few wells can be exchanged in too few ways.",
+    ),
+    (
         "nuisance",
         NuisanceReadout(*QUESTION, "mine", "balanced accuracy", Estimate(0.6, 0.55, 0.65, 9), 0.5),
         "it can be predicted from mine: balanced accuracy 0.60 [0.55, 0.65], chance 0.50.",
@@ -197,6 +203,17 @@ ROWS = [
         replace(PAIR, better_is_above_chance=False),
         "mine cannot be ranked against yours: +0.10 [0.05, 0.15]; adjusted p 0.002; neither is distinguishable from "
         "chance; minimum detectable difference 0.023 (80% power).",
+    ),
+    (
+        "difference",
+        replace(PAIR, estimate=Estimate(0.0, 0.0, 0.0, 60, 1.0, 1.0), minimum_detectable=5.7e-17),
+        "mine scores exactly as yours, on each of 60 units.",
+    ),
+    (
+        "difference",
+        replace(PAIR, estimate=Estimate(-0.2, -0.33, -0.07, 60, 0.012, 0.079)),
+        "mine is not significantly different from yours: -0.20 [-0.33, -0.07]; adjusted p 0.079 (before adjustment "
+        "0.012; the interval is not adjusted); minimum detectable difference 0.023 (80% power).",
     ),
     ("difference", replace(PAIR, estimate=Estimate()), "mine cannot be compared with yours: they share no unit."),
     (
@@ -295,10 +312,21 @@ TOGETHER = [
             without("left out", 1.0, 0.9, 1.1, 0.5, estimate=Estimate(1.0, 0.9, 1.1, 60, 0.9, 0.9)),
             without("left out", NAN, NAN, NAN, 0.5),
         ),
-        "cell count explains 75% [70%, 80%] when regressed out, with everything that correlates with it (0.50 becomes "
-        "0.20) and 50% [40%, 60%] when matched (0.50 among as many candidates becomes 0.30) of what mine scores above "
-        "chance, and 0% [-10%, 10%] when left out (0.50 among as many candidates becomes 0.50); adjusted p "
-        "below 0.001.",
+        "how much cell count explains of what mine scores above chance depends on how it is taken away: 75% [70%, 80%] "
+        "when regressed out, with everything that correlates with it (0.50 becomes 0.20) and 50% [40%, 60%] when "
+        "matched (0.50 among as many candidates becomes 0.30), but 0% [-10%, 10%] when left out (0.50 among as many "
+        "candidates becomes 0.50); adjusted p below 0.001. A regression on all rows also takes away biology that goes "
+        "with cell count.",
+    ),
+    (
+        "shortcut",
+        (
+            without("matched", 0.5, 0.4, 0.6, 0.3),
+            without("left out", 0.7, 0.5, 0.9, 0.4, estimate=Estimate(0.7, 0.5, 0.9, 60, 0.2, 0.2)),
+        ),
+        "cell count explains 50% [40%, 60%] when matched (0.50 among as many candidates becomes 0.30) of what mine "
+        "scores above chance, and 30% [10%, 50%] when left out (0.50 among as many candidates becomes 0.40); adjusted "
+        "p below 0.001.",
     ),
     ("shortcut", (without("matched", 0.95, 0.92, 0.98, 0.48),), None),  # a few hundredths are no explanation
     ("shortcut", (without("matched", 0.5, 0.4, 0.6, 0.3, estimate=Estimate(0.5, 0.4, 0.6, 60, 0.1, 0.1)),), None),
@@ -332,7 +360,14 @@ TOGETHER = [
     (
         "concepts_not_detected",
         (CONCEPT, concept("density", "weakly encoded", 0.15), concept("shape", "not detected", 0.5)),
-        "mine weakly encodes density (r 0.15); it holds no detectable information about shape.",
+        "mine weakly encodes density (r 0.15); it holds no detectable information about shape beyond batches, "
+        "treatments and other concepts.",
+    ),
+    (
+        "concepts_not_detected",
+        (replace(concept("acquisition", "not detected", 0.01), of_first_component=0.8),),
+        "mine holds no detectable information about acquisition beyond batches, treatments and other concepts; its "
+        "first component follows acquisition (80%), but not beyond these.",
     ),
     ("concepts_not_detected", (CONCEPT,), None),
 ]

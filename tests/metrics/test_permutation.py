@@ -29,7 +29,7 @@ def one_p(x, replicate, plates, **options):
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("sets_at_once", [1, 100_000])
 def test_perturbations_that_are_asked_together_are_asked_as_each_by_itself(monkeypatch, tied, sets_at_once):
-    monkeypatch.setattr("phenolens.metrics.permutation._SETS_AT_ONCE", sets_at_once)
+    monkeypatch.setattr("phenolens.metrics.replicate_retrieval._SETS_AT_ONCE", sets_at_once)
     rng = np.random.default_rng(8)
     plates = rng.permutation(np.repeat([2, 0, 1, 3], [14, 12, 10, 3]))
     x = rng.normal(size=(len(plates), 4))

@@ -53,7 +53,7 @@ class Verdict:
     effect, low, high
         The effect and its 95 % interval; NaN where there is none.
     p_adjusted
-        The p value, adjusted over all claims of the card; NaN where the verdict makes no claim.
+        The p value, adjusted over the claims of the card; NaN where the verdict makes no claim.
     """
 
     kind: str

@@ -1,18 +1,20 @@
-"""Which claims of a diagnosis hold: every p value is adjusted here, over all claims together."""
+"""Which claims of a diagnosis hold: every p value is adjusted here, family by family."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
 
 from phenolens.diagnosis.records import (
     ENCODED_R,
-    NAN,
     BaselineDifference,
     Claim,
     ConceptDifference,
     ConceptScore,
     Encoding,
+    ExplainedVariance,
     Record,
 )
 from phenolens.evaluation import ALPHA
@@ -20,11 +22,12 @@ from phenolens.metrics import benjamini_hochberg
 
 
 def control_claims(records: Sequence[Record]) -> tuple[Record, ...]:
-    """Adjust the p values of all claims together (Benjamini & Hochberg, 1995), at a false discovery rate of 5 %.
+    """Adjust the p values of all claims, family by family, at a false discovery rate of 5 % in each.
 
-    The claims are, for each encoder under test: its difference to the best baseline and to the best untrained network
-    of every question, and to every other encoder under test, in scores and in concepts; each concept that it may
-    encode; and what each intervention and each shortcut takes from each of its scores.
+    A family is what is asked of one encoder in one way: its scores against baselines, the concepts that it may encode,
+    what each shortcut takes from its scores, what each intervention takes from them; or the differences of two encoders
+    under test, in scores and in concepts. Families are tested first, then claims within them (`adjust_in_families`), so
+    that what is true elsewhere on the card does not make claims of a family easier that holds no truth.
 
     Parameters
     ----------
@@ -36,32 +39,89 @@ def control_claims(records: Sequence[Record]) -> tuple[Record, ...]:
     The same records: claims with ``p_adjusted``, and what it means for concepts filled in.
     """
     differences = [record for record in records if isinstance(record, BaselineDifference)]
-    adjusted = benjamini_hochberg(np.array([_p_of_claim(record, differences) for record in records]))
+    claims = [record for record in records if isinstance(record, Claim) and record.is_claimed]
+    p = np.array([_p_of_claim(claim, differences) for claim in claims])
+    adjusted = iter(adjust_in_families(p, [claim.family for claim in claims]))
     result: list[Record] = []
-    for record, p_adjusted in zip(records, adjusted, strict=True):
-        if isinstance(record, Claim):
-            estimate = replace(record.estimate, p_adjusted=float(p_adjusted))
+    for record in records:
+        if isinstance(record, Claim) and record.is_claimed:
+            estimate = replace(record.estimate, p_adjusted=float(next(adjusted)))
             result.append(replace(record, estimate=estimate))
         else:
             result.append(record)
     return tuple(_with_encoding(result))
 
 
-def _p_of_claim(record: Record, differences: Sequence[BaselineDifference]) -> float:
-    """Return the p value by which something is claimed; NaN, which does not count, where nothing is.
+def adjust_in_families(p: NDArray[np.float64], families: Sequence[Hashable]) -> NDArray[np.float64]:
+    """Return p values adjusted for the selection of families and for the other claims of their own family.
+
+    A family has the p value that all its claims are false (Simes, 1986). At a level q, families are selected by these
+    (Benjamini & Hochberg, 1995); where r of m are, claims of each are tested by the same procedure at q * r / m. The
+    expected share of false claims, in the mean over selected families, is then at most q. The adjusted p value is the
+    smallest q at which a claim is made.
+
+    Parameters
+    ----------
+    p
+        (n,) p values; NaN are ignored.
+    families
+        (n,) the family of each.
+
+    Source: Benjamini & Bogomolov, J. R. Stat. Soc. B 76 (2014).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> adjust_in_families(np.array([0.001, 0.04, 0.03]), ["scores", "concepts", "concepts"])
+    array([0.002, 0.04 , 0.04 ])
+    """
+    within = np.full(len(p), np.nan)
+    places: dict[Hashable, list[int]] = {}
+    for place, family in enumerate(families):
+        if not np.isnan(p[place]):
+            places.setdefault(family, []).append(place)
+    for members in places.values():
+        within[members] = benjamini_hochberg(p[members])
+    # The least of a family's adjusted p values is Simes' p value that all its claims are false.
+    of_family = benjamini_hochberg(np.array([within[members].min() for members in places.values()]))
+    selected_at = np.sort(of_family)  # the level from which on r families are selected, for r = 1, 2, ...
+    share = np.arange(1, len(places) + 1) / len(places)
+    adjusted = np.full(len(p), np.nan)
+    for members, selected in zip(places.values(), of_family, strict=True):
+        for place in members:
+            adjusted[place] = max(selected, np.maximum(selected_at, within[place] / share).min())
+    return np.minimum(adjusted, 1.0)
+
+
+def _p_of_claim(record: Claim, differences: Sequence[BaselineDifference]) -> float:
+    """Return the p value by which something is claimed.
+
+    What its own interval does not exclude is not claimed (`_agreed_p`).
 
     Among equals, the best of many baselines is better than an encoder by having been picked. So that the encoder falls
     short of it is claimed by the p value that none of the baselines is better (Simes, Biometrika 73, 1986).
     """
-    if not isinstance(record, Claim) or not record.is_claimed:
-        return NAN
     if not isinstance(record, BaselineDifference) or not record.estimate.value < 0:
-        return record.estimate.p
+        return _agreed_p(record)
     p = []
     for other in differences:
         if _is_rival(other, record):
-            p.append(other.estimate.p if other.estimate.value < 0 else 1.0)
+            p.append(_agreed_p(other) if other.estimate.value < 0 else 1.0)
     return float(np.min(benjamini_hochberg(np.array(p))))
+
+
+def _agreed_p(claim: Claim) -> float:
+    """Return the p value of a claim, or that of its interval where this holds what would be if there were nothing.
+
+    The p value exchanges labels and the interval resamples units, and the two may disagree. The p value of the interval
+    takes its half on the side of the null value for 1.96 standard errors.
+    """
+    estimate, null = claim.estimate, claim.null
+    if not (estimate.p <= ALPHA and estimate.low <= null <= estimate.high):
+        return estimate.p
+    half = estimate.high - estimate.value if estimate.value < null else estimate.value - estimate.low
+    distance = abs(estimate.value - null)
+    return float(2 * norm.sf(distance / half * norm.isf(ALPHA / 2))) if distance > 0 else 1.0
 
 
 def _is_rival(other: BaselineDifference, claim: BaselineDifference) -> bool:
@@ -77,9 +137,14 @@ def _with_encoding(records: Sequence[Record]) -> Iterator[Record]:
     for record in records:
         if isinstance(record, ConceptScore) and _encoding(record) == "encoded":
             encoded.add((record.encoder, record.concept))
+    followed = {}
+    for record in records:
+        if isinstance(record, ExplainedVariance) and record.is_followed:
+            followed[record.encoder, record.block] = record.of_first_component
     for record in records:
         if isinstance(record, ConceptScore):
-            yield replace(record, encoding=_encoding(record))
+            share = followed.get((record.encoder, record.concept), float("nan"))
+            yield replace(record, encoding=_encoding(record), of_first_component=share)
         elif isinstance(record, ConceptDifference):
             # Of two encoders that do not encode a concept, neither encodes it better.
             yield replace(record, better_encodes_it=(record.better, record.concept) in encoded)

@@ -27,6 +27,8 @@ from phenolens.diagnosis.records import (
 )
 from phenolens.evaluation import ALPHA, Estimate
 
+_ROUNDING = 1e-9
+
 
 def collapse(shape: EmbeddingShape) -> str:
     """Say why vectors cannot be scored."""
@@ -86,6 +88,8 @@ def baseline_difference(found: BaselineDifference) -> str:
     reference = f"the {found.reference}, {found.baseline}"
     if math.isnan(found.estimate.value):
         return f"{found.encoder} cannot be compared with {reference}: {_units_shared(found.estimate)}."
+    if _is_identical(found.estimate):
+        return f"{found.encoder} scores exactly as {reference}, on {_all_units(found.estimate)}."
     significant = found.estimate.p_adjusted <= ALPHA
     details = [f"{found.encoder} {_relation(found, 'falls short of')} {reference}: {_difference(found.estimate)}"]
     if found.seeds_low < found.seeds_high:
@@ -93,7 +97,7 @@ def baseline_difference(found: BaselineDifference) -> str:
         details[0] += f" ({over_seeds[0]} to {over_seeds[1]} over its seeds)"
     if found.share_of_range > 0:
         details[0] += f", {percent(found.share_of_range)} of the range from chance to the ceiling"
-    details.append(f"adjusted p {p_words(found.estimate.p_adjusted)}")
+    details.append(_adjusted_p(found))
     neither_above_chance = significant and not found.better_is_above_chance
     if neither_above_chance:
         details.append("neither is distinguishable from chance")
@@ -108,12 +112,32 @@ def encoder_difference(found: EncoderDifference) -> str:
     """Say how two encoders under test differ in one question."""
     if math.isnan(found.estimate.value):
         return f"{found.encoder} cannot be compared with {found.other}: {_units_shared(found.estimate)}."
+    if _is_identical(found.estimate):
+        return f"{found.encoder} scores exactly as {found.other}, on {_all_units(found.estimate)}."
     details = [f"{found.encoder} {_relation(found, 'loses to')} {found.other}: {_difference(found.estimate)}"]
-    details.append(f"adjusted p {p_words(found.estimate.p_adjusted)}")
+    details.append(_adjusted_p(found))
     if found.is_significant and not found.better_is_above_chance:
         details.append("neither is distinguishable from chance")
-    details.append(f"minimum detectable difference {found.minimum_detectable:.2g} (80% power)")
+    if found.minimum_detectable > _ROUNDING:
+        details.append(f"minimum detectable difference {found.minimum_detectable:.2g} (80% power)")
     return "; ".join(details) + "."
+
+
+def _is_identical(estimate: Estimate) -> bool:
+    """Return whether two encoders differ on no unit by more than rounding, so that no drawing of units shows any."""
+    return max(abs(estimate.value), abs(estimate.low), abs(estimate.high)) <= _ROUNDING
+
+
+def _all_units(estimate: Estimate) -> str:
+    return "each unit" if estimate.n_units < 2 else f"each of {count(estimate.n_units, 'unit')}"
+
+
+def _adjusted_p(found: BaselineDifference | EncoderDifference) -> str:
+    """Return the adjusted p value, and the p value before where it may seem that the interval says otherwise."""
+    adjusted = f"adjusted p {p_words(found.estimate.p_adjusted)}"
+    if found.is_significant or not found.excludes_null:
+        return adjusted
+    return f"{adjusted} (before adjustment {p_words(found.estimate.p)}; the interval is not adjusted)"
 
 
 def _relation(found: BaselineDifference | EncoderDifference, less: str) -> str:
@@ -145,7 +169,11 @@ def activity(found: Activity) -> str:
         return f"none of {count(found.n_units, 'perturbation')} can be called active by any encoder: {why}."
     active = f"{found.encoder} finds {found.n_active} of {count(found.n_units, 'perturbation')} active"
     beside = f"; the best baseline, {found.best_baseline}, {found.n_active_of_best}" if found.best_baseline else ""
-    return f"{active} (false discovery rate {percent(ALPHA)}){beside}."
+    few = ""
+    if found.n_active < found.fewest:
+        why = "the labels of so few wells can be exchanged in too few ways"
+        few = f"; fewer than {found.fewest} active ones cannot be found, as {why}"
+    return f"{active} (false discovery rate {percent(ALPHA)}){beside}{few}."
 
 
 def nuisance_readout(found: NuisanceReadout) -> str:
@@ -173,12 +201,38 @@ def strong_phenotypes_only(strong: StratumGain, weak: StratumGain) -> str:
 
 
 def shortcut(explaining: Sequence[WithoutShortcut], others: Sequence[WithoutShortcut]) -> str:
-    """Say how much of one score a shortcut explains, by the adjustments that show it and by the others."""
+    """Say how much of one score a shortcut explains, by the adjustments that show it and by the others.
+
+    Two adjustments disagree if no share is in the intervals of both; why they may is then said as well.
+    """
     first = explaining[0]
     shown = " and ".join(map(_explained, explaining))
-    besides = "".join(f", and {_explained(each)}" for each in others)
+    of_score = f"of what {first.encoder} scores above chance"
     p = p_words(first.estimate.p_adjusted)
-    return f"{first.shortcut} explains {shown} of what {first.encoder} scores above chance{besides}; adjusted p {p}."
+    disagreeing = [each for each in others if each.estimate.low > first.estimate.high]
+    if not disagreeing:
+        besides = "".join(f", and {_explained(each)}" for each in others)
+        return f"{first.shortcut} explains {shown} {of_score}{besides}; adjusted p {p}."
+    agreeing = "".join(f", and {_explained(each)}" for each in others if each not in disagreeing)
+    instead = " and ".join(map(_explained, disagreeing))
+    why = "; ".join(dict.fromkeys(_why_less(first, each) for each in disagreeing))
+    return (
+        f"how much {first.shortcut} explains {of_score} depends on how it is taken away: "
+        f"{shown}{agreeing}, but {instead}; adjusted p {p}. {why}."
+    )
+
+
+def _why_less(more: WithoutShortcut, less: WithoutShortcut) -> str:
+    """Say why one adjustment may take more of a score than another."""
+    if more.way == "regressed out":
+        if more.fit == "all":
+            return f"A regression on all rows also takes away biology that goes with {more.shortcut}"
+        return f"A regression also takes away what lies along the direction in which vectors follow {more.shortcut}"
+    if less.way == "regressed out":
+        return f"A regression leaves what follows {more.shortcut} by a curve, and what others share with it"
+    if more.way == "matched":
+        return f"Leaving neighbours out changes who is compared, and leaves {more.shortcut} in the vectors"
+    return f"Neighbours that share the {more.shortcut} share more than what is matched"
 
 
 def _explained(found: WithoutShortcut) -> str:
@@ -224,8 +278,19 @@ def concepts_not_detected(encoder: str, weak: Sequence[ConceptScore], absent: Se
     if weak:
         said.append("weakly encodes " + ", ".join(f"{each.concept} (r {number(each.best_r, 2)})" for each in weak))
     if absent:
-        said.append("holds no detectable information about " + ", ".join(each.concept for each in absent))
-    return f"{encoder} {'; it '.join(said)}."
+        names = ", ".join(each.concept for each in absent)
+        said.append(f"holds no detectable information about {names} beyond {_taken_away(absent)}")
+    shared = [each for each in absent if not math.isnan(each.of_first_component)]
+    follows = ", ".join(f"{each.concept} ({percent(each.of_first_component)})" for each in shared)
+    not_alone = f"; its first component follows {follows}, but not beyond these" if shared else ""
+    return f"{encoder} {'; it '.join(said)}{not_alone}."
+
+
+def _taken_away(absent: Sequence[ConceptScore]) -> str:
+    """Name what was known when concepts were asked for."""
+    if any(each.beyond for each in absent):
+        return "batches, treatments and other concepts"
+    return "batches and treatments"
 
 
 def concept_difference(found: ConceptDifference) -> str:
@@ -262,4 +327,6 @@ def _difference(estimate: Estimate) -> str:
 
 
 def _units_shared(estimate: Estimate) -> str:
+    if estimate.n_units > 1:
+        return f"none of the {estimate.n_units} units that they share is independent of the others"
     return "they share only one unit" if estimate.n_units == 1 else "they share no unit"

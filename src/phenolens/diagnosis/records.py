@@ -20,6 +20,10 @@ DILUTION_STEP = 0.25
 """By what share of the variance the copies of an encoder differ that a metric is tried on."""
 GROSS_LOSS = 0.5
 """A metric that notices only larger losses of variance tells only gross differences."""
+FOLLOWED = 0.5
+"""The least share of the first component for it to be said to follow something."""
+LARGE = 0.2
+"""The least share of all variance for a first component to be worth a word."""
 LEAST_HEADROOM = 0.1
 """A metric of whose range the best baseline leaves less than this leaves little room."""
 
@@ -31,7 +35,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Claim(Record):
-    """A record whose estimate may be claimed: `inference` adjusts the p values of all claims of a card together.
+    """A record whose estimate may be claimed: `inference` adjusts the p values of all claims of a card.
 
     Attributes
     ----------
@@ -45,6 +49,21 @@ class Claim(Record):
     def is_claimed(self) -> bool:
         """Whether a sentence may be made of it; False for what is only described."""
         return True
+
+    @property
+    def family(self) -> tuple[str, ...]:
+        """The claims that are adjusted together, by what they are about; see `control_claims`."""
+        raise NotImplementedError
+
+    @property
+    def null(self) -> float:
+        """The value of the estimate if there is nothing to claim; NaN if its p value is that of another number."""
+        return 0.0
+
+    @property
+    def excludes_null(self) -> bool:
+        """Whether the interval, which is not adjusted, holds no such value."""
+        return self.estimate.low > self.null or self.estimate.high < self.null
 
     @property
     def is_significant(self) -> bool:
@@ -192,6 +211,11 @@ class BaselineDifference(Claim):
         return self.reference != ""
 
     @property
+    def family(self) -> tuple[str, ...]:
+        """The scores of this encoder, against baselines."""
+        return "against baselines", self.encoder
+
+    @property
     def better_is_above_chance(self) -> bool:
         """Whether the better one of the two is distinguishable from chance."""
         return self.encoder_above_chance if self.estimate.value > 0 else self.baseline_above_chance
@@ -221,6 +245,11 @@ class EncoderDifference(Claim):
     other: str
     minimum_detectable: float = NAN
     better_is_above_chance: bool = True
+
+    @property
+    def family(self) -> tuple[str, ...]:
+        """The differences of these two encoders, in scores and concepts."""
+        return "between encoders", self.encoder, self.other
 
 
 @dataclass(frozen=True)
@@ -304,6 +333,8 @@ class Activity(Record):
         The best baseline; empty if that is the encoder itself or there is none.
     n_active_of_best
         How many are active by the best baseline.
+    fewest
+        The smallest number of active perturbations that the exchanges of labels allow to be found.
     """
 
     task: str
@@ -314,6 +345,7 @@ class Activity(Record):
     least_p: float = 0.0
     best_baseline: str = ""
     n_active_of_best: int = 0
+    fewest: int = 1
 
     @property
     def can_be_any(self) -> bool:
@@ -433,6 +465,11 @@ class Retention(Claim):
         return self.under_test
 
     @property
+    def null(self) -> float:
+        """All is left."""
+        return 1.0
+
+    @property
     def is_known(self) -> bool:
         """Whether there was anything above chance that could be lost."""
         return not math.isnan(self.estimate.value)
@@ -463,6 +500,11 @@ class WithoutShortcut(Retention):
     fit: Literal["", "controls", "all"] = ""
     retrieval: bool = False
 
+    @property
+    def family(self) -> tuple[str, ...]:
+        """The shortcuts of this encoder."""
+        return "shortcuts", self.encoder
+
 
 @dataclass(frozen=True)
 class AfterIntervention(Retention):
@@ -478,6 +520,11 @@ class AfterIntervention(Retention):
 
     intervention: str
     shift: float = NAN
+
+    @property
+    def family(self) -> tuple[str, ...]:
+        """The interventions on what this encoder sees."""
+        return "interventions", self.encoder
 
 
 @dataclass(frozen=True)
@@ -582,6 +629,9 @@ class ConceptScore(Claim):
         Whether factors are the truth of a phantom; if not, baselines have measured them.
     encoding
         What can be said of it, given the adjusted p value; `inference` fills it in.
+    of_first_component
+        The share of the encoder's first principal component that the concept explains, alone and not beyond others;
+        NaN unless the component is said to follow it. `inference` fills it in.
     """
 
     encoder: str
@@ -594,11 +644,22 @@ class ConceptScore(Claim):
     gain: Estimate = field(default_factory=Estimate)
     is_truth: bool = False
     encoding: Encoding = ""
+    of_first_component: float = NAN
 
     @property
     def is_claimed(self) -> bool:
         """Whether the encoder is under test."""
         return self.under_test
+
+    @property
+    def family(self) -> tuple[str, ...]:
+        """The concepts that this encoder may encode."""
+        return "concepts", self.encoder
+
+    @property
+    def null(self) -> float:
+        """NaN: the interval is that of the mean over factors, and p that of the best."""
+        return NAN
 
     @property
     def all_measured(self) -> bool:
@@ -624,6 +685,11 @@ class ConceptDifference(Claim):
     encoder: str
     other: str
     better_encodes_it: bool = False
+
+    @property
+    def family(self) -> tuple[str, ...]:
+        """The differences of these two encoders, in scores and concepts."""
+        return "between encoders", self.encoder, self.other
 
     @property
     def better(self) -> str:
@@ -678,6 +744,11 @@ class ExplainedVariance(Record):
     beyond: float
     of_first_component: float
     first_component: float
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the first component is large, and the block explains most of it."""
+        return self.of_first_component >= FOLLOWED and self.first_component >= LARGE
 
 
 @dataclass(frozen=True)

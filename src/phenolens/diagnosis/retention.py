@@ -1,12 +1,23 @@
 """How much of a score is left once something has been taken away."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from phenolens.core.random import spawn
 from phenolens.diagnosis.records import Retention
-from phenolens.evaluation import EncoderScore, Estimate, Evaluation, Question, Skipped, joint_draws, paired_p
+from phenolens.evaluation import (
+    EncoderScore,
+    Estimate,
+    Evaluation,
+    Question,
+    Skipped,
+    UnitValues,
+    joint_draws,
+    paired_p,
+)
 from phenolens.metrics import percentile_interval
 from phenolens.tasks import BeforeAfter
 
@@ -53,20 +64,22 @@ def retain(question: Question, encoder: str, pair: BeforeAfter, chance_after: fl
 
     Returns
     -------
-    The share that is left, with its 95 % interval over the units that both have and the p value that nothing was lost
-    or won (`sign_flip_p`); all NaN where the score before is not distinguishable from chance.
+    The share that is left, with its 95 % interval over the clusters of units that both have and the p value that
+    nothing was lost or won (`sign_flip_p`); all NaN where the score before is not distinguishable from chance.
     """
     first = question.one_seed[encoder]
     se_inflation = first.score.se_inflation
-    values = {"after": pair.after, "before": pair.before}
+    cluster = question.values[encoder]["cluster"].groupby(level="unit").first()
+    after, before = (_with_clusters(table, cluster) for table in (pair.after, pair.before))
+    values = {"after": after, "before": before}
     joint = joint_draws(values, spawn(question.seed, "retention", *question.key), se_inflation=se_inflation)
-    after, before = float(joint.mean[0]), float(joint.mean[1])
+    score_after, score_before = map(float, joint.mean)
     estimate = Estimate(n_units=joint.n_units)
-    if joint.n_units > 1 and percentile_interval(joint.draws[:, 1])[0] > pair.chance:
-        share = (after - chance_after) / (before - pair.chance)
+    if joint.n_clusters > 1 and percentile_interval(joint.draws[:, 1])[0] > pair.chance:
+        share = (score_after - chance_after) / (score_before - pair.chance)
         left, whole = joint.draws[:, 0] - chance_after, np.maximum(joint.draws[:, 1] - pair.chance, 1e-12)
         rng = spawn(question.seed, "retention p", *question.key)
-        p = paired_p(pair.after, pair.before, rng, se_inflation=se_inflation)
+        p = paired_p(after, before, rng, se_inflation=se_inflation)
         estimate = Estimate(share, *percentile_interval(left / whole), joint.n_units, p)
     return Retention(
         estimate,
@@ -74,8 +87,8 @@ def retain(question: Question, encoder: str, pair: BeforeAfter, chance_after: fl
         profiling=question.profiling,
         encoder=encoder,
         under_test=first.info.is_tested,
-        before=before,
-        after=after,
+        before=score_before,
+        after=score_after,
         chance=pair.chance,
     )
 
@@ -96,6 +109,12 @@ def skipped_after(before: Evaluation, after: Evaluation, part: str, what: str) -
         if (each.task, each.profiling, each.encoder) in scored:
             skipped.append(replace(each, part=part, what=what))
     return tuple(skipped)
+
+
+def _with_clusters(table: UnitValues, cluster: "pd.Series[Any]") -> UnitValues:
+    """Return values with the cluster of their unit; what has none in the question is one by itself."""
+    units = table.index.get_level_values("unit")
+    return table.assign(cluster=cluster.reindex(units).fillna(units.to_series()).to_numpy())
 
 
 def _chance(scores: list[EncoderScore]) -> float:

@@ -13,7 +13,9 @@ from phenolens.diagnosis import phrases
 from phenolens.diagnosis.evidence import Evidence, Verdict
 from phenolens.diagnosis.records import (
     ENCODED_R,
+    FOLLOWED,
     GROSS_LOSS,
+    LARGE,
     LEAST_HEADROOM,
     NAN,
     Activity,
@@ -43,13 +45,16 @@ KEPT = 0.8
 EXPLAINED = 0.1
 """The least share of a score that a shortcut is said to explain: p values are of perturbations by themselves, and what
 these share, slopes and what they are ranked before, moves scores by some hundredths."""
-FOLLOWED = 0.5
-"""The least share of the first component for it to be said to follow something."""
-LARGE = 0.2
-"""The least share of all variance for a first component to be worth a word."""
 
-CARD = "all claims of the card"
-CARD_BEST_OF_MANY = "all claims of the card; that it falls short, over all baselines from which the best was picked"
+FAMILIES = "; families first"
+AGAINST_BASELINES = (
+    f"the scores of one encoder against baselines{FAMILIES}; that it falls short, over all baselines from which the "
+    "best was picked"
+)
+BETWEEN_ENCODERS = f"the differences of two encoders, in scores and concepts{FAMILIES}"
+CONCEPTS = f"the concepts of one encoder{FAMILIES}"
+SHORTCUTS = f"the shortcuts of one encoder{FAMILIES}"
+INTERVENTIONS = f"the interventions on one encoder{FAMILIES}"
 UNITS = "the perturbations of one encoder, times encoders under test and questions"
 DESCRIBED = "described with an interval, not adjusted"
 
@@ -273,7 +278,7 @@ RULES: tuple[Rule[Any], ...] = (
         condition="always, for every encoder under test and question: beats, falls short of, or is not distinguishable",
         when=lambda found: found.reference == "best baseline",
         sentence=phrases.baseline_difference,
-        adjusted_over=CARD_BEST_OF_MANY,
+        adjusted_over=AGAINST_BASELINES,
         effect=the_estimate,
         against="baseline",
     ),
@@ -284,7 +289,7 @@ RULES: tuple[Rule[Any], ...] = (
         condition="the same against the best untrained network, where that is not the best baseline",
         when=lambda found: found.reference == "best untrained network",
         sentence=phrases.baseline_difference,
-        adjusted_over=CARD_BEST_OF_MANY,
+        adjusted_over=AGAINST_BASELINES,
         effect=the_estimate,
         against="baseline",
     ),
@@ -323,7 +328,7 @@ RULES: tuple[Rule[Any], ...] = (
         condition="always, for every two encoders under test and question",
         when=lambda _: True,
         sentence=phrases.encoder_difference,
-        adjusted_over=CARD,
+        adjusted_over=BETWEEN_ENCODERS,
         effect=the_estimate,
         against="other",
     ),
@@ -345,7 +350,7 @@ RULES: tuple[Rule[Any], ...] = (
         condition=f"at least {EXPLAINED:.0%} of the score above chance is lost, significantly, by any one adjustment",
         when=lambda ways: bool(_explaining(ways)),
         sentence=_shortcut_sentence,
-        adjusted_over=CARD,
+        adjusted_over=SHORTCUTS,
         effect=_shortcut_effect,
     ),
     Rule[BiologyBesideNuisance](
@@ -367,7 +372,7 @@ RULES: tuple[Rule[Any], ...] = (
         ),
         when=lambda changes: changes[0].under_test and any(each.is_known for each in changes),
         sentence=_ablation_sentence,
-        adjusted_over=CARD,
+        adjusted_over=INTERVENTIONS,
     ),
     Rule[ConceptScore](
         kind="concept",
@@ -376,7 +381,7 @@ RULES: tuple[Rule[Any], ...] = (
         condition=f"a factor of the concept is read significantly, with a correlation of at least {ENCODED_R:g}",
         when=lambda score: score.under_test and score.encoding == "encoded",
         sentence=phrases.concept,
-        adjusted_over=CARD,
+        adjusted_over=CONCEPTS,
         effect=the_estimate,
     ),
     Rule[Sequence[ConceptScore]](
@@ -386,7 +391,7 @@ RULES: tuple[Rule[Any], ...] = (
         condition=f"weakly: significant, with a correlation below {ENCODED_R:g}; not detected: not significant",
         when=_undetected,
         sentence=_undetected_sentence,
-        adjusted_over=CARD,
+        adjusted_over=CONCEPTS,
     ),
     Rule[ConceptDifference](
         kind="concept_difference",
@@ -395,7 +400,7 @@ RULES: tuple[Rule[Any], ...] = (
         condition="two encoders under test differ significantly in a concept that the better one encodes",
         when=lambda found: found.is_significant and found.better_encodes_it,
         sentence=phrases.concept_difference,
-        adjusted_over=CARD,
+        adjusted_over=BETWEEN_ENCODERS,
         effect=the_estimate,
         against="other",
     ),
@@ -407,7 +412,7 @@ RULES: tuple[Rule[Any], ...] = (
             f"the first principal component holds at least {LARGE:.0%} of the variance of an encoder under test, and "
             f"one block explains at least {FOLLOWED:.0%} of it"
         ),
-        when=lambda found: found.under_test and found.of_first_component >= FOLLOWED and found.first_component >= LARGE,
+        when=lambda found: found.under_test and found.is_followed,
         sentence=phrases.component,
         effect=lambda found: Estimate(found.of_first_component),
     ),

@@ -122,7 +122,7 @@ def fit_scaling(evaluation: Evaluation, flops: Mapping[str, float], *, seed: int
         values = {encoder: values_by_unit(scores[encoder]) for encoder in flops}
         rng = spawn(seed, "scaling", *question.key)
         joint = joint_draws(values, rng, se_inflation=question.first.se_inflation)
-        if joint.n_units < 2:
+        if joint.n_clusters < 2:
             continue
         mean = joint.mean
         slope = float(mean @ slope_weights)

@@ -20,7 +20,7 @@ class Estimate:
     p
         The unadjusted p value.
     p_adjusted
-        The p value adjusted over all claims of the card; NaN if no claim is made.
+        The p value adjusted over the claims of the card; NaN if no claim is made.
     """
 
     value: float = _NAN

@@ -18,7 +18,7 @@ from phenolens.evaluation.profiles import Profiles
 from phenolens.evaluation.question import EncoderScore, Question, StratumScore
 from phenolens.evaluation.shared_rows import share_rows
 from phenolens.evaluation.skipped import Skipped
-from phenolens.metrics import minimum_detectable_effect, percentile_interval
+from phenolens.metrics import minimum_detectable_effect
 from phenolens.tasks import Note, Score, Task, notes_of, refuse_repeated
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _score(
         task,
         profiling,
         score,
-        Estimate(score.value, *percentile_interval(draws), score.n_units),
+        Estimate(score.value, *score.limits(draws), score.n_units),
         minimum_detectable_effect(float(draws.std())),
         score_strata(score, spawn(seed, "parts", task.id, profiling)),
     )

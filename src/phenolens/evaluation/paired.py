@@ -14,25 +14,29 @@ from phenolens.metrics import (
     minimum_detectable_effect,
     percentile_interval,
     sign_flip_p,
+    small_sample_widening,
     stratified_mean,
 )
-from phenolens.tasks import Score
+from phenolens.tasks import Score, clusters_of
 
 UnitValues: TypeAlias = pd.DataFrame
-"""Columns ``value`` and ``weight``, indexed by (unit, stratum)."""
+"""Columns ``value``, ``weight`` and perhaps ``cluster``, indexed by (unit, stratum); see `clusters_of`."""
 
 UNIT_KEY = ["unit", "stratum"]
 _N_DRAWS = 2000
 
 
 def values_by_unit(score: Score) -> UnitValues:
-    """Return a score's values and weights by (unit, stratum)."""
-    return score.units.set_index(UNIT_KEY)[["value", "weight"]].sort_index()
+    """Return a score's values, weights and clusters by (unit, stratum)."""
+    units = score.units.assign(cluster=clusters_of(score.units))
+    return units.set_index(UNIT_KEY)[["value", "weight", "cluster"]].sort_index()
 
 
 def mean_by_unit(tables: list[pd.DataFrame]) -> UnitValues:
     """Return the mean of several tables with values and weights of units, such as those of seeds."""
-    return pd.concat(tables).groupby(UNIT_KEY, sort=True)[["value", "weight"]].mean()
+    rows = pd.concat(tables).groupby(UNIT_KEY, sort=True)
+    means = rows[["value", "weight"]].mean()
+    return means.join(rows["cluster"].first()) if "cluster" in tables[0] else means
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,16 +46,17 @@ class JointDraws:
     Attributes
     ----------
     mean
-        (m,) scores; NaN with fewer than two units.
+        (m,) scores; NaN with fewer than two clusters.
     draws
-        (b, m) cluster-bootstrap draws; none with fewer than two units.
-    n_units
-        The number of shared units.
+        (b, m) cluster-bootstrap draws; none with fewer than two clusters.
+    n_units, n_clusters
+        The number of shared units, and of clusters of those that are not independent.
     """
 
     mean: NDArray[np.float64]
     draws: NDArray[np.float64]
     n_units: int
+    n_clusters: int
 
 
 def joint_draws(values: Mapping[str, UnitValues], rng: np.random.Generator, *, se_inflation: float = 1.0) -> JointDraws:
@@ -60,22 +65,24 @@ def joint_draws(values: Mapping[str, UnitValues], rng: np.random.Generator, *, s
     Parameters
     ----------
     values
-        Name -> values by unit.
+        Name -> values by unit; clusters and weights are those of the first.
     rng
         The source of randomness.
     se_inflation
-        Factor by which the standard error exceeds that of the bootstrap over units; see `Score.se_inflation`.
+        Factor by which the standard error exceeds that of the bootstrap over clusters; see `Score.se_inflation`.
     """
     table = pd.concat({name: each["value"] for name, each in values.items()}, axis=1, join="inner")
-    units, strata = (table.index.get_level_values(level).to_numpy() for level in UNIT_KEY)
-    n_units = len(np.unique(units))
-    if n_units < 2:
-        return JointDraws(np.full(len(values), np.nan), np.empty((0, len(values))), n_units)
-    weights = next(iter(values.values()))["weight"].reindex(table.index).to_numpy()
+    shared = next(iter(values.values())).loc[table.index]
+    strata, weights = table.index.get_level_values("stratum").to_numpy(), shared["weight"].to_numpy()
+    clusters = clusters_of(shared).to_numpy()
+    n_units, n_clusters = table.index.get_level_values("unit").nunique(), len(np.unique(clusters))
+    if n_clusters < 2:
+        return JointDraws(np.full(len(values), np.nan), np.empty((0, len(values))), n_units, n_clusters)
     mean = stratified_mean(table.to_numpy(), weights, strata)
-    drawn = cluster_bootstrap(table.to_numpy(), units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
-    # Centred on the mean of the draws: draws over few unequal units are biased, and inflation would multiply the bias.
-    return JointDraws(mean, mean + se_inflation * (drawn - drawn.mean(axis=0)), n_units)
+    drawn = cluster_bootstrap(table.to_numpy(), clusters, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
+    # Centred on the mean of the draws: draws over few unequal clusters are biased; inflation would multiply the bias.
+    widening = se_inflation * small_sample_widening(n_clusters)
+    return JointDraws(mean, mean + widening * (drawn - drawn.mean(axis=0)), n_units, n_clusters)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def paired_difference(
         The variance of the difference that is due to what all units share, such as controls.
     """
     joint = joint_draws({"one": one, "other": other}, rng, se_inflation=se_inflation)
-    if joint.n_units < 2:
+    if joint.n_clusters < 2:
         return PairedDifference(Estimate(n_units=joint.n_units), float("nan"))
     difference = float(joint.mean[0] - joint.mean[1])
     drawn = joint.draws[:, 0] - joint.draws[:, 1]
@@ -135,14 +142,16 @@ def paired_p(
 ) -> float:
     """Return the p value of the difference one - other; parameters as in `paired_difference`."""
     table = one.join(other, how="inner", rsuffix="_other")
-    units, strata = (table.index.get_level_values(level).to_numpy() for level in UNIT_KEY)
-    if len(np.unique(units)) < 2:
+    strata, clusters = table.index.get_level_values("stratum").to_numpy(), clusters_of(table).to_numpy()
+    if len(np.unique(clusters)) < 2:
         return float("nan")
     difference, weights = (table["value"] - table["value_other"]).to_numpy(), table["weight"].to_numpy()
     if shared_variance > 0:
-        drawn = cluster_bootstrap(difference[:, None], units, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng)
+        drawn = cluster_bootstrap(
+            difference[:, None], clusters, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng
+        )
         se_inflation *= _widening(se_inflation * drawn[:, 0], shared_variance)
-    return sign_flip_p(difference, units, weights=weights, strata=strata, se_inflation=se_inflation, rng=rng)
+    return sign_flip_p(difference, clusters, weights=weights, strata=strata, se_inflation=se_inflation, rng=rng)
 
 
 def _widening(draws: NDArray[np.float64], shared_variance: float) -> float:

@@ -18,7 +18,6 @@ from phenolens.evaluation.paired import (
     paired_difference,
     paired_p,
 )
-from phenolens.metrics import percentile_interval
 from phenolens.tasks import Leak, Score, Task
 
 ALPHA = 0.05
@@ -231,9 +230,9 @@ class Question:
         rng = spawn(self.seed, "best", *self.key)
         # The order alone widens these limits: no two fits are compared.
         joint = joint_draws({"best": self.values[best.encoder]}, rng, se_inflation=self.first.order)
-        if joint.n_units < 2:
+        if joint.n_clusters < 2:
             return Estimate(best.value, n_units=joint.n_units)
-        limits = percentile_interval(joint.draws[:, 0], 1 - ALPHA / len(self.means))
+        limits = self.first.limits(joint.draws[:, 0], 1 - ALPHA / len(self.means))
         return Estimate(best.value, *limits, joint.n_units)
 
     def difference(

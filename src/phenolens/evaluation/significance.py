@@ -1,5 +1,6 @@
 """Significance of the units of a score, decided here once for verdicts, tables and charts."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,8 @@ import pandas as pd
 from phenolens.evaluation.evaluate import Evaluation
 from phenolens.evaluation.paired import UNIT_KEY
 from phenolens.evaluation.question import ALPHA, Question
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +23,15 @@ class UnitSignificance:
         By (unit, stratum): the p value adjusted over the units (median over seeds), times the number of such claims;
         NaN where no p value was computed.
     least_p
-        The smallest value that any of them can reach; 0 if unknown.
+        The smallest value that any of them can reach, if all are active; 0 if unknown.
+    fewest
+        The smallest number of active units that can be found: fewer are not significant after adjustment, even if no
+        exchange of labels reaches them.
     """
 
     p: "pd.Series[float]"
     least_p: float
+    fewest: int = 1
 
     @property
     def n_significant(self) -> int:
@@ -57,7 +64,10 @@ def unit_significance(evaluation: Evaluation, question: Question, encoder: str) 
     p = (times * by_seed.groupby(level=UNIT_KEY, sort=False).median()).clip(upper=1.0)
     details = [each.score.details.get("", {}) for each in scores]
     least = min(detail.get("least_p_adjusted", 0.0) for detail in details)
-    return UnitSignificance(p, times * least)
+    least_of_one = min(detail.get("least_p", 0.0) for detail in details)
+    # Benjamini & Hochberg: j p values as small as that are significant if n / j times it is at most alpha.
+    fewest = max(1, math.ceil(times * len(p) * least_of_one / ALPHA - _ROUNDING))
+    return UnitSignificance(p, times * least, fewest)
 
 
 def significant_units(evaluation: Evaluation, question: Question) -> dict[str, "pd.Series[bool]"]:

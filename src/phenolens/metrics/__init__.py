@@ -1,7 +1,14 @@
 """Metrics as pure functions of arrays; they do not import anything else of Phenolens."""
 
-from phenolens.metrics.bootstrap import cluster_bootstrap, nadeau_bengio, percentile_interval, stratified_mean
+from phenolens.metrics.bootstrap import (
+    cluster_bootstrap,
+    nadeau_bengio,
+    percentile_interval,
+    small_sample_widening,
+    stratified_mean,
+)
 from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
+from phenolens.metrics.further_draws import TailUnit, draw_further
 from phenolens.metrics.geometry import (
     hubness,
     linear_cka,
@@ -27,19 +34,21 @@ from phenolens.metrics.neighbours import (
     neighbour_purity,
     robustness_index,
 )
+from phenolens.metrics.network_clusters import CROSSED, network_clusters
 from phenolens.metrics.pair_separation import Separation, separation
 from phenolens.metrics.permutation import (
     benjamini_hochberg,
+    count_reached,
     count_sets,
     draw_sets,
     maximum_p,
     mean_defined,
     permutation_p,
-    replicate_retrieval_p,
     sign_flip_p,
 )
 from phenolens.metrics.power import minimum_detectable_effect, replicate_ceiling, tie_groups
 from phenolens.metrics.relation_recall import PairNull, PairTails, distinct_pairs, rewire
+from phenolens.metrics.replicate_retrieval import replicate_retrieval_p
 from phenolens.metrics.retrieval import average_precision, chance_average_precision
 from phenolens.metrics.retrieval_among import average_precision_among
 from phenolens.metrics.ridge import ridge_by_target, ridge_path
@@ -49,9 +58,11 @@ from phenolens.metrics.similarity import cosine_similarity, unit_rows
 from phenolens.metrics.trend import rank_trend
 
 __all__ = [
+    "CROSSED",
     "PairNull",
     "PairTails",
     "Separation",
+    "TailUnit",
     "average_precision",
     "average_precision_among",
     "batch_silhouette",
@@ -61,9 +72,11 @@ __all__ = [
     "control_average_precision",
     "cosine_silhouette",
     "cosine_similarity",
+    "count_reached",
     "count_sets",
     "distances",
     "distinct_pairs",
+    "draw_further",
     "draw_sets",
     "gaussian_dissimilarities",
     "hubness",
@@ -80,6 +93,7 @@ __all__ = [
     "nadeau_bengio",
     "nearest_neighbours",
     "neighbour_purity",
+    "network_clusters",
     "participation_ratio",
     "percentile_interval",
     "permutation_p",
@@ -96,6 +110,7 @@ __all__ = [
     "set_consistency",
     "sign_flip_p",
     "similarity_rank_correlation",
+    "small_sample_widening",
     "stratified_mean",
     "tie_groups",
     "top_share",

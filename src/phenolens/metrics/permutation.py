@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from phenolens.metrics.set_retrieval import set_average_precision
-
 _BLOCK_CELLS = 2**22
-_SETS_AT_ONCE = 30_000
 _SMALLEST = 1e-12  # tails are not known beyond this
-_TOLERANCE = 1e-9  # a permuted statistic that equals the observed one must count as reaching it
+_TOLERANCE = 1e-9
 
 
 def draw_sets(
@@ -70,6 +67,11 @@ def _draw(size: int, k: int, n_draws: int, rng: np.random.Generator) -> NDArray[
     return drawn
 
 
+def count_reached(observed: float, null: NDArray[Any]) -> int:
+    """Return how many permuted statistics reach the observed one; one that equals it, but for rounding, does."""
+    return int((null >= observed - _TOLERANCE).sum())
+
+
 def permutation_p(observed: float, null: NDArray[Any], *, exact: bool = False) -> float:
     """Return the p value of an observed statistic, where large values are extreme; never 0.
 
@@ -92,7 +94,7 @@ def permutation_p(observed: float, null: NDArray[Any], *, exact: bool = False) -
     null = null[~np.isnan(null)]
     if np.isnan(observed) or not len(null):
         return float("nan")
-    reached = int((null >= observed - _TOLERANCE).sum())
+    reached = count_reached(observed, null)
     return reached / len(null) if exact else (1 + reached) / (1 + len(null))
 
 
@@ -123,81 +125,13 @@ def maximum_p(observed: float, null: NDArray[Any]) -> float:
     """
     p = permutation_p(observed, null)
     null = null[~np.isnan(null)]
-    if np.isnan(p) or (null >= observed - _TOLERANCE).any():
+    if np.isnan(p) or count_reached(observed, null):
         return p
     scale = null.std() * np.sqrt(6) / np.pi
     if scale == 0:
         return p
     place = null.mean() - np.euler_gamma * scale
     return float(min(p, max(-np.expm1(-np.exp(-(observed - place) / scale)), _SMALLEST)))
-
-
-def replicate_retrieval_p(
-    x: NDArray[Any],
-    units: Sequence[NDArray[np.intp]],
-    control: NDArray[np.bool_],
-    plates: NDArray[Any],
-    *,
-    n_permutations: int = 2000,
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean AP of each perturbation before same-plate controls, and its p value by exchange with controls.
-
-    Under the null hypothesis, replicates are further control wells, whose labels can be exchanged with controls of the
-    same plate. Whole labellings are drawn, which keeps the dependence between the queries of a perturbation;
-    perturbations with equally many replicates on the same plates share the labellings. If there are at most
-    `n_permutations` labellings, all are enumerated.
-
-    Parameters
-    ----------
-    x
-        (n, d) vectors.
-    units
-        Row numbers of the replicates of each perturbation.
-    control
-        (n,) mask of the controls.
-    plates
-        (n,) plate of each row.
-    n_permutations
-        The number of labellings to draw.
-    rng
-        The source of randomness; unused if all labellings are enumerated.
-
-    Returns
-    -------
-    (u,) mean AP over the replicates with a control on their plate, and (u,) p in (0, 1]; NaN if there are none.
-    """
-    codes = np.unique(plates, return_inverse=True)[1]
-    units = [rows[np.argsort(codes[rows], kind="stable")] for rows in units]
-    layouts: dict[tuple[int, ...], list[int]] = {}
-    for number, replicates in enumerate(units):
-        layouts.setdefault(tuple(codes[replicates].tolist()), []).append(number)
-    value, p = np.full(len(units), np.nan), np.full(len(units), np.nan)
-    for layout, numbers in layouts.items():
-        k, on_plate = len(layout), np.array(layout)
-        controls = np.flatnonzero(control & np.isin(codes, on_plate))
-        # Places 0 .. k - 1 are those of the wells of a perturbation, and the others those of controls.
-        place = np.concatenate([on_plate, codes[controls]])
-        pools = [np.flatnonzero(place == code) for code in np.unique(on_plate)]
-        sets, exact = draw_sets(pools, [int((pool < k).sum()) for pool in pools], n_permutations, rng)
-        sets = np.concatenate([np.arange(k)[None], sets])  # the observed one first
-        per_part = max(1, _SETS_AT_ONCE // len(sets))
-        for part in (numbers[start : start + per_part] for start in range(0, len(numbers), per_part)):
-            rows = np.concatenate([controls, *(units[number] for number in part)])
-            observed = len(controls) + np.arange(len(part) * k).reshape(len(part), 1, k)
-            labelled = np.where(sets < k, observed[:, 0][:, np.minimum(sets, k - 1)], sets - k).reshape(-1, k)
-            found = mean_defined(
-                set_average_precision(
-                    x[rows],
-                    labelled,
-                    negative=np.arange(len(rows)) < len(controls),
-                    also=np.repeat(observed[:, 0], len(sets), axis=0),
-                    plates=codes[rows],
-                )
-            ).reshape(len(part), -1)
-            value[part] = found[:, 0]
-            p[part] = [permutation_p(float(row[0]), row[1:], exact=exact) for row in found]
-    return value, p
 
 
 def sign_flip_p(

@@ -13,7 +13,7 @@ from phenolens.tasks.regression_probe import RegressionProbe
 from phenolens.tasks.relationship_recall import RelationshipRecall
 from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
 from phenolens.tasks.sampling import at_most, draw_whole, sample_wells
-from phenolens.tasks.score import Leak, Note, Score, notes_of, unit_table
+from phenolens.tasks.score import Leak, Note, Score, clusters_of, notes_of, unit_table
 from phenolens.tasks.split import Split, make_splits
 from phenolens.tasks.strength import PerturbationStrength
 from phenolens.tasks.wells import unseen_wells
@@ -41,6 +41,7 @@ __all__ = [
     "Task",
     "WellTask",
     "at_most",
+    "clusters_of",
     "default_tasks",
     "draw_whole",
     "make_splits",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from phenolens.profiling import Level
+from phenolens.tasks.clusters import cluster_of_units
 from phenolens.tasks.score import Score
 
 if TYPE_CHECKING:
@@ -165,6 +166,28 @@ class WellTask(Task):
     def aggregation(self) -> Level:
         """Wells, which are treated and replicated."""
         return "well"
+
+
+class PerturbationTask(WellTask):
+    """A task whose units are perturbations, or are made of them.
+
+    Parameters
+    ----------
+    cluster
+        The metadata column that says which units are not independent of each other, such as the gene that several
+        guides target, or a complex; None for the perturbation, whose doses are not independent.
+    """
+
+    cluster: str | None = None
+
+    def clusters(self, rows: AnnData, units: Any) -> Mapping[str, str]:
+        """Return unit -> cluster, from rows (n, d) and the unit (n,) of each; see `cluster_of_units`."""
+        return cluster_of_units(rows, units, self.cluster or "perturbation", self.id)
+
+    @property
+    def cluster_column(self) -> tuple[str, ...]:
+        """The metadata column that is to name clusters, if any."""
+        return (self.cluster,) if self.cluster else ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,7 +15,8 @@ from phenolens.core.errors import PhenolensError, TaskNotApplicable
 from phenolens.datasets import treated
 from phenolens.metrics import average_precision, chance_average_precision, cosine_similarity, permutation_p
 from phenolens.profiling import Average, aggregate
-from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.base import Contract, PerturbationTask
+from phenolens.tasks.clusters import related_clusters
 from phenolens.tasks.columns import required_column
 from phenolens.tasks.relations import read_relations, relation_files
 from phenolens.tasks.score import Score, unit_table
@@ -27,7 +29,7 @@ _COMPOUND = "compound"
 _GENE = ("crispr", "orf", "sirna")
 
 
-class CompoundGene(WellTask):
+class CompoundGene(PerturbationTask):
     """Average precision with which a compound ranks the genes that it is known to act on above sampled other genes.
 
     The similarity of a compound and a gene is the absolute cosine of their profiles, at the dose where it is largest.
@@ -47,6 +49,8 @@ class CompoundGene(WellTask):
         The number of samples of negatives.
     n_permutations
         The number of random choices of genes for the p value of each compound, which uses all negatives.
+    cluster
+        As in `PerturbationTask`; None for compounds that are known to act on the same genes.
 
     Source: the rules of RxRx3-core, Kraus et al., arXiv 2503.20158 (2025).
     """
@@ -76,7 +80,7 @@ class CompoundGene(WellTask):
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        return ("perturbation", "perturbation_type")
+        return ("perturbation", "perturbation_type", *self.cluster_column)
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return AP, with one unit per compound; see `Task.score`."""
@@ -114,7 +118,22 @@ class CompoundGene(WellTask):
                 f"'{strongest.columns[0]}') and leaves {_FEWEST_NEGATIVES} other genes"
             )
         table = pd.DataFrame(rows, columns=["unit", "value", "chance", "p"])
-        return Score("mAP", "compound", unit_table(table["unit"], table["value"], chance=table["chance"], p=table["p"]))
+        clusters = self._group(compounds, known)
+        units = unit_table(
+            table["unit"], table["value"], chance=table["chance"], p=table["p"], clusters=table["unit"].map(clusters)
+        )
+        return Score("mAP", "compound", units, bounds=(0, 1))
+
+    def _group(self, compounds: AnnData, known: pd.DataFrame) -> Mapping[str, str]:
+        """Return the cluster of each compound; unless a column names it, those that act on the same genes share one."""
+        names = compounds.obs["perturbation"].astype(str)
+        if self.cluster is not None:
+            return self.clusters(compounds, names)
+        pairs = known.loc[known["positive"], ["entity1", "entity2"]]
+        ends = [f"compound {name}" for name in pairs["entity1"]] + [f"gene {name}" for name in pairs["entity2"]]
+        codes, entities = pd.factorize(np.array(ends, dtype=object))
+        clusters, _, crossed = related_clusters(codes.reshape(2, -1).T, entities)
+        return {name: name if crossed else clusters[f"compound {name}"] for name in pairs["entity1"].unique()}
 
     def _known(self, compounds: pd.Index[str], genes: pd.Index[str]) -> pd.DataFrame:
         """Return the known pairs of profiled compounds and genes, and which are positives and negatives."""

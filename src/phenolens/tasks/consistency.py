@@ -18,7 +18,7 @@ from phenolens.metrics import (
     set_average_precision,
 )
 from phenolens.profiling import Average
-from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.columns import usable_rows
 from phenolens.tasks.label_null import exchange_p
 from phenolens.tasks.perturbations import perturbation_profiles
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-class PhenotypicConsistency(WellTask):
+class PhenotypicConsistency(PerturbationTask):
     """Mean average precision with which a perturbation retrieves others of the same mechanism, target or complex.
 
     Wells are averaged to one profile per perturbation, so that the similarity of replicates does not count.
@@ -45,6 +45,8 @@ class PhenotypicConsistency(WellTask):
     n_permutations
         The number of random sets of perturbations for a p value, which compares the perturbations of a label with all
         others, including those that share another label.
+    cluster
+        The metadata column that says which labels are not independent of each other; None for each label by itself.
 
     Source: Kalinin et al., Nat. Commun. 2025 (copairs), with ties in expectation.
     """
@@ -72,7 +74,7 @@ class PhenotypicConsistency(WellTask):
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        return ("perturbation", self.label)
+        return ("perturbation", self.label, *self.cluster_column)
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return mAP, with one unit per label; see `Task.score`."""
@@ -124,10 +126,24 @@ class PhenotypicConsistency(WellTask):
         return Score(
             "mAP",
             self.label,
-            unit_table(means.index.astype(str), means["ap"].to_numpy(), chance=means["chance"].to_numpy(), p=p),
+            unit_table(
+                means.index.astype(str),
+                means["ap"].to_numpy(),
+                chance=means["chance"].to_numpy(),
+                p=p,
+                clusters=self._clusters(perturbations, table, means.index),
+            ),
             notes,
+            bounds=(0, 1),
             details={"": {"replicate_ceiling": ceiling}},
         )
+
+    def _clusters(self, perturbations: AnnData, marks: pd.DataFrame, labels: pd.Index[str]) -> list[str] | None:
+        """Return the cluster of each label, where a column names it; None where each label is one."""
+        if self.cluster is None:
+            return None
+        clusters = self.clusters(perturbations[marks["row"].to_numpy()], marks["label"].to_numpy())
+        return [clusters[label] for label in labels]
 
     def _split(self, text: str) -> list[str]:
         parts = (part.strip() for part in text.split(self.separator))

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.metrics import cosine_similarity, rank_trend
-from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.columns import numbers, required_column
 from phenolens.tasks.score import Score, notes_of, unit_table
 from phenolens.tasks.wells import Wells, unseen_wells
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FEWEST_DOSES = 3
 
 
-class DoseResponse(WellTask):
+class DoseResponse(PerturbationTask):
     """Spearman's correlation, within a compound, of dose with the distance of a well from the controls of its plate.
 
     Parameters
@@ -32,6 +32,8 @@ class DoseResponse(WellTask):
         mechanism and of different mechanisms.
     n_permutations
         The number of permutations of doses over a compound's wells for its p value, which is one-sided.
+    cluster
+        As in `PerturbationTask`.
     """
 
     contract: ClassVar[Contract] = Contract(
@@ -55,7 +57,7 @@ class DoseResponse(WellTask):
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        return ("perturbation", "dose", "role", *((self.mechanism,) if self.mechanism else ()))
+        return ("perturbation", "dose", "role", *((self.mechanism,) if self.mechanism else ()), *self.cluster_column)
 
     @property
     def needs_controls(self) -> bool:
@@ -85,14 +87,22 @@ class DoseResponse(WellTask):
             raise TaskNotApplicable(
                 f"{self.id}: none of {compounds.nunique()} compounds has {_FEWEST_DOSES} doses and effects that vary"
             )
+        clusters = self.clusters(profiles[dosed], compounds)
         left_out = compounds.nunique() - len(table)
         note = f"{left_out} compounds with fewer than {_FEWEST_DOSES} doses left out" if left_out else ""
         details = {} if self.mechanism is None else self._agree(profiles[dosed], effect[dosed], compounds.to_numpy())
         return Score(
             "Spearman's correlation of effect with dose",
             "compound",
-            unit_table(table["unit"], table["value"], chance=0.0, p=table["p"]),
+            unit_table(
+                table["unit"],
+                table["value"],
+                chance=0.0,
+                p=table["p"],
+                clusters=table["unit"].astype(str).map(clusters),
+            ),
             notes_of(few_doses=note),
+            bounds=(-1, 1),
             details={"": details},
         )
 

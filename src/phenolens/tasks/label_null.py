@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics import draw_sets, permutation_p
+from phenolens.metrics import TailUnit, count_reached, draw_further, draw_sets, permutation_p
 
 _SETS_AT_ONCE = 100_000
 
@@ -23,7 +23,8 @@ def exchange_p(
 ) -> NDArray[np.float64]:
     """Return the p value of each unit's statistic under exchange of its label within groups.
 
-    Units with the same numbers of rows in the same groups share one null distribution.
+    Units with the same numbers of rows in the same groups share one null distribution. For the few units that hardly
+    any of it reaches, more sets are drawn (`draw_further`).
 
     Parameters
     ----------
@@ -49,6 +50,7 @@ def exchange_p(
         present, counts = np.unique(codes[rows], return_counts=True)
         layouts.setdefault(tuple(zip(present.tolist(), counts.tolist(), strict=True)), []).append(number)
     p = np.full(len(units), np.nan)
+    tail = []
     by_size: dict[int, list[tuple[tuple[int, int], ...]]] = {}
     for layout in layouts:
         by_size.setdefault(sum(count for _, count in layout), []).append(layout)
@@ -65,5 +67,14 @@ def exchange_p(
             ends = np.cumsum([len(sets) for sets, _ in drawn])
             for layout, null_of_layout, (_, exact) in zip(part, np.split(null, ends[:-1]), drawn, strict=True):
                 for number in layouts[layout]:
-                    p[number] = permutation_p(float(observed[number]), null_of_layout, exact=exact)
+                    value = float(observed[number])
+                    p[number] = permutation_p(value, null_of_layout, exact=exact)
+                    if not exact and not np.isnan(p[number]):
+                        pools, taken = [members[code] for code, _ in layout], [count for _, count in layout]
+                        reached, seen = count_reached(value, null_of_layout), int((~np.isnan(null_of_layout)).sum())
+                        tail.append(TailUnit(number, value, pools, taken, statistic, reached, seen))
+    tail = [unit for unit in tail if unit.is_undecided]
+    draw_further(tail, n_permutations=n_permutations, n_units=len(units), at_once=_SETS_AT_ONCE, rng=rng)
+    for unit in tail:
+        p[unit.number] = unit.p
     return p

@@ -131,7 +131,7 @@ class Probe(ProbeTask):
             weights=cells["weight"].astype(float),
         )
         unit = self.group or "row"
-        return Score("balanced accuracy", unit, units, predicted.notes, predicted.leak, folds=self.folds)
+        return Score("balanced accuracy", unit, units, predicted.notes, predicted.leak, folds=self.folds, bounds=(0, 1))
 
     def predict(self, profiles: AnnData, *, apart: str | None = None) -> Predicted:
         """Predict the class of every row by cross-validation.

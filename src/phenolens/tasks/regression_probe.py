@@ -111,6 +111,7 @@ class RegressionProbe(ProbeTask):
             unit_table(units, values, chance=0.0, strata=strata),
             notes,
             folds=min(self.folds, len(sizes)),
+            bounds=(-1, 1),
             strata_are="targets" if len(self.targets) > 1 else "",
         )
 

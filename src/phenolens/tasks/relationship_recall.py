@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from phenolens.datasets import treated
 from phenolens.metrics import PairNull, PairTails, permutation_p, replicate_ceiling, rewire
 from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.clusters import related_clusters
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
 from phenolens.tasks.score import Score, notes_of, unit_table
@@ -96,22 +98,25 @@ class RelationshipRecall(WellTask):
                 f"{self.id}: no relation of {', '.join(pairs)} connects two of {len(names)} perturbations (such as "
                 f"'{names[0]}'); is '{self.entity}' the column with the names that the relations use?"
             )
+        clusters, order, crossed = related_clusters(np.concatenate(list(pairs.values())), names)
         null = PairNull(np.asarray(entities.X), tail=self.tail)
         ceiling = self._ceiling(profiles, rng)
         tables, details = [], {}
         for name, known in pairs.items():
             if len(known):
                 placed = null.place(known)
-                tables.append(self._units(name, known, self._hits(placed), names))
+                tables.append(self._units(name, known, self._hits(placed), names, clusters))
                 details[name] = {**self._describe(placed, known), **self._test(null, known, placed, len(names), rng)}
+        interwoven = "relations are too interwoven to fall into independent groups; perturbations count as independent"
         details[""] = {"replicate_ceiling": ceiling}
         without = f"no relation of {', '.join(empty)} connects two of the perturbations" if empty else ""
         return Score(
             f"recall of relations in {'the tails' if self.tails == 'both' else 'the upper tail'}",
             "perturbation",
             pd.concat(tables, ignore_index=True),
-            notes_of(sources_without_relations=without),
-            order=2,
+            notes_of(sources_without_relations=without, crossed_relations=interwoven if crossed else ""),
+            order=order,
+            bounds=(0, 1),
             strata_are="sources",
             details=details,
         )
@@ -120,7 +125,12 @@ class RelationshipRecall(WellTask):
         return placed.upper + placed.lower if self.tails == "both" else placed.upper
 
     def _units(
-        self, source: str, pairs: NDArray[np.intp], hits: NDArray[np.float64], names: NDArray[np.object_]
+        self,
+        source: str,
+        pairs: NDArray[np.intp],
+        hits: NDArray[np.float64],
+        names: NDArray[np.object_],
+        clusters: Mapping[str, str],
     ) -> pd.DataFrame:
         """Return recall by perturbation; half of each relation counts for either of its two perturbations."""
         ends = pairs.T.ravel()
@@ -134,6 +144,7 @@ class RelationshipRecall(WellTask):
             chance=chance,
             strata=source,
             weights=related[has_relations] / 2,
+            clusters=[clusters[name] for name in names[has_relations]],
         )
 
     def _describe(self, placed: PairTails, pairs: NDArray[np.intp]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from phenolens.metrics import (
     replicate_retrieval_p,
     set_average_precision,
 )
-from phenolens.tasks.base import FEWEST_PERMUTATIONS, Contract, LessData, Restricted, WellTask
+from phenolens.tasks.base import FEWEST_PERMUTATIONS, Contract, LessData, PerturbationTask, Restricted
 from phenolens.tasks.columns import required_column
 from phenolens.tasks.label_null import exchange_p
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _FEWEST_REPLICATES = 2
 
 
-class ReplicateRetrieval(WellTask):
+class ReplicateRetrieval(PerturbationTask):
     """Mean average precision with which each well retrieves the other wells of its perturbation and dose.
 
     Parameters
@@ -55,6 +55,8 @@ class ReplicateRetrieval(WellTask):
         ``controls``. For distinctiveness, labels are always exchanged among treatments.
     n_permutations
         The number of random labellings for a p value.
+    cluster
+        As in `PerturbationTask`.
 
     Source: Kalinin et al., Nat. Commun. 2025 (copairs); here ties count by their expectation, and the null keeps the
     dependence between the replicates of a perturbation.
@@ -116,7 +118,7 @@ class ReplicateRetrieval(WellTask):
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        return ("perturbation", "role") if self.needs_controls else ("perturbation",)
+        return ("perturbation", *(("role",) if self.needs_controls else ()), *self.cluster_column)
 
     @property
     def needs_controls(self) -> bool:
@@ -143,15 +145,23 @@ class ReplicateRetrieval(WellTask):
         layout = describe_layout(wells.profiles.obs, wells.treated, wells.control)
         partner = choose_exchange(self.exchange_with, layout)
         p = self._test(x, wells, value[kept], list(scored.values()), partner, rng)
-        table = unit_table(list(scored), value[kept], chance=expected[kept], p=p)
+        clusters = self.clusters(wells.profiles[wells.treated], name[wells.treated])
+        table = unit_table(
+            list(scored), value[kept], chance=expected[kept], p=p, clusters=[clusters[unit] for unit in scored]
+        )
         left_out = sorted({str(name) for name, _ in groups} - set(scored))
         notes = notes_of(
             not_scored=f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""
         )
         if self.needs_controls:
             notes += (*layout.notes, *notes_of(exchange=explain_exchange(self.exchange_with, partner)))
-        least = float(benjamini_hochberg(self._least_p(wells, list(scored.values()), partner)).min())
-        return Score("mAP", "perturbation", table, notes, details={"": {"least_p_adjusted": least}})
+        of_labels = self._least_p(wells, list(scored.values()), partner)
+        drawn = np.maximum(of_labels, 1 / (1 + self.n_permutations))
+        details = {
+            "least_p": float(of_labels.min()),
+            "least_p_adjusted": float(benjamini_hochberg(drawn).min()),
+        }
+        return Score("mAP", "perturbation", table, notes, bounds=(0, 1), details={"": details})
 
     def _rank(
         self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells
@@ -177,7 +187,7 @@ class ReplicateRetrieval(WellTask):
         return ap, np.array([known.get(key, np.nan) for key in zip(replicates, negatives, strict=True)])
 
     def _least_p(self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange) -> NDArray[np.float64]:
-        """Return the smallest p value that each perturbation can reach: few wells allow few exchanges of labels."""
+        """Return the smallest p value that any number of exchanges allows: few wells allow few exchanges of labels."""
         among_treated = not self.needs_controls or partner == "treatments"
         others = pd.Series(wells.plate[wells.treated if among_treated else wells.control]).value_counts()
         exchanges = []
@@ -185,7 +195,7 @@ class ReplicateRetrieval(WellTask):
             taken = pd.Series(wells.plate[rows]).value_counts()
             sizes = [others.get(plate, 0) + (0 if among_treated else k) for plate, k in taken.items()]
             exchanges.append(count_sets(sizes, list(taken)))
-        return np.maximum(1 / np.array(exchanges, dtype=float), 1 / (1 + self.n_permutations))
+        return 1 / np.array(exchanges, dtype=float)
 
     def _test(
         self,

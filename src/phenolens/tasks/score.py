@@ -8,9 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phenolens.metrics import benjamini_hochberg, cluster_bootstrap, nadeau_bengio, percentile_interval, stratified_mean
+from phenolens.metrics import (
+    benjamini_hochberg,
+    cluster_bootstrap,
+    nadeau_bengio,
+    percentile_interval,
+    small_sample_widening,
+    stratified_mean,
+)
 
-UNIT_COLUMNS = ("unit", "stratum", "value", "weight", "chance", "p", "p_adjusted")
+UNIT_COLUMNS = ("unit", "stratum", "cluster", "value", "weight", "chance", "p", "p_adjusted")
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,12 @@ class Score:
     metric
         The name of the metric.
     unit
-        The unit of replication, which confidence intervals and paired tests resample.
+        What a value is of, such as a perturbation at a dose.
     units
-        One row per unit and stratum: unit, stratum, value, weight, chance, p, p_adjusted (NaN where not
-        defined). `Score.value` is the mean over strata of the weighted mean over units.
+        One row per unit and stratum: unit, stratum, cluster, value, weight, chance, p, p_adjusted (NaN where not
+        defined). `Score.value` is the mean over strata of the weighted mean over units. A cluster holds the units that
+        are not independent of each other, such as the doses of a compound: intervals and paired tests resample
+        clusters. Without that column, each unit is a cluster.
     notes
         What a reader must know before believing it.
     leak
@@ -73,13 +82,16 @@ class Score:
     higher_is_better
         Whether a higher score is better.
     order
-        How many units each value involves: 2 for a value of a pair of units. Half of such a value is assigned to either
-        unit, and both are resampled: to first order, the score then varies twice as much as the mean over units does
-        (Hoeffding, Ann. Math. Stat. 19, 1948).
+        How many clusters each value involves: 2 for a value of a pair of units that are clusters of their own. Half of
+        such a value is assigned to either, and both are resampled: to first order, the score then varies twice as much
+        as the mean over units does (Hoeffding, Ann. Math. Stat. 19, 1948). Between 1 and 2 where both units of some
+        pairs are in one cluster.
     folds
         The number of folds of a cross-validated model; 0 without one.
     strata_are
         What the strata are, where each is a score by itself, such as ``sources``; empty where they are not.
+    bounds
+        The least and the largest value that the metric can take.
     details
         Stratum -> name -> further numbers; those of the whole score under the empty stratum.
     """
@@ -90,9 +102,10 @@ class Score:
     notes: tuple[Note, ...] = ()
     leak: Leak | None = None
     higher_is_better: bool = True
-    order: int = 1
+    order: float = 1
     folds: int = 0
     strata_are: str = ""
+    bounds: tuple[float, float] = (-np.inf, np.inf)
     details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
@@ -117,30 +130,43 @@ class Score:
         return int(self.units["unit"].nunique())
 
     @property
-    def se_inflation(self) -> float:
-        """The factor by which the standard error of a difference of two such scores exceeds that over resampled units.
+    def n_clusters(self) -> int:
+        """The number of clusters of units that are independent of each other."""
+        return int(clusters_of(self.units).nunique())
 
-        Units are resampled without fitting again; the variance of the fits is added by `nadeau_bengio`.
+    @property
+    def se_inflation(self) -> float:
+        """The factor by which the standard error of a difference of two such scores exceeds that over drawn clusters.
+
+        Clusters are resampled without fitting again; the variance of the fits is added by `nadeau_bengio`.
         """
         return self.order * (nadeau_bengio(self.folds) if self.folds else 1.0)
 
     def draws(self, rng: np.random.Generator, *, n_draws: int = 2000) -> NDArray[np.float64]:
-        """Return cluster-bootstrap draws (n_draws,) of the value; NaN with fewer than two units."""
-        if self.n_units < 2:
+        """Return cluster-bootstrap draws (n_draws,) of the value; NaN with fewer than two clusters."""
+        clusters = clusters_of(self.units)
+        n_clusters = clusters.nunique()
+        if n_clusters < 2:
             return np.full(n_draws, np.nan)
         drawn = cluster_bootstrap(
             self.units["value"].to_numpy(),
-            self.units["unit"].to_numpy(),
+            clusters.to_numpy(),
             weights=self.units["weight"].to_numpy(),
             strata=self.units["stratum"].to_numpy(),
             n_draws=n_draws,
             rng=rng,
         )[:, 0]
-        return self.value + self.order * (drawn - drawn.mean())  # draws of a mean over few unequal units are biased
+        widening = self.order * small_sample_widening(n_clusters)
+        return self.value + widening * (drawn - drawn.mean())  # draws of a mean over few unequal clusters are biased
 
     def interval(self, rng: np.random.Generator, *, n_draws: int = 2000) -> tuple[float, float]:
-        """Return the 95 % cluster-bootstrap interval over units; NaN with fewer than two units."""
-        return percentile_interval(self.draws(rng, n_draws=n_draws))
+        """Return the 95 % cluster-bootstrap interval; NaN with fewer than two clusters."""
+        return self.limits(self.draws(rng, n_draws=n_draws))
+
+    def limits(self, draws: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+        """Return the central interval that holds `level` of the draws of a score, within the range of the metric."""
+        low, high = np.clip(percentile_interval(draws, level), *self.bounds)
+        return float(low), float(high)
 
     def _mean(self, column: str) -> float:
         return float(
@@ -152,13 +178,40 @@ class Score:
         )
 
 
+def clusters_of(table: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the cluster of each row of a table of units, a column or an index level; the units where none is named.
+
+    Where every unit is a cluster, its name is that of the unit: random draws do not depend on what it is called.
+    """
+    units = table["unit"] if "unit" in table else table.index.get_level_values("unit").to_series(index=table.index)
+    if "cluster" not in table or table["cluster"].nunique() == units.nunique():
+        return units
+    return table["cluster"]
+
+
 def unit_table(
-    units: Any, values: Any, *, chance: Any, strata: Any = "", weights: Any = 1.0, p: Any = np.nan
+    units: Any,
+    values: Any,
+    *,
+    chance: Any,
+    strata: Any = "",
+    weights: Any = 1.0,
+    p: Any = np.nan,
+    clusters: Any = None,
 ) -> pd.DataFrame:
-    """Return a score's table of units, with p values adjusted within each stratum."""
+    """Return a score's table of units, with p values adjusted within each stratum.
+
+    Parameters
+    ----------
+    units, values, chance, strata, weights, p
+        The columns, or one value for all rows; see `Score`.
+    clusters
+        The cluster of each row, outside of which it is independent; each unit is a cluster if None.
+    """
     table = pd.DataFrame(
         {"unit": units, "stratum": strata, "value": values, "weight": weights, "chance": chance, "p": p}
     )
+    table["cluster"] = table["unit"] if clusters is None else clusters
     table["p_adjusted"] = np.nan
     for _, rows in table.groupby("stratum", sort=False).groups.items():
         table.loc[rows, "p_adjusted"] = benjamini_hochberg(table.loc[rows, "p"].to_numpy(dtype=float))

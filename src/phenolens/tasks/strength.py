@@ -22,7 +22,7 @@ from phenolens.metrics import (
     two_sample_statistic,
 )
 from phenolens.profiling import Sphering
-from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.columns import required_column
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
 from phenolens.tasks.sampling import sample_wells
@@ -39,7 +39,7 @@ _MOST_EXCHANGED = 1000  # treated wells whose labels one null exchanges
 Statistic = Callable[[NDArray[np.bool_], NDArray[np.bool_] | None], NDArray[np.float64]]
 
 
-class PerturbationStrength(WellTask):
+class PerturbationStrength(PerturbationTask):
     """Share of random sets of wells that are less distant from the controls of their plates than a perturbation is.
 
     Distances depend on the scale of an encoder and cannot be compared between encoders. The value is therefore the
@@ -56,6 +56,8 @@ class PerturbationStrength(WellTask):
         Which wells a perturbation exchanges its label with, as in `ReplicateRetrieval`.
     n_permutations
         The number of sets drawn.
+    cluster
+        As in `PerturbationTask`.
 
     Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR), as U-statistics and with labels exchanged within plates.
     """
@@ -92,7 +94,7 @@ class PerturbationStrength(WellTask):
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        return ("perturbation", "role")
+        return ("perturbation", "role", *self.cluster_column)
 
     @property
     def needs_controls(self) -> bool:
@@ -123,14 +125,22 @@ class PerturbationStrength(WellTask):
                 "negative controls on their plates"
             )
         table = pd.DataFrame(rows, columns=["unit", "statistic", "value", "p"])
+        clusters = self.clusters(wells.profiles[wells.treated], names)
         unscored = f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""
         exchange = explain_exchange(self.exchange_with, partner)
         notes = (*notes_of(not_scored=unscored), *layout.notes, *notes_of(exchange=exchange))
         return Score(
             f"share of random sets surpassed in {self.measure}",
             "perturbation",
-            unit_table(table["unit"], table["value"], chance=0.5, p=table["p"]),
+            unit_table(
+                table["unit"],
+                table["value"],
+                chance=0.5,
+                p=table["p"],
+                clusters=table["unit"].astype(str).map(clusters),
+            ),
             notes,
+            bounds=(0, 1),
             details={"": {f"mean_{self.measure}": float(table["statistic"].mean())}},
         )
 

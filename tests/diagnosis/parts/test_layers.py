@@ -107,7 +107,7 @@ def test_classes_are_strata_of_the_choice():
 
 def test_what_cannot_be_chosen_from_is_skipped():
     values = np.random.default_rng(0).uniform(size=(3, 7))
-    assert reason(found(values)) == "needs at least 8 units to halve them, found 7"
+    assert reason(found(values)) == "needs at least 8 independent units to halve them, found 7"
     assert reason(found(values[:1])) == "no other layer or pooling of the network was scored"
     without = evaluation_of(answer(LAYERS[0], values[0]), answer(LAYERS[1], values[1]))
     assert reason(choose_on_held_out(without, {NAME: LAYERS})) == "the network as it comes was not scored"

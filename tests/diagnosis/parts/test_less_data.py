@@ -196,7 +196,7 @@ def test_amounts_with_fewer_than_two_units_are_skipped(wells, monkeypatch):
     monkeypatch.setattr(less_data, "rescore", rescore_one_unit)
     result = compare_with_less_data(evaluation)
     assert result.records == ()
-    assert result.skipped[0].reason == "2 replicates: needs at least 2 units, found 1"
+    assert result.skipped[0].reason == "2 replicates: needs at least 2 independent units, found 1"
     assert len(result.skipped) == 3 * 4
 
 

@@ -182,7 +182,7 @@ def test_strata_of_few_units_have_no_limits_and_those_of_one_are_skipped(truth):
     assert_allclose([few.gain.value, many.gain.value], 0.1)
     assert np.isnan([few.gain.low, few.gain.high, few.gain.p]).all()
     assert np.isfinite([many.gain.low, many.gain.high, many.gain.p]).all()
-    assert skip("perturbation_type", "fewer than 2 units in one") in found.skipped
+    assert skip("perturbation_type", "fewer than 2 independent units in one") in found.skipped
 
 
 def test_more_classes_than_can_be_described_are_skipped(truth):

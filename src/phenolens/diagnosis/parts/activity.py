@@ -30,6 +30,7 @@ def count_active(evaluation: Evaluation) -> Found:
                 n_active=active.n_significant,
                 n_units=active.n_units,
                 least_p=active.least_p,
+                fewest=active.fewest,
             )
             if best not in ("", mean.encoder):
                 record = replace(record, best_baseline=best, n_active_of_best=n_active_of_best)

@@ -12,6 +12,7 @@ from phenolens.diagnosis.records import LayerChoice
 from phenolens.encoders import EncoderName
 from phenolens.evaluation import Estimate, Evaluation, Question, Skipped, UnitValues, joint_draws
 from phenolens.metrics import percentile_interval, stratified_mean
+from phenolens.tasks import clusters_of
 
 _SPLITS = 50
 _FEWEST_UNITS = 8
@@ -46,11 +47,11 @@ def layer_variants(name: str, layers: Sequence[int], pools: Sequence[str]) -> li
 def choose_on_held_out(evaluation: Evaluation, variants: Mapping[str, Sequence[str]]) -> Found:
     """Choose the best variant of each network on one half of the units, and score it on the other.
 
-    The best of many variants, scored on the units that it was chosen on, looks better than it is. So units (whole
-    perturbations, groups) are dealt into halves at random, 50 times; on each half the variant with the highest score
-    is chosen, and its values on the units of the other half are kept. A unit's value is the mean of those, all of
-    choices in which it had no part. The interval resamples units and keeps the choices: repeated splits of the same
-    units are not independent, and how values vary over them would be no interval.
+    The best of many variants, scored on the units that it was chosen on, looks better than it is. So clusters of units
+    (perturbations with all their doses, groups) are dealt into halves at random, 50 times; on each half the variant
+    with the highest score is chosen, and its values on the units of the other half are kept. A unit's value is the mean
+    of those, all of choices in which it had no part. The interval resamples clusters and keeps the choices: repeated
+    splits of the same units are not independent, and how values vary over them would be no interval.
 
     A choice on half of the units is somewhat worse than one on all of them, so that the value errs downwards.
 
@@ -89,18 +90,20 @@ def _choose(
         raise TaskNotApplicable("no other layer or pooling of the network was scored")
     table = pd.concat({name: values["value"] for name, values in choices.items()}, axis=1, join="inner")
     x, weights = table.to_numpy(), choices[network]["weight"].reindex(table.index).to_numpy()
-    codes, units = pd.factorize(table.index.get_level_values("unit"))
+    codes, clusters = pd.factorize(clusters_of(choices[network].loc[table.index]))
     strata = table.index.get_level_values("stratum").to_numpy()
-    if len(units) < _FEWEST_UNITS:
-        raise TaskNotApplicable(f"needs at least {_FEWEST_UNITS} units to halve them, found {len(units)}")
+    if len(clusters) < _FEWEST_UNITS:
+        raise TaskNotApplicable(
+            f"needs at least {_FEWEST_UNITS} independent units to halve them, found {len(clusters)}"
+        )
     held_out, times = np.zeros(len(x)), np.zeros(len(choices))
     for _ in range(_SPLITS):
-        half = (rng.permutation(len(units)) < len(units) // 2)[codes]
+        half = (rng.permutation(len(clusters)) < len(clusters) // 2)[codes]
         for seen in (half, ~half):
             best = stratified_mean(x[seen], weights[seen], strata[seen]).argmax()
             times[best] += 1
             held_out[~seen] += x[~seen, best] / _SPLITS
-    chosen = pd.DataFrame({"value": held_out, "weight": weights}, index=table.index)
+    chosen = choices[network].loc[table.index].assign(value=held_out)
     joint = joint_draws({"chosen": chosen, "last": choices[network]}, rng, se_inflation=question.first.se_inflation)
     value, as_it_comes = map(float, joint.mean)
     gain_limits = percentile_interval(joint.draws[:, 0] - joint.draws[:, 1])
@@ -110,9 +113,9 @@ def _choose(
         profiling=question.profiling,
         chosen=str(table.columns[times.argmax()]),
         share=float(times.max() / (2 * _SPLITS)),
-        estimate=Estimate(value, *percentile_interval(joint.draws[:, 0]), len(units)),
+        estimate=Estimate(value, *question.first.limits(joint.draws[:, 0]), joint.n_units),
         as_it_comes=as_it_comes,
-        gain=Estimate(value - as_it_comes, *gain_limits, len(units)),
+        gain=Estimate(value - as_it_comes, *gain_limits, joint.n_units),
         optimism=float(stratified_mean(x, weights, strata).max() - value),
         caveat="a value involves two units, which may lie in different halves" if question.first.order > 1 else "",
     )

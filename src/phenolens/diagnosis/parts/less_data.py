@@ -21,7 +21,6 @@ from phenolens.evaluation import (
     mean_by_unit,
     paired_difference,
 )
-from phenolens.metrics import percentile_interval
 from phenolens.tasks import LessData, Score
 
 _Curve = dict[int, list[Score]]  # amount -> the score of each draw of so much
@@ -81,8 +80,8 @@ def _compare_in_question(question: Question, evaluation: Evaluation) -> Found:
             # Every encoder and amount meets the same draws of units.
             rng = spawn(seed, "efficiency", *question.key)
             estimate, gain = _compare(scores, of_baseline.get(amount, []), rng)
-            if estimate.n_units < 2:
-                reason = f"{amount} {less.kind}: needs at least 2 units, found {estimate.n_units}"
+            if np.isnan(estimate.value):
+                reason = f"{amount} {less.kind}: needs at least 2 independent units, found {estimate.n_units}"
                 skipped.append(skip(reason, encoder=encoder))
                 continue
             records.append(
@@ -127,9 +126,9 @@ def _compare(
     if of_baseline:
         values["best"] = mean_by_unit([each.units for each in of_baseline])
     joint = joint_draws(values, rng, se_inflation=first.order)  # limits as the score itself has them
-    if joint.n_units < 2:
+    if joint.n_clusters < 2:
         return Estimate(n_units=joint.n_units), Estimate()
-    estimate = Estimate(float(joint.mean[0]), *percentile_interval(joint.draws[:, 0]), joint.n_units)
+    estimate = Estimate(float(joint.mean[0]), *first.limits(joint.draws[:, 0]), joint.n_units)
     if not of_baseline:
         return estimate, Estimate()
     gain = paired_difference(values["encoder"], values["best"], rng, se_inflation=first.se_inflation)

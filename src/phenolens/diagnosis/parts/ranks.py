@@ -18,7 +18,7 @@ def rank_encoders(evaluation: Evaluation) -> Found:
     for question in evaluation.questions.values():
         rng = spawn(evaluation.settings.seed, "ranks", *question.key)
         joint = joint_draws(question.values, rng, se_inflation=question.first.se_inflation)
-        if joint.n_units < 2:
+        if joint.n_clusters < 2:
             continue
         sign = 1 if question.first.higher_is_better else -1
         groups = tie_groups(sign * joint.draws, sign * joint.mean)

@@ -29,7 +29,7 @@ from phenolens.tasks import numbers
 
 _FEWEST_UNITS = 12  # of which a third is a stratum
 _FEWEST_OF_THIRD = 0.2  # of all units: where more of them tie, thirds are none
-_FEWEST_FOR_LIMITS = 6  # units, of fewer of which a bootstrap knows too little
+_FEWEST_FOR_LIMITS = 6  # clusters of units, of fewer of which a bootstrap knows too little
 _MOST_DOSES = 6
 _MOST_CLASSES = 50
 
@@ -145,21 +145,21 @@ def _compare(pair: _Pair, by: str, seed: int) -> Found:
         else:
             records.append(record)
     found = Found(tuple(records))
-    return found + pair.skip(by, f"fewer than 2 units in {', '.join(too_small)}") if too_small else found
+    return found + pair.skip(by, f"fewer than 2 independent units in {', '.join(too_small)}") if too_small else found
 
 
 def _gain(pair: _Pair, by: str, stratum: str, mask: NDArray[np.bool_], seed: int) -> StratumGain | None:
-    """Return the gain in one stratum; None if it has fewer than two units."""
+    """Return the gain in one stratum; None if it has fewer than two clusters of units."""
     question, baseline = pair.question, pair.question.values[pair.baseline]
     here, inflation = question.values[pair.encoder][mask], question.first.se_inflation
     names = (*question.key, by, stratum)
     values = {"encoder": here, "baseline": baseline, "chance": pair.chance}
     joint = joint_draws(values, spawn(seed, "strata", *names), se_inflation=inflation)
-    if joint.n_units < 2:
+    if joint.n_clusters < 2:
         return None
     value, baseline_value, chance = map(float, joint.mean)
     gain = Estimate(value - baseline_value, n_units=joint.n_units)
-    if joint.n_units >= _FEWEST_FOR_LIMITS:
+    if joint.n_clusters >= _FEWEST_FOR_LIMITS:
         low, high = percentile_interval(joint.draws[:, 0] - joint.draws[:, 1])
         p = paired_p(here, baseline, spawn(seed, "strata p", *names), se_inflation=inflation)
         gain = replace(gain, low=low, high=high, p=p)

@@ -64,7 +64,7 @@ def detect_dilution(task: Task, rows: AnnData, profiling: str, *, seed: int = 0)
     values = {f"copy {number}": values_by_unit(score) for number, score in enumerate(scores)}
     inflation = scores[0].se_inflation
     joint = joint_draws(values, spawn(seed, "dilution", task.id, profiling), se_inflation=inflation)
-    if joint.n_units < 2:
+    if joint.n_clusters < 2:
         return Dilution()
     finest = NAN
     for number in range(len(_SHARES) - 1, 0, -1):

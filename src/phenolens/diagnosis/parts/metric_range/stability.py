@@ -66,7 +66,7 @@ def rank_agreement(
         values = {f"one {encoder}": protocol.one[encoder] for encoder in shared}
         values |= {f"other {encoder}": protocol.other[encoder] for encoder in shared}
         joint = joint_draws(values, spawn(seed, "stability", *question), se_inflation=se_inflation)
-        if joint.n_units < 2:
+        if joint.n_clusters < 2:
             continue
         tau = _kendall(*np.split(joint.mean[None], 2, axis=1))[0]
         if np.isfinite(tau):

@@ -1,0 +1,128 @@
+"""How well the replicates of perturbations retrieve each other before controls, and whether by chance."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phenolens.metrics.further_draws import TailUnit, draw_further
+from phenolens.metrics.permutation import count_reached, draw_sets, mean_defined, permutation_p
+from phenolens.metrics.set_retrieval import set_average_precision
+
+_SETS_AT_ONCE = 30_000
+
+
+def replicate_retrieval_p(
+    x: NDArray[Any],
+    units: Sequence[NDArray[np.intp]],
+    control: NDArray[np.bool_],
+    plates: NDArray[Any],
+    *,
+    n_permutations: int = 2000,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean AP of each perturbation before same-plate controls, and its p value by exchange with controls.
+
+    Under the null hypothesis, replicates are further control wells, whose labels can be exchanged with controls of the
+    same plate. Whole labellings are drawn, which keeps the dependence between the queries of a perturbation;
+    perturbations with equally many replicates on the same plates share the labellings. If there are at most
+    `n_permutations` labellings, all are enumerated. For the few perturbations that hardly any of them reaches, more are
+    drawn (`draw_further`).
+
+    Parameters
+    ----------
+    x
+        (n, d) vectors.
+    units
+        Row numbers of the replicates of each perturbation.
+    control
+        (n,) mask of the controls.
+    plates
+        (n,) plate of each row.
+    n_permutations
+        The number of labellings to draw.
+    rng
+        The source of randomness; unused if all labellings are enumerated.
+
+    Returns
+    -------
+    (u,) mean AP over the replicates with a control on their plate, and (u,) p in (0, 1]; NaN if there are none.
+    """
+    codes = np.unique(plates, return_inverse=True)[1]
+    units = [rows[np.argsort(codes[rows], kind="stable")] for rows in units]
+    layouts: dict[tuple[int, ...], list[int]] = {}
+    for number, replicates in enumerate(units):
+        layouts.setdefault(tuple(codes[replicates].tolist()), []).append(number)
+    value, p = np.full(len(units), np.nan), np.full(len(units), np.nan)
+    tail = []
+    for codes_of_layout, numbers in layouts.items():
+        layout = _Layout(x, codes, control, np.array(codes_of_layout))
+        sets, exact = draw_sets(layout.pools, layout.taken, n_permutations, rng)
+        sets = np.concatenate([np.arange(layout.k)[None], sets])  # the observed one first
+        per_part = max(1, _SETS_AT_ONCE // len(sets))
+        for part in (numbers[start : start + per_part] for start in range(0, len(numbers), per_part)):
+            found = layout.score([units[number] for number in part], sets)
+            value[part] = found[:, 0]
+            p[part] = [permutation_p(float(row[0]), row[1:], exact=exact) for row in found]
+            if not exact:
+                tail += [layout.tail_unit(number, units[number], row) for number, row in zip(part, found, strict=True)]
+    tail = [unit for unit in tail if unit.is_undecided and not np.isnan(unit.observed)]
+    draw_further(tail, n_permutations=n_permutations, n_units=len(units), at_once=_SETS_AT_ONCE, rng=rng)
+    for unit in tail:
+        p[unit.number] = unit.p
+    return value, p
+
+
+class _Layout:
+    """Perturbations with as many replicates on the same plates, beside the controls of these.
+
+    Places 0 .. k - 1 are those of the wells of a perturbation, and the others those of controls.
+
+    Parameters
+    ----------
+    x, codes, control
+        Vectors, plate and whether it is a control, of each row.
+    on_plate
+        (k,) plate of each replicate.
+
+    Attributes
+    ----------
+    k
+        The number of replicates.
+    pools, taken
+        The places on each plate, and how many of them a perturbation takes.
+    """
+
+    def __init__(
+        self, x: NDArray[Any], codes: NDArray[np.intp], control: NDArray[np.bool_], on_plate: NDArray[np.intp]
+    ) -> None:
+        self.k = len(on_plate)
+        self._x, self._codes = x, codes
+        self._controls = np.flatnonzero(control & np.isin(codes, on_plate))
+        place = np.concatenate([on_plate, codes[self._controls]])
+        self.pools = [np.flatnonzero(place == code) for code in np.unique(on_plate)]
+        self.taken = [int((pool < self.k).sum()) for pool in self.pools]
+
+    def score(self, units: Sequence[NDArray[np.intp]], sets: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the mean AP (u, s) of each perturbation if its label stood on each set of places (s, k)."""
+        k, controls = self.k, self._controls
+        rows = np.concatenate([controls, *units])
+        observed = len(controls) + np.arange(len(units) * k).reshape(len(units), 1, k)
+        labelled = np.where(sets < k, observed[:, 0][:, np.minimum(sets, k - 1)], sets - k).reshape(-1, k)
+        ap = set_average_precision(
+            self._x[rows],
+            labelled,
+            negative=np.arange(len(rows)) < len(controls),
+            also=np.repeat(observed[:, 0], len(sets), axis=0),
+            plates=self._codes[rows],
+        )
+        return mean_defined(ap).reshape(len(units), -1)
+
+    def tail_unit(self, number: int, rows: NDArray[np.intp], found: NDArray[np.float64]) -> TailUnit:
+        """Return a perturbation with its observed mean AP (first of `found`) and those of random labellings."""
+        observed, null = float(found[0]), found[1:]
+        reached, seen = count_reached(observed, null), int((~np.isnan(null)).sum())
+        return TailUnit(
+            number, observed, self.pools, self.taken, lambda sets: self.score([rows], sets)[0], reached, seen
+        )
