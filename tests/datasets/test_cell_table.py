@@ -138,3 +138,10 @@ def read_manifest_of_images(sites):
     table = pd.read_csv(sites).assign(image="none.png")
     table.to_csv(sites.with_name("images.csv"), index=False)
     return read_manifest(sites.with_name("images.csv"))
+
+
+def test_names_of_sites_keep_their_leading_zeros(tmp_path):
+    (tmp_path / "sites.csv").write_text("site_id,width,height\n007,20,20\n010,20,20\n")
+    (tmp_path / "cells.csv").write_text("site_id,x,y\n007,1,2\n010,3,4\n007,5,6\n")
+    manifest = read_manifest(tmp_path / "sites.csv", cells=read_cell_table(tmp_path / "cells.csv"))
+    assert [len(manifest.cells.of(site)) for site in manifest.table.index] == [2, 1]

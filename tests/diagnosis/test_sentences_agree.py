@@ -9,14 +9,13 @@ import pytest
 from anndata import AnnData
 
 from phenolens.diagnosis import diagnose
+from phenolens.diagnosis.evidence import Evidence, Verdict
 from phenolens.diagnosis.inference import control_claims
 from phenolens.diagnosis.records import (
     BaselineDifference,
     ConceptScore,
     EncoderDifference,
-    Evidence,
     ExplainedVariance,
-    Verdict,
     WithoutShortcut,
 )
 from phenolens.diagnosis.rules import judge

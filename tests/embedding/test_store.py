@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from numpy.testing import assert_allclose
 
 from phenolens.core.errors import EmbeddingError
@@ -59,3 +60,36 @@ def test_refusals(tmp_path):
         match="1 of 2 rows, 1 of 1 features have NaN or infinite values, the first is row '1', feature 'f'",
     ):
         read_embeddings(tmp_path / "n.csv")
+
+
+def test_leading_zeros_of_metadata_are_kept(tmp_path):
+    (tmp_path / "t.csv").write_text("perturbation,plate,f0\n007,1,1\n7,2,2\n,3,3\n")
+    found = read_embeddings(tmp_path / "t.csv").obs
+    assert found["perturbation"].tolist()[:2] == ["007", "7"]
+    assert found["perturbation"].isna().tolist() == [False, False, True]
+    assert found["plate"].tolist() == [1, 2, 3]
+
+
+def test_one_well_has_one_spelling(tmp_path):
+    (tmp_path / "t.csv").write_text("plate,well,f0\np,A1,1\np,A01,2\np,B2,3\n")
+    assert read_embeddings(tmp_path / "t.csv").obs["well"].tolist() == ["A01", "A01", "B02"]
+    (tmp_path / "t.csv").write_text("plate,well,f0\np,A1,1\np,A2,2\np,B2,3\n")
+    assert read_embeddings(tmp_path / "t.csv").obs["well"].tolist() == ["A1", "A2", "B2"]
+
+
+def test_a_column_with_and_without_prefix_must_agree(tmp_path):
+    (tmp_path / "t.csv").write_text("plate,Metadata_plate,f0\np,p,1\nq,q,2\n")
+    assert list(read_embeddings(tmp_path / "t.csv").obs) == ["plate"]
+    (tmp_path / "t.csv").write_text("plate,Metadata_plate,f0\np,p,1\nq,r,2\n")
+    with pytest.raises(EmbeddingError, match="the columns 'plate' and 'Metadata_plate' differ"):
+        read_embeddings(tmp_path / "t.csv")
+
+
+@pytest.mark.filterwarnings("ignore:Observation names are not unique")
+def test_rows_whose_names_repeat_are_numbered(tmp_path):
+    vectors = AnnData(X, obs=pd.DataFrame({"label": ["a", "b", "a"]}, index=["0", "1", "0"]))
+    vectors.write_h5ad(tmp_path / "tiles.h5ad")
+    with pytest.warns(UserWarning, match="names of rows repeat, the first is '0'; rows are numbered instead"):
+        found = read_embeddings(tmp_path / "tiles.h5ad")
+    assert found.obs_names.tolist() == ["0", "1", "2"]
+    assert_allclose(found.X, X)

@@ -17,6 +17,7 @@ from phenolens.core.spec import parse_option
 
 if TYPE_CHECKING:
     from phenolens.diagnosis import Verdict
+    from phenolens.report import Results
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -43,6 +44,12 @@ NegativeControls = Annotated[
 Plate = Annotated[str | None, typer.Option(help="Column of plates.")]
 Well = Annotated[str | None, typer.Option(help="Column of wells.")]
 Batch = Annotated[str | None, typer.Option(help="Column of batches.")]
+Key = Annotated[
+    str | None, typer.Option(help="Column by which rows of different files are matched; found if not given.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Fail, after writing everything, if something asked for was not answered.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of permutations and bootstrap.")]
 
 stdout = Console(width=None if sys.stdout.isatty() else 160)  # for files and pipes, which have no width
@@ -142,6 +149,30 @@ def _flag(name: str) -> str:
 def print_json(content: Any) -> None:
     """Print strict JSON; NaN, which JSON does not have, becomes null."""
     sys.stdout.write(strict_json(content, ensure_ascii=True) + "\n")
+
+
+def print_unanswered(results: "Results") -> None:
+    """Print what was asked and could not be answered, a line each."""
+    from phenolens.report import TITLE, unanswered
+
+    for sentence in unanswered(results):
+        typer.echo(f"{TITLE.lower()}: {sentence}")
+
+
+def fail_if_unanswered(results: "Results", out: Path) -> None:
+    """Fail if anything that was asked could not be answered, for `--strict`.
+
+    Raises
+    ------
+    PhenolensError
+        If so; the message holds the first.
+    """
+    from phenolens.report import unanswered
+
+    missing = unanswered(results)
+    if missing:
+        all_of_them = f"; all {len(missing)} are in {out / 'card.md'}" if len(missing) > 1 else ""
+        raise PhenolensError(f"asked and not answered: {missing[0].rstrip('.')}{all_of_them}")
 
 
 def print_verdicts(verdicts: "Sequence[Verdict]") -> None:

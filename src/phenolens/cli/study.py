@@ -7,25 +7,41 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from phenolens.cli.options import Json, Out, print_json, print_verdicts, stdout, without_garbage_collection
+from phenolens.cli.options import (
+    Json,
+    Out,
+    Strict,
+    fail_if_unanswered,
+    print_json,
+    print_unanswered,
+    print_verdicts,
+    stdout,
+    without_garbage_collection,
+)
 
 
 def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe (YAML).")],
     out: Out = Path("out"),
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Run a study: embed, profile, evaluate, diagnose, report. A stopped run is resumed."""
     from phenolens.recipes import Recipe, load_recipe_of_kind
+    from phenolens.report import unanswered
     from phenolens.workflows.study import run as run_study
 
     results = run_study(load_recipe_of_kind(recipe, Recipe), out, progress=True)
     if as_json:
         verdicts = [asdict(verdict) for verdict in results.verdicts]
-        print_json({"report": str(out / "report.html"), "verdicts": verdicts})
-        return
-    print_verdicts(results.verdicts)
-    typer.echo(f"report: {out / 'report.html'}")
+        missing = unanswered(results)
+        print_json({"report": str(out / "report.html"), "unanswered": missing, "verdicts": verdicts})
+    else:
+        print_unanswered(results)
+        print_verdicts(results.verdicts)
+        typer.echo(f"report: {out / 'report.html'}")
+    if strict:
+        fail_if_unanswered(results, out)
 
 
 def report(folder: Annotated[Path, typer.Argument(help="The output folder of a run.")]) -> None:

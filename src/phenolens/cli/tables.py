@@ -14,6 +14,7 @@ from phenolens.cli.options import (
     Dose,
     Features,
     Json,
+    Key,
     Label,
     MissingValues,
     NegativeControls,
@@ -24,10 +25,13 @@ from phenolens.cli.options import (
     Profilings,
     Role,
     Seed,
+    Strict,
     Well,
+    fail_if_unanswered,
     options_from_flags,
     parse_options,
     print_json,
+    print_unanswered,
     print_verdicts,
     split_arguments,
     stdout,
@@ -62,6 +66,7 @@ def evaluate(
     plate: Plate = None,
     well: Well = None,
     batch: Batch = None,
+    key: Key = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -71,7 +76,7 @@ def evaluate(
     an option of the same name, such as --seed, that of the task is given as --option seed=1.
     """
     from phenolens.diagnosis import compare_scores
-    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
+    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings, without_prefix
     from phenolens.evaluation import evaluate as evaluate_tasks
     from phenolens.evaluation import summaries
     from phenolens.tasks import TASKS, make_task
@@ -100,7 +105,7 @@ def evaluate(
             path,
             columns=columns,
             features=features,
-            metadata=[*question.columns, *(batch_by or [])],
+            metadata=[*question.columns, *(batch_by or []), *_if_given(key)],
             missing=missing,
         )
         if negative_control:
@@ -108,7 +113,14 @@ def evaluate(
         read[str(file.uns[PROVENANCE]["encoder"])] = file
     if len(read) < len(files):
         raise PhenolensError(f"{len(files)} files hold embeddings of {len(read)} encoders: {', '.join(read)}")
-    evaluation = evaluate_tasks(read, [question], profilings=profiling or ["raw"], batch_by=batch_by, seed=seed)
+    evaluation = evaluate_tasks(
+        read,
+        [question],
+        profilings=profiling or ["raw"],
+        batch_by=batch_by,
+        seed=seed,
+        key=None if key is None else without_prefix(key),
+    )
     if not evaluation.scores:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
     card = compare_scores(evaluation)
@@ -159,13 +171,16 @@ def diagnose(
     plate: Plate = None,
     well: Well = None,
     batch: Batch = None,
+    key: Key = None,
     seed: Seed = 0,
     out: Out = Path("out/diagnosis"),
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Diagnose embeddings, and compare them, in all tasks that their metadata allow."""
     from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
     from phenolens.recipes import Recipe
+    from phenolens.report import unanswered
     from phenolens.tasks import default_tasks
     from phenolens.workflows.study import run as run_study
 
@@ -183,7 +198,8 @@ def diagnose(
     tables: dict[str, dict[str, Any]] = {}
     tasks: list[AnyTask] = []
     for path in embeddings:
-        file = read_embeddings(path, columns=columns, features=features, metadata=batch_by or [], missing=missing)
+        metadata = [*(batch_by or []), *_if_given(key)]
+        file = read_embeddings(path, columns=columns, features=features, metadata=metadata, missing=missing)
         name = str(file.uns[PROVENANCE]["encoder"])
         if name in tables:
             raise PhenolensError(f"{path} and {tables[name]['file']} both hold embeddings of {name}")
@@ -193,7 +209,12 @@ def diagnose(
     recipe = Recipe.model_validate(
         {
             "name": " and ".join(tables),
-            "dataset": {"tables": tables, "columns": columns, "negative_controls": negative_control or []},
+            "dataset": {
+                "tables": tables,
+                "columns": columns,
+                "negative_controls": negative_control or [],
+                "key": key,
+            },
             "profiling": profiling or ["raw"],
             "batch_by": batch_by,
             "tasks": tasks,
@@ -208,11 +229,19 @@ def diagnose(
                 "evidence": results.evidence.as_dict(),
                 "verdicts": [asdict(verdict) for verdict in results.verdicts],
                 "skipped": [asdict(item) for item in results.skipped],
+                "unanswered": unanswered(results),
             }
         )
-        return
-    print_verdicts(results.verdicts)
-    typer.echo(f"card: {out / 'card.md'}; report: {out / 'report.html'}")
+    else:
+        print_unanswered(results)
+        print_verdicts(results.verdicts)
+        typer.echo(f"card: {out / 'card.md'}; report: {out / 'report.html'}")
+    if strict:
+        fail_if_unanswered(results, out)
+
+
+def _if_given(column: str | None) -> list[str]:
+    return [] if column is None else [column]
 
 
 def _given(**options: Any) -> dict[str, Any]:

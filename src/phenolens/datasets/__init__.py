@@ -8,10 +8,11 @@ from phenolens.datasets.manifest import (
     condition_names,
     map_columns,
     read_manifest,
+    rows_without_images,
     treated,
 )
 from phenolens.datasets.pack import Packed, pack
-from phenolens.datasets.positions import well_positions
+from phenolens.datasets.positions import spell_well, well_positions
 from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "pack",
     "read_cell_table",
     "read_manifest",
+    "rows_without_images",
+    "spell_well",
     "treated",
     "well_positions",
 ]

@@ -143,8 +143,8 @@ def read_cell_table(
     for column in columns:
         if column not in known:
             raise ManifestError(f"{path}: cells have no column '{column}'{did_you_mean(column, known)}")
-    table = _read(path)
     names = {column: columns.get(column, column) for column in known}
+    table = _read(path, names["site_id"])
     for column, name in names.items():
         if name not in table and (column != "type" or column in columns):
             raise ManifestError(f"{path}: no column '{name}' for the {column} of cells{did_you_mean(name, table)}")
@@ -174,13 +174,14 @@ def read_cell_table(
     )
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path, site: str) -> pd.DataFrame:
+    """Read a table; in text files, the column of sites stays text, as in a manifest: 007 is not 7."""
     if not path.is_file():
         raise ManifestError(f"no table of cells at {path}")
     try:
         match path.suffix.lower():
             case ".csv":
-                table = pd.read_csv(path)
+                table = pd.read_csv(path, dtype={site: str})
             case ".parquet":
                 table = pd.read_parquet(path)
             case other:

@@ -260,6 +260,23 @@ def read_manifest(
     return Manifest(table, path if is_folder else path.parent, path, tuple(names) if names else None, cells)
 
 
+def rows_without_images(table: pd.DataFrame, source: Path) -> Manifest:
+    """Return the metadata of existing vectors as a manifest that names no file.
+
+    Vectors carry the columns of the manifest that they were made from. What these name lies elsewhere, or is chosen by
+    whoever wrote the table: no path of a table of vectors is opened.
+
+    Parameters
+    ----------
+    table
+        The metadata of the vectors, one row for each.
+    source
+        The file that the vectors were read from.
+    """
+    files = [column for column in table if column in (IMAGE_COLUMN, "mask") or column.startswith(IMAGE_PREFIX)]
+    return Manifest(table.drop(columns=files), source.parent, source)
+
+
 def condition_names(table: pd.DataFrame) -> "pd.Series[str]":
     """Return the condition of each row: perturbation, dose and unit, e.g. ``wortmannin 62.5 nM``.
 

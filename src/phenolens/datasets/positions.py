@@ -8,6 +8,18 @@ import pandas as pd
 _WELL = re.compile(r"^([A-Za-z]{1,2})[-_ ]?0*([1-9]\d?)$")
 
 
+def spell_well(name: object) -> str:
+    """Return the name of a well as in ``B03``; names of another kind are unchanged.
+
+    Examples
+    --------
+    >>> spell_well("b3"), spell_well("AA-12"), spell_well("well 7")
+    ('B03', 'AA12', 'well 7')
+    """
+    found = _WELL.match(str(name).strip())
+    return str(name) if found is None else f"{found[1].upper()}{int(found[2]):02d}"
+
+
 def well_positions(wells: "pd.Series[str]") -> pd.DataFrame | None:
     """Return row and column, counted from 0, and distance to the edge, of wells named like ``B03``.
 

@@ -2,10 +2,18 @@
 
 from phenolens.embedding.embed import Embedded, dataset_channels, default_workers, embed, first_site
 from phenolens.embedding.folder import embed_to_folder
-from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE, encoder_info
-from phenolens.embedding.store import Missing, mark_controls, read_embeddings, write_embeddings
+from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
+from phenolens.embedding.store import (
+    Missing,
+    mark_controls,
+    read_embeddings,
+    rename_rows,
+    without_prefix,
+    write_embeddings,
+)
 
 __all__ = [
+    "FILE",
     "INFO",
     "NOTE",
     "PROVENANCE",
@@ -19,5 +27,7 @@ __all__ = [
     "first_site",
     "mark_controls",
     "read_embeddings",
+    "rename_rows",
+    "without_prefix",
     "write_embeddings",
 ]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 PROVENANCE = "phenolens"
 NOTE = "note"  # key in the provenance: what a reader must know of the vectors
+FILE = "file"  # key in the provenance: the file that vectors were read from
 INFO = "info"  # key in the provenance: the description of the encoder, as in `EncoderInfo.as_dict`
 
 

@@ -12,14 +12,14 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
+from pandas.api.types import is_float_dtype, is_integer_dtype, is_numeric_dtype
 from scipy.sparse import issparse
 
 from phenolens.core.errors import EmbeddingError, EncoderError, PhenolensWarning, did_you_mean
 from phenolens.core.files import replaced_whole
-from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns
+from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns, spell_well
 from phenolens.embedding.embed import storable
-from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE, encoder_info
+from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -85,9 +85,9 @@ def read_embeddings(
     readers = {".h5ad": _read_h5ad, ".parquet": _read_table, ".csv": _read_table, ".npz": _read_npz}
     if path.suffix not in readers:
         raise EmbeddingError(f"{path}: embeddings must be {', '.join(readers)}, not '{path.suffix}'")
-    columns = {column: _without_prefix(origin) for column, origin in (columns or {}).items()}
+    columns = {column: without_prefix(origin) for column, origin in (columns or {}).items()}
     origins = {name for origin in columns.values() for name in [origin, *re.findall(r"{([^{}]+)}", origin)]}
-    reserved = {*ManifestRow.model_fields, *columns, *origins, *map(_without_prefix, metadata)}
+    reserved = {*ManifestRow.model_fields, *columns, *origins, *map(without_prefix, metadata)}
     try:
         embeddings = readers[path.suffix](path, reserved)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
@@ -97,15 +97,25 @@ def read_embeddings(
     if 0 in embeddings.shape:
         raise EmbeddingError(f"{path}: holds {embeddings.n_obs} rows and {embeddings.n_vars} features")
     embeddings.obs = _map_metadata(embeddings.obs, columns, values or {}, path)
-    embeddings = _without_gaps(embeddings, missing, path)
+    embeddings = _without_gaps(_with_distinct_names(embeddings, path), missing, path)
     provenance = embeddings.uns.setdefault(PROVENANCE, {})
     name = name or str(provenance.get("encoder", path.stem))
     try:
         info = encoder_info(embeddings, name)
     except EncoderError as error:
         raise EmbeddingError(f"{path}: {error}") from error
-    provenance.update({"encoder": name, INFO: info.as_dict()})
+    provenance.update({"encoder": name, INFO: info.as_dict(), FILE: str(path)})
     return embeddings
+
+
+def rename_rows(embeddings: AnnData, names: pd.Index[str]) -> AnnData:
+    """Return embeddings with other row names; the vectors are not copied."""
+    from anndata import AnnData
+
+    if embeddings.obs_names.equals(names):
+        return embeddings
+    obs = embeddings.obs.set_axis(names)
+    return AnnData(embeddings.X, obs=obs, var=embeddings.var, uns=embeddings.uns)
 
 
 def mark_controls(obs: pd.DataFrame, controls: Sequence[str], source: str | Path) -> pd.DataFrame:
@@ -136,7 +146,8 @@ def mark_controls(obs: pd.DataFrame, controls: Sequence[str], source: str | Path
     return storable(obs.assign(role=role.where(~found, NEGATIVE_CONTROL)))
 
 
-def _without_prefix(name: str) -> str:
+def without_prefix(name: str) -> str:
+    """Return how a column is called once it is read: without pycytominer's prefix of metadata."""
     return str(name).removeprefix(_METADATA_PREFIX)
 
 
@@ -148,7 +159,7 @@ def _choose_features(embeddings: AnnData, features: Sequence[str], path: Path) -
     chosen: dict[str, Any] = {}
     for pattern in features:
         matching = [name for name in names if fnmatchcase(name, pattern)]
-        column = _without_prefix(pattern)
+        column = without_prefix(pattern)
         if not matching and column in embeddings.obs and is_numeric_dtype(embeddings.obs[column]):
             chosen[column] = embeddings.obs[column].to_numpy()
         elif not matching:
@@ -162,11 +173,35 @@ def _map_metadata(
     obs: pd.DataFrame, columns: Mapping[str, str], values: Mapping[str, Mapping[str, str]], path: Path
 ) -> pd.DataFrame:
     obs = map_columns(obs.copy(), columns, path)
+    if "well" in obs:
+        obs["well"] = _one_spelling(obs["well"])
     for column, mapping in values.items():
         if column not in obs:
             raise EmbeddingError(f"{path}: values are given for column '{column}', which is missing")
         obs[column] = obs[column].astype(object).replace(dict(mapping))
     return storable(obs)
+
+
+def _one_spelling(wells: pd.Series[str]) -> pd.Series[str]:
+    """Return wells that are all spelled like A01 if the same well has two spellings; unchanged otherwise."""
+    spelled = {name: spell_well(name) for name in wells.dropna().unique()}
+    if len(set(spelled.values())) == len(spelled):
+        return wells
+    return wells.astype(object).map(spelled)
+
+
+def _with_distinct_names(embeddings: AnnData, path: Path) -> AnnData:
+    """Return embeddings whose rows are numbered where their names repeat: rows of one name are not one thing."""
+    names = embeddings.obs_names
+    if names.is_unique:
+        return embeddings
+    first = names[names.duplicated()][0]
+    warnings.warn(
+        f"{path}: names of rows repeat, the first is '{first}'; rows are numbered instead",
+        PhenolensWarning,
+        stacklevel=3,
+    )
+    return rename_rows(embeddings, pd.Index([str(number) for number in range(embeddings.n_obs)]))
 
 
 def _without_gaps(embeddings: AnnData, missing: Missing, path: Path) -> AnnData:
@@ -233,9 +268,33 @@ def _read_table(path: Path, reserved: Collection[str]) -> AnnData:
     # Row numbers that pandas has written come back as an unnamed column, which is not a feature.
     prefixes = (_METADATA_PREFIX, "Unnamed: ")
     named = [column for column in table if column.startswith(prefixes) or column in reserved]
+    if path.suffix == ".csv":
+        table = _with_leading_zeros(table, named, path)
     features = table.drop(columns=named).select_dtypes("number")
-    metadata = table.drop(columns=features.columns).rename(columns=_without_prefix)
+    metadata = _each_once(table.drop(columns=features.columns))
     return _assemble(features.to_numpy(np.float32), metadata, list(features))
+
+
+def _with_leading_zeros(table: pd.DataFrame, named: Sequence[str], path: Path) -> pd.DataFrame:
+    """Return a table in which metadata such as 007 are the text that stands in the file: 7 may be another thing."""
+    whole = [column for column in named if is_integer_dtype(table[column]) or is_float_dtype(table[column])]
+    if not whole:
+        return table
+    texts = pd.read_csv(path, usecols=whole, dtype=str)
+    zeros = [column for column in whole if texts[column].str.match(r"0\d+$").any()]
+    return table.assign(**{column: texts[column] for column in zeros})
+
+
+def _each_once(metadata: pd.DataFrame) -> pd.DataFrame:
+    """Return metadata without the prefix of their columns; a column that also stands there without it must agree."""
+    for column in list(metadata):
+        plain = without_prefix(column)
+        if plain == column or plain not in metadata:
+            continue
+        if not metadata[column].astype(str).equals(metadata[plain].astype(str)):
+            raise ValueError(f"the columns '{plain}' and '{column}' differ; leave out or rename one of them")
+        metadata = metadata.drop(columns=column)
+    return metadata.rename(columns=without_prefix)
 
 
 def _read_npz(path: Path, reserved: Collection[str]) -> AnnData:
@@ -243,7 +302,7 @@ def _read_npz(path: Path, reserved: Collection[str]) -> AnnData:
         if "X" not in arrays:
             raise ValueError(f"it has no array 'X'; there is: {', '.join(arrays)}")
         x = arrays["X"].astype(np.float32)
-        columns = {_without_prefix(key): arrays[key] for key in arrays if key != "X"}
+        columns = {without_prefix(key): arrays[key] for key in arrays if key != "X"}
         metadata = pd.DataFrame(columns, index=range(len(x)))
     return _assemble(x, metadata, [str(index) for index in range(x.shape[1])])
 

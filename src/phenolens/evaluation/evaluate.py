@@ -16,7 +16,7 @@ from phenolens.encoders.info import EncoderInfo
 from phenolens.evaluation.estimate import Estimate
 from phenolens.evaluation.profiles import Profiles
 from phenolens.evaluation.question import EncoderScore, Question, StratumScore
-from phenolens.evaluation.shared_rows import share_rows
+from phenolens.evaluation.shared_rows import SharedRows, share_named_rows, share_rows
 from phenolens.evaluation.skipped import Skipped
 from phenolens.metrics import minimum_detectable_effect
 from phenolens.tasks import Note, Score, Task, notes_of, refuse_repeated
@@ -89,11 +89,11 @@ class Evaluation:
         return list(dict.fromkeys(each.profiling for each in self.scores))
 
     def rescore(self, embeddings: Mapping[str, AnnData], tasks: Sequence[Task]) -> Evaluation:
-        """Evaluate changed embeddings with the same settings; parameters and errors as in `evaluate`."""
-        settings = self.settings
-        return evaluate(
-            embeddings, tasks, profilings=settings.profilings, batch_by=settings.batch_by, seed=settings.seed
-        )
+        """Evaluate changed embeddings with the same settings; parameters and errors as in `evaluate`.
+
+        The names of rows are those of this evaluation, so that rows are matched by them.
+        """
+        return _evaluate(share_named_rows(embeddings), tasks, self.settings)
 
 
 def evaluate(
@@ -103,6 +103,7 @@ def evaluate(
     profilings: Sequence[str] = ("raw",),
     batch_by: Sequence[str] | None = None,
     seed: int = 0,
+    key: str | None = None,
 ) -> Evaluation:
     """Score every encoder in every task after every profiling.
 
@@ -118,6 +119,9 @@ def evaluate(
         The metadata columns whose combinations define the batches of profiling; the plate if None.
     seed
         The seed of permutations and bootstrap.
+    key
+        The metadata column by which rows of different encoders are matched; if None, it is found: site, the names of
+        rows, or plate and well.
 
     Returns
     -------
@@ -127,22 +131,29 @@ def evaluate(
     Raises
     ------
     EmbeddingError
-        If embeddings hold NaN or infinite values.
+        If embeddings hold NaN or infinite values, or rows of encoders cannot be matched.
     PhenolensError
         If two tasks have the same name.
     """
-    refuse_repeated(tasks)
-    shared = share_rows(embeddings)
-    infos = {encoder: encoder_info(sites, encoder) for encoder, sites in shared.embeddings.items()}
+    used = sorted({column for task in tasks for column in task.columns})
+    shared = share_rows(embeddings, key=key, columns=used)
     settings = Settings(tuple(profilings), None if batch_by is None else tuple(batch_by), seed)
-    profiles = Profiles(shared.embeddings, infos, batch_by, seed)
+    return _evaluate(shared, tasks, settings)
+
+
+def _evaluate(shared: SharedRows, tasks: Sequence[Task], settings: Settings) -> Evaluation:
+    """Score every encoder on the rows that all have."""
+    refuse_repeated(tasks)
+    seed = settings.seed
+    infos = {encoder: encoder_info(sites, encoder) for encoder, sites in shared.embeddings.items()}
+    profiles = Profiles(shared.embeddings, infos, settings.batch_by, seed)
     # Tasks that use the same profiles follow each other.
     ordered = sorted(tasks, key=lambda task: (task.aggregation, task.needs_controls))
     scores: list[EncoderScore] = []
     skipped: list[Skipped] = []
     for encoder, sites in shared.embeddings.items():
         notes = (*_check(infos[encoder], sites), *notes_of(rows_not_shared=shared.note))
-        for profiling in profilings:
+        for profiling in settings.profilings:
             for task in ordered:
                 try:
                     scores.append(_score(task, encoder, profiling, profiles, notes, seed))

@@ -17,6 +17,9 @@ class Skipped:
         What was skipped within that part, such as a shortcut or a concept; empty for all of it.
     task, profiling, encoder
         The question and the encoder; empty where all of them were skipped.
+    asked_for
+        Whether a recipe asked for it, so that it stands first in what a study says; not so of what is asked of all
+        data, and of baselines that were added.
     """
 
     part: str
@@ -25,3 +28,4 @@ class Skipped:
     task: str = ""
     profiling: str = ""
     encoder: str = ""
+    asked_for: bool = False

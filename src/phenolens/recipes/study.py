@@ -156,6 +156,8 @@ class DatasetSection(ImagesSection):
         None, it is determined from the manifest.
     tables
         Name of an encoder -> the table of its vectors. A table with the name of a baseline is used as that baseline.
+    key
+        The metadata column by which rows of different tables are matched; if None, it is found, see `share_rows`.
     negative_controls
         The roles in tables (or, without a column of roles, the perturbations) of negative controls.
     """
@@ -163,6 +165,7 @@ class DatasetSection(ImagesSection):
     cells: CellsSection | None = None
     kind: Kind | None = None
     tables: dict[str, TableSection] = {}
+    key: str | None = None
     negative_controls: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -173,6 +176,8 @@ class DatasetSection(ImagesSection):
             raise ValueError("tables of vectors have no channels, no cells, and no parts")
         if self.manifest is not None and self.negative_controls:
             raise ValueError("negative_controls is for tables; a manifest names negative controls in its column role")
+        if self.manifest is not None and self.key is not None:
+            raise ValueError("key is for tables; rows of a manifest are told apart by their site_id")
         return self
 
 

@@ -4,5 +4,6 @@ from phenolens.report.examples import write_examples
 from phenolens.report.render import write_report
 from phenolens.report.results import Results
 from phenolens.report.scaling import write_scaling
+from phenolens.report.unanswered import TITLE, unanswered
 
-__all__ = ["Results", "write_examples", "write_report", "write_scaling"]
+__all__ = ["TITLE", "Results", "unanswered", "write_examples", "write_report", "write_scaling"]

@@ -10,6 +10,7 @@ from phenolens.report.results import Results
 from phenolens.report.scores import TaskScores, task_scores
 from phenolens.report.tables import tables
 from phenolens.report.text import task_phrase
+from phenolens.report.unanswered import TITLE, unanswered
 
 _DATA = "Data and metrics"
 _PAIRS = "Differences between encoders"
@@ -18,7 +19,9 @@ _ON_PAIRS = {"difference", "concept_difference"}
 
 
 def card_page(results: Results) -> str:
-    """Return what a study found: verdicts on the data, each encoder and pairs, the evidence, and what was skipped.
+    """Return what a study found: what it could not answer, verdicts, the evidence, and what was skipped.
+
+    Verdicts on the data come first, then those on each encoder and on pairs.
 
     Parameters
     ----------
@@ -26,6 +29,9 @@ def card_page(results: Results) -> str:
         What a study has found.
     """
     parts = [f"# {results.name}", _opening(results)]
+    missing = unanswered(results)
+    if missing:
+        parts += [f"## {TITLE}", "\n".join(f"- {sentence}" for sentence in missing)]
     by_section: dict[str, list[str]] = {}
     for verdict in results.verdicts:
         by_section.setdefault(_section(verdict), []).append(_sentence(verdict))

@@ -53,7 +53,7 @@ def gather_skipped(entries: Sequence[Skipped]) -> list[SkippedGroup]:
     groups: dict[tuple[str, str], list[Skipped]] = {}
     for entry in entries:
         reason = entry.reason.removeprefix(f"{entry.task}: ")  # the title names the task
-        groups.setdefault((_title(entry), reason), []).append(entry)
+        groups.setdefault((skipped_title(entry), reason), []).append(entry)
     found = []
     for (title, reason), group in groups.items():
         profilings = _distinct(entry.profiling for entry in group)
@@ -66,7 +66,7 @@ def _distinct(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(filter(None, dict.fromkeys(names)))
 
 
-def _title(entry: Skipped) -> str:
+def skipped_title(entry: Skipped) -> str:
     """Return of what something is missing: a task whose score is, or a part of the diagnosis."""
     task = task_phrase(entry.task) if entry.task else ""
     if entry.part == "score":

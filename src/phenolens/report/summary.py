@@ -10,6 +10,7 @@ from phenolens.diagnosis.evidence import Verdict
 from phenolens.report.results import Results
 from phenolens.report.scores import TaskScores
 from phenolens.report.text import task_phrase
+from phenolens.report.unanswered import TITLE, unanswered
 
 _FLAGGED = {"collapse", "metric", "leak", "shortcut", "no_baseline"}
 _DIFFERENCES = {"gain", "gain_over_untrained", "difference", "concept_difference", "layer"}
@@ -69,7 +70,7 @@ def _counts(dataset: Mapping[str, Any], nouns: Mapping[str, str]) -> list[str]:
 
 
 def findings(results: Results, tasks: Sequence[TaskScores]) -> list[Finding]:
-    """List the verdicts, those that call a score into question first, and the notes on scores.
+    """List what was not answered, then verdicts, those that call a score into question first, and notes on scores.
 
     That a split leaks, a verdict says.
     """
@@ -81,7 +82,10 @@ def findings(results: Results, tasks: Sequence[TaskScores]) -> list[Finding]:
                 scopes.setdefault(caveat.text, []).append(f"{task_phrase(task.task)} ({caveat.scope})")
     for text, scope in scopes.items():
         found.append(Finding("Caveat", text[:1].upper() + text[1:] + ".", "", "", listed(scope), True))
-    return sorted(found, key=lambda finding: not finding.flagged)
+    missing = [
+        Finding(TITLE, sentence[:1].upper() + sentence[1:], "", "", "", True) for sentence in unanswered(results)
+    ]
+    return [*missing, *sorted(found, key=lambda finding: not finding.flagged)]
 
 
 def _finding(verdict: Verdict) -> Finding:

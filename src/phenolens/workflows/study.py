@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -20,9 +20,11 @@ from phenolens.datasets import (
     Manifest,
     condition_names,
     read_cell_table,
+    rows_without_images,
     treated,
 )
 from phenolens.embedding import (
+    FILE,
     PROVENANCE,
     dataset_channels,
     embed,
@@ -30,9 +32,10 @@ from phenolens.embedding import (
     encoder_info,
     mark_controls,
     read_embeddings,
+    without_prefix,
 )
 from phenolens.encoders import EncoderName, Named, counterpart_of, create_encoder, default_panel, kind_of
-from phenolens.evaluation import evaluate, stratum_records, tabulate_scores, tabulate_units
+from phenolens.evaluation import Evaluation, Skipped, evaluate, stratum_records, tabulate_scores, tabulate_units
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
 from phenolens.recipes import Recipe
@@ -40,6 +43,7 @@ from phenolens.recipes import Recipe
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from phenolens.diagnosis.evidence import Found
     from phenolens.report import Results
 
 _VERSIONS = ("phenolens", "torch", "timm", "numpy", "scikit-learn", "scikit-image", "anndata")
@@ -94,14 +98,15 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         profilings=recipe.profiling,
         batch_by=recipe.batch_by,
         seed=recipe.seed,
+        key=None if recipe.dataset.key is None else without_prefix(recipe.dataset.key),
     )
     if not evaluation.scores:
         raise PhenolensError(f"no task could be scored; the first: {evaluation.skipped[0].reason}")
     changed = layers = None
     if recipe.interventions or recipe.sweep:
         further = FurtherEmbeddings(recipe, _open_manifest(recipe), material.dataset["channels"], out, progress)
-        changed = further.intervene(material.embeddings, evaluation) if recipe.interventions else None
-        layers = further.sweep(material.embeddings, evaluation) if recipe.sweep else None
+        changed = _asked_for(further.intervene(material.embeddings, evaluation)) if recipe.interventions else None
+        layers = _asked_for(further.sweep(material.embeddings, evaluation)) if recipe.sweep else None
     card = diagnose(evaluation, interventions=changed, layers=layers)
     results = Results(
         name=recipe.name,
@@ -111,7 +116,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         scores=tabulate_scores(evaluation),
         units=tabulate_units(evaluation),
         verdicts=card.verdicts,
-        skipped=evaluation.skipped,
+        skipped=_with_what_was_asked(evaluation, recipe),
         quarantine=[{"site_id": key, "reason": reason} for key, reason in material.quarantine.items()],
         examples=material.examples,
         provenance={
@@ -128,6 +133,26 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     results.save(out)
     write_report(out)
     return results
+
+
+def _with_what_was_asked(evaluation: Evaluation, recipe: Recipe) -> list[Skipped]:
+    """Return the scores that are missing, marked where the recipe asked for them.
+
+    It asks every question of some encoder, and of those that it names. That a baseline of the panel cannot answer is no
+    answer that is missing.
+    """
+    baselines = [EncoderName.parse(name).without_seed for name in recipe.baselines]
+    named = {*(each.name for each in recipe.tested), *baselines, *recipe.dataset.tables}
+    found = []
+    for each in evaluation.skipped:
+        is_named = evaluation.profiles.infos[each.encoder].name in named
+        found.append(replace(each, asked_for=is_named or (each.task, each.profiling) not in evaluation.questions))
+    return found
+
+
+def _asked_for(found: Found) -> Found:
+    """Mark what a part that the recipe names could not answer."""
+    return replace(found, skipped=tuple(replace(each, asked_for=True) for each in found.skipped))
 
 
 def check_dataset(recipe: Recipe) -> tuple[str, int]:
@@ -187,6 +212,8 @@ def _read_tables(recipe: Recipe) -> _Material:
     """Read existing vectors; from the panel, only baselines that need no images are added."""
     dataset = recipe.dataset
     needed = {column for task in recipe.tasks for column in task.columns} | set(recipe.batch_by or ())
+    if dataset.key is not None:
+        needed.add(dataset.key)
     embeddings = {}
     for name, table in dataset.tables.items():
         vectors = read_embeddings(
@@ -204,12 +231,15 @@ def _read_tables(recipe: Recipe) -> _Material:
         embeddings[name] = vectors
     files = sorted({table.file for table in dataset.tables.values()})
     largest = max(embeddings.values(), key=len)
-    manifest = Manifest(largest.obs, files[0].parent, files[0])
+    manifest = rows_without_images(largest.obs, files[0])
     kind = dataset.kind or kind_of(manifest, ())
     panel = [name for name in default_panel(kind, 1) if name not in embeddings]
     names, missing = _choose_encoders(recipe, panel, (), manifest)
     if names:
-        embeddings |= embed(manifest, names).embeddings
+        added = embed(manifest, names).embeddings
+        for vectors in added.values():  # their rows are those of that table
+            vectors.uns[PROVENANCE][FILE] = largest.uns[PROVENANCE][FILE]
+        embeddings |= added
     description = {
         "manifest": ", ".join(map(str, files)),
         "manifest_hash": hashlib.sha256(b"".join(_digest(file) for file in files)).hexdigest()[:16],
