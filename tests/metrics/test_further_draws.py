@@ -85,7 +85,7 @@ def screen(rng, n_units, n_active):
 def test_five_of_many_are_told_from_chance_and_others_keep_their_p(monkeypatch):
     x, units, control, plates = screen(np.random.default_rng(2), 100, 5)
     rng = np.random.default_rng(3)
-    value, p = replicate_retrieval_p(x, units, control, plates, n_permutations=200, rng=rng)
+    value, p, _ = replicate_retrieval_p(x, units, control, plates, n_permutations=200, rng=rng)
     following = rng.random()
     monkeypatch.setattr("phenolens.metrics.replicate_retrieval.draw_further", lambda *_, **__: None)
     rng = np.random.default_rng(3)

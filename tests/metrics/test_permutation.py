@@ -22,8 +22,8 @@ from phenolens.metrics import (
 
 def one_p(x, replicate, plates, **options):
     """Return value and p of one perturbation, where all other wells are controls."""
-    value, p = replicate_retrieval_p(x, [np.flatnonzero(replicate)], ~replicate, plates, **options)
-    return value[0], p[0]
+    found = replicate_retrieval_p(x, [np.flatnonzero(replicate)], ~replicate, plates, **options)
+    return found.value[0], found.p[0]
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -51,7 +51,8 @@ def test_perturbations_that_are_asked_together_are_asked_as_each_by_itself(monke
         assert exact
         null = mean_defined(set_average_precision(x[pool], drawn, plates=plates[pool]))
         value = mean_defined(set_average_precision(x[pool], np.flatnonzero(replicate)[None], plates=plates[pool]))[0]
-        assert_allclose((together[0][number], together[1][number]), (value, permutation_p(value, null, exact=True)))
+        expected = value, permutation_p(value, null, exact=True), null.mean()
+        assert_allclose((together.value[number], together.p[number], together.chance[number]), expected)
 
 
 def test_enumeration_equals_a_count_over_combinations():

@@ -50,3 +50,50 @@ def test_unknown_positions_allow_no_conclusion(obs):
     assert np.isnan(found.covered)
     assert not found.controls_stand_apart
     assert found.notes == ()
+
+
+def held_by(rng, n_controls, n_plates=4):
+    """Return metadata of plates on which controls stand anywhere, and a mask of them."""
+    control = np.zeros((n_plates, 96), bool)
+    for plate in control:
+        plate[rng.permutation(96)[:n_controls]] = True
+    return pd.DataFrame({"well": WELLS * n_plates, "plate": np.repeat(list("wxyz")[:n_plates], 96)}), control.ravel()
+
+
+def test_some_controls_among_treatments_do_not_hide_that_most_stand_outside():
+    inner = {(1, 2), (2, 5), (3, 8), (4, 3), (5, 6), (6, 9)}
+    places = well_positions(pd.Series(WELLS))[["row", "column"]]
+    control = np.array([column in (0, 11) or (row, column) in inner for row, column in places.to_numpy()])
+    found = describe_layout(pd.DataFrame({"well": WELLS}), ~control, control)
+    assert found.covered > 0.5
+    assert found.controls_stand_apart
+    (note,) = found.notes
+    assert note.code == "controls_stand_apart"
+    assert "are not distributed as those of treated wells (p below 0.001)" in note.text
+
+
+@pytest.mark.parametrize("n_controls", [2, 4, 16])
+def test_controls_that_are_dealt_at_random_are_rarely_said_to_be_unlike_treatments(n_controls):
+    rng = np.random.default_rng(n_controls)
+    said = 0
+    for _ in range(200):
+        obs, control = held_by(rng, n_controls)
+        said += describe_layout(obs, ~control, control).alike <= 0.05
+    assert 2 <= said <= 20  # of 200 at a rate of 5 %: with a probability of 0.998
+
+
+def test_plates_of_one_layout_count_once_also_if_different_halves_of_their_controls_are_held_out():
+    rng = np.random.default_rng(0)
+    one, control = held_by(rng, 16, n_plates=1)
+    alone = describe_layout(one, ~control, control).alike
+    four, repeated = held_by(rng, 16)[0], np.tile(control, 4)
+    assert describe_layout(four, ~repeated, repeated).alike == pytest.approx(alone)
+    four["role"] = np.where(repeated, "negative_control", "treatment")
+    kept = ~repeated | (rng.random(len(four)) < 0.5)
+    found = describe_layout(four[kept], ~repeated[kept], repeated[kept], whole=four)
+    assert found.alike == pytest.approx(alone)
+
+
+def test_one_kind_of_wells_is_unlike_nothing():
+    obs, control = held_by(np.random.default_rng(0), 96)
+    assert np.isnan(describe_layout(obs, ~control, control).alike)

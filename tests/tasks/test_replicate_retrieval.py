@@ -196,3 +196,48 @@ def test_p_of_distinctiveness_holds_its_level():
     task = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=199)
     p = np.concatenate([task.score(noise(rng, 0, 80, 10), rng).units["p"] for _ in range(20)])
     assert 0.02 <= np.mean(p <= 0.05) <= 0.085
+
+
+def on_plates(rng, offset, n_controls=8, n_plates=4, n_perturbations=24, d=16):
+    """Return noise on plates with an offset each, and one well of each perturbation on each."""
+    wells = [("negative_control", "dmso")] * n_controls
+    wells += [("treatment", f"t{i}") for i in range(n_perturbations)]
+    role, perturbation = zip(*wells * n_plates, strict=True)
+    plate = np.repeat([f"p{i}" for i in range(n_plates)], len(wells))
+    offsets = np.repeat(offset * rng.normal(size=(n_plates, d)), len(wells), axis=0)
+    return screen(rng.normal(size=(len(plate), d)) + offsets, list(role), list(perturbation), plate=plate)
+
+
+@pytest.mark.filterwarnings("ignore::phenolens.core.errors.PhenolensWarning")
+@pytest.mark.parametrize("measures", ["activity", "distinctiveness"])
+@pytest.mark.parametrize(("how", "offset"), [("raw", 1.0), ("batch-centre", 0.0), ("raw", 0.0)])
+def test_chance_is_what_noise_scores(measures, how, offset):
+    """A random order would score 0.42 where noise with an offset of each plate scores 0.21."""
+    rng = np.random.default_rng(11)
+    task = make_task("replicate-retrieval", measures=measures, n_permutations=49)
+    above, normalised, below = [], [], 0
+    for seed in range(10):
+        wells = profile(on_plates(rng, offset), how, hold_out=task.needs_controls, seed=seed)
+        score = task.score(wells, rng)
+        above.append(score.value - score.chance)
+        normalised.append(score.normalised)
+        below += score.interval(rng)[1] < score.chance
+    assert abs(np.mean(above)) < 0.015
+    assert abs(np.mean(normalised)) < 0.03
+    assert below <= 4
+
+
+def test_units_that_are_perfect_are_one_however_many_controls_they_are_ranked_before():
+    rng = np.random.default_rng(12)
+    wells = screen(
+        rng.normal(size=(40, 12)),
+        ["negative_control"] * 12 + ["treatment"] * 8 + ["negative_control"] * 3 + ["treatment"] * 17,
+        ["dmso"] * 12 + ["a"] * 4 + ["b"] * 4 + ["dmso"] * 3 + ["c"] * 4 + [f"t{i}" for i in range(13)],
+        plate=np.repeat(["p1", "p2"], 20),
+    )
+    perfect = wells.obs["perturbation"].isin(["a", "b", "c"]).to_numpy()
+    wells.X[perfect] = 40 * np.eye(3, 12)[np.unique(wells.obs["perturbation"][perfect], return_inverse=True)[1]]
+    score = make_task("replicate-retrieval", exchange_with="controls", n_permutations=199).score(wells, rng)
+    chance = score.units.set_index("unit")["chance"]
+    assert chance["c"] > chance["a"] + 0.1  # among fewer controls
+    assert_allclose(score.normalised, 1.0)

@@ -178,9 +178,14 @@ def activity(found: Activity) -> str:
 
 def nuisance_readout(found: NuisanceReadout) -> str:
     """Say whether a nuisance can be read off the vectors of an encoder."""
-    readable = "can be predicted" if found.estimate.low > found.chance else "cannot be predicted better than by chance"
-    score = within(found.estimate.value, found.estimate.low, found.estimate.high)
-    return f"it {readable} from {found.encoder}: {found.metric} {score}, chance {number(found.chance, 2)}."
+    score = f"{found.metric} {within(found.estimate.value, found.estimate.low, found.estimate.high)}"
+    chance = number(found.chance, 2)
+    if not found.is_refitted:
+        readable = "can be predicted" if found.is_readable else "cannot be predicted better than by chance"
+        return f"it {readable} from {found.encoder}: {score}, chance {chance}."
+    more = "can be predicted" if found.is_readable else "cannot be shown to be predicted"
+    imprinted = f"where it is permuted before post-processing, {chance}; p {p_words(found.estimate.p)}"
+    return f"it {more} from {found.encoder} better than post-processing itself imprints it: {score}; {imprinted}."
 
 
 def robustness(found: BiologyBesideNuisance) -> str:

@@ -364,9 +364,9 @@ class NuisanceReadout(Record):
     metric
         The name of the metric.
     estimate
-        The score.
+        The score; its p value is that of a nuisance permuted before post-processing, NaN where nothing is permuted.
     chance
-        That of chance.
+        The mean of that, or that of a random guess.
     """
 
     task: str
@@ -375,6 +375,17 @@ class NuisanceReadout(Record):
     metric: str
     estimate: Estimate
     chance: float
+
+    @property
+    def is_refitted(self) -> bool:
+        """Whether it was compared with what post-processing alone writes into vectors."""
+        return not math.isnan(self.estimate.p)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the nuisance can be read off, and not only what post-processing writes into vectors."""
+        beyond_permuted = self.estimate.p <= ALPHA if self.is_refitted else True
+        return beyond_permuted and self.estimate.low > self.chance
 
 
 Grade = Literal["tells", "leaves little room", "tells only gross differences", "cannot tell"]

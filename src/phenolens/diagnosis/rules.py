@@ -316,7 +316,10 @@ RULES: tuple[Rule[Any], ...] = (
         kind="nuisance",
         title="Batch, plate or position in the vectors",
         about=Each(NuisanceReadout),
-        condition="always, where it was evaluated: whether the interval lies above chance",
+        condition=(
+            "always, where it was evaluated: whether the interval lies above chance; after post-processing that can "
+            "itself imprint it, also whether the score is above those of a nuisance permuted before (p at most 0.05)"
+        ),
         when=lambda _: True,
         sentence=phrases.nuisance_readout,
         effect=_above_chance,

@@ -16,6 +16,7 @@ from phenolens.encoders.info import EncoderInfo
 from phenolens.evaluation.estimate import Estimate
 from phenolens.evaluation.profiles import Profiles
 from phenolens.evaluation.question import EncoderScore, Question, StratumScore
+from phenolens.evaluation.refits import refitted_null
 from phenolens.evaluation.shared_rows import SharedRows, share_named_rows, share_rows
 from phenolens.evaluation.skipped import Skipped
 from phenolens.metrics import minimum_detectable_effect
@@ -187,6 +188,7 @@ def _score(
     on_profiling = profiles.notes(encoder, profiling, task.aggregation, hold_out=task.needs_controls)
     # The encoder is not among the names: all encoders get the same permutations and draws.
     score = task.score(scored, spawn(seed, "score", task.id, profiling))
+    score = score.against(refitted_null(task, encoder, profiling, profiles, seed))
     score = replace(score, notes=(*score.notes, *notes, *(Note("profiling", text) for text in on_profiling)))
     draws = score.draws(spawn(seed, "interval", task.id, profiling))
     return EncoderScore(
@@ -194,7 +196,7 @@ def _score(
         task,
         profiling,
         score,
-        Estimate(score.value, *score.limits(draws), score.n_units),
+        Estimate(score.value, *score.limits(draws), score.n_units, score.p),
         minimum_detectable_effect(float(draws.std())),
         score_strata(score, spawn(seed, "parts", task.id, profiling)),
     )

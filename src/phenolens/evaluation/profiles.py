@@ -72,6 +72,12 @@ class Profiles:
         """Return the encoder (with its seed) that is this registered baseline under any name; None if none is."""
         return next((name for name, info in self.infos.items() if info.measures == baseline), None)
 
+    def batches(self, encoder: str) -> tuple[str, ...]:
+        """Return the metadata columns whose combinations are the batches of profiling."""
+        if self.batch_by is not None:
+            return tuple(self.batch_by)
+        return ("plate",) if "plate" in self.embeddings[encoder].obs else ()
+
     def averaged(self, encoder: str, aggregation: Level = "well") -> AnnData:
         """Return an encoder's embeddings without profiling, averaged to wells or not at all."""
         return profile(self.embeddings[encoder], "raw", level=aggregation)

@@ -11,7 +11,10 @@ from phenolens.evaluation.significance import significant_units
 
 
 def tabulate_scores(evaluation: Evaluation) -> pd.DataFrame:
-    """Return one row per score: encoder and question, value, chance, 95 % interval, number of units, leak and notes."""
+    """Return one row per score: encoder and question, value with chance and interval, units, leak and notes.
+
+    ``normalised`` is the value between chance (0) and a perfect score (1), the mean over units.
+    """
     return pd.DataFrame([_score_record(each) for each in evaluation.scores])
 
 
@@ -69,6 +72,7 @@ def _score_record(each: EncoderScore) -> dict[str, Any]:
         "unit": each.score.unit,
         "value": each.estimate.value,
         "chance": each.score.chance,
+        "normalised": each.score.normalised,
         "low": each.estimate.low,
         "high": each.estimate.high,
         "minimum_detectable": each.detectable,

@@ -1,7 +1,7 @@
 """How well the replicates of perturbations retrieve each other before controls, and whether by chance."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,25 @@ from phenolens.metrics.set_retrieval import set_average_precision
 _SETS_AT_ONCE = 30_000
 
 
+class RetrievalNull(NamedTuple):
+    """Mean average precision of perturbations beside that under exchange of their labels with controls.
+
+    Attributes
+    ----------
+    value
+        (u,) mean AP.
+    p
+        (u,) p values in (0, 1].
+    chance
+        (u,) mean AP of the labellings. The closed form for a random order is not it: replicates on several plates
+        retrieve each other before controls of their own plate alone, which an offset between plates makes harder.
+    """
+
+    value: NDArray[np.float64]
+    p: NDArray[np.float64]
+    chance: NDArray[np.float64]
+
+
 def replicate_retrieval_p(
     x: NDArray[Any],
     units: Sequence[NDArray[np.intp]],
@@ -21,8 +40,8 @@ def replicate_retrieval_p(
     *,
     n_permutations: int = 2000,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean AP of each perturbation before same-plate controls, and its p value by exchange with controls.
+) -> RetrievalNull:
+    """Return the mean AP of each perturbation before same-plate controls, and what exchange with controls says of it.
 
     Under the null hypothesis, replicates are further control wells, whose labels can be exchanged with controls of the
     same plate. Whole labellings are drawn, which keeps the dependence between the queries of a perturbation;
@@ -47,14 +66,14 @@ def replicate_retrieval_p(
 
     Returns
     -------
-    (u,) mean AP over the replicates with a control on their plate, and (u,) p in (0, 1]; NaN if there are none.
+    Mean AP over the replicates with a control on their plate; NaN if there are none.
     """
     codes = np.unique(plates, return_inverse=True)[1]
     units = [rows[np.argsort(codes[rows], kind="stable")] for rows in units]
     layouts: dict[tuple[int, ...], list[int]] = {}
     for number, replicates in enumerate(units):
         layouts.setdefault(tuple(codes[replicates].tolist()), []).append(number)
-    value, p = np.full(len(units), np.nan), np.full(len(units), np.nan)
+    value, p, chance = np.full((3, len(units)), np.nan)
     tail = []
     for codes_of_layout, numbers in layouts.items():
         layout = _Layout(x, codes, control, np.array(codes_of_layout))
@@ -65,13 +84,14 @@ def replicate_retrieval_p(
             found = layout.score([units[number] for number in part], sets)
             value[part] = found[:, 0]
             p[part] = [permutation_p(float(row[0]), row[1:], exact=exact) for row in found]
+            chance[part] = mean_defined(found[:, 1:])
             if not exact:
                 tail += [layout.tail_unit(number, units[number], row) for number, row in zip(part, found, strict=True)]
     tail = [unit for unit in tail if unit.is_undecided and not np.isnan(unit.observed)]
     draw_further(tail, n_permutations=n_permutations, n_units=len(units), at_once=_SETS_AT_ONCE, rng=rng)
     for unit in tail:
         p[unit.number] = unit.p
-    return value, p
+    return RetrievalNull(value, p, chance)
 
 
 class _Layout:

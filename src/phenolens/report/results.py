@@ -17,7 +17,7 @@ from phenolens.diagnosis.records import BaselineDifference
 from phenolens.evaluation import Estimate, Skipped
 
 FORMAT = "phenolens-results"
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 
 SCORE_COLUMNS = {
     "encoder": "str",
@@ -29,6 +29,7 @@ SCORE_COLUMNS = {
     "unit": "str",
     "value": "float64",
     "chance": "float64",
+    "normalised": "float64",
     "low": "float64",
     "high": "float64",
     "minimum_detectable": "float64",
@@ -88,9 +89,9 @@ class Results:
         Baselines of the default panel that are not there: ``name``, ``reason``, and ``by_recipe``, whether the recipe
         left it out or the data cannot give it.
     scores
-        One row per encoder and seed, profiling, task and metric; ``low`` and ``high`` are 95 % limits from a cluster
-        bootstrap; ``leak`` says how a split leaks and is empty if it does not, ``notes`` what else must be known of
-        the score.
+        One row per encoder and seed, profiling, task and metric; ``normalised`` is the score between chance (0) and a
+        perfect one (1), the mean over units; ``low`` and ``high`` are 95 % limits from a cluster bootstrap; ``leak``
+        says how a split leaks and is empty if it does not, ``notes`` what else must be known of the score.
     units
         One row per unit of replication behind each score; ``p`` and ``p_adjusted`` may be NaN; ``significant``, as the
         card counts, says so of an encoder with all its seeds, and may be missing.

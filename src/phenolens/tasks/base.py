@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
@@ -94,6 +94,11 @@ class Task(BaseModel, ABC):
         return False
 
     @property
+    def asks_controls_alone(self) -> bool:
+        """Whether nothing but negative controls is scored."""
+        return False
+
+    @property
     def split_by(self) -> str | None:
         """The metadata column whose groups are kept on one side of a split; None if it does not split by groups."""
         return None
@@ -128,6 +133,25 @@ class Task(BaseModel, ABC):
         if "n_permutations" not in type(self).model_fields:
             return self
         return self.model_copy(update={"n_permutations": FEWEST_PERMUTATIONS})
+
+    def n_refits(self, obs: pd.DataFrame, batches: Collection[str]) -> int:
+        """Return how often rows are permuted, post-processed and scored anew for its null; 0 if that is not needed.
+
+        Post-processing that is fitted on some rows of each batch makes the others of that batch alike. Labels that are
+        exchanged afterwards do not show that; `permuted` rows do.
+
+        Parameters
+        ----------
+        obs
+            Metadata of the rows.
+        batches
+            The columns whose combinations are the batches of post-processing.
+        """
+        return 0
+
+    def permuted(self, rows: AnnData, rng: np.random.Generator) -> AnnData:
+        """Return rows (n, d), as they are before post-processing, without what is asked for."""
+        return rows
 
     def grouped(self) -> Self | None:
         """Return the task with a grouped split; None if it has no random split."""

@@ -20,7 +20,7 @@ from phenolens.metrics import (
 from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.columns import usable_rows
-from phenolens.tasks.label_null import exchange_p
+from phenolens.tasks.label_null import exchange_labels
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.score import Score, notes_of, unit_table
 
@@ -108,9 +108,9 @@ class PhenotypicConsistency(PerturbationTask):
 
         observed = np.array([statistic(sharing[None])[0] for sharing in members])
         everyone = np.ones(len(x), dtype=bool)
-        p = exchange_p(
+        p = exchange_labels(
             observed, members, everyone, np.zeros(len(x)), statistic, n_permutations=self.n_permutations, rng=rng
-        )
+        ).p
         alone = table["label"].nunique() - len(means)
         n_perturbations = table["row"].nunique()
         dependent = (

@@ -1,17 +1,32 @@
-"""P values of units by exchanging their label with other rows of the same groups."""
+"""Nulls of units by exchanging their label with other rows of the same groups: chance and p values."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics import TailUnit, count_reached, draw_further, draw_sets, permutation_p
+from phenolens.metrics import TailUnit, count_reached, draw_further, draw_sets, mean_defined, permutation_p
 
 _SETS_AT_ONCE = 100_000
 
 
-def exchange_p(
+class Exchanged(NamedTuple):
+    """What exchanging labels says of each unit.
+
+    Attributes
+    ----------
+    p
+        (u,) p values.
+    chance
+        (u,) mean statistic under exchange.
+    """
+
+    p: NDArray[np.float64]
+    chance: NDArray[np.float64]
+
+
+def exchange_labels(
     observed: NDArray[np.float64],
     units: Sequence[NDArray[np.intp]],
     pool: NDArray[np.bool_],
@@ -20,8 +35,8 @@ def exchange_p(
     *,
     n_permutations: int,
     rng: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Return the p value of each unit's statistic under exchange of its label within groups.
+) -> Exchanged:
+    """Return the p value of each unit's statistic, and its chance level, under exchange of its label within groups.
 
     Units with the same numbers of rows in the same groups share one null distribution. For the few units that hardly
     any of it reaches, more sets are drawn (`draw_further`).
@@ -49,7 +64,7 @@ def exchange_p(
     for number, rows in enumerate(units):
         present, counts = np.unique(codes[rows], return_counts=True)
         layouts.setdefault(tuple(zip(present.tolist(), counts.tolist(), strict=True)), []).append(number)
-    p = np.full(len(units), np.nan)
+    p, chance = np.full(len(units), np.nan), np.full(len(units), np.nan)
     tail = []
     by_size: dict[int, list[tuple[tuple[int, int], ...]]] = {}
     for layout in layouts:
@@ -66,7 +81,9 @@ def exchange_p(
             null = statistic(np.concatenate([sets for sets, _ in drawn]))
             ends = np.cumsum([len(sets) for sets, _ in drawn])
             for layout, null_of_layout, (_, exact) in zip(part, np.split(null, ends[:-1]), drawn, strict=True):
+                expected = mean_defined(null_of_layout[None])[0]
                 for number in layouts[layout]:
+                    chance[number] = expected
                     value = float(observed[number])
                     p[number] = permutation_p(value, null_of_layout, exact=exact)
                     if not exact and not np.isnan(p[number]):
@@ -77,4 +94,4 @@ def exchange_p(
     draw_further(tail, n_permutations=n_permutations, n_units=len(units), at_once=_SETS_AT_ONCE, rng=rng)
     for unit in tail:
         p[unit.number] = unit.p
-    return p
+    return Exchanged(p, chance)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
-from phenolens.datasets import well_positions
+from phenolens.datasets import NEGATIVE_CONTROL, condition_names, well_positions
+from phenolens.profiling.batches import Batches
 from phenolens.tasks.base import Contract, WellTask
 from phenolens.tasks.columns import required_column
 from phenolens.tasks.probe import Probe
@@ -37,13 +41,18 @@ class Leakage(WellTask):
         As in `Probe`; for a column that is the same for a whole plate, at most the number of plates of a batch.
     seed
         As in `Probe`.
+    refits
+        How often the nuisance is permuted among wells, which are then post-processed and predicted anew, for chance and
+        a p value; none if 0. What is fitted on one half of a batch's controls gives its error to the other half, which
+        tells the batch, so that noise is above one over the number of classes. Nothing is permuted where that cannot
+        happen: in vectors as they are, of positions, and, where batches are plates, of what is the same for a plate.
     """
 
     contract: ClassVar[Contract] = Contract(
         question="Can batch, plate or position be predicted from negative controls?",
         match="the true nuisance predicted for an unseen control, or for the controls of an unseen plate",
         non_match="another nuisance predicted",
-        chance="one over the number of classes",
+        chance="one over the number of classes, or the mean over nuisances permuted before post-processing",
         controls="positive: raw intensities of separately stained plates; negative: permuted nuisance",
         least_data="two classes, each with as many negative controls as folds and, unless these are plates, two plates",
     )
@@ -52,6 +61,7 @@ class Leakage(WellTask):
     nuisance: str = "plate"
     folds: int = Field(5, ge=2)
     seed: int = 0
+    refits: Literal[0] | Annotated[int, Field(ge=19)] = 19
 
     @property
     def id(self) -> str:
@@ -68,6 +78,33 @@ class Leakage(WellTask):
         """Whether it needs negative controls: only nuisances differ among these."""
         return True
 
+    def n_refits(self, obs: pd.DataFrame, batches: Collection[str]) -> int:
+        """Return how often; see `Task.n_refits`."""
+        if self.nuisance in _POSITIONS or (self._belongs_to_plates(obs) and "plate" in batches):
+            return 0
+        return self.refits
+
+    def permuted(self, rows: AnnData, rng: np.random.Generator) -> AnnData:
+        """Return rows with the nuisance permuted, among plates if it belongs to these, or among wells treated alike."""
+        if self._belongs_to_plates(rows.obs):
+            return _exchange_between_plates(rows, self.nuisance, rng)
+        return _exchange_vectors(rows, _treatments(rows.obs), rng)
+
+    def without_p(self) -> Self:
+        """Return the task without permutations, on which chance rests too."""
+        return self.model_copy(update={"refits": 0})
+
+    def _belongs_to_plates(self, obs: pd.DataFrame) -> bool:
+        """Return whether the nuisance is a column other than the plate that is the same for a whole plate."""
+        if self.nuisance in (*_POSITIONS, "plate") or not {"plate", self.nuisance} <= set(obs):
+            return False
+        return bool((obs.groupby("plate", observed=True)[self.nuisance].nunique() <= 1).all())
+
+    @property
+    def asks_controls_alone(self) -> bool:
+        """Whether nothing but negative controls is scored."""
+        return True
+
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return balanced accuracy, with one unit per well, or per plate if plates are held out; see `Task.score`."""
         wells = unseen_wells(profiles, self.id)
@@ -81,15 +118,39 @@ class Leakage(WellTask):
             controls.obs[self.nuisance] = places.loc[controls.obs_names, self.nuisance].astype(str)
             required_column(controls, "plate", self.id)
             group = "plate"
-        elif self.nuisance != "plate" and {"plate", self.nuisance} <= set(controls.obs):
-            by_plate = controls.obs.groupby("plate", observed=True)[self.nuisance]
-            if (by_plate.nunique() <= 1).all():
-                group = "plate"
-                plates = by_plate.first().value_counts()
-                folds = min([folds, *plates[plates > 1]])  # every fold then tests a plate of each class
+        elif self._belongs_to_plates(controls.obs):
+            group = "plate"
+            plates = controls.obs.groupby("plate", observed=True)[self.nuisance].first().value_counts()
+            folds = min([folds, *plates[plates > 1]])  # every fold then tests a plate of each class
         probe = Probe(task="linear-probe", label=self.nuisance, group=group, folds=folds, seed=self.seed, level="well")
         try:
             score = probe.score(controls, rng)
         except TaskNotApplicable as error:
             raise TaskNotApplicable(f"{self.id}, from {len(controls)} negative controls: {error}") from error
         return replace(score, higher_is_better=False)
+
+
+def _treatments(obs: pd.DataFrame) -> NDArray[np.str_]:
+    """Return what was done to each row: its perturbation and dose, the same for all negative controls."""
+    names = condition_names(obs).to_numpy(dtype=str) if "perturbation" in obs else np.full(len(obs), "")
+    return np.where(obs["role"].to_numpy() == NEGATIVE_CONTROL, f"\0{NEGATIVE_CONTROL}", names)
+
+
+def _exchange_vectors(rows: AnnData, within: NDArray[np.str_], rng: np.random.Generator) -> AnnData:
+    """Return the rows with their vectors exchanged within groups."""
+    from anndata import AnnData
+
+    order = np.arange(len(rows))
+    for _, members in Batches(within):
+        order[members] = rng.permutation(members)
+    return AnnData(np.asarray(rows.X)[order], obs=rows.obs, var=rows.var, uns=rows.uns)
+
+
+def _exchange_between_plates(rows: AnnData, column: str, rng: np.random.Generator) -> AnnData:
+    """Return the rows with the values of a column exchanged between plates."""
+    from anndata import AnnData
+
+    of_plate = rows.obs.groupby("plate", observed=True, sort=True)[column].first()
+    exchanged = dict(zip(of_plate.index, rng.permutation(of_plate.to_numpy(dtype=object)), strict=True))
+    values = [exchanged[plate] for plate in rows.obs["plate"]]
+    return AnnData(np.asarray(rows.X), obs=rows.obs.assign(**{column: values}), var=rows.var, uns=rows.uns)

@@ -13,7 +13,6 @@ from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import condition_names
 from phenolens.metrics import (
     benjamini_hochberg,
-    chance_average_precision,
     control_average_precision,
     count_sets,
     label_average_precision,
@@ -23,7 +22,7 @@ from phenolens.metrics import (
 )
 from phenolens.tasks.base import FEWEST_PERMUTATIONS, Contract, LessData, PerturbationTask, Restricted
 from phenolens.tasks.columns import required_column
-from phenolens.tasks.label_null import exchange_p
+from phenolens.tasks.label_null import Exchanged, exchange_labels
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
 from phenolens.tasks.less_data import fewer_replicates
 from phenolens.tasks.restricted.retrieval import RestrictedRetrieval
@@ -66,7 +65,7 @@ class ReplicateRetrieval(PerturbationTask):
         question="Are replicates of a perturbation more similar to each other than to controls or other perturbations?",
         match="wells of the same perturbation and dose",
         non_match="negative controls of the same plate, or wells of all other perturbations",
-        chance="closed form: the expected average precision of a random order",
+        chance="mean over the exchanges of labels on which the p value rests",
         controls="positive: role positive_control; negative: perturbations known to be inactive",
         least_data="two wells of one perturbation, and two negative controls on their plates",
     )
@@ -100,8 +99,8 @@ class ReplicateRetrieval(PerturbationTask):
         return RestrictedRetrieval(self.id, self.needs_controls, seed)
 
     def without_p(self) -> Self:
-        """Return the task with few permutations, from the null that all perturbations of a layout share."""
-        return self.model_copy(update={"n_permutations": FEWEST_PERMUTATIONS, "exchange_with": "treatments"})
+        """Return the task with few permutations, on which chance rests too."""
+        return self.model_copy(update={"n_permutations": FEWEST_PERMUTATIONS})
 
     def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
         """Return whole perturbations with at most `most` wells, and as many controls if these are ranked."""
@@ -132,9 +131,8 @@ class ReplicateRetrieval(PerturbationTask):
         x, name = np.asarray(wells.profiles.X), condition_names(wells.profiles.obs).to_numpy()
         groups = pd.Series(np.flatnonzero(wells.treated)).groupby(name[wells.treated], sort=False)
         units = {str(name): rows.to_numpy() for name, rows in groups if len(rows) >= _FEWEST_REPLICATES}
-        ap, chance = self._rank(x, name, wells)
+        ap = self._rank(x, name, wells)
         value = np.array([mean_defined(ap[rows][None])[0] for rows in units.values()])
-        expected = np.array([mean_defined(chance[rows][None])[0] for rows in units.values()])
         scored = {name: rows for (name, rows), v in zip(units.items(), value, strict=True) if not np.isnan(v)}
         if not scored:
             raise TaskNotApplicable(
@@ -142,13 +140,11 @@ class ReplicateRetrieval(PerturbationTask):
                 f"{'negative controls on their plates' if self.needs_controls else 'wells of other perturbations'}"
             )
         kept = ~np.isnan(value)
-        layout = describe_layout(wells.profiles.obs, wells.treated, wells.control)
+        layout = describe_layout(wells.profiles.obs, wells.treated, wells.control, whole=wells.whole)
         partner = choose_exchange(self.exchange_with, layout)
-        p = self._test(x, wells, value[kept], list(scored.values()), partner, rng)
+        p, chance = self._exchange(x, wells, value[kept], list(scored.values()), partner, rng)
         clusters = self.clusters(wells.profiles[wells.treated], name[wells.treated])
-        table = unit_table(
-            list(scored), value[kept], chance=expected[kept], p=p, clusters=[clusters[unit] for unit in scored]
-        )
+        table = unit_table(list(scored), value[kept], chance=chance, p=p, clusters=[clusters[unit] for unit in scored])
         left_out = sorted({str(name) for name, _ in groups} - set(scored))
         notes = notes_of(
             not_scored=f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""
@@ -163,28 +159,17 @@ class ReplicateRetrieval(PerturbationTask):
         }
         return Score("mAP", "perturbation", table, notes, bounds=(0, 1), details={"": details})
 
-    def _rank(
-        self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return AP and chance (n,) of each well; NaN for wells that are not queries."""
+    def _rank(self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells) -> NDArray[np.float64]:
+        """Return AP (n,) of each well; NaN for wells that are not queries."""
         codes = np.unique(name, return_inverse=True)[1]
-        replicates = np.bincount(codes[wells.treated], minlength=codes.max() + 1)[codes]
         if not self.needs_controls:
-            ap = label_average_precision(x, codes, candidate=wells.treated)
-            negatives = wells.treated.sum() - replicates
-        else:
-            take_part = wells.treated | wells.control
-            ap = np.full(len(x), np.nan)
-            ap[take_part] = control_average_precision(
-                x[take_part], codes[take_part], wells.plate[take_part], wells.control[take_part]
-            )
-            plates = np.unique(wells.plate, return_inverse=True)[1]
-            negatives = np.bincount(plates[wells.control], minlength=plates.max() + 1)[plates]
-        known = {
-            (k, m): chance_average_precision(int(k) - 1, int(m))
-            for k, m in set(zip(replicates[~np.isnan(ap)], negatives[~np.isnan(ap)], strict=True))
-        }
-        return ap, np.array([known.get(key, np.nan) for key in zip(replicates, negatives, strict=True)])
+            return label_average_precision(x, codes, candidate=wells.treated)
+        take_part = wells.treated | wells.control
+        ap = np.full(len(x), np.nan)
+        ap[take_part] = control_average_precision(
+            x[take_part], codes[take_part], wells.plate[take_part], wells.control[take_part]
+        )
+        return ap
 
     def _least_p(self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange) -> NDArray[np.float64]:
         """Return the smallest p value that any number of exchanges allows: few wells allow few exchanges of labels."""
@@ -197,7 +182,7 @@ class ReplicateRetrieval(PerturbationTask):
             exchanges.append(count_sets(sizes, list(taken)))
         return 1 / np.array(exchanges, dtype=float)
 
-    def _test(
+    def _exchange(
         self,
         x: NDArray[Any],
         wells: Wells,
@@ -205,12 +190,12 @@ class ReplicateRetrieval(PerturbationTask):
         units: list[NDArray[np.intp]],
         partner: Exchange,
         rng: np.random.Generator,
-    ) -> NDArray[np.float64]:
-        """Return the p value of each perturbation."""
+    ) -> Exchanged:
+        """Return the p value of each perturbation, and its chance level."""
         plate = wells.plate
         if not self.needs_controls or partner == "treatments":
             negative, within = (wells.control, plate) if self.needs_controls else (wells.treated, None)
-            return exchange_p(
+            return exchange_labels(
                 value,
                 units,
                 wells.treated,
@@ -220,4 +205,4 @@ class ReplicateRetrieval(PerturbationTask):
                 rng=rng,
             )
         found = replicate_retrieval_p(x, units, wells.control, plate, n_permutations=self.n_permutations, rng=rng)
-        return found[1]
+        return Exchanged(found.p, found.chance)

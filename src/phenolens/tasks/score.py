@@ -1,7 +1,7 @@
 """What a task returns: a score with the units that it rests on, and notes on it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from phenolens.metrics import (
     cluster_bootstrap,
     nadeau_bengio,
     percentile_interval,
+    permutation_p,
     small_sample_widening,
     stratified_mean,
 )
 
 UNIT_COLUMNS = ("unit", "stratum", "cluster", "value", "weight", "chance", "p", "p_adjusted")
+_NO_ROOM = 1e-9  # between chance and a perfect score
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,9 @@ class Score:
         The least and the largest value that the metric can take.
     details
         Stratum -> name -> further numbers; those of the whole score under the empty stratum.
+    null
+        The scores of the same rows with what is asked for permuted before post-processing; empty where that is not
+        asked. Encoders have the same permutations.
     """
 
     metric: str
@@ -107,6 +112,7 @@ class Score:
     strata_are: str = ""
     bounds: tuple[float, float] = (-np.inf, np.inf)
     details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    null: tuple[float, ...] = ()
 
     @property
     def caveat(self) -> str:
@@ -123,6 +129,32 @@ class Score:
     def chance(self) -> float:
         """The score of a representation without information."""
         return self._mean("chance")
+
+    @property
+    def normalised(self) -> float:
+        """The score between chance (0) and a perfect one (1), the mean over the units that chance leaves room.
+
+        Units with other numbers of replicates and controls have other chance levels, so that their plain values must
+        not be averaged with each other. NaN if there is no such unit.
+        """
+        room = 1 - self.units["chance"].to_numpy(dtype=float)
+        kept = room > _NO_ROOM
+        if not kept.any():
+            return float("nan")
+        gained = (self.units["value"] - self.units["chance"]).to_numpy(dtype=float)
+        return _mean_over(self.units[kept], gained[kept] / room[kept])
+
+    @property
+    def p(self) -> float:
+        """The p value of the whole score against its null; NaN without one."""
+        return permutation_p(self.value, np.array(self.null)) if self.null else float("nan")
+
+    def against(self, null: Sequence[float]) -> "Score":
+        """Return the score with this null, whose mean is chance."""
+        if not null:
+            return self
+        units = self.units.assign(chance=float(np.mean(null)))
+        return replace(self, units=units, null=tuple(float(value) for value in null))
 
     @property
     def n_units(self) -> int:
@@ -169,13 +201,12 @@ class Score:
         return float(low), float(high)
 
     def _mean(self, column: str) -> float:
-        return float(
-            stratified_mean(
-                self.units[column].to_numpy(),
-                self.units["weight"].to_numpy(),
-                self.units["stratum"].to_numpy(),
-            )[0]
-        )
+        return _mean_over(self.units, self.units[column].to_numpy())
+
+
+def _mean_over(units: pd.DataFrame, values: NDArray[Any]) -> float:
+    """Return the mean over strata of the weighted mean over units."""
+    return float(stratified_mean(values, units["weight"].to_numpy(), units["stratum"].to_numpy())[0])
 
 
 def clusters_of(table: pd.DataFrame) -> "pd.Series[Any]":

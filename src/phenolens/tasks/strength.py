@@ -106,7 +106,7 @@ class PerturbationStrength(PerturbationTask):
         wells = unseen_wells(profiles, self.id)
         obs, plate = wells.profiles.obs, wells.plate
         required_column(wells.profiles[wells.treated], "perturbation", self.id)
-        layout = describe_layout(obs, wells.treated, wells.control)
+        layout = describe_layout(obs, wells.treated, wells.control, whole=wells.whole)
         partner = choose_exchange(self.exchange_with, layout)
         x = np.asarray(wells.profiles.X, dtype=np.float64)
         names = condition_names(obs)[wells.treated]

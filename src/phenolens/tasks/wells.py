@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import TaskNotApplicable
@@ -28,12 +29,15 @@ class Wells:
         (n,) masks.
     plate
         (n,) plate of each well; the same for all if plates are unknown.
+    whole
+        Metadata of these wells and of those that a profiler was fitted on.
     """
 
     profiles: AnnData
     treated: NDArray[np.bool_]
     control: NDArray[np.bool_]
     plate: NDArray[np.str_]
+    whole: pd.DataFrame
 
 
 def unseen_wells(profiles: AnnData, task: str, *, controls: bool = True) -> Wells:
@@ -53,6 +57,7 @@ def unseen_wells(profiles: AnnData, task: str, *, controls: bool = True) -> Well
     TaskNotApplicable
         If they are required, and there are none.
     """
+    whole = profiles.obs
     if FITTED_ON in profiles.obs:
         profiles = profiles[~profiles.obs[FITTED_ON].to_numpy()]
     obs = profiles.obs
@@ -62,4 +67,4 @@ def unseen_wells(profiles: AnnData, task: str, *, controls: bool = True) -> Well
     if controls and not control.any():
         raise TaskNotApplicable(f"{task}: no row has role '{NEGATIVE_CONTROL}'")
     plate = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")
-    return Wells(profiles, treated(obs).to_numpy(), control, plate)
+    return Wells(profiles, treated(obs).to_numpy(), control, plate, whole)
