@@ -68,3 +68,23 @@ def test_refusals(known, tmp_path):
     (tmp_path / "bad.csv").write_text("compound,gene,ic50\nc0,G0,potent\n")
     with pytest.raises(PhenolensError, match="'potent' is not a concentration in uM, for c0 and G0"):
         make_task("compound-gene", relations=[tmp_path / "bad.csv"]).score(data, rng)
+
+
+def test_famous_genes_with_strong_phenotypes_make_no_compound_significant(tmp_path):
+    """A few genes are known for most compounds, and look like what compounds have in common."""
+    rng = np.random.default_rng(3)
+    p = []
+    for _ in range(15):
+        fame = rng.pareto(1.5, 60) + 0.1
+        pairs = [(f"c{i}", f"G{j}") for i in range(30) for j in rng.choice(60, 3, replace=False, p=fame / fame.sum())]
+        pd.DataFrame(pairs, columns=["compound", "gene"]).to_csv(tmp_path / "known.csv", index=False)
+        common = rng.normal(size=12)
+        genes = np.outer(2 * np.argsort(np.argsort(fame)) / 59, common) + rng.normal(size=(60, 12))
+        x = np.vstack([genes, common + rng.normal(size=(30, 12))])
+        names = [f"G{i}" for i in range(60)] + [f"c{i}" for i in range(30)]
+        obs = pd.DataFrame(
+            {"perturbation": names, "perturbation_type": ["crispr"] * 60 + ["compound"] * 30}, index=names
+        )
+        task = make_task("compound-gene", relations=[tmp_path / "known.csv"], n_permutations=99, n_samples=2)
+        p += task.score(AnnData(x.astype("f4"), obs=obs), rng).units["p"].tolist()
+    assert np.mean(np.array(p) <= 0.05) <= 0.08

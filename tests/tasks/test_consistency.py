@@ -87,3 +87,46 @@ def test_refusals():
     data.obs["moa"] = ["a", "b", "a", "a", "b", "b"]
     with pytest.raises(TaskNotApplicable, match="different values of 'moa' in different rows"):
         TASK.score(data, rng)
+
+
+def on_plates(rng, label, plate, offset=1.0, effect=0.0):
+    """Compounds in two wells of one plate each; plates have an offset, and labels a direction if there is an effect."""
+    x = offset * rng.normal(size=(plate.max() + 1, 8))[plate] + effect * rng.normal(size=(label.max() + 1, 8))[label]
+    x = np.repeat(x + rng.normal(size=x.shape), 2, axis=0)
+    obs = pd.DataFrame(
+        {
+            "perturbation": np.repeat([f"c{i}" for i in range(len(label))], 2),
+            "moa": np.repeat([f"m{i}" for i in label], 2),
+            "plate": np.repeat([f"p{i}" for i in plate], 2),
+        },
+        index=[f"w{i}" for i in range(len(x))],
+    )
+    return AnnData((x + 0.1 * rng.normal(size=x.shape)).astype("f4"), obs=obs)
+
+
+def test_a_plate_per_label_is_said_and_never_significant():
+    rng = np.random.default_rng(6)
+    label = np.arange(40) % 8
+    score = TASK.score(on_plates(rng, label, label, offset=3.0), rng)
+    assert "8 of 8 labels go with plates" in score.caveat
+    assert score.value > score.chance + 0.2
+    assert (score.units["p"] == 1).all()
+
+
+def test_plates_that_hold_most_of_a_label_do_not_make_it_significant():
+    rng = np.random.default_rng(7)
+    p = []
+    for _ in range(15):
+        label = np.arange(64) % 8
+        plate = np.where(rng.random(64) < 0.7, label % 4, rng.integers(4, size=64))
+        p += TASK.score(on_plates(rng, label, plate), rng).units["p"].tolist()
+    assert np.mean(np.array(p) <= 0.05) <= 0.1
+
+
+def test_labels_are_found_within_plates_and_where_plates_are_dealt_at_random():
+    rng = np.random.default_rng(8)
+    label = np.arange(64) % 8
+    for plate in (np.arange(64) // 16, rng.permutation(64) // 2):
+        score = TASK.score(on_plates(rng, label, plate, offset=0.5, effect=3.0), rng)
+        assert (score.units["p"] <= 0.05).mean() > 0.8
+        assert "go with plates" not in score.caveat

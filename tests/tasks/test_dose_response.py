@@ -54,3 +54,44 @@ def test_refusals():
         task.score(data[((data.obs["dose"] != 1) & (data.obs["dose"] < 3) | data.obs["dose"].isna()).to_numpy()], rng)
     few = data[((data.obs["perturbation"] != "c5") | (data.obs["dose"] < 0.5)).to_numpy()]
     assert "1 compounds with fewer than 3 doses left out" in task.score(few, rng).caveat
+
+
+def on_plates(rng, doses, effect=0.0):
+    """Twelve compounds in three wells on each of five plates, which differ in noise; `doses` maps where to how much."""
+    rows = [(plate, "dmso", "negative_control", np.nan) for plate in range(5) for _ in range(6)]
+    rows += [
+        (plate, f"c{i}", "treatment", 1.0 + doses(plate, well + i))
+        for i in range(12)
+        for plate in range(5)
+        for well in range(3)
+    ]
+    obs = pd.DataFrame(
+        rows, columns=["plate", "perturbation", "role", "dose"], index=[f"w{i}" for i in range(240)][: len(rows)]
+    )
+    noise = np.linspace(1, 2, 5)[obs["plate"]][:, None]
+    x = noise * rng.normal(size=(len(obs), 10))
+    x[:, 0] += effect * obs["dose"].fillna(0)
+    obs["plate"] = obs["plate"].astype(str)
+    return AnnData(x.astype("f4"), obs=obs)
+
+
+def test_a_plate_for_each_dose_is_said_and_never_significant():
+    rng = np.random.default_rng(3)
+    score = make_task("dose-response", n_permutations=99).score(on_plates(rng, lambda plate, well: plate), rng)
+    assert "12 of 12 compounds have one dose on each plate" in score.caveat
+    assert (score.units["p"] == 1).all()
+    assert score.value > 0.3
+
+
+def test_doses_are_permuted_within_plates():
+    rng = np.random.default_rng(4)
+    task = make_task("dose-response", n_permutations=99)
+
+    def mostly_by_plate(plate, well):
+        return plate + well % 3
+
+    p = np.concatenate([task.score(on_plates(rng, mostly_by_plate), rng).units["p"] for _ in range(12)])
+    assert 0.01 <= np.mean(p <= 0.05) <= 0.1
+    found = task.score(on_plates(rng, mostly_by_plate, effect=4.0), rng)
+    assert (found.units["p"] <= 0.05).all()
+    assert found.caveat == ""

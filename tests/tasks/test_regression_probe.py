@@ -54,7 +54,7 @@ def test_refusals_and_gaps():
     task = make_task("regression-probe", targets=["gene"], group="patient")
     data.obs.loc["s0", "gene"] = np.nan
     assert "1 of 300 rows have no value in 'gene'" in task.score(data, rng).caveat
-    with pytest.raises(TaskNotApplicable, match="needs at least two groups of 10 rows, found 1"):
+    with pytest.raises(TaskNotApplicable, match="needs at least two groups of 10 rows, found 1 of 1"):
         task.score(data[(data.obs["patient"] == "p0").to_numpy()], rng)
     flat = data.copy()
     flat.obs["gene"] = 1.0
@@ -64,3 +64,45 @@ def test_refusals_and_gaps():
     text.obs["gene"] = "high"
     with pytest.raises(TaskNotApplicable, match="which is not a number"):
         task.score(text, rng)
+
+
+def test_groups_with_few_rows_are_named_and_their_limit_is_an_option():
+    rng = np.random.default_rng(4)
+    data = spots(rng)
+    few = data[(data.obs["patient"] != "p5") | (np.arange(data.n_obs) < 40)]
+    options = {"targets": ["gene"], "group": "patient", "folds": 6}
+    score = make_task("regression-probe", **options).score(few, rng)
+    assert score.caveat == "1 of 6 groups with fewer than 10 rows not scored: p5"
+    assert score.n_units == 5
+    assert make_task("regression-probe", least_rows=6, **options).score(few, rng).n_units == 6
+
+
+def assayed(rng, n=60, plates=4, effect=0.0):
+    """Compounds with a phenotype each on every plate, and an activity that follows it or not."""
+    compound = np.tile(np.arange(n), plates)
+    phenotype = 2 * rng.normal(size=(n, 12))
+    activity = rng.normal(size=n) + effect * phenotype[:, 0]
+    obs = pd.DataFrame(
+        {
+            "perturbation": [f"c{i}" for i in compound],
+            "plate": [f"p{i}" for i in np.repeat(np.arange(plates), n)],
+            "activity": activity[compound],
+        },
+        index=[f"w{i}" for i in range(n * plates)],
+    )
+    return AnnData((phenotype[compound] + 0.5 * rng.normal(size=(n * plates, 12))).astype("f4"), obs=obs)
+
+
+def test_an_activity_of_compounds_is_read_from_compounds_not_seen():
+    rng = np.random.default_rng(5)
+    task = make_task("regression-probe", targets=["activity"], group="plate", folds=4)
+    scores = [task.score(assayed(rng), rng) for _ in range(12)]
+    values = np.array([score.value for score in scores])
+    assert abs(values.mean()) < 0.1
+    assert "neither perturbation nor plate is on both sides" in scores[0].caveat
+    leaking = task.model_copy(update={"keep_together": False})
+    score = leaking.score(assayed(rng), rng)
+    assert score.leak.text == "60 of 60 perturbations are on both sides of the split"
+    assert score.value > 0.2
+    assert leaking.grouped() == task
+    assert task.score(assayed(rng, effect=2.0), rng).value > 0.7

@@ -101,3 +101,37 @@ def test_commands_refuse_recipes_of_another_kind_in_one_line(folder, command, ca
     assert "use: phenolens train" in refused
     assert refused.count("\n") == 1
     assert not (folder / "out").exists()
+
+
+def test_what_metadata_show_of_the_questions_is_said_before_any_work(tmp_path, capsys):
+    for name in "abcdefgh":
+        tifffile.imwrite(tmp_path / f"{name}.tif", pd.DataFrame([[1, 2], [3, 4]]).to_numpy("uint16"))
+    table = pd.DataFrame({"site_id": list("abcdefgh"), "image": [f"{name}.tif" for name in "abcdefgh"]})
+    table["label"] = list("xyxyxyxy")
+    table["site"] = list("11223344")
+    table["patient"] = list("ppppqqqq")
+    table["score"] = range(8)
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    tasks = [
+        {"task": "knn-probe", "label": "label", "group": "patient"},
+        {"task": "knn-probe", "label": "site", "group": "patient"},
+        {"task": "regression-probe", "targets": ["score"], "group": "patient"},
+        {"task": "regression-probe", "targets": ["score"], "group": "patient", "least_rows": 4, "form": "hest"},
+    ]
+    content = {"name": "few", "dataset": {"manifest": "manifest.csv"}, "encoders": ["cell-count"], "tasks": tasks}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+    lowered = "2 folds instead of 5: there are 2 groups by patient"
+    expected = (
+        f"knn-probe:label|grouped by patient: {lowered}",
+        "cannot be answered: knn-probe:site|grouped by patient: needs at least two classes with 2 rows in two "
+        "patients, found 0 of 4",
+        "cannot be answered: regression-probe:tuned|grouped by patient: needs at least two groups of 10 rows, found 0 "
+        "of 2",
+        f"regression-probe:hest|grouped by patient: {lowered}",
+    )
+    assert validate(tmp_path / "study.yaml").warnings == expected
+    with pytest.raises(SystemExit) as stopped:
+        main(["validate", str(tmp_path / "study.yaml")])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(f"warning: {text}\n" in printed for text in expected)

@@ -99,8 +99,11 @@ def validate(
 
         found = validate_file(file)
     if as_json:
-        print_json({"valid": True, "kind": found.kind, "manifest": found.source, "n_sites": found.n_sites})
+        of = {"kind": found.kind, "manifest": found.source, "n_sites": found.n_sites}
+        print_json({"valid": True, **of, "warnings": list(found.warnings)})
         return
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}")
     typer.echo(f"valid: {file}; {found.n_sites} sites in {found.source}")
 
 

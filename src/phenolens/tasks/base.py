@@ -88,6 +88,21 @@ class Task(BaseModel, ABC):
             If these data do not allow it; the message gives the reason.
         """
 
+    def foresee(self, obs: pd.DataFrame) -> tuple[str, ...]:
+        """Return what the metadata of rows show before any image is read: what would be left out or done otherwise.
+
+        Parameters
+        ----------
+        obs
+            Metadata of sites.
+
+        Raises
+        ------
+        TaskNotApplicable
+            If these rows do not allow the task, as far as metadata show.
+        """
+        return ()
+
     @property
     def needs_controls(self) -> bool:
         """Whether it needs negative controls."""

@@ -29,24 +29,25 @@ def numbers(column: pd.Series[Any], of: str) -> pd.Series[float]:
     return found
 
 
-def required_column(profiles: AnnData, column: str, task: str) -> pd.Series[str]:
-    """Return a metadata column as text.
+def required_column(rows: AnnData | pd.DataFrame, column: str, task: str) -> pd.Series[str]:
+    """Return a metadata column of profiles, or of their metadata, as text.
 
     Raises
     ------
     TaskNotApplicable
         If it is missing or has gaps.
     """
-    if column not in profiles.obs:
-        raise TaskNotApplicable(f"{task}: no column '{column}'{did_you_mean(column, profiles.obs.columns)}")
-    values = profiles.obs[column]
+    obs = rows if isinstance(rows, pd.DataFrame) else rows.obs
+    if column not in obs:
+        raise TaskNotApplicable(f"{task}: no column '{column}'{did_you_mean(column, obs.columns)}")
+    values = obs[column]
     if values.isna().any():
         row = values.index[values.isna()][0]
         raise TaskNotApplicable(f"{task}: row '{row}' has no value in column '{column}'")
     return values.astype(str)
 
 
-def usable_rows(profiles: AnnData, column: str, task: str) -> tuple[NDArray[np.bool_], str]:
+def usable_rows(rows: AnnData | pd.DataFrame, column: str, task: str) -> tuple[NDArray[np.bool_], str]:
     """Return which rows have a value in a metadata column, and a note on rows without one.
 
     Raises
@@ -54,9 +55,10 @@ def usable_rows(profiles: AnnData, column: str, task: str) -> tuple[NDArray[np.b
     TaskNotApplicable
         If the column is missing, or empty in every row.
     """
-    if column not in profiles.obs:
-        raise TaskNotApplicable(f"{task}: no column '{column}'{did_you_mean(column, profiles.obs.columns)}")
-    values = profiles.obs[column]
+    obs = rows if isinstance(rows, pd.DataFrame) else rows.obs
+    if column not in obs:
+        raise TaskNotApplicable(f"{task}: no column '{column}'{did_you_mean(column, obs.columns)}")
+    values = obs[column]
     usable = (values.notna() & (values.astype(str) != "")).to_numpy()
     if not usable.any():
         raise TaskNotApplicable(f"{task}: column '{column}' is empty")

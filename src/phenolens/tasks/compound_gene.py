@@ -48,7 +48,9 @@ class CompoundGene(PerturbationTask):
     n_samples
         The number of samples of negatives.
     n_permutations
-        The number of random choices of genes for the p value of each compound, which uses all negatives.
+        The number of random choices of genes for the p value of each compound, which uses all negatives. A gene is
+        chosen in proportion to one more than the number of compounds that are known to act on it: well-studied genes
+        have strong phenotypes, which many compounds resemble.
     cluster
         As in `PerturbationTask`; None for compounds that are known to act on the same genes.
 
@@ -60,7 +62,7 @@ class CompoundGene(PerturbationTask):
         match="genes that the compound is known to act on below 1 uM",
         non_match="genes that the compound is not known to act on below 10 uM",
         chance="closed form: the expected average precision of a random order",
-        controls="positive: compounds with one potent target; negative: permuted genes",
+        controls="positive: compounds with one potent target; negative: genes drawn as often as they are known",
         least_data="one compound with a known gene, both profiled, and 20 other genes",
     )
 
@@ -103,11 +105,13 @@ class CompoundGene(PerturbationTask):
             .max()
         )
         known = self._known(strongest.index, strongest.columns)
+        times_known = known[known["positive"]].groupby("entity2").size()
+        weight = 1.0 + times_known.reindex(strongest.columns, fill_value=0).to_numpy()
         rows = []
         for compound, pairs in known.groupby("entity1", sort=True):
             columns = strongest.columns.get_indexer(pairs["entity2"])
             scored = self._rank(
-                strongest.loc[compound].to_numpy(), columns[pairs["positive"]], columns[~pairs["negative"]], rng
+                strongest.loc[compound].to_numpy(), columns[pairs["positive"]], columns[~pairs["negative"]], weight, rng
             )
             if scored:
                 rows.append((compound, *scored))
@@ -164,6 +168,7 @@ class CompoundGene(PerturbationTask):
         score: NDArray[np.float64],
         positives: NDArray[np.intp],
         no_negatives: NDArray[np.intp],
+        weight: NDArray[np.float64],
         rng: np.random.Generator,
     ) -> tuple[float, float, float] | None:
         """Return AP, chance and p of one compound; None without positives, or with too few negatives."""
@@ -178,10 +183,13 @@ class CompoundGene(PerturbationTask):
             row[rng.choice(negatives, n_sampled, replace=False)] = True
         repeated = np.broadcast_to(score, positive.shape)
         ap = float(average_precision(repeated, positive, negative).mean())
-        # The null: as many genes, drawn from all positives and negatives, are labelled as known.
+        # The null: as many genes, drawn by weight from all positives and negatives, are labelled as known.
         pool = np.concatenate([positives, negatives])
         labelled = np.zeros((self.n_permutations + 1, len(pool)), dtype=bool)
         labelled[0, :k] = True
-        labelled[1:] = rng.permuted(np.broadcast_to(labelled[0], labelled[1:].shape), axis=1)
+        # The k smallest of exponential times with these rates are drawn one by one in proportion to weight.
+        times = rng.exponential(size=(self.n_permutations, len(pool))) / weight[pool]
+        drawn = np.argpartition(times, k - 1, axis=1)[:, :k]
+        np.put_along_axis(labelled[1:], drawn, True, axis=1)
         every = average_precision(np.broadcast_to(score[pool], labelled.shape), labelled, ~labelled)
         return ap, chance_average_precision(k, n_sampled), permutation_p(float(every[0]), every[1:])

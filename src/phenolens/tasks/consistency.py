@@ -22,6 +22,7 @@ from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.columns import usable_rows
 from phenolens.tasks.label_null import exchange_labels
 from phenolens.tasks.perturbations import perturbation_profiles
+from phenolens.tasks.plates import exchange_within_plates
 from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class PhenotypicConsistency(PerturbationTask):
     average
         How the wells of a perturbation are averaged.
     n_permutations
-        The number of random sets of perturbations for a p value, which compares the perturbations of a label with all
-        others, including those that share another label.
+        The number of random sets of perturbations for a p value, which compares the perturbations of a label with
+        others of the same plates, including those that share another label; where a label has too few of these, with
+        all others, unless its perturbations are together on plates more than others are.
     cluster
         The metadata column that says which labels are not independent of each other; None for each label by itself.
 
@@ -55,7 +57,7 @@ class PhenotypicConsistency(PerturbationTask):
         question="Are different perturbations of the same mechanism, target or complex similar to each other?",
         match="perturbations that share the label",
         non_match="perturbations that share no label with the query",
-        chance="closed form: the expected average precision of a random order",
+        chance="mean over the exchanges of labels that give p; closed form if perturbations have several labels",
         controls="positive: mechanisms that most screens find, such as tubulin inhibitors; negative: permuted labels",
         least_data="two perturbations of one label and one without it",
     )
@@ -107,10 +109,21 @@ class PhenotypicConsistency(PerturbationTask):
             return mean_defined(set_average_precision(x, sets))
 
         observed = np.array([statistic(sharing[None])[0] for sharing in members])
-        everyone = np.ones(len(x), dtype=bool)
-        p = exchange_labels(
-            observed, members, everyone, np.zeros(len(x)), statistic, n_permutations=self.n_permutations, rng=rng
-        ).p
+        exchange = exchange_within_plates(wells[usable].obs, perturbations.obs_names, members)
+        p, chance = np.full((2, len(members)), np.nan)
+        for strata, numbers in exchange.parts:
+            p[numbers], chance[numbers] = exchange_labels(
+                observed[numbers],
+                [members[number] for number in numbers],
+                np.ones(len(x), dtype=bool),
+                strata,
+                statistic,
+                n_permutations=self.n_permutations,
+                rng=rng,
+            )
+        if (carried.map(len) > 1).any():
+            # Scores then leave out what shares another label with the query, which the null does not.
+            chance = means["chance"].to_numpy()
         alone = table["label"].nunique() - len(means)
         n_perturbations = table["row"].nunique()
         dependent = (
@@ -121,6 +134,7 @@ class PhenotypicConsistency(PerturbationTask):
             rows_without_label=note,
             single_perturbations=f"{alone} labels with a single perturbation left out" if alone else "",
             dependent_labels=dependent if len(means) > n_perturbations else "",
+            label_is_plate=exchange.note,
         )
         ceiling = replicate_ceiling(np.asarray(wells.X), wells.obs["perturbation"].astype(str), rng=rng)
         return Score(
@@ -129,7 +143,7 @@ class PhenotypicConsistency(PerturbationTask):
             unit_table(
                 means.index.astype(str),
                 means["ap"].to_numpy(),
-                chance=means["chance"].to_numpy(),
+                chance=chance,
                 p=p,
                 clusters=self._clusters(perturbations, table, means.index),
             ),

@@ -31,7 +31,8 @@ class DoseResponse(PerturbationTask):
         A metadata column of mechanisms: the details then give the mean cosine of the effects of compounds of the same
         mechanism and of different mechanisms.
     n_permutations
-        The number of permutations of doses over a compound's wells for its p value, which is one-sided.
+        The number of permutations of doses over a compound's wells of the same plate for its p value, which is
+        one-sided. It is 1 if every plate has a single dose of the compound.
     cluster
         As in `PerturbationTask`.
     """
@@ -41,7 +42,7 @@ class DoseResponse(PerturbationTask):
         match="a larger dose and a larger distance from the controls",
         non_match="a larger dose and a smaller distance",
         chance="zero: distances unrelated to dose",
-        controls="positive: compounds with a known dose response; negative: permuted doses",
+        controls="positive: compounds with a known dose response; negative: doses permuted within plates",
         least_data=f"one compound at {_FEWEST_DOSES} doses, and a negative control on its plates",
     )
 
@@ -77,11 +78,15 @@ class DoseResponse(PerturbationTask):
         compounds = required_column(profiles[dosed], "perturbation", self.id)
         dose = numbers(obs.loc[dosed, "dose"], self.id).to_numpy()
         size = np.linalg.norm(effect[dosed], axis=1)
-        rows = []
+        plate = wells.plate[dosed]
+        rows, confounded = [], 0
         for compound, group in pd.Series(np.arange(len(dose))).groupby(compounds.to_numpy(), sort=True):
             if len(np.unique(dose[group])) >= _FEWEST_DOSES:
-                trend = rank_trend(dose[group], size[group], n_permutations=self.n_permutations, rng=rng)
+                trend = rank_trend(
+                    dose[group], size[group], groups=plate[group], n_permutations=self.n_permutations, rng=rng
+                )
                 rows.append((compound, *trend))
+                confounded += int((pd.Series(dose[group]).groupby(plate[group]).nunique() == 1).all())
         table = pd.DataFrame(rows, columns=["unit", "value", "p"]).dropna(subset="value")
         if table.empty:
             raise TaskNotApplicable(
@@ -90,6 +95,7 @@ class DoseResponse(PerturbationTask):
         clusters = self.clusters(profiles[dosed], compounds)
         left_out = compounds.nunique() - len(table)
         note = f"{left_out} compounds with fewer than {_FEWEST_DOSES} doses left out" if left_out else ""
+        by_plate = f"{confounded} of {len(rows)} compounds have one dose on each plate: plates look like doses; p is 1"
         details = {} if self.mechanism is None else self._agree(profiles[dosed], effect[dosed], compounds.to_numpy())
         return Score(
             "Spearman's correlation of effect with dose",
@@ -101,7 +107,7 @@ class DoseResponse(PerturbationTask):
                 p=table["p"],
                 clusters=table["unit"].astype(str).map(clusters),
             ),
-            notes_of(few_doses=note),
+            notes_of(few_doses=note, dose_is_plate=by_plate if confounded else ""),
             bounds=(-1, 1),
             details={"": details},
         )

@@ -109,6 +109,8 @@ class Leakage(WellTask):
         """Return balanced accuracy, with one unit per well, or per plate if plates are held out; see `Task.score`."""
         wells = unseen_wells(profiles, self.id)
         controls = wells.profiles[wells.control].copy()
+        # Nuisances are read off whatever the controls are: that these go with a plate is no reason to hold some out.
+        controls.obs = controls.obs.drop(columns="perturbation", errors="ignore")
         group, folds = None, self.folds
         if self.nuisance in _POSITIONS:
             places = well_positions(required_column(profiles, "well", self.id))

@@ -51,15 +51,18 @@ class Leak:
     ----------
     straddling, total
         How many groups are, of how many.
+    of
+        What the groups are, in the plural.
     """
 
     straddling: int
     total: int
+    of: str = "groups"
 
     @property
     def text(self) -> str:
         """The leak as shown to users."""
-        return f"{self.straddling} of {self.total} groups are on both sides of the split"
+        return f"{self.straddling} of {self.total} {self.of} are on both sides of the split"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,12 @@
 """Splits into training and test rows, and groups that are on both sides of them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-from phenolens.tasks.score import Leak
 
 SplitKind = Literal["grouped", "random"]
 
@@ -28,11 +27,6 @@ class Split:
     test: NDArray[np.intp]
     groups: NDArray[Any]
 
-    @property
-    def straddling(self) -> set[Any]:
-        """The groups that have rows on both sides."""
-        return set(self.groups[self.train]) & set(self.groups[self.test])
-
 
 def make_splits(labels: NDArray[Any], groups: NDArray[Any], *, kind: SplitKind, folds: int, seed: int) -> list[Split]:
     """Return stratified folds, which together test every row once.
@@ -50,14 +44,44 @@ def make_splits(labels: NDArray[Any], groups: NDArray[Any], *, kind: SplitKind, 
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    if kind == "grouped":
-        dealt = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups)
-    else:
-        dealt = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
+    with warnings.catch_warnings():
+        # A class with fewer rows than folds is missing from some folds only.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        if kind == "grouped":
+            dealt = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups))
+        else:
+            dealt = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels))
     return [Split(train, test, groups) for train, test in dealt]
 
 
-def find_leak(splits: Sequence[Split]) -> Leak | None:
-    """Return the groups that are on both sides of any split; None if there are none."""
-    straddling = set().union(*(split.straddling for split in splits))
-    return Leak(len(straddling), len(set(splits[0].groups))) if straddling else None
+def cross_splits(ones: Sequence[Split], others: Sequence[Split], labels: NDArray[Any] | None = None) -> list[Split]:
+    """Return splits whose training rows are on the training side, and tested rows on the test side, of two splits.
+
+    Rows of a class without training rows are not tested, and no split has training rows of a single class.
+
+    Parameters
+    ----------
+    ones, others
+        The splits that are crossed, each with each.
+    labels
+        (n,) class of each row, if any.
+    """
+    found = []
+    for one in ones:
+        for other in others:
+            train = np.intersect1d(one.train, other.train)
+            test = np.intersect1d(one.test, other.test)
+            if labels is not None:
+                trained = np.unique(labels[train])
+                test = test[np.isin(labels[test], trained) & (len(trained) > 1)]
+            if len(train) and len(test):
+                found.append(Split(train, test, one.groups))
+    return found
+
+
+def straddling(splits: Sequence[Split], groups: NDArray[Any]) -> set[Any]:
+    """Return the groups (n,) that have rows on both sides of any split."""
+    found: set[Any] = set()
+    for split in splits:
+        found |= set(groups[split.train]) & set(groups[split.test])
+    return found

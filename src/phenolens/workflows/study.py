@@ -155,8 +155,24 @@ def _asked_for(found: Found) -> Found:
     return replace(found, skipped=tuple(replace(each, asked_for=True) for each in found.skipped))
 
 
-def check_dataset(recipe: Recipe) -> tuple[str, int]:
-    """Check that the images or tables of a recipe exist with the columns that it needs; return source and rows.
+@dataclass(frozen=True, eq=False)
+class CheckedDataset:
+    """The data set of a recipe that was found complete.
+
+    Attributes
+    ----------
+    source
+        The manifest, or the tables.
+    rows
+        Metadata of sites; of the largest table, if there are several.
+    """
+
+    source: str
+    rows: pd.DataFrame
+
+
+def check_dataset(recipe: Recipe) -> CheckedDataset:
+    """Check that the images or tables of a recipe exist with the columns that it needs.
 
     Raises
     ------
@@ -165,10 +181,10 @@ def check_dataset(recipe: Recipe) -> tuple[str, int]:
     """
     if recipe.dataset.tables:
         embeddings = _read_tables(recipe).embeddings
-        return ", ".join(embeddings), max(len(vectors) for vectors in embeddings.values())
+        return CheckedDataset(", ".join(embeddings), max(embeddings.values(), key=len).obs)
     manifest = _open_manifest(recipe)
     manifest.check_files()
-    return str(manifest.source), len(manifest)
+    return CheckedDataset(str(manifest.source), manifest.table)
 
 
 def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:

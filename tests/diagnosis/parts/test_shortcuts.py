@@ -6,6 +6,7 @@ import pytest
 from anndata import AnnData
 from scipy.stats import rankdata
 
+from phenolens.core.errors import TaskNotApplicable
 from phenolens.diagnosis import diagnose
 from phenolens.diagnosis.parts.shortcuts import compare_shortcuts
 from phenolens.diagnosis.parts.shortcuts.similarity import compare_similarities
@@ -281,7 +282,7 @@ def test_a_probe_learns_from_as_few_rows_whether_plates_are_shared_or_not():
     )
     vectors = AnnData(rng.normal(size=(n, 8)) + (obs["label"] == "1").to_numpy()[:, None], obs=obs)
     task = make_task("knn-probe", label="label", group="movie")
-    together, apart = predict_apart(task, vectors, "plate", task.predict(vectors).rows)
+    together, apart = predict_apart(task, vectors, "plate")
     halves = task.model_copy(update={"folds": 2}).predict(vectors).rows
     pd.testing.assert_frame_equal(together, halves)
     assert len(apart) == n
@@ -301,3 +302,56 @@ def test_without_an_encoder_under_test_nothing_is_scored(wells):
     found = compare_shortcuts(evaluate({"cell-count": wells["cell-count"]}, [RETRIEVAL]))
     assert found.records == ()
     assert reasons(found) == {("shortcuts", "", ""): "no encoder is under test"}
+
+
+def batches(rng, n=288):
+    """Sites of six rows in six batches, which the label follows, and vectors of the batch alone."""
+    site = np.repeat(np.arange(48), 6)
+    batch = site % 6
+    label = np.where(rng.random(n) < 0.9, batch % 2, 1 - batch % 2)
+    obs = pd.DataFrame(
+        {"site": [f"s{i}" for i in site], "batch": [f"b{i}" for i in batch], "kind": label.astype(str)},
+        index=[f"r{i}" for i in range(n)],
+    )
+    return AnnData((3 * rng.normal(size=(6, 12))[batch] + rng.normal(size=(n, 12))).astype("f4"), obs=obs)
+
+
+@pytest.mark.parametrize("options", [{"split": "random"}, {}, {"group": "site"}])
+def test_a_batch_is_left_out_of_every_kind_of_split_that_does_not_leak(options):
+    task = make_task("knn-probe", label="kind", **options)
+    found = compare_shortcuts(evaluate({"batches": batches(np.random.default_rng(5))}, [task]))
+    left = removals(found, "batch", "left out", task.id)["batches"]
+    assert left.estimate.high < 0.6
+    assert left.estimate.value < 0.3
+
+
+def test_nothing_is_left_out_of_a_split_that_leaks():
+    task = make_task("knn-probe", label="kind", group="site", split="random")
+    vectors = batches(np.random.default_rng(6))
+    found = compare_shortcuts(evaluate({"batches": vectors}, [task]))
+    assert found.records == ()
+    reason = "not evaluated on a split that leaks: 48 of 48 groups are on both sides of the split"
+    assert reasons(found)["shortcuts", "matched, or left out", task.id] == reason
+    restricted = task.restricted(0)
+    restricted.meet(vectors)
+    for ask in (lambda: restricted.left_out("batch"), lambda: restricted.matched("cell count", vectors.to_df())):
+        with pytest.raises(TaskNotApplicable, match="not evaluated on a split that leaks"):
+            ask()
+
+
+def test_a_plate_is_left_out_beside_the_perturbations():
+    rng = np.random.default_rng(7)
+    compound, plate = np.repeat(np.arange(24), 4), np.tile(np.arange(4), 24)
+    obs = pd.DataFrame(
+        {
+            "perturbation": [f"c{i}" for i in compound],
+            "plate": [f"p{i}" for i in plate],
+            "moa": [f"m{i}" for i in compound % 3],
+        },
+        index=[f"w{i}" for i in range(96)],
+    )
+    x = 2 * np.eye(12)[compound % 3] + rng.normal(size=(96, 12))
+    task = make_task("ridge-probe", label="moa")
+    together, apart = predict_apart(task, AnnData(x.astype("f4"), obs=obs), "plate")
+    assert len(together) == len(apart) == 96
+    assert abs(together["correct"].mean() - apart["correct"].mean()) < 0.1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from phenolens.core.errors import TaskNotApplicable
 from phenolens.tasks.base import BeforeAfter
 from phenolens.tasks.restricted.matched import match_predictions
 from phenolens.tasks.score import Leak, Note
+from phenolens.tasks.sides import Sides
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,32 +29,28 @@ class Predicted:
         What a reader must know.
     leak
         The groups on both sides of the split; None if there are none.
+    unit
+        What the groups are.
+    folds
+        The number of folds, or of as many as leave the same share of training rows.
     """
 
     rows: pd.DataFrame
     notes: tuple[Note, ...]
     leak: Leak | None
+    unit: str
+    folds: int
 
 
 class PredictingTask(Protocol):
     """A task that predicts the class of unseen rows."""
 
-    @property
-    def group(self) -> str | None:
-        """The metadata column whose groups are kept on one side of a split."""
+    def sides_without_shared(self, profiles: AnnData, column: str) -> tuple[Sides, Sides]:
+        """Return splits that may, and may not, share a column's values; see `Probe.sides_without_shared`."""
         ...
 
-    @property
-    def folds(self) -> int:
-        """The number of folds."""
-        ...
-
-    def predict(self, profiles: AnnData, *, apart: str | None = None) -> Predicted:
+    def predict(self, profiles: AnnData, sides: Sides | None = None) -> Predicted:
         """Predict every row; see `Probe.predict`."""
-        ...
-
-    def model_copy(self, *, update: dict[str, Any]) -> Self:
-        """Return the task with other options."""
         ...
 
 
@@ -66,16 +63,19 @@ class RestrictedProbe:
     def meet(self, profiles: AnnData) -> None:
         """Set the profiles of the encoder that is scored next."""
         self._profiles = profiles
-        self._rows = self._task.predict(profiles).rows
+        predicted = self._task.predict(profiles)
+        self._rows, self._leak = predicted.rows, predicted.leak
         self._chance = 1 / self._rows["stratum"].nunique()
 
     def matched(self, name: str, covariates: pd.DataFrame) -> BeforeAfter:
         """Score rows weighted so that classes are balanced in the covariates."""
+        self._refuse_leak()
         return BeforeAfter(*match_predictions(self._rows, covariates), self._chance)
 
     def left_out(self, column: str) -> BeforeAfter:
         """Score rows that do not share the value of a column with the training rows."""
-        together, apart = predict_apart(self._task, self._profiles, column, self._rows)
+        self._refuse_leak()
+        together, apart = predict_apart(self._task, self._profiles, column)
         both = together.index.intersection(apart.index)
         before, after = (
             table.loc[both].groupby(["unit", "stratum"], sort=True)["correct"].agg(value="mean", weight="size")
@@ -83,14 +83,17 @@ class RestrictedProbe:
         )
         return BeforeAfter(before, after, self._chance)
 
+    def _refuse_leak(self) -> None:
+        """Refuse a split that leaks: rows that were seen in training are recognised whatever is taken away."""
+        if self._leak is not None:
+            raise TaskNotApplicable(f"not evaluated on a split that leaks: {self._leak.text}")
 
-def predict_apart(
-    task: PredictingTask, profiles: AnnData, column: str, rows: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+
+def predict_apart(task: PredictingTask, profiles: AnnData, column: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return a probe's predictions, unrestricted and for rows whose value of a column is not in the training rows.
 
-    If a column has fewer values than the probe has folds, both use that number of folds, for a probe with less training
-    data is worse in any case.
+    Both have about the same share of training rows, for a probe with fewer is worse in any case. If a column has fewer
+    values than the probe has folds, for example, both use that number of folds.
 
     Parameters
     ----------
@@ -100,20 +103,11 @@ def predict_apart(
         The profiles to predict.
     column
         The metadata column.
-    rows
-        Its unrestricted predictions.
 
     Raises
     ------
     TaskNotApplicable
-        If the probe's groups already separate the values of the column, or a group has several of them.
+        If the probe's split already separates the values of the column, or cannot be crossed with them.
     """
-    obs = profiles.obs
-    group = obs[task.group].astype(str) if task.group else obs.index.to_series()
-    other = obs[column].astype(str)
-    if (group.groupby(other).nunique() <= 1).all():
-        raise TaskNotApplicable(f"a split by {task.group or 'row'} already separates every {column}")
-    if (other.groupby(group).nunique() > 1).any():
-        raise TaskNotApplicable(f"some {task.group} has several values of {column}")
-    few = task.model_copy(update={"folds": min(task.folds, other.nunique())})
-    return rows if few.folds == task.folds else few.predict(profiles).rows, few.predict(profiles, apart=column).rows
+    together, apart = task.sides_without_shared(profiles, column)
+    return task.predict(profiles, together).rows, task.predict(profiles, apart).rows

@@ -78,8 +78,13 @@ def compare_shortcuts(evaluation: Evaluation) -> Found:
         found += compare_regressed_out(evaluation, shortcut, covariates)
         if shortcut in _MATCHED:
             matched[shortcut] = covariates
-    for question in evaluation.claiming:
-        found += _compare_restricted(question, profiles, matched)
+    for question in evaluation.questions.values():
+        if question.supports_claims:
+            found += _compare_restricted(question, profiles, matched)
+        elif question.leak is not None:
+            reason = f"not evaluated on a split that leaks: {question.leak.text}"
+            skipped = Skipped(PART, reason, "matched, or left out", question.task.id, question.profiling)
+            found += Found(skipped=(skipped,))
     found += _compare_similarities(evaluation, measured)
     # What holds for several encoders or post-processings was met several times.
     return Found(found.records, tuple(dict.fromkeys(found.skipped)))
