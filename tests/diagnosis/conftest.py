@@ -3,10 +3,9 @@
 import pytest
 
 from phenolens.diagnosis.parts.differences import compare
-from phenolens.diagnosis.parts.differences.control_jackknife import ControlJackknife
 
 
 @pytest.fixture
 def scores_alone(monkeypatch):
     """Let encoders be compared without vectors, of which other controls would change the scores."""
-    monkeypatch.setattr(compare, "leave_controls_out", lambda _: ControlJackknife())
+    monkeypatch.setattr(compare, "probes_without_controls", lambda _: {})

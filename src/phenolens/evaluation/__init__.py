@@ -2,6 +2,7 @@
 
 from phenolens.evaluation.estimate import Estimate
 from phenolens.evaluation.evaluate import Evaluation, Settings, evaluate, score_strata
+from phenolens.evaluation.left_out import LeftOut, leave_out
 from phenolens.evaluation.paired import (
     JointDraws,
     PairedDifference,
@@ -14,6 +15,7 @@ from phenolens.evaluation.paired import (
 )
 from phenolens.evaluation.profiles import Profiles
 from phenolens.evaluation.question import ALPHA, EncoderScore, MeanScore, Question, StratumScore
+from phenolens.evaluation.shared_noise import SharedNoise
 from phenolens.evaluation.shared_rows import select_shared, share_rows, shared_names
 from phenolens.evaluation.significance import UnitSignificance, significant_units, unit_significance
 from phenolens.evaluation.skipped import Skipped
@@ -25,17 +27,20 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "JointDraws",
+    "LeftOut",
     "MeanScore",
     "PairedDifference",
     "Profiles",
     "Question",
     "Settings",
+    "SharedNoise",
     "Skipped",
     "StratumScore",
     "UnitSignificance",
     "UnitValues",
     "evaluate",
     "joint_draws",
+    "leave_out",
     "mean_by_unit",
     "paired_difference",
     "paired_p",

@@ -14,9 +14,11 @@ from phenolens.core.random import spawn
 from phenolens.embedding import NOTE, PROVENANCE, encoder_info
 from phenolens.encoders.info import EncoderInfo
 from phenolens.evaluation.estimate import Estimate
+from phenolens.evaluation.left_out import leave_out
 from phenolens.evaluation.profiles import Profiles
 from phenolens.evaluation.question import EncoderScore, Question, StratumScore
 from phenolens.evaluation.refits import refitted_null
+from phenolens.evaluation.shared_noise import NOTHING_SHARED
 from phenolens.evaluation.shared_rows import SharedRows, share_named_rows, share_rows
 from phenolens.evaluation.skipped import Skipped
 from phenolens.metrics import minimum_detectable_effect
@@ -190,7 +192,10 @@ def _score(
     score = task.score(scored, spawn(seed, "score", task.id, profiling))
     score = score.against(refitted_null(task, encoder, profiling, profiles, seed))
     score = replace(score, notes=(*score.notes, *notes, *(Note("profiling", text) for text in on_profiling)))
-    draws = score.draws(spawn(seed, "interval", task.id, profiling))
+    # Of models that are fitted by cross-validation, this is asked only where a claim rests on it.
+    left_out = None if score.folds else leave_out(task, encoder, profiling, profiles, seed)
+    noise = NOTHING_SHARED if left_out is None else left_out.noise()
+    draws = noise.widen(score.draws(spawn(seed, "interval", task.id, profiling)), score.value)
     return EncoderScore(
         profiles.infos[encoder],
         task,
@@ -199,6 +204,7 @@ def _score(
         Estimate(score.value, *score.limits(draws), score.n_units, score.p),
         minimum_detectable_effect(float(draws.std())),
         score_strata(score, spawn(seed, "parts", task.id, profiling)),
+        left_out,
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.evaluation.estimate import Estimate
+from phenolens.evaluation.shared_noise import NOTHING_SHARED, SharedNoise
 from phenolens.metrics import (
     cluster_bootstrap,
     minimum_detectable_effect,
@@ -107,7 +108,7 @@ def paired_difference(
     rng: np.random.Generator,
     *,
     se_inflation: float = 1.0,
-    shared_variance: float = 0.0,
+    noise: SharedNoise = NOTHING_SHARED,
 ) -> PairedDifference:
     """Return the difference one - other on their shared units.
 
@@ -119,15 +120,15 @@ def paired_difference(
         The source of randomness.
     se_inflation
         As in `joint_draws`.
-    shared_variance
-        The variance of the difference that is due to what all units share, such as controls.
+    noise
+        What all units share, such as plates and controls, varies the difference by this.
     """
     joint = joint_draws({"one": one, "other": other}, rng, se_inflation=se_inflation)
     if joint.n_clusters < 2:
         return PairedDifference(Estimate(n_units=joint.n_units), float("nan"))
     difference = float(joint.mean[0] - joint.mean[1])
     drawn = joint.draws[:, 0] - joint.draws[:, 1]
-    drawn = difference + _widening(drawn, shared_variance) * (drawn - difference)
+    drawn = noise.widen(drawn, difference)
     estimate = Estimate(difference, *percentile_interval(drawn), joint.n_units)
     return PairedDifference(estimate, minimum_detectable_effect(float(drawn.std())))
 
@@ -138,7 +139,7 @@ def paired_p(
     rng: np.random.Generator,
     *,
     se_inflation: float = 1.0,
-    shared_variance: float = 0.0,
+    noise: SharedNoise = NOTHING_SHARED,
 ) -> float:
     """Return the p value of the difference one - other; parameters as in `paired_difference`."""
     table = one.join(other, how="inner", rsuffix="_other")
@@ -146,15 +147,9 @@ def paired_p(
     if len(np.unique(clusters)) < 2:
         return float("nan")
     difference, weights = (table["value"] - table["value_other"]).to_numpy(), table["weight"].to_numpy()
-    if shared_variance > 0:
+    if noise.variance > 0:
         drawn = cluster_bootstrap(
             difference[:, None], clusters, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng
         )
-        se_inflation *= _widening(se_inflation * drawn[:, 0], shared_variance)
+        se_inflation *= noise.widening(float((se_inflation * drawn[:, 0]).var()))
     return sign_flip_p(difference, clusters, weights=weights, strata=strata, se_inflation=se_inflation, rng=rng)
-
-
-def _widening(draws: NDArray[np.float64], shared_variance: float) -> float:
-    """Return the factor by which the standard error of a difference exceeds that of its draws."""
-    variance = float(draws.var())
-    return float(np.sqrt(1 + shared_variance / variance)) if variance > 0 else 1.0

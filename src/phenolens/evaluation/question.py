@@ -10,6 +10,7 @@ import pandas as pd
 from phenolens.core.random import spawn
 from phenolens.encoders.info import EncoderInfo
 from phenolens.evaluation.estimate import Estimate
+from phenolens.evaluation.left_out import LeftOut, mean_left_out
 from phenolens.evaluation.paired import (
     PairedDifference,
     UnitValues,
@@ -18,6 +19,7 @@ from phenolens.evaluation.paired import (
     paired_difference,
     paired_p,
 )
+from phenolens.evaluation.shared_noise import NOTHING_SHARED, SharedNoise
 from phenolens.tasks import Leak, Score, Task
 
 ALPHA = 0.05
@@ -63,6 +65,8 @@ class EncoderScore:
         The minimum detectable difference from chance (80 % power).
     strata
         The scores of strata that are reported separately.
+    left_out
+        The values without parts of the plates or controls; None where that is not asked.
     """
 
     info: EncoderInfo
@@ -72,6 +76,7 @@ class EncoderScore:
     estimate: Estimate
     detectable: float = float("nan")
     strata: tuple[StratumScore, ...] = ()
+    left_out: LeftOut | None = None
 
     @property
     def encoder(self) -> str:
@@ -232,11 +237,20 @@ class Question:
         joint = joint_draws({"best": self.values[best.encoder]}, rng, se_inflation=self.first.order)
         if joint.n_clusters < 2:
             return Estimate(best.value, n_units=joint.n_units)
-        limits = self.first.limits(joint.draws[:, 0], 1 - ALPHA / len(self.means))
+        draws = joint.draws[:, 0]
+        if best.encoder in self.left_out:
+            draws = self.left_out[best.encoder].noise().widen(draws, best.value)
+        limits = self.first.limits(draws, 1 - ALPHA / len(self.means))
         return Estimate(best.value, *limits, joint.n_units)
 
+    @cached_property
+    def left_out(self) -> dict[str, LeftOut]:
+        """Encoder -> its values without parts of the plates or controls, averaged over seeds, where these are known."""
+        found = {name: mean_left_out([each.left_out for each in scores]) for name, scores in self.by_encoder.items()}
+        return {name: each for name, each in found.items() if each is not None}
+
     def difference(
-        self, one: str, other: str, *, shared_variance: float = 0.0, with_p: bool = True
+        self, one: str, other: str, *, left_out: Mapping[str, LeftOut] | None = None, with_p: bool = True
     ) -> PairedDifference:
         """Return the paired difference of two encoders, with its p value.
 
@@ -244,15 +258,26 @@ class Question:
         ----------
         one, other
             Encoders; one minus the other is returned.
-        shared_variance
-            As in `paired_difference`.
+        left_out
+            Encoder -> its values without parts of the rows; if None, those that the scores came with.
         with_p
             Whether to compute the p value, which is needed only for claims.
         """
-        options = {"se_inflation": self.first.se_inflation, "shared_variance": shared_variance}
-        pair = self.values[one], self.values[other]
-        found = paired_difference(*pair, spawn(self.seed, "comparison", *self.key), **options)
+        noise = _noise_of_difference(self.left_out if left_out is None else left_out, one, other)
+        values, inflation = (self.values[one], self.values[other]), self.first.se_inflation
+        rng = spawn(self.seed, "comparison", *self.key)
+        found = paired_difference(*values, rng, se_inflation=inflation, noise=noise)
         if not with_p:
             return found
-        p = paired_p(*pair, spawn(self.seed, "exchange", *self.key), **options)
+        p = paired_p(*values, spawn(self.seed, "exchange", *self.key), se_inflation=inflation, noise=noise)
         return replace(found, estimate=replace(found.estimate, p=p))
+
+
+def _noise_of_difference(left_out: Mapping[str, LeftOut], one: str, other: str) -> SharedNoise:
+    """Return the noise that units of two encoders share, where both were scored without the same parts of the rows."""
+    if not {one, other} <= set(left_out):
+        return NOTHING_SHARED
+    values, others = left_out[one], left_out[other]
+    if not values.without.columns.equals(others.without.columns):
+        return NOTHING_SHARED
+    return values.minus(others).noise()

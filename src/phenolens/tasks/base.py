@@ -134,6 +134,11 @@ class Task(BaseModel, ABC):
         return None
 
     @property
+    def is_of_perturbations(self) -> bool:
+        """Whether units are perturbations, or made of them, so that all of them share the noise of plates."""
+        return False
+
+    @property
     def units_have_strength(self) -> bool:
         """Whether its units differ in phenotypic strength, as perturbations do."""
         return True
@@ -218,6 +223,11 @@ class PerturbationTask(WellTask):
     """
 
     cluster: str | None = None
+
+    @property
+    def is_of_perturbations(self) -> bool:
+        """They are."""
+        return True
 
     def clusters(self, rows: AnnData, units: Any) -> Mapping[str, str]:
         """Return unit -> cluster, from rows (n, d) and the unit (n,) of each; see `cluster_of_units`."""

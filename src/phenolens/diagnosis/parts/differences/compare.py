@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from phenolens.diagnosis.evidence import Found
-from phenolens.diagnosis.parts.differences.control_jackknife import ControlJackknife, leave_controls_out
+from phenolens.diagnosis.parts.differences.probes import LeftOutByEncoder, probes_without_controls
 from phenolens.diagnosis.records import (
     BaselineDifference,
     BestBaseline,
@@ -16,7 +16,7 @@ from phenolens.diagnosis.records import (
     Record,
     Reference,
 )
-from phenolens.evaluation import Evaluation, PairedDifference, Question
+from phenolens.evaluation import Evaluation, Question
 
 
 def compare_encoders(evaluation: Evaluation) -> Found:
@@ -24,27 +24,28 @@ def compare_encoders(evaluation: Evaluation) -> Found:
 
     An encoder's value for a unit is the mean over its seeds, so that no single draw of an untrained network stands for
     all of them. Differences have 95 % cluster-bootstrap intervals over the units that both encoders have, widened by
-    what other controls would change; those of encoders under test have the p value that the two are alike
+    what other plates and controls would change; those of encoders under test have the p value that the two are alike
     (`sign_flip_p`).
 
     Returns
     -------
     `BaselineDifference`, `EncoderDifference`, `NoBaseline` and `BestBaseline` records.
     """
-    jackknife = leave_controls_out(evaluation)
+    of_probes = probes_without_controls(evaluation)
     to_baselines: list[BaselineDifference] = []
     between_tested: list[EncoderDifference] = []
     on_baselines: list[Record] = []
     for question in evaluation.questions.values():
-        differences = list(_to_baselines(question, jackknife))
+        left_out = of_probes.get(question.key, question.left_out)
+        differences = list(_to_baselines(question, left_out))
         to_baselines += differences
         if question.supports_claims:
-            between_tested += _between_tested(question, jackknife)
+            between_tested += _between_tested(question, left_out)
             on_baselines += _on_baselines(question, differences)
-    return Found((*to_baselines, *between_tested, *on_baselines), jackknife.skipped)
+    return Found((*to_baselines, *between_tested, *on_baselines))
 
 
-def _to_baselines(question: Question, jackknife: ControlJackknife) -> Iterator[BaselineDifference]:
+def _to_baselines(question: Question, left_out: LeftOutByEncoder) -> Iterator[BaselineDifference]:
     """Yield the differences to baselines; of two baselines, the lower score minus the higher."""
     place = {mean.encoder: number for number, mean in enumerate(question.means)}
     for baseline in question.by_encoder:
@@ -54,12 +55,12 @@ def _to_baselines(question: Question, jackknife: ControlJackknife) -> Iterator[B
             both_are_baselines = question.one_seed[encoder].info.is_baseline
             if encoder == baseline or (both_are_baselines and place[encoder] < place[baseline]):
                 continue
-            yield _to_baseline(question, encoder, baseline, jackknife)
+            yield _to_baseline(question, encoder, baseline, left_out)
 
 
-def _to_baseline(question: Question, encoder: str, baseline: str, jackknife: ControlJackknife) -> BaselineDifference:
+def _to_baseline(question: Question, encoder: str, baseline: str, left_out: LeftOutByEncoder) -> BaselineDifference:
     one, other = question.one_seed[encoder].info, question.one_seed[baseline].info
-    found = _difference(question, encoder, baseline, jackknife, with_p=one.is_tested)
+    found = question.difference(encoder, baseline, left_out=left_out, with_p=one.is_tested)
     reference = _reference(question, baseline) if one.is_tested else ""
     mean = np.mean([each.score.value for each in question.by_encoder[encoder]])
     of_seeds = [each.score.value for each in question.by_encoder[baseline]]
@@ -80,7 +81,7 @@ def _to_baseline(question: Question, encoder: str, baseline: str, jackknife: Con
     # Beside the best untrained network stands the encoder's own counterpart, where that is another.
     counterpart = one.counterpart
     if reference and baseline == question.references[-1] != counterpart and counterpart in question.by_encoder:
-        beside = _difference(question, encoder, counterpart, jackknife, with_p=False)
+        beside = question.difference(encoder, counterpart, left_out=left_out, with_p=False)
         difference = replace(difference, over_counterpart=beside.estimate)
     return difference
 
@@ -92,11 +93,11 @@ def _reference(question: Question, baseline: str) -> Reference:
     return "best baseline" if baseline == question.references[0] else "best untrained network"
 
 
-def _between_tested(question: Question, jackknife: ControlJackknife) -> Iterator[EncoderDifference]:
+def _between_tested(question: Question, left_out: LeftOutByEncoder) -> Iterator[EncoderDifference]:
     """Yield the differences of encoders under test, each pair once."""
     tested = [name for name, scored in question.one_seed.items() if scored.info.is_tested]
     for one, other in combinations(tested, 2):
-        found = _difference(question, one, other, jackknife, with_p=True)
+        found = question.difference(one, other, left_out=left_out, with_p=True)
         better = one if found.estimate.value > 0 else other
         yield EncoderDifference(
             found.estimate,
@@ -127,10 +128,3 @@ def _on_baselines(question: Question, differences: Sequence[BaselineDifference])
         n_baselines=len(question.baselines),
     )
     return [found]
-
-
-def _difference(
-    question: Question, one: str, other: str, jackknife: ControlJackknife, *, with_p: bool
-) -> PairedDifference:
-    shared_variance = jackknife.variance(question, one, other)
-    return question.difference(one, other, shared_variance=shared_variance, with_p=with_p)

@@ -1,0 +1,208 @@
+"""What a score would be without a part of the plates, or of the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phenolens.core.errors import ProfilingError, TaskNotApplicable
+from phenolens.core.random import spawn
+from phenolens.datasets import NEGATIVE_CONTROL
+from phenolens.evaluation.paired import UNIT_KEY, UnitValues, mean_by_unit, values_by_unit
+from phenolens.evaluation.profiles import Profiles
+from phenolens.evaluation.shared_noise import SharedNoise
+from phenolens.profiling import FITTED_ON, parse_profiling
+from phenolens.tasks import Task, clusters_of
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_MOST_PARTS = 10
+_FEWEST_PARTS = 3  # fewer say next to nothing of how parts vary
+_NESTING = ("source", "batch", "plate")  # the coarsest first: plates of one batch are not independent
+_MOST_REFITTED = 2000  # rows; with more, post-processing is not fitted anew
+_MOST_SCORED = 4000  # rows
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """The values of units on all rows, and without each of some parts of the rows.
+
+    Attributes
+    ----------
+    values
+        With all rows.
+    without
+        (units, parts) values without each part, by (unit, stratum); NaN where a unit cannot be scored. Columns say
+        which part it is.
+    """
+
+    values: UnitValues
+    without: pd.DataFrame
+
+    def minus(self, other: LeftOut) -> LeftOut:
+        """Return the differences to another encoder that was scored without the same parts, on shared units."""
+        index = self.values.index.intersection(other.values.index)
+        one, two = self.values.loc[index], other.values.loc[index]
+        return LeftOut(
+            one.assign(value=one["value"] - two["value"]), self.without.loc[index] - other.without.loc[index]
+        )
+
+    def noise(self) -> SharedNoise:
+        """Return the variance of the score by what its units share, such as plates and controls.
+
+        A delete-a-group jackknife over parts (plates, or controls) gives the variance of the score by parts. It holds
+        the noise of wells, which the bootstrap over clusters holds too: what contributions of independent clusters
+        explain is therefore taken off. The two are then added, as in two-way clustering (Cameron, Gelbach & Miller,
+        J. Bus. Econ. Stat. 29, 2011).
+        """
+        n_parts = self.without.shape[1]
+        moved = _contributions(self.values, self.without.to_numpy())
+        moved = pd.DataFrame(moved).groupby(clusters_of(self.values).to_numpy()).sum().to_numpy()
+        moved -= moved.mean(axis=1, keepdims=True)
+        of_parts = np.square(moved.sum(axis=0)).sum()
+        of_clusters = np.square(moved).sum()
+        return SharedNoise(max(0.0, float((n_parts - 1) / n_parts * (of_parts - of_clusters))), n_parts)
+
+
+def mean_left_out(found: Sequence[LeftOut | None]) -> LeftOut | None:
+    """Return the mean over the seeds of an encoder; None if any of them is not known."""
+    known = [each for each in found if each is not None]
+    if not known or len(known) < len(found):
+        return None
+    without = pd.concat([each.without for each in known]).groupby(level=UNIT_KEY, sort=True)
+    values = mean_by_unit([each.values for each in known])
+    return LeftOut(values, without.mean().loc[values.index])
+
+
+def leave_out(task: Task, encoder: str, profiling: str, profiles: Profiles, seed: int) -> LeftOut | None:
+    """Score an encoder without parts of the plates (or batches), or of the controls, one after the other.
+
+    At least three plates are needed, of a task that is asked of perturbations. Otherwise parts of the controls are left
+    out, where these are ranked or post-processing is fitted on them. Post-processing is fitted anew without each part,
+    where enough is left for that.
+
+    Parameters
+    ----------
+    task, encoder, profiling
+        What is asked of which vectors.
+    profiles
+        The embeddings, and how they are post-processed.
+    seed
+        The seed of the score.
+
+    Returns
+    -------
+    The values, of all rows or of a sample of perturbations; None where nothing is shared, or where it cannot be asked.
+    """
+    fitted_on_controls = any(step.on_controls for step in parse_profiling(profiling))
+    obs = profiles.for_task(task, encoder, profiling).obs
+    ways = {"plates": _parts_of_plates(obs)} if task.is_of_perturbations else {}
+    if task.needs_controls or fitted_on_controls:
+        ways["controls"] = _parts_of_controls(obs, seed)
+    for way, parts in ways.items():
+        if len(parts) < _FEWEST_PARTS:
+            continue
+        for fit_anew in (True, False):
+            try:
+                found = _score_without(task, encoder, profiling, profiles, parts, seed, fit_anew=fit_anew)
+            except (TaskNotApplicable, ProfilingError):
+                continue  # too little is left without a part
+            found.without.columns = [f"{way}, part {number}" for number in range(len(parts))]
+            return found
+    return None
+
+
+def _parts_of_plates(obs: pd.DataFrame) -> list[NDArray[np.bool_]]:
+    """Return masks of parts of the plates, or of what these are nested in; none if there are fewer than three."""
+    for column in _NESTING:
+        if column not in obs or obs[column].isna().any():
+            continue
+        # A plate may be called the same in several batches.
+        names = obs[[each for each in _NESTING[: _NESTING.index(column) + 1] if each in obs]].astype(str)
+        codes = pd.factorize(names.agg(" ".join, axis=1), sort=True)[0]
+        if codes.max() + 1 >= _FEWEST_PARTS:
+            part = codes % _MOST_PARTS
+            return [part == number for number in range(part.max() + 1)]
+    return []
+
+
+def _parts_of_controls(obs: pd.DataFrame, seed: int) -> list[NDArray[np.bool_]]:
+    """Return masks of parts of the controls, dealt at random so that each holds some of every plate.
+
+    The same holds of controls that a profiler is fitted on.
+    """
+    if "role" not in obs:
+        return []
+    controls = obs[obs["role"] == NEGATIVE_CONTROL].sort_index()
+    controls = controls.iloc[spawn(seed, "parts of controls").permutation(len(controls))]
+    dealt_by = [column for column in ("plate", FITTED_ON) if column in obs]
+    names = controls.sort_values(dealt_by, kind="stable").index if dealt_by else controls.index
+    n_parts = min(_MOST_PARTS, len(names))
+    return [obs.index.isin(names[number::n_parts]) for number in range(n_parts)]
+
+
+def _score_without(
+    task: Task,
+    encoder: str,
+    profiling: str,
+    profiles: Profiles,
+    parts: Sequence[NDArray[np.bool_]],
+    seed: int,
+    *,
+    fit_anew: bool,
+) -> LeftOut:
+    """Return values of all rows, or of a sample of perturbations, and without each part of the rows."""
+    whole = profiles.for_task(task, encoder, profiling)
+    sampled = task.sample(whole, _MOST_SCORED, spawn(seed, "sample of rows"))
+    fit_on = whole.obs_names[whole.obs[FITTED_ON].to_numpy()] if FITTED_ON in whole.obs else None
+    fit_anew = fit_anew and bool(parse_profiling(profiling)) and len(whole) <= _MOST_REFITTED
+    rows = profiles.averaged(encoder, task.aggregation) if fit_anew else whole
+    values = _values(task, profiling, sampled, seed)
+    without = []
+    for part in parts:
+        left = whole.obs_names[~part]
+        if fit_anew:
+            made = profiles.make(task, encoder, rows[left].copy(), profiling, fit_on=fit_on)
+        else:
+            made = sampled[sampled.obs_names.isin(left)]
+        value = _values(task, profiling, made, seed)["value"].reindex(values.index)
+        if value.isna().all():
+            raise TaskNotApplicable(f"{task.id}: without a part of the rows, none of the same units can be scored")
+        without.append(value)
+    return LeftOut(values, pd.concat(without, axis=1, keys=range(len(parts))))
+
+
+def _values(task: Task, profiling: str, rows: AnnData, seed: int) -> UnitValues:
+    """Return the values of units, without p values; all encoders and parts have the same random draws."""
+    return values_by_unit(task.without_p().score(rows, spawn(seed, "score", task.id, profiling)))
+
+
+def _contributions(values: UnitValues, without: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by how much each unit moves the score (units, parts) if a part is left out, but for what all do.
+
+    A unit with fewer replicates left scores lower, as all that lose some do: the mean of that is taken off. A unit that
+    has none left moves the score by its distance from it.
+    """
+    value = values["value"].to_numpy()[:, None]
+    share = _share(values)[:, None]
+    gone = np.isnan(without)
+    change = np.where(gone, 0.0, without - value)
+    moved = ~gone & (change != 0)
+    if moved.any():
+        change[moved] -= np.average(change[moved], weights=np.broadcast_to(share, moved.shape)[moved])
+    left = 1 - (share * gone).sum(axis=0, keepdims=True)
+    leaving = (share * value).sum() - value
+    return share * np.where(gone, leaving, change) / np.where(gone, left, 1.0)
+
+
+def _share(values: UnitValues) -> NDArray[np.float64]:
+    """Return the share of each unit in the mean over strata of weighted means."""
+    weight = values["weight"]
+    by_stratum = weight.groupby(level="stratum")
+    return (weight / by_stratum.transform("sum") / by_stratum.ngroups).to_numpy()
