@@ -11,6 +11,7 @@ from phenolens.metrics.permutation import count_reached, draw_sets, mean_defined
 from phenolens.metrics.set_retrieval import set_average_precision
 
 _SETS_AT_ONCE = 30_000
+_MANY = 500  # labellings; with fewer, each unit has its own, so that the mean chance level rests on those of all
 
 
 class RetrievalNull(NamedTuple):
@@ -78,10 +79,12 @@ def replicate_retrieval_p(
     for codes_of_layout, numbers in layouts.items():
         layout = _Layout(x, codes, control, np.array(codes_of_layout))
         sets, exact = draw_sets(layout.pools, layout.taken, n_permutations, rng)
-        sets = np.concatenate([np.arange(layout.k)[None], sets])  # the observed one first
         per_part = max(1, _SETS_AT_ONCE // len(sets))
         for part in (numbers[start : start + per_part] for start in range(0, len(numbers), per_part)):
-            found = layout.score([units[number] for number in part], sets)
+            of_units = np.broadcast_to(sets, (len(part), *sets.shape))
+            if not exact and n_permutations < _MANY:
+                of_units = np.stack([draw_sets(layout.pools, layout.taken, n_permutations, rng)[0] for _ in part])
+            found = layout.score([units[number] for number in part], of_units)
             value[part] = found[:, 0]
             p[part] = [permutation_p(float(row[0]), row[1:], exact=exact) for row in found]
             chance[part] = mean_defined(found[:, 1:])
@@ -125,16 +128,19 @@ class _Layout:
         self.taken = [int((pool < self.k).sum()) for pool in self.pools]
 
     def score(self, units: Sequence[NDArray[np.intp]], sets: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the mean AP (u, s) of each perturbation if its label stood on each set of places (s, k)."""
+        """Return the mean AP (u, 1 + s) of each perturbation as it is, and labelled on other places (u, s, k)."""
         k, controls = self.k, self._controls
         rows = np.concatenate([controls, *units])
         observed = len(controls) + np.arange(len(units) * k).reshape(len(units), 1, k)
-        labelled = np.where(sets < k, observed[:, 0][:, np.minimum(sets, k - 1)], sets - k).reshape(-1, k)
+        as_is = np.broadcast_to(np.arange(k), (len(units), 1, k))
+        sets = np.concatenate([as_is, sets], axis=1)
+        wells = np.take_along_axis(np.broadcast_to(observed, sets.shape), np.minimum(sets, k - 1), axis=2)
+        labelled = np.where(sets < k, wells, sets - k).reshape(-1, k)
         ap = set_average_precision(
             self._x[rows],
             labelled,
             negative=np.arange(len(rows)) < len(controls),
-            also=np.repeat(observed[:, 0], len(sets), axis=0),
+            also=np.repeat(observed[:, 0], sets.shape[1], axis=0),
             plates=self._codes[rows],
         )
         return mean_defined(ap).reshape(len(units), -1)
@@ -144,5 +150,5 @@ class _Layout:
         observed, null = float(found[0]), found[1:]
         reached, seen = count_reached(observed, null), int((~np.isnan(null)).sum())
         return TailUnit(
-            number, observed, self.pools, self.taken, lambda sets: self.score([rows], sets)[0], reached, seen
+            number, observed, self.pools, self.taken, lambda sets: self.score([rows], sets[None])[0, 1:], reached, seen
         )

@@ -49,8 +49,8 @@ class CompoundGene(PerturbationTask):
         The number of samples of negatives.
     n_permutations
         The number of random choices of genes for the p value of each compound, which uses all negatives. A gene is
-        chosen in proportion to one more than the number of compounds that are known to act on it: well-studied genes
-        have strong phenotypes, which many compounds resemble.
+        chosen in proportion to one more than the number of other compounds that are known to act on it: well-studied
+        genes have strong phenotypes, which many compounds resemble.
     cluster
         As in `PerturbationTask`; None for compounds that are known to act on the same genes.
 
@@ -110,8 +110,11 @@ class CompoundGene(PerturbationTask):
         rows = []
         for compound, pairs in known.groupby("entity1", sort=True):
             columns = strongest.columns.get_indexer(pairs["entity2"])
+            positives = columns[pairs["positive"]]
+            by_others = weight.copy()
+            by_others[positives] -= 1
             scored = self._rank(
-                strongest.loc[compound].to_numpy(), columns[pairs["positive"]], columns[~pairs["negative"]], weight, rng
+                strongest.loc[compound].to_numpy(), positives, columns[~pairs["negative"]], by_others, rng
             )
             if scored:
                 rows.append((compound, *scored))

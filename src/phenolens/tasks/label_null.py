@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from phenolens.metrics import TailUnit, count_reached, draw_further, draw_sets, mean_defined, permutation_p
 
 _SETS_AT_ONCE = 100_000
+_FEWEST_IN_ALL = 500  # sets over all layouts, on which chance rests; where one layout is that of all, they cost little
 
 
 class Exchanged(NamedTuple):
@@ -54,7 +55,7 @@ def exchange_labels(
     statistic
         Maps sets of rows (s, k) to their statistic (s,).
     n_permutations
-        The number of sets to draw for each null; all sets if there are fewer.
+        The least number of sets to draw for each null; all sets if there are fewer.
     rng
         The source of randomness.
     """
@@ -64,7 +65,8 @@ def exchange_labels(
     for number, rows in enumerate(units):
         present, counts = np.unique(codes[rows], return_counts=True)
         layouts.setdefault(tuple(zip(present.tolist(), counts.tolist(), strict=True)), []).append(number)
-    p, chance = np.full(len(units), np.nan), np.full(len(units), np.nan)
+    n_permutations = max(n_permutations, _FEWEST_IN_ALL // max(len(layouts), 1))
+    p, chance = np.full((2, len(units)), np.nan)
     tail = []
     by_size: dict[int, list[tuple[tuple[int, int], ...]]] = {}
     for layout in layouts:

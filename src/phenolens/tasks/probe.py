@@ -263,6 +263,10 @@ class Probe(ProbeTask):
         """Return the class predicted for each row in the fold that tests it; -1 if none does."""
         classify, settings = _CLASSIFIERS[self.task]
         predicted = np.full_like(y, -1)
+        if not np.ptp(x, axis=0).any():
+            # Vectors that do not vary say nothing: any class is as good, as long as it is the same everywhere.
+            predicted[np.concatenate([split.test for split in splits])] = 0
+            return predicted
         for number, whole in enumerate(splits):
             split = whole if self.shots is None else self._limit(whole, y, number)
             inner = self._tuning_split(y, split, kind or self.split)

@@ -1,0 +1,314 @@
+"""Whole cards on designs as people have them: p values, false claims, coverage and chance.
+
+Two encoders under test that are equally good, and two baselines, see each screen. Where no perturbation does anything,
+nothing may be claimed; where perturbations act, the two may not be called different, and intervals are to hold the mean
+score over all screens of the design.
+
+python benchmarks/instrument/designs.py [SCREENS] [DESIGN ...]
+"""
+
+import json
+import sys
+import tempfile
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+
+from phenolens.diagnosis import diagnose
+from phenolens.diagnosis.records import Activity, Claim, NuisanceReadout
+from phenolens.evaluation import evaluate
+from phenolens.tasks import make_task
+
+RESULTS = Path(__file__).parents[1] / "results" / "instrument_designs.json"
+D = 16
+ALPHA = 0.05
+FEW = {"n_permutations": 199}
+ACTIVITY = ("replicate-retrieval", FEW)
+OTHERS = ("replicate-retrieval", {"measures": "distinctiveness", **FEW})
+STRENGTH = ("perturbation-strength", {"measure": "energy", **FEW})
+LEAKAGE = ("leakage", {"nuisance": "plate"})
+MECHANISM = ("phenotypic-consistency", {"label": "moa", **FEW})
+MECHANISM_PROBE = ("knn-probe", {"label": "moa", "group": "plate"})
+
+Tasks = Sequence[tuple[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Design:
+    """How screens are made.
+
+    Attributes
+    ----------
+    name
+        What it is called in the table.
+    tasks, profiling
+        What is asked, after which post-processing.
+    units
+        The number of perturbations.
+    plates, controls
+        The number of plates, and of controls on each.
+    replicates
+        Wells of a perturbation on each plate; with two numbers, any between these.
+    doses
+        The number of doses of each perturbation.
+    offset
+        Of each plate, in each encoder by itself; noise of wells is 1.
+    gradient
+        The difference between the outermost rows, and columns, in each encoder by itself.
+    tails
+        The degrees of freedom of Student's t, which noise follows; 0 for normal noise.
+    edge_controls
+        Whether most controls are in the outer columns.
+    batches
+        The number of batches with an offset of their own; 0 for none.
+    classes
+        The number of mechanisms, dealt to perturbations.
+    complex_size
+        The size of complexes of perturbations; 0 for none.
+    guides
+        How many perturbations act on one gene, which is the cluster.
+    """
+
+    name: str
+    tasks: Tasks = (ACTIVITY, OTHERS, STRENGTH)
+    profiling: str = "raw"
+    units: int = 24
+    plates: int = 4
+    controls: int = 12
+    replicates: tuple[int, int] = (1, 1)
+    doses: int = 1
+    offset: float = 0.0
+    gradient: float = 0.0
+    tails: int = 0
+    edge_controls: bool = False
+    batches: int = 0
+    classes: int = 0
+    complex_size: int = 0
+    guides: int = 1
+
+
+DESIGNS = [
+    Design("24 perturbations"),
+    Design("8 perturbations", units=8),
+    Design("96 perturbations", units=96, plates=3, tasks=(ACTIVITY, OTHERS)),
+    Design("plates with offsets, raw", offset=1.0, tasks=(ACTIVITY, OTHERS, STRENGTH)),
+    Design("plates with offsets, TVN", offset=1.0, profiling="tvn", tasks=(ACTIVITY, OTHERS, LEAKAGE)),
+    Design("no plate effect, TVN", profiling="tvn", tasks=(ACTIVITY, LEAKAGE)),
+    Design("4 controls on a plate, TVN", profiling="tvn", controls=4, units=48, tasks=(ACTIVITY, OTHERS)),
+    Design("4 controls on a plate, raw", controls=4),
+    Design("gradients over rows and columns", gradient=1.5),
+    Design("heavy tails (t, 3)", tails=3),
+    Design("unequal replicates (1 to 3 on a plate)", replicates=(1, 3), plates=3),
+    Design("controls in outer columns, gradients", edge_controls=True, gradient=1.5),
+    Design("6 compounds x 8 doses", units=6, doses=8, plates=3, tasks=(ACTIVITY, OTHERS, ("dose-response", FEW))),
+    Design("batches with offsets", batches=3, plates=6, offset=0.5, units=16),
+    Design("two plates", plates=2, replicates=(2, 2)),
+    Design("mechanisms of compounds", classes=6, units=36, plates=3, tasks=(OTHERS, MECHANISM, MECHANISM_PROBE)),
+    Design("guides of genes", guides=3, units=36, plates=3, tasks=(OTHERS, ACTIVITY)),
+    Design("complexes of 6", complex_size=6, units=60, plates=2, tasks=(OTHERS,)),
+    Design("patients", classes=3, units=12, plates=1, replicates=(16, 16), tasks=()),
+]
+
+
+def main() -> None:
+    """Measure designs, print each and write all."""
+    arguments = [argument for argument in sys.argv[1:] if not argument.isdigit()]
+    numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
+    n = numbers[0] if numbers else 60
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for number, design in enumerate(DESIGNS):
+        if arguments and not any(argument in design.name for argument in arguments):
+            continue
+        start = time.monotonic()
+        found[design.name] = measure(design, n, number)
+        print(f"{design.name}: {time.monotonic() - start:.0f} s\n{json.dumps(found[design.name])}", flush=True)
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def measure(design: Design, n: int, seed: int) -> dict[str, Any]:
+    """Return rates over n screens without effects, and over n with effects."""
+    p: dict[str, list[float]] = defaultdict(list)
+    beside_chance: dict[str, list[float]] = defaultdict(list)
+    intervals: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    false_claims: list[bool] = []
+    called_different: list[bool] = []
+    claims: dict[str, int] = defaultdict(int)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number in range(n):
+            for acts in (False, True):
+                rng = np.random.default_rng([seed, number, acts])
+                evaluation = evaluate(
+                    screen(design, rng, acts=acts),
+                    tasks_of(design, Path(folder)),
+                    profilings=[design.profiling],
+                    seed=number,
+                )
+                card = diagnose(evaluation)
+                for each in evaluation.scores:
+                    if acts and each.info.is_tested:
+                        intervals[each.task.id].append((each.score.value, each.estimate.low, each.estimate.high))
+                    elif not acts and each.info.is_tested:
+                        beside_chance[each.task.id].append(each.score.value - each.score.chance)
+                        p[f"{each.task.id}, units"] += each.score.units["p"].dropna().tolist()
+                said = False
+                for record in card.evidence.records:
+                    if isinstance(record, Claim) and hasattr(record, "other"):
+                        p["difference of two equal encoders"].append(record.estimate.p)
+                    if isinstance(record, NuisanceReadout) and not acts and design.offset == 0:
+                        p["nuisance permuted before"].append(record.estimate.p)
+                    is_false = _is_false(record, acts=acts, plates_differ=design.offset > 0)
+                    said |= is_false
+                    claims[type(record).__name__] += is_false
+                (called_different if acts else false_claims).append(said)
+    values = {task: np.array(each) for task, each in intervals.items()}
+    return {
+        "screens": n,
+        "p <= 0.05": {name: _rate(np.array(each)[~np.isnan(each)] <= ALPHA) for name, each in p.items()},
+        "card with a false claim": _rate(false_claims),
+        "equal encoders called different": _rate(called_different),
+        "false claims": {name: count for name, count in claims.items() if count},
+        "coverage": {task: _rate(_covered(each)) for task, each in values.items()},
+        "noise minus chance": {task: _mean(each) for task, each in beside_chance.items()},
+    }
+
+
+def screen(design: Design, rng: np.random.Generator, *, acts: bool) -> dict[str, AnnData]:
+    """Return the wells of a screen as encoders see them, each with noise and offsets of its own."""
+    obs = wells(design, rng)
+    effects = effects_of(design, rng) if acts else {}
+    found = {}
+    for encoder in ("one", "two", "cell-count", "pixel-statistics"):
+        x = noise(design, obs, rng)
+        if encoder in ("one", "two"):
+            # Equally good: each sees every perturbation with a strength of its own.
+            for name, effect in effects.items():
+                rows = (obs["perturbation"] == name).to_numpy()
+                x[rows] += rng.uniform(0.2, 1) * effect * obs["dose"].to_numpy()[rows, None]
+        found[encoder] = AnnData(x.astype("f4"), obs=obs)
+    found["cell-count"] = AnnData(
+        np.abs(found["cell-count"].X[:, :1]), obs=obs, var=pd.DataFrame(index=["nuclei_count"])
+    )
+    found["pixel-statistics"] = AnnData(
+        found["pixel-statistics"].X[:, :2], obs=obs, var=pd.DataFrame(index=["dna_mean", "dna_p50"])
+    )
+    return found
+
+
+def wells(design: Design, rng: np.random.Generator) -> pd.DataFrame:
+    """Return metadata of wells; treatments are dealt anew on each plate."""
+    rows = []
+    low, high = design.replicates
+    for plate in range(design.plates):
+        names = []
+        for unit in range(design.units):
+            for dose in range(design.doses):
+                names += [(f"t{unit}", (dose + 1) / design.doses)] * int(rng.integers(low, high + 1))
+        n_rows, n_columns = (8, 12) if len(names) + design.controls <= 96 else (16, 24)
+        places = [(row, column) for row in range(n_rows) for column in range(n_columns)]
+        order = rng.permutation(len(places))
+        if design.edge_controls:
+            outer = [place for place, (_, column) in enumerate(places) if column in (0, n_columns - 1)]
+            order = np.array([*outer[: design.controls], *(place for place in order if place not in outer)])
+        contents = [("dmso", 1.0)] * design.controls + names
+        for place, (name, dose) in zip(order, contents, strict=False):
+            row, column = places[place]
+            batch = plate * max(design.batches, 1) // design.plates
+            rows.append((f"p{plate}", f"{chr(65 + row)}{column + 1:02d}", row, column, name, dose, f"b{batch}"))
+    obs = pd.DataFrame(rows, columns=["plate", "well", "row", "column", "perturbation", "dose", "batch"])
+    if not design.batches:
+        obs = obs.drop(columns="batch")
+    obs["role"] = np.where(obs["perturbation"] == "dmso", "negative_control", "treatment")
+    number = obs["perturbation"].str.removeprefix("t").where(obs["role"] == "treatment", "-1").astype(int)
+    if design.classes:
+        deal = rng.permutation(np.arange(design.units) % design.classes)
+        obs["moa"] = [f"m{deal[unit]}" if unit >= 0 else None for unit in number]
+    if design.guides > 1:
+        obs["gene"] = [f"g{unit // design.guides}" if unit >= 0 else "none" for unit in number]
+    obs.index = [f"w{each}" for each in range(len(obs))]
+    return obs
+
+
+def effects_of(design: Design, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    """Return what perturbations do; those of a mechanism, complex or gene do much of it together."""
+    found = {}
+    size = max(design.complex_size, design.guides)
+    groups = rng.normal(size=(design.units, D))
+    for unit in range(design.units):
+        group = unit % design.classes if design.classes else unit // size if size > 1 else unit
+        found[f"t{unit}"] = rng.exponential(0.8) * (0.6 * groups[group] + 0.8 * rng.normal(size=D))
+    return found
+
+
+def noise(design: Design, obs: pd.DataFrame, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return noise of wells, plates, batches and positions (wells, d)."""
+    shape = (len(obs), D)
+    x = rng.standard_t(design.tails, shape) if design.tails else rng.normal(size=shape)
+    for column in ("plate", "batch"):
+        if column in obs:
+            codes = pd.factorize(obs[column])[0]
+            x += design.offset * rng.normal(size=(codes.max() + 1, D))[codes]
+    for column in ("row", "column"):
+        place = obs[column].to_numpy() / obs[column].max() - 0.5
+        x += design.gradient * np.outer(place, rng.normal(size=D))
+    return x
+
+
+def tasks_of(design: Design, folder: Path) -> list[Any]:
+    """Return what is asked of a design."""
+    tasks = []
+    for name, options in design.tasks:
+        cluster = {"cluster": "gene"} if design.guides > 1 else {}
+        tasks.append(make_task(name, **options, **cluster))
+    if design.complex_size:
+        path = folder / "known.csv"
+        pairs = []
+        for first in range(0, design.units, design.complex_size):
+            pairs += combinations([f"t{unit}" for unit in range(first, first + design.complex_size)], 2)
+        pd.DataFrame(pairs, columns=["entity1", "entity2"]).to_csv(path, index=False)
+        tasks.append(make_task("relationship-recall", relations=[str(path)], **FEW))
+    if design.name == "patients":
+        tasks.append(make_task("knn-probe", label="moa", group="perturbation", folds=4))
+    return tasks
+
+
+def _is_false(record: object, *, acts: bool, plates_differ: bool) -> bool:
+    """Return whether a record claims what is not so."""
+    if isinstance(record, Claim) and hasattr(record, "other"):
+        return record.is_significant  # the two encoders are equally good
+    if acts:
+        return False
+    if isinstance(record, Activity):
+        return record.n_active > 0
+    if isinstance(record, NuisanceReadout):
+        return record.is_readable and not plates_differ
+    return isinstance(record, Claim) and record.is_claimed and record.is_significant
+
+
+def _covered(found: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether intervals (value, low, high) hold the mean value."""
+    truth = found[:, 0].mean()
+    return (found[:, 1] <= truth) & (truth <= found[:, 2])
+
+
+def _rate(found: Any) -> dict[str, float]:
+    rate, n = float(np.mean(found)), len(found)
+    return {"rate": round(rate, 4), "n": n, "se": round(float(np.sqrt(rate * (1 - rate) / n)), 4)}
+
+
+def _mean(found: Sequence[float]) -> dict[str, float]:
+    return {"mean": round(float(np.mean(found)), 4), "se": round(float(np.std(found) / np.sqrt(len(found))), 4)}
+
+
+if __name__ == "__main__":
+    main()
