@@ -25,7 +25,15 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.diagnosis import diagnose
-from phenolens.diagnosis.records import Activity, Claim, NuisanceReadout
+from phenolens.diagnosis.records import (
+    Activity,
+    BaselineDifference,
+    Claim,
+    ConceptDifference,
+    ConceptScore,
+    EncoderDifference,
+    NuisanceReadout,
+)
 from phenolens.evaluation import evaluate
 from phenolens.tasks import make_task
 
@@ -163,8 +171,10 @@ def measure(design: Design, n: int, seed: int) -> dict[str, Any]:
                         p[f"{each.task.id}, units"] += each.score.units["p"].dropna().tolist()
                 said = False
                 for record in card.evidence.records:
-                    if isinstance(record, Claim) and hasattr(record, "other"):
+                    if isinstance(record, EncoderDifference):
                         p["difference of two equal encoders"].append(record.estimate.p)
+                    if isinstance(record, ConceptScore) and record.is_claimed and not acts:
+                        p["concept of a noise encoder"].append(record.estimate.p)
                     if isinstance(record, NuisanceReadout) and not acts and design.offset == 0:
                         p["nuisance permuted before"].append(record.estimate.p)
                     is_false = _is_false(record, acts=acts, plates_differ=design.offset > 0)
@@ -196,12 +206,10 @@ def screen(design: Design, rng: np.random.Generator, *, acts: bool) -> dict[str,
                 rows = (obs["perturbation"] == name).to_numpy()
                 x[rows] += rng.uniform(0.2, 1) * effect * obs["dose"].to_numpy()[rows, None]
         found[encoder] = AnnData(x.astype("f4"), obs=obs)
-    found["cell-count"] = AnnData(
-        np.abs(found["cell-count"].X[:, :1]), obs=obs, var=pd.DataFrame(index=["nuclei_count"])
-    )
-    found["pixel-statistics"] = AnnData(
-        found["pixel-statistics"].X[:, :2], obs=obs, var=pd.DataFrame(index=["dna_mean", "dna_p50"])
-    )
+    measured = {"cell-count": ["nuclei_count"], "pixel-statistics": ["dna_mean", "dna_p50"]}
+    for baseline, names in measured.items():
+        x = found[baseline].X[:, : len(names)]
+        found[baseline] = AnnData(x, obs=obs, var=pd.DataFrame(index=names))
     return found
 
 
@@ -283,16 +291,22 @@ def tasks_of(design: Design, folder: Path) -> list[Any]:
 
 
 def _is_false(record: object, *, acts: bool, plates_differ: bool) -> bool:
-    """Return whether a record claims what is not so."""
-    if isinstance(record, Claim) and hasattr(record, "other"):
-        return record.is_significant  # the two encoders are equally good
-    if acts:
-        return False
-    if isinstance(record, Activity):
-        return record.n_active > 0
-    if isinstance(record, NuisanceReadout):
-        return record.is_readable and not plates_differ
-    return isinstance(record, Claim) and record.is_claimed and record.is_significant
+    """Return whether a record claims what is not so, as the sentences do that are made of it."""
+    match record:
+        case EncoderDifference():  # the two are equally good
+            return record.is_significant and record.better_is_above_chance
+        case ConceptDifference():
+            return record.is_significant and record.better_encodes_it
+        case Activity():
+            return not acts and record.n_active > 0
+        case NuisanceReadout():
+            return not acts and record.is_readable and not plates_differ
+        case BaselineDifference():
+            return not acts and record.is_claimed and record.is_significant and record.better_is_above_chance
+        case Claim():
+            return not acts and record.is_claimed and record.is_significant
+        case _:
+            return False
 
 
 def _covered(found: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -302,7 +316,10 @@ def _covered(found: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _rate(found: Any) -> dict[str, float]:
-    rate, n = float(np.mean(found)), len(found)
+    found = np.asarray(found, dtype=float)
+    if not len(found):
+        return {"rate": float("nan"), "n": 0, "se": float("nan")}
+    rate, n = float(found.mean()), len(found)
     return {"rate": round(rate, 4), "n": n, "se": round(float(np.sqrt(rate * (1 - rate) / n)), 4)}
 
 
