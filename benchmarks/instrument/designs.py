@@ -292,21 +292,21 @@ def tasks_of(design: Design, folder: Path) -> list[Any]:
 
 def _is_false(record: object, *, acts: bool, plates_differ: bool) -> bool:
     """Return whether a record claims what is not so, as the sentences do that are made of it."""
+    said = False
     match record:
         case EncoderDifference():  # the two are equally good
-            return record.is_significant and record.better_is_above_chance
+            said = record.is_significant and record.better_is_above_chance
         case ConceptDifference():
-            return record.is_significant and record.better_encodes_it
+            said = record.is_significant and record.better_encodes_it
         case Activity():
-            return not acts and record.n_active > 0
+            said = not acts and record.n_active > 0
         case NuisanceReadout():
-            return not acts and record.is_readable and not plates_differ
+            said = not acts and record.is_readable and not plates_differ
         case BaselineDifference():
-            return not acts and record.is_claimed and record.is_significant and record.better_is_above_chance
+            said = not acts and record.is_claimed and record.is_significant and record.better_is_above_chance
         case Claim():
-            return not acts and record.is_claimed and record.is_significant
-        case _:
-            return False
+            said = not acts and record.is_claimed and record.is_significant
+    return said
 
 
 def _covered(found: NDArray[np.float64]) -> NDArray[np.bool_]:

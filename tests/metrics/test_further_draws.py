@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from phenolens.metrics import TailUnit, draw_further, replicate_retrieval_p
+from phenolens.metrics import Labellings, TailUnit, draw_further, replicate_retrieval_p
 
 POOL = np.arange(1000)
 
 
 def unit(observed, null, *, reached=0, seen=200, number=0, pool=POOL):
     """A unit whose labelling is a single row, and whose statistic is that row's number in `null`."""
-    return TailUnit(number, observed, [pool], [1], lambda sets: null[sets[:, 0]], reached, seen)
+    return TailUnit(number, observed, Labellings([pool], [1], lambda sets: null[sets[:, 0]]), reached, seen)
 
 
 def test_one_of_many_gets_a_small_p_and_the_budget_holds():
@@ -22,11 +22,31 @@ def test_one_of_many_gets_a_small_p_and_the_budget_holds():
         return np.zeros(len(sets))
 
     pools = [np.arange(100), np.arange(100, 200)]
-    tail = [TailUnit(0, 1.0, pools, [2, 2], statistic, 0, 200)]
+    tail = [TailUnit(0, 1.0, Labellings(pools, [2, 2], statistic), 0, 200)]
     draw_further(tail, n_permutations=200, n_units=1000, at_once=1000, rng=np.random.default_rng(0))
     assert tail[0].p < 1 / 20_000
     assert 30_000 < sum(drawn) <= 0.2 * 200 * 1000
     assert max(drawn) <= 1000
+
+
+def test_units_that_share_labellings_share_draws():
+    drawn = []
+
+    def statistic(sets):
+        drawn.append(len(sets))
+        return np.zeros(len(sets))
+
+    shared = Labellings([np.arange(100), np.arange(100, 200)], [2, 2], statistic)
+    tail = [TailUnit(number, 1.0, shared, 0, 200) for number in range(5)]
+    draw_further(tail, n_permutations=200, n_units=1000, at_once=1000, rng=np.random.default_rng(0))
+    assert len({each.p for each in tail}) == 1
+    assert 4000 < sum(drawn) == tail[0].seen - 200 <= 0.2 * 200 * 1000 / 5
+
+
+def test_few_first_labellings_are_not_asked_for_fine_p_values():
+    tail = [unit(1.0, np.zeros(1000), seen=20)]
+    draw_further(tail, n_permutations=20, n_units=1000, at_once=1000, rng=np.random.default_rng(0))
+    assert tail[0].seen == 20
 
 
 def test_where_many_are_extreme_no_more_is_drawn():
@@ -65,7 +85,7 @@ def test_p_values_of_inactive_units_hold_their_level_at_every_limit(level):
             reached = int((first[number] >= observed[number]).sum())
             uniform = lambda sets: rng.random(len(sets))  # noqa: E731 - does not depend on the sets
             pools = [np.arange(100), np.arange(100, 200)]
-            tail.append(TailUnit(number, observed[number], pools, [2, 2], uniform, reached, n_first))
+            tail.append(TailUnit(number, observed[number], Labellings(pools, [2, 2], uniform), reached, n_first))
         going_on = [each for each in tail if each.is_undecided]
         draw_further(going_on, n_permutations=n_first, n_units=n_units, at_once=10_000, rng=rng)
         p += [each.p for each in tail]

@@ -8,7 +8,7 @@ from phenolens.metrics.bootstrap import (
     stratified_mean,
 )
 from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
-from phenolens.metrics.further_draws import TailUnit, draw_further
+from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further
 from phenolens.metrics.geometry import (
     hubness,
     linear_cka,
@@ -59,6 +59,7 @@ from phenolens.metrics.trend import rank_trend
 
 __all__ = [
     "CROSSED",
+    "Labellings",
     "PairNull",
     "PairTails",
     "Separation",

@@ -12,6 +12,41 @@ FEW = 10
 """A unit that fewer labellings reach is in the tail, and its p value is coarse."""
 _BUDGET = 0.2  # of the first labellings of all units
 _GROWTH = 4  # from stage to stage
+_FEWEST_FIRST = 100  # labellings; whoever asks for fewer asks for no fine p value
+
+
+@dataclass(eq=False)
+class Labellings:
+    """The sets of rows on which the label of a unit may stand; units may share them.
+
+    Attributes
+    ----------
+    pools, taken
+        What sets are drawn from, as in `draw_sets`.
+    statistic
+        Maps sets of rows (s, k) to their statistic (s,), where large values are extreme.
+    """
+
+    pools: Sequence[NDArray[np.intp]]
+    taken: Sequence[int]
+    statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]]
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return count_sets([len(pool) for pool in self.pools], self.taken)
+
+    def draw(self, n_draws: int, at_once: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return the statistic of random labellings (n_draws,), or of all if there are no more; `at_once` together."""
+        if self.number <= n_draws:
+            every = draw_sets(self.pools, self.taken, n_draws, rng)[0]
+            parts = [every[start : start + at_once] for start in range(0, len(every), at_once)]
+            return np.concatenate([self.statistic(sets) for sets in parts])
+        found = []
+        for start in range(0, n_draws, at_once):
+            sets = draw_sets(self.pools, self.taken, min(at_once, n_draws - start), rng)[0]
+            found.append(self.statistic(sets))
+        return np.concatenate(found)
 
 
 @dataclass(eq=False)
@@ -23,11 +58,9 @@ class TailUnit:
     number
         Which unit it is.
     observed
-        Its statistic, where large values are extreme.
-    pools, taken
-        What its labellings are drawn from, as in `draw_sets`.
-    statistic
-        Maps sets of rows (s, k) to their statistic (s,).
+        Its statistic.
+    labellings
+        What its label is exchanged with.
     reached, seen
         How many random labellings have reached it, and of how many.
     exact_p
@@ -36,9 +69,7 @@ class TailUnit:
 
     number: int
     observed: float
-    pools: Sequence[NDArray[np.intp]]
-    taken: Sequence[int]
-    statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]]
+    labellings: Labellings
     reached: int
     seen: int
     exact_p: float = float("nan")
@@ -53,20 +84,14 @@ class TailUnit:
         """The p value; of random labellings, the observed one counts among them."""
         return (1 + self.reached) / (1 + self.seen) if np.isnan(self.exact_p) else self.exact_p
 
-    def draw(self, n_draws: int, at_once: int, rng: np.random.Generator) -> None:
-        """Draw more labellings, or enumerate all if there are no more than will have been drawn."""
-        sizes = [len(pool) for pool in self.pools]
-        if count_sets(sizes, self.taken) <= self.seen + n_draws:
-            sets = draw_sets(self.pools, self.taken, self.seen + n_draws, rng)[0]
-            null = [self.statistic(sets[start : start + at_once]) for start in range(0, len(sets), at_once)]
-            every = np.concatenate(null)
-            self.exact_p = count_reached(self.observed, every) / int((~np.isnan(every)).sum())
-            return
-        for start in range(0, n_draws, at_once):
-            sets = draw_sets(self.pools, self.taken, min(at_once, n_draws - start), rng)[0]
-            drawn = self.statistic(sets)
-            self.reached += count_reached(self.observed, drawn)
-            self.seen += int((~np.isnan(drawn)).sum())
+    def meet(self, null: NDArray[np.float64], *, exact: bool) -> None:
+        """Take further random labellings into account, or all that there are."""
+        reached, seen = count_reached(self.observed, null), int((~np.isnan(null)).sum())
+        if exact:
+            self.exact_p = reached / seen
+        else:
+            self.reached += reached
+            self.seen += seen
 
 
 def draw_further(
@@ -77,8 +102,8 @@ def draw_further(
     If none of b labellings reaches a unit, p is 1 / (b + 1), and Benjamini & Hochberg multiply it by the number of
     units for each that is as small: few active units among many are then never found, however strong they are. So
     labellings are drawn where they are few, four times as many at each stage, as long as fewer than ten have reached
-    the unit. In all, a fifth of the first labellings of all units is drawn; where many units are in the tail their p
-    values are small enough, and little is drawn.
+    the unit. In all, a fifth of the first labellings of all units is drawn; units that share labellings share these
+    draws. Where many units are in the tail their p values are small enough, and little is drawn.
 
     Whether a unit goes on depends on how many labellings have reached it. If it ends with p, each stage before would
     have ended with no more than 10 / (1 + b), so that p is at most a with a probability of at most a, for every a
@@ -97,7 +122,7 @@ def draw_further(
     rng
         The source of randomness; its next draws stay the same.
     """
-    if not tail:
+    if not tail or n_permutations < _FEWEST_FIRST:
         return
     (further,) = rng.spawn(1)
     budget = int(_BUDGET * n_permutations * n_units)
@@ -107,8 +132,21 @@ def draw_further(
         n_draws = min((_GROWTH - 1) * drawn, budget // len(going_on))
         if n_draws < n_permutations:
             return
-        for unit in going_on:
-            unit.draw(n_draws, at_once, further)
+        for units in _by_labellings(going_on):
+            labellings = units[0].labellings
+            # If a stage comes to all the labellings that there are, these are enumerated.
+            exact = labellings.number <= drawn + n_draws
+            null = labellings.draw(labellings.number if exact else n_draws, at_once, further)
+            for unit in units:
+                unit.meet(null, exact=exact)
         budget -= n_draws * len(going_on)
         drawn += n_draws
         going_on = [unit for unit in going_on if unit.is_undecided]
+
+
+def _by_labellings(units: Sequence[TailUnit]) -> list[list[TailUnit]]:
+    """Return units that share labellings together: these are scored once for all of them."""
+    groups: dict[int, list[TailUnit]] = {}
+    for unit in units:
+        groups.setdefault(id(unit.labellings), []).append(unit)
+    return list(groups.values())

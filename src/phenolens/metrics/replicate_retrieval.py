@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics.further_draws import TailUnit, draw_further
+from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further
 from phenolens.metrics.permutation import count_reached, draw_sets, mean_defined, permutation_p
 from phenolens.metrics.set_retrieval import set_average_precision
 
@@ -149,6 +149,5 @@ class _Layout:
         """Return a perturbation with its observed mean AP (first of `found`) and those of random labellings."""
         observed, null = float(found[0]), found[1:]
         reached, seen = count_reached(observed, null), int((~np.isnan(null)).sum())
-        return TailUnit(
-            number, observed, self.pools, self.taken, lambda sets: self.score([rows], sets[None])[0, 1:], reached, seen
-        )
+        labellings = Labellings(self.pools, self.taken, lambda sets: self.score([rows], sets[None])[0, 1:])
+        return TailUnit(number, observed, labellings, reached, seen)

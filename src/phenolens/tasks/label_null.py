@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics import TailUnit, count_reached, draw_further, draw_sets, mean_defined, permutation_p
+from phenolens.metrics import Labellings, TailUnit, count_reached, draw_further, draw_sets, mean_defined, permutation_p
 
 _SETS_AT_ONCE = 100_000
 _FEWEST_IN_ALL = 500  # sets over all layouts, on which chance rests; where one layout is that of all, they cost little
@@ -65,33 +65,34 @@ def exchange_labels(
     for number, rows in enumerate(units):
         present, counts = np.unique(codes[rows], return_counts=True)
         layouts.setdefault(tuple(zip(present.tolist(), counts.tolist(), strict=True)), []).append(number)
-    n_permutations = max(n_permutations, _FEWEST_IN_ALL // max(len(layouts), 1))
+    n_first = max(n_permutations, _FEWEST_IN_ALL // max(len(layouts), 1))
     p, chance = np.full((2, len(units)), np.nan)
     tail = []
     by_size: dict[int, list[tuple[tuple[int, int], ...]]] = {}
     for layout in layouts:
         by_size.setdefault(sum(count for _, count in layout), []).append(layout)
     for same_size in by_size.values():
-        per_part = max(1, _SETS_AT_ONCE // n_permutations)
+        per_part = max(1, _SETS_AT_ONCE // n_first)
         for start in range(0, len(same_size), per_part):
             part = same_size[start : start + per_part]
             drawn = [
-                draw_sets([members[code] for code, _ in layout], [count for _, count in layout], n_permutations, rng)
+                draw_sets([members[code] for code, _ in layout], [count for _, count in layout], n_first, rng)
                 for layout in part
             ]
             # Scored together: rows that many sets share are compared with the other rows only once.
             null = statistic(np.concatenate([sets for sets, _ in drawn]))
             ends = np.cumsum([len(sets) for sets, _ in drawn])
             for layout, null_of_layout, (_, exact) in zip(part, np.split(null, ends[:-1]), drawn, strict=True):
-                expected = mean_defined(null_of_layout[None])[0]
+                pools, taken = [members[code] for code, _ in layout], [count for _, count in layout]
+                labellings = Labellings(pools, taken, statistic)
+                expected, seen = mean_defined(null_of_layout[None])[0], int((~np.isnan(null_of_layout)).sum())
                 for number in layouts[layout]:
-                    chance[number] = expected
                     value = float(observed[number])
+                    chance[number] = expected
                     p[number] = permutation_p(value, null_of_layout, exact=exact)
                     if not exact and not np.isnan(p[number]):
-                        pools, taken = [members[code] for code, _ in layout], [count for _, count in layout]
-                        reached, seen = count_reached(value, null_of_layout), int((~np.isnan(null_of_layout)).sum())
-                        tail.append(TailUnit(number, value, pools, taken, statistic, reached, seen))
+                        reached = count_reached(value, null_of_layout)
+                        tail.append(TailUnit(number, value, labellings, reached, seen))
     tail = [unit for unit in tail if unit.is_undecided]
     draw_further(tail, n_permutations=n_permutations, n_units=len(units), at_once=_SETS_AT_ONCE, rng=rng)
     for unit in tail:
