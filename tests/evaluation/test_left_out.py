@@ -42,7 +42,7 @@ def made_up(rng, shared, n=40, parts=8):
     index = pd.MultiIndex.from_tuples([(f"u{i}", "") for i in range(n)], names=["unit", "stratum"])
     values = pd.DataFrame({"value": of_parts.mean(axis=1), "weight": 1.0, "cluster": index.get_level_values(0)}, index)
     without = (of_parts.sum(axis=1, keepdims=True) - of_parts) / (parts - 1)
-    return LeftOut(values, pd.DataFrame(without, index))
+    return LeftOut(values, pd.concat({"plates": pd.DataFrame(without, index)}, axis=1))
 
 
 @pytest.mark.parametrize("profiling", ["raw", "tvn"])
@@ -51,16 +51,18 @@ def test_values_are_those_of_a_screen_without_the_plate(task, profiling):
     wells = screen(1, 4)
     evaluation = evaluate(wells, [task], profilings=[profiling])
     found = evaluation.questions[task.id, profiling].one_seed["one"].left_out
-    assert list(found.without) == [f"plates, part {number}" for number in range(4)]
-    for number, part in enumerate(found.without):
+    by_plate = found.without["plates"]
+    assert by_plate.shape[1] == 4
+    assert ("controls" in found.without) == (task is CONTROLS or profiling == "tvn")
+    for number in by_plate:
         kept = {name: each[each.obs["plate"] != f"p{number}"] for name, each in wells.items()}
         # Halves of controls are drawn plate by plate, so that those of the other plates stay the same.
         score = evaluate(kept, [task], profilings=[profiling]).questions[task.id, profiling].one_seed["one"].score
         by_unit = score.units.set_index("unit")["value"]
         if profiling == "raw":
-            assert_allclose(found.without[part].droplevel("stratum").loc[by_unit.index], by_unit)
+            assert_allclose(by_plate[number].droplevel("stratum").loc[by_unit.index], by_unit)
         else:
-            assert abs(found.without[part].mean() - by_unit.mean()) < 0.1
+            assert abs(by_plate[number].mean() - by_unit.mean()) < 0.1
 
 
 def test_controls_are_left_out_where_plates_are_few():
@@ -69,7 +71,7 @@ def test_controls_are_left_out_where_plates_are_few():
     found = {key: question.one_seed["one"].left_out for key, question in evaluation.questions.items()}
     assert found[OTHERS.id, "raw"] is None  # controls are no part of it
     for key in [(CONTROLS.id, "raw"), (CONTROLS.id, "tvn"), (OTHERS.id, "tvn")]:
-        assert list(found[key].without) == [f"controls, part {number}" for number in range(10)]
+        assert list(found[key].without) == [("controls", number) for number in range(10)]
     # Twelve controls in ten parts: two of two, and eight of one.
     control = np.flatnonzero(wells["one"].obs["role"] == "negative_control")
     expected = set()
@@ -86,7 +88,7 @@ def test_probes_are_asked_only_by_name():
     (scored, _) = evaluation.scores
     assert scored.left_out is None
     found = leave_out(PROBE, "one", "robust-z", evaluation.profiles, 0)
-    assert found.without.columns.str.startswith("controls").all()
+    assert set(found.without.columns.get_level_values(0)) == {"controls"}
 
 
 def test_noise_is_what_parts_add_beyond_independent_units():
@@ -97,6 +99,15 @@ def test_noise_is_what_parts_add_beyond_independent_units():
     assert np.mean(shared) == pytest.approx(0.2**2 / 8, rel=0.1)
     assert np.mean(alone) < 0.1 * 0.2**2 / 8
     assert {made_up(rng, 0.2).noise().n_parts} == {8}
+
+
+def test_what_varies_a_score_more_counts():
+    rng = np.random.default_rng(9)
+    plates, controls = made_up(rng, 0.1, parts=4), made_up(rng, 0.5, parts=8)
+    both = pd.concat({"plates": plates.without["plates"], "controls": controls.without["plates"]}, axis=1)
+    alone = LeftOut(controls.values, pd.concat({"controls": controls.without["plates"]}, axis=1)).noise()
+    assert LeftOut(controls.values, both).noise().variance >= alone.variance
+    assert alone.n_parts == 8
 
 
 def test_clusters_that_go_together_are_no_noise_of_parts():
@@ -120,6 +131,7 @@ def test_units_on_a_part_of_their_own_move_the_score_by_their_distance_from_it()
     without = pd.DataFrame(np.where(part[:, None] == np.arange(4), np.nan, value[:, None]), index)
     means = np.array([np.delete(value, np.flatnonzero(part == each)).mean() for each in range(4)])
     by_hand = 3 / 4 * np.square(means - means.mean()).sum()
+    without = pd.concat({"plates": without}, axis=1)
     assert LeftOut(values, without).noise().variance == pytest.approx(by_hand, rel=0.35)
     assert LeftOut(values, without).noise().variance < by_hand
 

@@ -38,8 +38,8 @@ class LeftOut:
     values
         With all rows.
     without
-        (units, parts) values without each part, by (unit, stratum); NaN where a unit cannot be scored. Columns say
-        which part it is.
+        (units, parts) values without each part, by (unit, stratum); NaN where a unit cannot be scored. Columns are
+        what is left out, ``plates`` or ``controls``, and the number of the part.
     """
 
     values: UnitValues
@@ -54,15 +54,21 @@ class LeftOut:
         )
 
     def noise(self) -> SharedNoise:
-        """Return the variance of the score by what its units share, such as plates and controls.
+        """Return the variance of the score by what its units share: plates or their controls, whichever varies it more.
 
-        A delete-a-group jackknife over parts (plates, or controls) gives the variance of the score by parts. It holds
-        the noise of wells, which the bootstrap over clusters holds too: what contributions of independent clusters
-        explain is therefore taken off. The two are then added, as in two-way clustering (Cameron, Gelbach & Miller,
-        J. Bus. Econ. Stat. 29, 2011).
+        A delete-a-group jackknife over parts gives the variance of the score by parts. It holds the noise of wells,
+        which the bootstrap over clusters holds too: what contributions of independent clusters explain is therefore
+        taken off. The two are then added, as in two-way clustering (Cameron, Gelbach & Miller, J. Bus. Econ. Stat. 29,
+        2011). The noise of plates contains that of controls; ten parts of these tell more of it than three plates.
         """
-        n_parts = self.without.shape[1]
-        moved = _contributions(self.values, self.without.to_numpy())
+        found = []
+        for what in self.without.columns.unique(level=0):
+            found.append(self._noise_of(self.without[what].to_numpy()))
+        return max(found, key=lambda noise: noise.variance)
+
+    def _noise_of(self, without: NDArray[np.float64]) -> SharedNoise:
+        n_parts = without.shape[1]
+        moved = _contributions(self.values, without)
         moved = pd.DataFrame(moved).groupby(clusters_of(self.values).to_numpy()).sum().to_numpy()
         moved -= moved.mean(axis=1, keepdims=True)
         of_parts = np.square(moved.sum(axis=0)).sum()
@@ -81,11 +87,11 @@ def mean_left_out(found: Sequence[LeftOut | None]) -> LeftOut | None:
 
 
 def leave_out(task: Task, encoder: str, profiling: str, profiles: Profiles, seed: int) -> LeftOut | None:
-    """Score an encoder without parts of the plates (or batches), or of the controls, one after the other.
+    """Score an encoder without parts of the plates (or batches), and of the controls, one after the other.
 
-    At least three plates are needed, of a task that is asked of perturbations. Otherwise parts of the controls are left
-    out, where these are ranked or post-processing is fitted on them. Post-processing is fitted anew without each part,
-    where enough is left for that.
+    Plates are left out of tasks that are asked of perturbations, if there are at least three; controls where they are
+    ranked, or post-processing is fitted on them. Post-processing is fitted anew without each part, where enough is left
+    for that.
 
     Parameters
     ----------
@@ -100,22 +106,30 @@ def leave_out(task: Task, encoder: str, profiling: str, profiles: Profiles, seed
     -------
     The values, of all rows or of a sample of perturbations; None where nothing is shared, or where it cannot be asked.
     """
-    fitted_on_controls = any(step.on_controls for step in parse_profiling(profiling))
+    steps = parse_profiling(profiling)
+    fitted_on_controls = any(step.on_controls for step in steps)
     obs = profiles.for_task(task, encoder, profiling).obs
     ways = {"plates": _parts_of_plates(obs)} if task.is_of_perturbations else {}
     if task.needs_controls or fitted_on_controls:
         ways["controls"] = _parts_of_controls(obs, seed)
-    for way, parts in ways.items():
+    whole = profiles.for_task(task, encoder, profiling)
+    sampled = task.sample(whole, _MOST_SCORED, spawn(seed, "sample of rows"))
+    values = _values(task, profiling, sampled, seed)
+    can_be_fitted_anew = bool(steps) and len(whole) <= _MOST_REFITTED
+    found = {}
+    for what, parts in ways.items():
         if len(parts) < _FEWEST_PARTS:
             continue
-        for fit_anew in (True, False):
+        for fit_anew in (True, False) if can_be_fitted_anew else (False,):
             try:
-                found = _score_without(task, encoder, profiling, profiles, parts, seed, fit_anew=fit_anew)
+                without = _score_without(task, encoder, profiling, profiles, sampled, parts, seed, fit_anew=fit_anew)
             except (TaskNotApplicable, ProfilingError):
                 continue  # too little is left without a part
-            found.without.columns = [f"{way}, part {number}" for number in range(len(parts))]
-            return found
-    return None
+            without = without.reindex(values.index)
+            if not without.isna().all().any():
+                found[what] = without
+                break
+    return LeftOut(values, pd.concat(found, axis=1)) if found else None
 
 
 def _parts_of_plates(obs: pd.DataFrame) -> list[NDArray[np.bool_]]:
@@ -152,30 +166,25 @@ def _score_without(
     encoder: str,
     profiling: str,
     profiles: Profiles,
+    sampled: AnnData,
     parts: Sequence[NDArray[np.bool_]],
     seed: int,
     *,
     fit_anew: bool,
-) -> LeftOut:
-    """Return values of all rows, or of a sample of perturbations, and without each part of the rows."""
+) -> pd.DataFrame:
+    """Return the values of units (units, parts) without each part of the rows."""
     whole = profiles.for_task(task, encoder, profiling)
-    sampled = task.sample(whole, _MOST_SCORED, spawn(seed, "sample of rows"))
     fit_on = whole.obs_names[whole.obs[FITTED_ON].to_numpy()] if FITTED_ON in whole.obs else None
-    fit_anew = fit_anew and bool(parse_profiling(profiling)) and len(whole) <= _MOST_REFITTED
     rows = profiles.averaged(encoder, task.aggregation) if fit_anew else whole
-    values = _values(task, profiling, sampled, seed)
-    without = []
-    for part in parts:
+    found = {}
+    for number, part in enumerate(parts):
         left = whole.obs_names[~part]
         if fit_anew:
             made = profiles.make(task, encoder, rows[left].copy(), profiling, fit_on=fit_on)
         else:
             made = sampled[sampled.obs_names.isin(left)]
-        value = _values(task, profiling, made, seed)["value"].reindex(values.index)
-        if value.isna().all():
-            raise TaskNotApplicable(f"{task.id}: without a part of the rows, none of the same units can be scored")
-        without.append(value)
-    return LeftOut(values, pd.concat(without, axis=1, keys=range(len(parts))))
+        found[number] = _values(task, profiling, made, seed)["value"]
+    return pd.DataFrame(found)
 
 
 def _values(task: Task, profiling: str, rows: AnnData, seed: int) -> UnitValues:
