@@ -377,7 +377,7 @@ class NuisanceReadout(Record):
     chance: float
 
 
-Grade = Literal["tells", "leaves little room", "tells only gross differences", "cannot tell"]
+Grade = Literal["tells", "leaves little room", "tells only gross differences", "cannot tell", "too few units"]
 
 
 @dataclass(frozen=True)
@@ -405,11 +405,18 @@ class MetricRange(Record):
     sensitivity
         The probability that the better of two diluted copies scores higher.
     grade
-        What the metric can tell.
+        What the metric can tell, or that there are too few units to say so.
     stability
         Mean Kendall's tau of the ranking with those of other protocols.
     n_protocols
         How many protocols.
+    unit, n_units, n_clusters
+        The unit of the score, how many the copies were compared on, and in how many clusters that are independent.
+    least_p
+        The p value of a difference that is equal in all of these: if it is not small, there are too few.
+    clusters_needed
+        If that p value is not small, how many it takes until it is; otherwise about how many it takes to tell the best
+        encoder from a copy without any truth, four times in five.
     """
 
     task: str
@@ -428,11 +435,16 @@ class MetricRange(Record):
     grade: Grade
     stability: Estimate = field(default_factory=Estimate)
     n_protocols: int = 0
+    unit: str = "unit"
+    n_units: int = 0
+    n_clusters: int = 0
+    least_p: float = NAN
+    clusters_needed: float = NAN
 
     @property
     def is_able(self) -> bool:
         """Whether the best encoder is distinguishable from chance, and from a copy without any truth."""
-        return self.grade != "cannot tell"
+        return self.grade not in ("cannot tell", "too few units")
 
 
 @dataclass(frozen=True)

@@ -245,7 +245,9 @@ RULES: tuple[Rule[Any], ...] = (
         title="Limits of the metric",
         about=Each(MetricRange),
         condition=(
-            "the best encoder is not distinguishable from chance or from a copy without information; or only losses of "
+            "there are too few units for any difference to be significant, or for the best encoder, which is above "
+            "chance, to be told from a copy without information; or, with enough of them, the best encoder is not "
+            "distinguishable from chance or from such a copy; or only losses of "
             f"more than {GROSS_LOSS:.0%} of the variance are noticed; or the best baseline leaves less than "
             f"{LEAST_HEADROOM:.0%} of the range"
         ),

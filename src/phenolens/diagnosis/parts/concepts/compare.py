@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.concepts.data import BATCHES, ConceptData, draw_rows
-from phenolens.diagnosis.parts.concepts.factors import find_factors
+from phenolens.diagnosis.parts.concepts.factors import Factors, find_factors
 from phenolens.diagnosis.parts.concepts.probe import Reading, probe_concepts
 from phenolens.diagnosis.parts.concepts.variance import explained_variance
 from phenolens.diagnosis.records import ConceptDifference, ConceptScore, ExplainedVariance, FactorScore
@@ -37,7 +37,7 @@ def compare_concepts(evaluation: Evaluation) -> Found:
         return Found(skipped=(Skipped(_PART, "no encoder is under test"),))
     try:
         factors = find_factors(profiles)
-        data = _align(evaluation, factors.tables)
+        data = _align(evaluation, factors)
     except (ProfilingError, TaskNotApplicable) as error:
         return Found(skipped=(Skipped(_PART, str(error)),))
     readings, not_probed = probe_concepts(data, seed=seed)
@@ -57,12 +57,12 @@ def compare_concepts(evaluation: Evaluation) -> Found:
     return Found(records, skipped)
 
 
-def _align(evaluation: Evaluation, factors: Mapping[str, pd.DataFrame]) -> ConceptData:
+def _align(evaluation: Evaluation, factors: Factors) -> ConceptData:
     """Return vectors and factors of the rows that all have, one of each group of copies."""
     profiles = evaluation.profiles
     wells = {encoder: profiles.averaged(encoder) for encoder in profiles.tested_and_counterparts()}
     index = [each.obs_names for each in wells.values()]
-    index += [table.index for table in factors.values()]
+    index += [table.index for table in factors.tables.values()]
     shared = shared_names(index)
     obs = next(iter(wells.values())).obs.loc[shared]
     groups = (question.task.split_by for question in evaluation.questions.values())
@@ -70,8 +70,9 @@ def _align(evaluation: Evaluation, factors: Mapping[str, pd.DataFrame]) -> Conce
     if group in obs and not any(column in obs for column in BATCHES):
         shared = shared[~obs[group].duplicated().to_numpy()]
     wells = {encoder: each[shared] for encoder, each in wells.items()}
-    factors = {concept: table.loc[shared] for concept, table in factors.items()}
-    return draw_rows(wells, factors, seed=evaluation.settings.seed)
+    tables = {concept: table.loc[shared] for concept, table in factors.tables.items()}
+    seed = evaluation.settings.seed
+    return draw_rows(wells, tables, is_truth=factors.is_truth, halves=factors.halves, seed=seed)
 
 
 @dataclass(frozen=True, eq=False)
