@@ -398,6 +398,20 @@ TOGETHER = [
         "first component follows acquisition (80%), but not beyond these.",
     ),
     ("concepts_not_detected", (CONCEPT,), None),
+    ("concepts_not_detected", (CONCEPT, concept("shape", "not assessed", 0.1)), None),
+    (
+        "concepts_not_assessed",
+        (
+            CONCEPT,
+            replace(concept("density", "not assessed", 0.1), left=0.03),
+            replace(concept("shape", "not assessed", 0.1), reliability=0.041),
+        ),
+        "whether mine encodes these concepts could not be assessed: density: other concepts explain all but 3% of it "
+        "in wells that are treated alike; shape: what is left of it beyond other concepts is mostly measurement error "
+        "(reliability 0.04).",
+    ),
+    ("concepts_not_assessed", (CONCEPT, concept("shape", "not detected", 0.1)), None),
+    ("concepts_not_assessed", (replace(concept("shape", "not assessed", 0.1), under_test=False),), None),
 ]
 
 

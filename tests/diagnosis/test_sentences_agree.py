@@ -8,15 +8,13 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from phenolens.diagnosis import diagnose
+from phenolens.diagnosis import Evidence, Verdict, diagnose
 from phenolens.diagnosis.inference import control_claims
 from phenolens.diagnosis.records import (
     BaselineDifference,
     ConceptScore,
     EncoderDifference,
-    Evidence,
     ExplainedVariance,
-    Verdict,
     WithoutShortcut,
 )
 from phenolens.diagnosis.rules import judge

@@ -7,6 +7,7 @@ from phenolens.core.numbers import count, difference_within, number, p_words, pe
 from phenolens.diagnosis.records import (
     DILUTION_STEP,
     LEAST_HEADROOM,
+    LEAST_LEFT,
     Activity,
     AfterIntervention,
     BaselineDifference,
@@ -299,6 +300,19 @@ def concepts_not_detected(encoder: str, weak: Sequence[ConceptScore], absent: Se
     follows = ", ".join(f"{each.concept} ({percent(each.of_first_component)})" for each in shared)
     not_alone = f"; its first component follows {follows}, but not beyond these" if shared else ""
     return f"{encoder} {'; it '.join(said)}{not_alone}."
+
+
+def concepts_not_assessed(encoder: str, scores: Sequence[ConceptScore]) -> str:
+    """Name the concepts of which too little is left, or what is left too unreliable, to say that they are missing."""
+    reasons = "; ".join(f"{each.concept}: {_too_little(each)}" for each in scores)
+    return f"whether {encoder} encodes these concepts could not be assessed: {reasons}."
+
+
+def _too_little(score: ConceptScore) -> str:
+    if score.left < LEAST_LEFT:
+        return f"other concepts explain all but {percent(score.left)} of it in wells that are treated alike"
+    error = "what is left of it beyond other concepts is mostly measurement error"
+    return f"{error} (reliability {number(score.reliability, 2)})"
 
 
 def _taken_away(absent: Sequence[ConceptScore]) -> str:

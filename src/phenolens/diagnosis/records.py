@@ -14,8 +14,12 @@ from phenolens.simulation import LEVELS
 
 NAN = float("nan")
 
-ENCODED_R = 0.2
-"""The least correlation with a concept's best factor for an encoder to be said to encode it."""
+ENCODED_R = 0.3
+"""The least correlation with a concept's best factor, beside what its reliability allows, for an encoder to be said to
+encode it."""
+LEAST_LEFT = 0.1
+"""What is not found of a concept is said to be missing if at least this share of it is left beyond other concepts (a
+variance inflation factor of at most 10), and at least this share of that is reliable."""
 DILUTION_STEP = 0.25
 """By what share of the variance the copies of an encoder differ that a metric is tried on."""
 GROSS_LOSS = 0.5
@@ -614,7 +618,7 @@ class BiologyBesideNuisance(Record):
     caveat: str = ""
 
 
-Encoding = Literal["", "encoded", "weakly encoded", "not detected"]
+Encoding = Literal["", "encoded", "weakly encoded", "not detected", "not assessed"]
 
 
 @dataclass(frozen=True)
@@ -639,6 +643,12 @@ class ConceptScore(Claim):
         The difference to it.
     is_truth
         Whether factors are the truth of a phantom; if not, baselines have measured them.
+    left
+        The share of the variance of the concept's factors, between wells that are treated alike, which other concepts
+        do not explain (tolerance); that of the factor of which most is left.
+    reliability
+        How well what is left agrees with itself, from halves of the sites of each well (Spearman-Brown); that of the
+        most reliable factor. NaN where it is not known: of true factors, and of wells with one site.
     encoding
         What can be said of it, given the adjusted p value; `inference` fills it in.
     of_first_component
@@ -655,6 +665,8 @@ class ConceptScore(Claim):
     counterpart_r: float = NAN
     gain: Estimate = field(default_factory=Estimate)
     is_truth: bool = False
+    left: float = 1.0
+    reliability: float = NAN
     encoding: Encoding = ""
     of_first_component: float = NAN
 
@@ -672,6 +684,16 @@ class ConceptScore(Claim):
     def null(self) -> float:
         """NaN: the interval is that of the mean over factors, and p that of the best."""
         return NAN
+
+    @property
+    def allowed_r(self) -> float:
+        """The largest correlation that the reliability allows (Spearman, 1904); 1 where that is not known."""
+        return 1.0 if math.isnan(self.reliability) else math.sqrt(max(self.reliability, LEAST_LEFT))
+
+    @property
+    def is_assessable(self) -> bool:
+        """Whether enough is left of the concept that one which is not found can be said to be missing."""
+        return self.left >= LEAST_LEFT and not self.reliability < LEAST_LEFT
 
     @property
     def all_measured(self) -> bool:
@@ -718,13 +740,17 @@ class FactorScore(Record):
     encoder, concept, factor
         The three.
     r
-        The correlation, the mean over seeds.
+        The partial correlation, the mean over seeds.
+    left, reliability
+        As in `ConceptScore`, of this factor.
     """
 
     encoder: str
     concept: str
     factor: str
     r: float
+    left: float = NAN
+    reliability: float = NAN
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ from phenolens.metrics.permutation import (
 )
 from phenolens.metrics.power import minimum_detectable_effect, replicate_ceiling, tie_groups
 from phenolens.metrics.relation_recall import PairNull, PairTails, distinct_pairs, rewire
+from phenolens.metrics.reliability import split_half_reliability
 from phenolens.metrics.replicate_retrieval import replicate_retrieval_p
 from phenolens.metrics.retrieval import average_precision, chance_average_precision
 from phenolens.metrics.retrieval_among import average_precision_among
@@ -113,6 +114,7 @@ __all__ = [
     "sign_flip_p",
     "similarity_rank_correlation",
     "small_sample_widening",
+    "split_half_reliability",
     "stratified_mean",
     "tie_groups",
     "top_share",

@@ -71,8 +71,7 @@ def _align(evaluation: Evaluation, factors: Factors) -> ConceptData:
         shared = shared[~obs[group].duplicated().to_numpy()]
     wells = {encoder: each[shared] for encoder, each in wells.items()}
     tables = {concept: table.loc[shared] for concept, table in factors.tables.items()}
-    seed = evaluation.settings.seed
-    return draw_rows(wells, tables, is_truth=factors.is_truth, halves=factors.halves, seed=seed)
+    return draw_rows(wells, tables, factors.halves, seed=evaluation.settings.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +86,8 @@ class _MeanReading:
     best_factor: str
     best_r: float
     mean_r: float
+    left: float
+    reliability: float
     p: float
     draws: NDArray[np.float64]
 
@@ -112,6 +113,8 @@ def _mean_readings(readings: Sequence[Reading], names: Mapping[str, str]) -> dic
             best_factor=max(seeds, key=lambda each: each.best_r).best_factor,
             best_r=float(np.mean([each.best_r for each in seeds])),
             mean_r=float(np.mean([each.mean_r for each in seeds])),
+            left=float(seeds[0].left.max()),
+            reliability=float(np.fmax.reduce(seeds[0].reliability)),
             p=min(p, 1.0),
             draws=np.mean([each.draws for each in seeds], axis=0),
         )
@@ -136,6 +139,8 @@ def _score(
             best_r=mean.best_r,
             beyond=tuple(other for other in data.factors if other != concept),
             is_truth=is_truth,
+            left=mean.left,
+            reliability=mean.reliability,
         )
         counterpart = means.get((counterparts.get(encoder, ""), concept))
         if counterpart is not None:
@@ -159,8 +164,10 @@ def _score_factors(readings: Sequence[Reading], names: Mapping[str, str]) -> lis
     """Return the mean over seeds of each factor's correlation."""
     scores = []
     for reading in readings:
-        for factor, r in zip(reading.factors, reading.r, strict=True):
-            scores.append(FactorScore(names[reading.encoder], reading.concept, factor, float(r)))
+        numbers = zip(reading.factors, reading.r, reading.left, reading.reliability, strict=True)
+        for factor, r, left, reliability in numbers:
+            name = names[reading.encoder]
+            scores.append(FactorScore(name, reading.concept, factor, float(r), float(left), float(reliability)))
     table = pd.DataFrame(scores).groupby(["encoder", "concept", "factor"], sort=False, as_index=False).mean()
     return [FactorScore(*row) for row in table.itertuples(index=False)]
 

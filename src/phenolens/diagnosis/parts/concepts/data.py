@@ -32,18 +32,15 @@ class ConceptData:
         Encoder (with its seed) -> (n, d).
     factors
         Concept -> its factors, a column each.
-    is_truth
-        Whether factors are true; if not, they are measured, with errors.
     halves
-        Concept -> measured factors of one half and of the other half of the sites of each row, NaN where there is one
-        site alone; concepts of which there are no halves are missing.
+        Concept -> its factors, measured on one half and on the other half of the sites of each row; NaN where there is
+        one site alone. Empty where factors are true, and without those of which there are no halves.
     """
 
     batch: NDArray[Any]
     treatment: NDArray[Any]
     vectors: Mapping[str, NDArray[np.float64]]
     factors: Mapping[str, pd.DataFrame]
-    is_truth: bool = False
     halves: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
 
     @property
@@ -60,15 +57,14 @@ class ConceptData:
 def draw_rows(
     embeddings: Mapping[str, AnnData],
     factors: Mapping[str, pd.DataFrame],
-    *,
-    is_truth: bool = False,
     halves: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] | None = None,
+    *,
     seed: int = 0,
 ) -> ConceptData:
     """Return the data of all rows or, of more than 2,000, of so many drawn at random.
 
-    Whole treatments are drawn: of those with a row or two, nothing would be left beyond the treatment. All tables but
-    `halves`, which are looked up by name, have the same rows; see `ConceptData`.
+    Whole treatments are drawn: of those with a row or two, nothing would be left beyond the treatment. Embeddings and
+    factors have the same rows; rows of `halves` are looked up by name. See `ConceptData`.
     """
     obs = next(iter(embeddings.values())).obs
     rows = draw_whole(_labels(obs, _TREATMENTS), _MOST_ROWS, spawn(seed, "concepts", "rows"))
@@ -78,13 +74,11 @@ def draw_rows(
         _labels(obs, _TREATMENTS),
         {encoder: np.asarray(each.X, dtype=np.float64)[rows] for encoder, each in embeddings.items()},
         {concept: table.iloc[rows] for concept, table in factors.items()},
-        is_truth,
-        {concept: _reindex(pair, obs.index) for concept, pair in (halves or {}).items()},
+        {
+            concept: (one.reindex(obs.index), other.reindex(obs.index))
+            for concept, (one, other) in (halves or {}).items()
+        },
     )
-
-
-def _reindex(pair: tuple[pd.DataFrame, pd.DataFrame], names: "pd.Index[str]") -> tuple[pd.DataFrame, pd.DataFrame]:
-    return pair[0].reindex(names), pair[1].reindex(names)
 
 
 def _labels(obs: pd.DataFrame, columns: Sequence[str]) -> NDArray[Any]:

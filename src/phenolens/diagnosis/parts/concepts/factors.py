@@ -77,24 +77,25 @@ def find_factors(profiles: Profiles) -> Factors:
     truth = _true_factors(next(iter(profiles.embeddings.values())))
     if truth:
         return Factors(truth, is_truth=True)
-    tables = _columns_by_concept({name: _by_well(sites) for name, sites in _measurements(profiles).items()})
+    measured = _measurements(profiles)
+    tables = _columns_by_concept({name: _by_well(sites) for name, sites in measured.items()})
     if not tables:
         raise TaskNotApplicable("no baseline that measures a concept is among the encoders, and this is no phantom")
     unmeasured: dict[str, str] = {}
     for concept, sources in _MEASURED.items():
         if concept not in tables:
             unmeasured[concept] = f"it was not measured; add the baseline {sources[0][0]}"
-    return Factors(tables, is_truth=False, unmeasured=unmeasured, halves=_halves(_measurements(profiles)))
+    return Factors(tables, is_truth=False, unmeasured=unmeasured, halves=_halves(measured))
 
 
 def _halves(measured: Mapping[str, AnnData]) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
-    """Return concept -> its factors from every other site of a well, and from the sites between them."""
+    """Return concept -> its factors from the first, third, ... site of each well, and from the sites between them."""
     one, other = {}, {}
     for baseline, sites in measured.items():
         if not {"plate", "well"} <= set(sites.obs.columns):
             continue
         number = sites.obs.groupby(["plate", "well"], observed=True, dropna=False).cumcount().to_numpy()
-        if (number == 0).all():
+        if (number == 0).all():  # one site of each well
             continue
         one[baseline], other[baseline] = _by_well(sites[number % 2 == 0]), _by_well(sites[number % 2 == 1])
     first, second = _columns_by_concept(one), _columns_by_concept(other)
