@@ -161,8 +161,8 @@ def test_falling_short_of_untrained_networks_counts_these_alone():
     ("p", "r", "encoding"),
     [
         (0.01, 0.5, "encoded"),
-        (0.01, 0.2, "encoded"),
-        (0.01, 0.15, "weakly encoded"),
+        (0.01, 0.3, "encoded"),
+        (0.01, 0.25, "weakly encoded"),
         (0.01, -0.3, "not detected"),
         (0.2, 0.5, "not detected"),
     ],
@@ -172,6 +172,23 @@ def test_concepts_are_encoded_by_effect_and_adjusted_p(p, r, encoding):
     assert found.encoding == encoding
     (counterpart,) = control_claims([concept("texture", p, r, encoder="twin/mine")])
     assert counterpart.encoding == encoding  # of its p value, as it is
+
+
+@pytest.mark.parametrize(
+    ("p", "r", "left", "reliability", "encoding"),
+    [
+        (0.01, 0.16, 0.5, 0.25, "encoded"),  # no more than 0.5 could be reached
+        (0.01, 0.14, 0.5, 0.25, "weakly encoded"),
+        (0.01, 0.9, 0.01, np.nan, "encoded"),
+        (0.01, 0.05, 0.5, 0.0, "weakly encoded"),
+        (0.2, 0.5, 0.09, np.nan, "not assessed"),
+        (0.2, 0.5, 0.5, 0.09, "not assessed"),
+        (0.2, 0.5, 0.1, 0.1, "not detected"),
+    ],
+)
+def test_correlations_are_held_against_what_can_be_reached(p, r, left, reliability, encoding):
+    (found,) = control_claims([replace(concept("texture", p, r), left=left, reliability=reliability)])
+    assert found.encoding == encoding
 
 
 def test_a_concept_that_the_first_component_follows_is_marked():

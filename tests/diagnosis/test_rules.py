@@ -42,6 +42,7 @@ ONE_UNIT = Estimate(n_units=1)
 HELD = BaselineDifference(WIN, *QUESTION, "mine", "cell-count", reference="best baseline", minimum_detectable=0.02)
 PAIR = EncoderDifference(WIN, *QUESTION, "mine", "yours", minimum_detectable=0.0234)
 RANGE = MetricRange(*QUESTION, 0.1, 1.0, "maximum", "cell-count", 0.95, "mine", 0.97, 0.9, 0.05, 0.25, 0.9, "tells")
+TOO_FEW = {"grade": "too few units", "finest": NAN}
 SHARE = Estimate(0.8, 0.7, 0.9, 60)
 NEIGHBOURS = BiologyBesideNuisance(
     "mine", "raw", True, "perturbation", "plate", SHARE, 0.1, 0.1, SHARE, 0.1, 0.1, SHARE, 0.3, 0.5, 5, 200
@@ -80,8 +81,35 @@ ROWS = [
     ),
     (
         "metric",
-        replace(RANGE, grade="cannot tell", best_low=NAN),
-        "the metric cannot distinguish encoders on these data: there is only one unit, so chance has no interval.",
+        replace(RANGE, **TOO_FEW, unit="movie", n_units=1, n_clusters=1, least_p=1.0, clusters_needed=6.0),
+        "too few units to say what the metric can distinguish: "
+        "with 1 movie, no p value can be below 1.000; at least 6 are needed.",
+    ),
+    (
+        "metric",
+        replace(RANGE, **TOO_FEW, unit="donor", n_units=4, n_clusters=4, least_p=0.125, clusters_needed=6.0),
+        "too few units to say what the metric can distinguish: "
+        "with 4 donors, no p value can be below 0.125; at least 6 are needed.",
+    ),
+    (
+        "metric",
+        replace(RANGE, **TOO_FEW, unit="donor", n_units=12, n_clusters=4, least_p=0.125, clusters_needed=6.0),
+        "too few units to say what the metric can distinguish: "
+        "with 12 donors in 4 independent groups, no p value can be below 0.125; at least 6 such groups are "
+        "needed.",
+    ),
+    (
+        "metric",
+        replace(RANGE, **TOO_FEW, unit="donor", n_units=8, n_clusters=8, least_p=0.07, clusters_needed=9.0),
+        "too few units to say what the metric can distinguish: "
+        "with 8 donors, even a difference that is equal in all has p 0.070; at least 9 are needed.",
+    ),
+    (
+        "metric",
+        replace(RANGE, **TOO_FEW, unit="donor", n_units=9, n_clusters=9, least_p=0.004, clusters_needed=14.0),
+        "too few units to say what the metric can distinguish: "
+        "with 9 donors, mine at 0.97 is above chance (0.10), yet not distinguishable from a copy of itself "
+        "that has lost all information; if others are like these, about 14 are needed.",
     ),
     (
         "metric",
@@ -388,6 +416,20 @@ TOGETHER = [
         "first component follows acquisition (80%), but not beyond these.",
     ),
     ("concepts_not_detected", (CONCEPT,), None),
+    ("concepts_not_detected", (CONCEPT, concept("shape", "not assessed", 0.1)), None),
+    (
+        "concepts_not_assessed",
+        (
+            CONCEPT,
+            replace(concept("density", "not assessed", 0.1), left=0.03),
+            replace(concept("shape", "not assessed", 0.1), reliability=0.041),
+        ),
+        "whether mine encodes these concepts could not be assessed: density: other concepts explain all but 3% of it "
+        "in wells that are treated alike; shape: what is left of it beyond other concepts is mostly measurement error "
+        "(reliability 0.04).",
+    ),
+    ("concepts_not_assessed", (CONCEPT, concept("shape", "not detected", 0.1)), None),
+    ("concepts_not_assessed", (replace(concept("shape", "not assessed", 0.1), under_test=False),), None),
 ]
 
 

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from phenolens.diagnosis import diagnose
-from phenolens.diagnosis.evidence import Evidence, Verdict
+from phenolens.diagnosis import Evidence, Verdict, diagnose
 from phenolens.diagnosis.inference import control_claims
 from phenolens.diagnosis.records import (
     BaselineDifference,

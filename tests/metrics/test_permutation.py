@@ -10,6 +10,7 @@ from scipy.stats import chisquare, kstest
 from phenolens.metrics import (
     benjamini_hochberg,
     draw_sets,
+    least_sign_flip_p,
     maximum_p,
     mean_defined,
     permutation_p,
@@ -162,6 +163,17 @@ def test_sign_flips_equal_a_count_over_all_signs(se_inflation):
     ]
     found = sign_flip_p(differences, units, weights=weights, strata=strata, se_inflation=se_inflation, rng=rng)
     assert_allclose(found, np.mean(np.array(null) >= observed - 1e-9))
+
+
+@pytest.mark.parametrize("se_inflation", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("n_units", [1, 3, 6, 9, 12])
+def test_the_clearest_difference_that_there_can_be(n_units, se_inflation):
+    rng = np.random.default_rng(0)
+    equal = sign_flip_p(np.ones(n_units), np.arange(n_units), se_inflation=se_inflation, rng=rng)
+    assert_allclose(least_sign_flip_p(n_units, se_inflation=se_inflation), equal)
+    if se_inflation == 1:
+        uneven = [sign_flip_p(rng.gamma(1, size=n_units), np.arange(n_units), rng=rng) for _ in range(5)]
+        assert min(uneven) == equal
 
 
 def test_sign_flips_that_are_drawn_agree_with_those_that_are_counted():

@@ -155,6 +155,8 @@ def _with_encoding(records: Sequence[Record]) -> Iterator[Record]:
 def _encoding(score: ConceptScore) -> Encoding:
     """Say whether a concept is encoded; what an untrained counterpart encodes is no claim, and not adjusted."""
     p = score.estimate.p_adjusted if score.is_claimed else score.estimate.p
-    if p <= ALPHA and score.best_r >= ENCODED_R:
+    if p <= ALPHA and score.best_r >= ENCODED_R * score.allowed_r:
         return "encoded"
-    return "weakly encoded" if p <= ALPHA and score.best_r > 0 else "not detected"
+    if p <= ALPHA and score.best_r > 0:
+        return "weakly encoded"
+    return "not detected" if score.is_assessable else "not assessed"

@@ -7,6 +7,7 @@ from phenolens.core.numbers import count, difference_within, number, p_words, pe
 from phenolens.diagnosis.records import (
     DILUTION_STEP,
     LEAST_HEADROOM,
+    LEAST_LEFT,
     Activity,
     AfterIntervention,
     BaselineDifference,
@@ -38,6 +39,8 @@ def collapse(shape: EmbeddingShape) -> str:
 def limits_of_metric(found: MetricRange) -> str:
     """Say what a metric cannot tell on these data, and why."""
     match found.grade:
+        case "too few units":
+            return f"too few units to say what the metric can distinguish: {_why_too_few(found)}."
         case "cannot tell":
             return f"the metric cannot distinguish encoders on these data: {_why_not_able(found)}."
         case "tells only gross differences":
@@ -47,10 +50,23 @@ def limits_of_metric(found: MetricRange) -> str:
             return f"the metric leaves little room for improvement: {_headroom(found)}."
 
 
+def _why_too_few(found: MetricRange) -> str:
+    units = count(found.n_units, found.unit)
+    if found.n_clusters < found.n_units:
+        units += f" in {count(found.n_clusters, 'independent group')}"
+    needed = f"{found.clusters_needed:.0f}{' such groups' if found.n_clusters < found.n_units else ''} are needed"
+    smallest = 2.0 ** (1 - found.n_clusters)  # of all ways to exchange two encoders, in each of them or not
+    if smallest > ALPHA:
+        return f"with {units}, no p value can be below {p_words(smallest)}; at least {needed}"
+    if found.least_p > ALPHA:
+        return f"with {units}, even a difference that is equal in all has p {p_words(found.least_p)}; at least {needed}"
+    best = f"with {units}, {found.best_encoder} at {number(found.best_value, 2)} is above chance"
+    best += f" ({number(found.chance, 2)}), yet not distinguishable from a copy of itself that has lost all information"
+    return f"{best}; if others are like these, about {needed}"
+
+
 def _why_not_able(found: MetricRange) -> str:
     best = found.best_encoder
-    if math.isnan(found.best_low):
-        return "there is only one unit, so chance has no interval"
     if found.best_low <= found.chance:
         scores = f"{number(found.best_value, 2)}, chance {number(found.chance, 2)}"
         return f"the best encoder, {best}, is not distinguishable from chance ({scores})"
@@ -289,6 +305,19 @@ def concepts_not_detected(encoder: str, weak: Sequence[ConceptScore], absent: Se
     follows = ", ".join(f"{each.concept} ({percent(each.of_first_component)})" for each in shared)
     not_alone = f"; its first component follows {follows}, but not beyond these" if shared else ""
     return f"{encoder} {'; it '.join(said)}{not_alone}."
+
+
+def concepts_not_assessed(encoder: str, scores: Sequence[ConceptScore]) -> str:
+    """Name the concepts of which too little is left, or what is left too unreliable, to say that they are missing."""
+    reasons = "; ".join(f"{each.concept}: {_too_little(each)}" for each in scores)
+    return f"whether {encoder} encodes these concepts could not be assessed: {reasons}."
+
+
+def _too_little(score: ConceptScore) -> str:
+    if score.left < LEAST_LEFT:
+        return f"other concepts explain all but {percent(score.left)} of it in wells that are treated alike"
+    error = "what is left of it beyond other concepts is mostly measurement error"
+    return f"{error} (reliability {number(score.reliability, 2)})"
 
 
 def _taken_away(absent: Sequence[ConceptScore]) -> str:

@@ -14,8 +14,12 @@ from phenolens.simulation import LEVELS
 
 NAN = float("nan")
 
-ENCODED_R = 0.2
-"""The least correlation with a concept's best factor for an encoder to be said to encode it."""
+ENCODED_R = 0.3
+"""The least correlation with a concept's best factor, beside what its reliability allows, for an encoder to be said to
+encode it."""
+LEAST_LEFT = 0.1
+"""What is not found of a concept is said to be missing if at least this share of it is left beyond other concepts (a
+variance inflation factor of at most 10), and at least this share of that is reliable."""
 DILUTION_STEP = 0.25
 """By what share of the variance the copies of an encoder differ that a metric is tried on."""
 GROSS_LOSS = 0.5
@@ -388,7 +392,7 @@ class NuisanceReadout(Record):
         return beyond_permuted and self.estimate.low > self.chance
 
 
-Grade = Literal["tells", "leaves little room", "tells only gross differences", "cannot tell"]
+Grade = Literal["tells", "leaves little room", "tells only gross differences", "cannot tell", "too few units"]
 
 
 @dataclass(frozen=True)
@@ -416,11 +420,18 @@ class MetricRange(Record):
     sensitivity
         The probability that the better of two diluted copies scores higher.
     grade
-        What the metric can tell.
+        What the metric can tell, or that there are too few units to say so.
     stability
         Mean Kendall's tau of the ranking with those of other protocols.
     n_protocols
         How many protocols.
+    unit, n_units, n_clusters
+        The unit of the score, how many the copies were compared on, and in how many clusters that are independent.
+    least_p
+        The p value of a difference that is equal in all of these: if it is not small, there are too few.
+    clusters_needed
+        If that p value is not small, how many it takes until it is; otherwise about how many it takes to tell the best
+        encoder from a copy without any truth, four times in five.
     """
 
     task: str
@@ -439,11 +450,16 @@ class MetricRange(Record):
     grade: Grade
     stability: Estimate = field(default_factory=Estimate)
     n_protocols: int = 0
+    unit: str = "unit"
+    n_units: int = 0
+    n_clusters: int = 0
+    least_p: float = NAN
+    clusters_needed: float = NAN
 
     @property
     def is_able(self) -> bool:
         """Whether the best encoder is distinguishable from chance, and from a copy without any truth."""
-        return self.grade != "cannot tell"
+        return self.grade not in ("cannot tell", "too few units")
 
 
 @dataclass(frozen=True)
@@ -613,7 +629,7 @@ class BiologyBesideNuisance(Record):
     caveat: str = ""
 
 
-Encoding = Literal["", "encoded", "weakly encoded", "not detected"]
+Encoding = Literal["", "encoded", "weakly encoded", "not detected", "not assessed"]
 
 
 @dataclass(frozen=True)
@@ -638,6 +654,12 @@ class ConceptScore(Claim):
         The difference to it.
     is_truth
         Whether factors are the truth of a phantom; if not, baselines have measured them.
+    left
+        The share of the variance of the concept's factors, between wells that are treated alike, which other concepts
+        do not explain (tolerance); that of the factor of which most is left.
+    reliability
+        How well what is left agrees with itself, from halves of the sites of each well (Spearman-Brown); that of the
+        most reliable factor. NaN where it is not known: of true factors, and of wells with one site.
     encoding
         What can be said of it, given the adjusted p value; `inference` fills it in.
     of_first_component
@@ -654,6 +676,8 @@ class ConceptScore(Claim):
     counterpart_r: float = NAN
     gain: Estimate = field(default_factory=Estimate)
     is_truth: bool = False
+    left: float = 1.0
+    reliability: float = NAN
     encoding: Encoding = ""
     of_first_component: float = NAN
 
@@ -671,6 +695,16 @@ class ConceptScore(Claim):
     def null(self) -> float:
         """NaN: the interval is that of the mean over factors, and p that of the best."""
         return NAN
+
+    @property
+    def allowed_r(self) -> float:
+        """The largest correlation that the reliability allows (Spearman, 1904); 1 where that is not known."""
+        return 1.0 if math.isnan(self.reliability) else math.sqrt(max(self.reliability, LEAST_LEFT))
+
+    @property
+    def is_assessable(self) -> bool:
+        """Whether enough is left of the concept that one which is not found can be said to be missing."""
+        return self.left >= LEAST_LEFT and not self.reliability < LEAST_LEFT
 
     @property
     def all_measured(self) -> bool:
@@ -717,13 +751,17 @@ class FactorScore(Record):
     encoder, concept, factor
         The three.
     r
-        The correlation, the mean over seeds.
+        The partial correlation, the mean over seeds.
+    left, reliability
+        As in `ConceptScore`, of this factor.
     """
 
     encoder: str
     concept: str
     factor: str
     r: float
+    left: float = NAN
+    reliability: float = NAN
 
 
 @dataclass(frozen=True)

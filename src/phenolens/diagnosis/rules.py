@@ -17,6 +17,7 @@ from phenolens.diagnosis.records import (
     GROSS_LOSS,
     LARGE,
     LEAST_HEADROOM,
+    LEAST_LEFT,
     NAN,
     Activity,
     AfterIntervention,
@@ -217,13 +218,17 @@ def _strong_only_sentence(gains: Sequence[StratumGain]) -> str:
 
 
 def _undetected(scores: Sequence[ConceptScore]) -> bool:
-    return scores[0].under_test and any(each.encoding != "encoded" for each in scores)
+    return scores[0].under_test and any(each.encoding in ("weakly encoded", "not detected") for each in scores)
 
 
 def _undetected_sentence(scores: Sequence[ConceptScore]) -> str:
     weak = [each for each in scores if each.encoding == "weakly encoded"]
     absent = [each for each in scores if each.encoding == "not detected"]
     return phrases.concepts_not_detected(scores[0].encoder, weak, absent)
+
+
+def _unassessed(scores: Sequence[ConceptScore]) -> list[ConceptScore]:
+    return [each for each in scores if each.encoding == "not assessed"]
 
 
 def _above_chance(found: NuisanceReadout) -> Estimate:
@@ -245,7 +250,9 @@ RULES: tuple[Rule[Any], ...] = (
         title="Limits of the metric",
         about=Each(MetricRange),
         condition=(
-            "the best encoder is not distinguishable from chance or from a copy without information; or only losses of "
+            "there are too few units for any difference to be significant, or for the best encoder, which is above "
+            "chance, to be told from a copy without information; or, with enough of them, the best encoder is not "
+            "distinguishable from chance or from such a copy; or only losses of "
             f"more than {GROSS_LOSS:.0%} of the variance are noticed; or the best baseline leaves less than "
             f"{LEAST_HEADROOM:.0%} of the range"
         ),
@@ -381,7 +388,10 @@ RULES: tuple[Rule[Any], ...] = (
         kind="concept",
         title="Encoded concept",
         about=Each(ConceptScore),
-        condition=f"a factor of the concept is read significantly, with a correlation of at least {ENCODED_R:g}",
+        condition=(
+            f"a factor of the concept is read significantly, with a correlation of at least {ENCODED_R:g} of what its "
+            "reliability allows"
+        ),
         when=lambda score: score.under_test and score.encoding == "encoded",
         sentence=phrases.concept,
         adjusted_over=CONCEPTS,
@@ -391,9 +401,21 @@ RULES: tuple[Rule[Any], ...] = (
         kind="concepts_not_detected",
         title="Concepts weakly encoded or not detected",
         about=Together(ConceptScore, ("encoder",)),
-        condition=f"weakly: significant, with a correlation below {ENCODED_R:g}; not detected: not significant",
+        condition="weakly: significant, with a smaller correlation; not detected: not significant, and enough is left",
         when=_undetected,
         sentence=_undetected_sentence,
+        adjusted_over=CONCEPTS,
+    ),
+    Rule[Sequence[ConceptScore]](
+        kind="concepts_not_assessed",
+        title="Concepts that could not be assessed",
+        about=Together(ConceptScore, ("encoder",)),
+        condition=(
+            f"not significant, and less than {LEAST_LEFT:.0%} of the concept is left beyond other concepts, or what is "
+            f"left has a reliability of less than {LEAST_LEFT:g}"
+        ),
+        when=lambda scores: scores[0].under_test and bool(_unassessed(scores)),
+        sentence=lambda scores: phrases.concepts_not_assessed(scores[0].encoder, _unassessed(scores)),
         adjusted_over=CONCEPTS,
     ),
     Rule[ConceptDifference](

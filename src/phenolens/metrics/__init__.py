@@ -41,6 +41,7 @@ from phenolens.metrics.permutation import (
     count_reached,
     count_sets,
     draw_sets,
+    least_sign_flip_p,
     maximum_p,
     mean_defined,
     permutation_p,
@@ -48,6 +49,7 @@ from phenolens.metrics.permutation import (
 )
 from phenolens.metrics.power import minimum_detectable_effect, replicate_ceiling, tie_groups
 from phenolens.metrics.relation_recall import PairNull, PairTails, distinct_pairs, rewire
+from phenolens.metrics.reliability import split_half_reliability
 from phenolens.metrics.replicate_retrieval import replicate_retrieval_p
 from phenolens.metrics.retrieval import average_precision, chance_average_precision
 from phenolens.metrics.retrieval_among import average_precision_among
@@ -82,6 +84,7 @@ __all__ = [
     "gaussian_dissimilarities",
     "hubness",
     "label_average_precision",
+    "least_sign_flip_p",
     "ledoit_wolf",
     "linear_cka",
     "lisi",
@@ -112,6 +115,7 @@ __all__ = [
     "sign_flip_p",
     "similarity_rank_correlation",
     "small_sample_widening",
+    "split_half_reliability",
     "stratified_mean",
     "tie_groups",
     "top_share",

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import combinations, product
-from math import comb, prod
+from math import comb, floor, prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import false_discovery_control
+from scipy.stats import binom, false_discovery_control
 
 _BLOCK_CELLS = 2**22
 _SMALLEST = 1e-12  # tails are not known beyond this
@@ -192,6 +192,28 @@ def sign_flip_p(
     # The null distribution is widened, and the observed statistic is not.
     null = se_inflation * np.abs(total - 2 * flipped)
     return permutation_p(abs(total), null, exact=exact)
+
+
+def least_sign_flip_p(n_units: int, *, se_inflation: float = 1.0) -> float:
+    """Return the p value of `sign_flip_p`, by enumeration, where all units differ by the same amount.
+
+    If even this p value is not small, there are too few units to claim anything. Without inflation no p value of so
+    many units is smaller: two of all 2**n choices of signs reach any observed statistic.
+
+    Parameters
+    ----------
+    n_units
+        The number of units.
+    se_inflation
+        As in `sign_flip_p`.
+
+    Examples
+    --------
+    >>> least_sign_flip_p(5), least_sign_flip_p(6), round(least_sign_flip_p(6, se_inflation=1.5), 3)
+    (0.0625, 0.03125, 0.219)
+    """
+    flipped = floor(n_units * (1 - 1 / se_inflation) / 2 + _TOLERANCE)
+    return float(min(1.0, 2 * binom.cdf(flipped, n_units, 0.5)))
 
 
 def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:

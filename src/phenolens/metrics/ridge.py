@@ -40,10 +40,10 @@ def ridge_path(
 def ridge_by_target(
     x: NDArray[np.float64], y: NDArray[np.float64], new: NDArray[np.float64], penalties: tuple[float, ...]
 ) -> NDArray[np.float64]:
-    """Return the predictions of ridge regression for new rows, with the best penalty for each target.
+    """Return the predictions of ridge regression without an intercept, with the best penalty for each target.
 
-    The penalty of a target minimises generalised cross-validation error on the training rows. Thousands of targets,
-    such as permutations of one, cost two matrix products.
+    Vectors and targets have an expected value of 0. The penalty of a target minimises generalised cross-validation
+    error on the training rows. Thousands of targets, such as permutations of one, cost two matrix products.
 
     Parameters
     ----------
@@ -57,15 +57,14 @@ def ridge_by_target(
     Source: Golub, Heath & Wahba, Technometrics 21 (1979).
     """
     n = len(x)
-    centre, middle = x.mean(axis=0), y.mean(axis=0)
-    left, values, right = np.linalg.svd(x - centre, full_matrices=False)
-    projected, seen = left.T @ (y - middle), (new - centre) @ right.T
+    left, values, right = np.linalg.svd(x, full_matrices=False)
+    projected, seen = left.T @ y, new @ right.T
     scale = float(np.mean(values**2)) or 1.0
-    total = ((y - middle) ** 2).sum(axis=0)
+    total = (y**2).sum(axis=0)
     error = np.empty((len(penalties), y.shape[1]))
     for number, penalty in enumerate(penalties):
         kept = values**2 / (values**2 + penalty * scale)
         residual = total - (2 * kept - kept**2) @ projected**2
-        error[number] = residual / (n - 1 - kept.sum()) ** 2
+        error[number] = residual / (n - kept.sum()) ** 2
     shrink = values[:, None] / (values[:, None] ** 2 + scale * np.asarray(penalties)[error.argmin(axis=0)])
-    return np.asarray(seen @ (shrink * projected) + middle)
+    return np.asarray(seen @ (shrink * projected))

@@ -185,7 +185,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
         ConceptScore,
         "concepts",
         "Concepts",
-        "The correlation r of what is predicted of unseen wells with each concept's best factor, beyond batch, "
+        "The partial correlation r of what is predicted of unseen wells with each concept's best factor, beyond batch, "
         "treatment and all other concepts. Encoded concepts stand out. Factors are the truth of a simulation; where "
         "there is none, baselines measured them.",
         Column("", ("concept",)),

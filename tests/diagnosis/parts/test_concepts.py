@@ -5,8 +5,9 @@ from anndata import AnnData
 from made_up import evaluation_on
 from sklearn.decomposition import PCA
 
+from phenolens.diagnosis.inference import control_claims
 from phenolens.diagnosis.parts.concepts import compare_concepts, draw_rows, explained_variance, probe_concepts
-from phenolens.diagnosis.records import ConceptDifference, ConceptScore, ExplainedVariance, FactorScore
+from phenolens.diagnosis.records import LEAST_LEFT, ConceptDifference, ConceptScore, ExplainedVariance, FactorScore
 from phenolens.evaluation import Skipped
 from phenolens.metrics import percentile_interval
 from phenolens.simulation import LEVELS
@@ -334,3 +335,117 @@ def test_of_copies_of_one_source_one_is_evaluated():
     (score,) = of_kind(compare_concepts(evaluation_on(vectors, task=by_row)), ConceptScore)
     assert score.estimate.n_units == 400
     assert score.estimate.p < 0.01  # copies on both sides of a fold
+
+
+def measured_screen(*, error: float = 0.05, n_sites: int = 2, seed: int = 0) -> dict[str, AnnData]:
+    """Return six concepts of sites as baselines measure them: mean intensities follow from the count, nearly."""
+    rng = np.random.default_rng(seed)
+    wells, _ = screen(seed)
+    wells["well"] = wells.index
+    row = np.repeat(np.arange(len(wells)), n_sites)
+    obs = wells.iloc[row].copy()
+    obs.index = [f"s{i}" for i in range(len(row))]
+    z = rng.normal(size=(len(wells), 6))[row]
+    seen = z + error * rng.normal(size=z.shape)
+    count = 3 + 0.2 * seen[:, 0]
+    features = {
+        "cell-count": {"nuclei_count": count},
+        "pixel-statistics": {"dna_mean": count + 0.03 * seen[:, 1], "dna_p1": 0.1 * seen[:, 2]},
+        "classical-features": {
+            "nuclei_Area": 0.1 * seen[:, 3] - 0.3 * count,
+            "nuclei_Texture_Contrast_3_dna": 0.1 * seen[:, 4],
+        },
+        "cell-graph/positions": {"nearest_cv": 0.1 * seen[:, 5] - 0.2 * count},
+    }
+    found = {}
+    for name, columns in features.items():
+        found[name] = AnnData(np.exp(np.column_stack(list(columns.values()))), obs=obs, var=pd.DataFrame(index=columns))
+    return found
+
+
+def told(measured: dict[str, AnnData], encoders: dict[str, AnnData]) -> dict[str, dict[str, ConceptScore]]:
+    """Return encoder -> concept -> its score, p values adjusted."""
+    found = compare_concepts(evaluation_on({**encoders, **measured}))
+    scores: dict[str, dict[str, ConceptScore]] = {name: {} for name in encoders}
+    for score in control_claims(found.records):
+        if isinstance(score, ConceptScore):
+            scores[score.encoder][score.concept] = score
+    return scores
+
+
+def encoders_of(measured: dict[str, AnnData]) -> dict[str, AnnData]:
+    """Return an encoder that is the cell count, one of all that was measured, and one of noise."""
+    obs = measured["cell-count"].obs
+    everything = np.log(np.concatenate([each.X for each in measured.values()], axis=1)).T
+    return {
+        "count": AnnData(measured["cell-count"].X, obs=obs),
+        "all": reader(obs, *everything, noise=0.01),
+        "noise": reader(obs),
+    }
+
+
+def test_where_hardly_anything_is_left_of_the_count_a_counter_is_still_told_to_count():
+    measured = measured_screen()
+    scores = told(measured, encoders_of(measured))
+    assert scores["count"]["density"].left < 0.05
+    assert scores["count"]["density"].best_r > 0.9
+    assert {concept for concept, score in scores["count"].items() if score.encoding == "encoded"} == {"density"}
+    assert {score.encoding for score in scores["all"].values()} <= {"encoded", "not assessed"}
+    assert sum(score.encoding == "encoded" for score in scores["all"].values()) >= 4
+    of_noise = {concept: score.encoding for concept, score in scores["noise"].items()}
+    assert of_noise.pop("density") == "not assessed"
+    assert of_noise.pop("intensity") == "not assessed"
+    assert set(of_noise.values()) == {"not detected"}
+
+
+def test_the_share_that_is_left_is_the_tolerance_of_a_regression():
+    """The share is 1 - R2 of a factor on all others, both beyond plates and treatments, for degrees of freedom."""
+    obs, factors = screen()
+    data = draw_rows({"x": reader(obs)}, factors)
+    readings, _ = probe_concepts(data, n_permutations=5)
+    (density,) = [each for each in readings if each.concept == "density"]
+    design = np.concatenate([pd.get_dummies(obs[name]).to_numpy(float) for name in ("plate", "perturbation")], axis=1)
+    others = [data.standardised[name] for name in ("shape", "texture", "arrangement")]
+    powers = [each**power for each in others for power in (1, 2, 3)]
+    count = data.standardised["density"]
+    mean_square = []
+    for columns in (design, np.concatenate([design, *powers], axis=1)):
+        _, _, rank, _ = np.linalg.lstsq(columns, count, rcond=None)
+        left = count - columns @ np.linalg.lstsq(columns, count, rcond=None)[0]
+        mean_square.append(float((left**2).sum()) / (len(obs) - rank))
+    assert density.left == pytest.approx([mean_square[1] / mean_square[0]])
+
+
+def test_what_does_not_agree_with_itself_cannot_be_assessed():
+    good, bad = measured_screen(), measured_screen(error=10.0)
+    measured = {**good, "cell-graph/positions": bad["cell-graph/positions"]}
+    scores = told(measured, {"noise": encoders_of(measured)["noise"]})["noise"]
+    assert scores["texture"].reliability > 0.95
+    assert scores["arrangement"].left > LEAST_LEFT > scores["arrangement"].reliability
+    assert scores["arrangement"].encoding == "not assessed"
+
+
+def test_without_halves_reliability_is_not_known():
+    measured = measured_screen(n_sites=1)
+    scores = told(measured, {"noise": encoders_of(measured)["noise"]})["noise"]
+    assert np.isnan([each.reliability for each in scores.values()]).all()
+    assert {each.allowed_r for each in scores.values()} == {1.0}
+    assert scores["texture"].encoding == "not detected"
+
+
+def test_residuals_of_many_columns_give_noise_no_correlation():
+    """Were folds of wells, what was taken from all of them would tell each fold about the others."""
+    r = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        obs, _ = screen(seed)
+        obs, names = obs.iloc[:120], [f"f{i}" for i in range(20)]
+        factors = {
+            "shape": pd.DataFrame(rng.normal(size=(120, 1)), obs.index, ["area"]),
+            "texture": pd.DataFrame(rng.normal(size=(120, 20)), obs.index, names),
+        }
+        noise = AnnData(rng.normal(size=(120, 60)), obs=obs)
+        readings, _ = probe({"noise": noise}, factors, n_permutations=5)
+        r += [each.mean_r for each in readings if each.concept == "shape"]
+    assert len(r) == 8
+    assert abs(np.mean(r)) < 0.2

@@ -1,5 +1,7 @@
 """Metrics on wells whose truth is known: those that can tell, and those that cannot."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,13 @@ from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.metric_range import describe_metrics
 from phenolens.diagnosis.parts.metric_range.ceiling import pool, reachable_score, whiten_halves
-from phenolens.diagnosis.parts.metric_range.dilution import Dilution, detect_dilution, dilute, draw_donors
+from phenolens.diagnosis.parts.metric_range.dilution import (
+    Dilution,
+    _clusters_needed,
+    detect_dilution,
+    dilute,
+    draw_donors,
+)
 from phenolens.diagnosis.parts.metric_range.stability import (
     ProtocolPair,
     RankAgreement,
@@ -23,7 +31,7 @@ from phenolens.diagnosis.parts.metric_range.stability import (
 )
 from phenolens.diagnosis.records import GROSS_LOSS, LEAST_HEADROOM
 from phenolens.diagnosis.rescore import rescore, sample_rows
-from phenolens.evaluation import Estimate, Skipped, evaluate, tabulate_scores
+from phenolens.evaluation import Estimate, Skipped, evaluate, joint_draws, tabulate_scores
 from phenolens.metrics import average_precision, ledoit_wolf
 from phenolens.profiling import Sphering
 from phenolens.tasks import Score, make_task
@@ -32,6 +40,7 @@ pytestmark = pytest.mark.slow
 
 DESCRIBE = "phenolens.diagnosis.parts.metric_range.describe"
 OTHERS = make_task("replicate-retrieval", measures="distinctiveness", n_permutations=20)
+FOUND_BY_COPIES = {"n_units", "n_clusters", "least_p", "clusters_needed"}
 CONTROLS = make_task("replicate-retrieval", measures="activity", n_permutations=20)
 
 
@@ -132,7 +141,56 @@ def test_the_grade_follows_from_what_is_detected_and_the_room(signal, noise, fin
 def test_of_one_unit_nothing_can_be_told():
     (record,) = describe(encoders(1.0, 1.0, n_conditions=1, n_controls=12), [CONTROLS]).records
     assert np.isnan(record.best_low)
-    assert record.grade == "cannot tell"
+    assert (record.grade, record.n_units, record.n_clusters) == ("too few units", 1, 1)
+    assert (record.least_p, record.clusters_needed) == (1.0, 6)
+
+
+@pytest.mark.parametrize("n_units", [3, 4, 5])
+def test_of_a_perfect_encoder_and_few_units_the_units_are_blamed(n_units):
+    """No p value of five paired values is small enough, although every copy scores lower in every unit."""
+    vectors = encoders(50.0, 0.1, n_conditions=n_units, n_controls=24)
+    (record,) = describe(vectors, [CONTROLS]).records
+    assert record.best_value == 1.0
+    assert (record.grade, record.n_units, record.unit) == ("too few units", n_units, "perturbation")
+    assert (record.clusters_needed, record.least_p) == (6, 2 * 0.5**n_units)
+    assert not record.is_able
+
+
+def test_of_units_that_are_not_independent_their_clusters_are_counted():
+    """Ten perturbations that are doses of five compounds allow no smaller p value than five compounds do."""
+    vectors = encoders(50.0, 0.1, n_conditions=10, n_controls=24)
+    for each in vectors.values():
+        number = each.obs["perturbation"].str.removeprefix("c")
+        each.obs["compound"] = [str(int(name) // 2) if name.isdigit() else name for name in number]
+    task = make_task("replicate-retrieval", measures="activity", n_permutations=20, cluster="compound")
+    (record,) = describe(vectors, [task]).records
+    assert (record.grade, record.n_units, record.n_clusters) == ("too few units", 10, 5)
+    assert (record.clusters_needed, record.least_p) == (6, 0.0625)
+
+
+@pytest.mark.parametrize(("needed", "grade"), [(40.0, "too few units"), (20.0, "cannot tell"), (np.nan, "cannot tell")])
+def test_units_are_blamed_only_where_more_of_them_would_help(needed, grade, monkeypatch):
+    none = Dilution(n_units=30, n_clusters=30, least_p=1e-9, clusters_needed=needed)
+    monkeypatch.setattr(f"{DESCRIBE}.detect_dilution", lambda *_, **__: none)
+    (record,) = describe(encoders(1.0, 1.0), [OTHERS]).records
+    assert record.grade == grade
+    (record,) = describe(encoders(0.0, 1.0, n_conditions=15, n_replicates=2), [OTHERS]).records
+    assert record.grade == "cannot tell"  # what is not above chance is no evidence that a difference is there
+    monkeypatch.setattr(f"{DESCRIBE}.detect_dilution", lambda *_, **__: replace(none, finest=0.25))
+    (record,) = describe(encoders(1.0, 1.0), [OTHERS]).records
+    assert record.grade == "tells"
+
+
+def test_as_many_units_are_asked_for_as_a_power_calculation_gives():
+    """A paired t-test with a power of 80 % needs (1.96 + 0.84)**2 * (sd / mean)**2 units (Lachin, 1981)."""
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([[f"u{i}" for i in range(400)], [""]], names=["unit", "stratum"])
+    lost = rng.normal(size=400)
+    lost = 0.4 + (lost - lost.mean()) / lost.std()
+    values = {name: pd.DataFrame({"value": value, "weight": 1.0}, index) for name, value in [("x", lost), ("0", 0.0)]}
+    needed = _clusters_needed(joint_draws(values, rng), 1.0)
+    assert_allclose(needed, (1.96 + 0.842) ** 2 / 0.4**2, rtol=0.08)
+    assert np.isnan(_clusters_needed(joint_draws({"x": values["0"], "0": values["x"]}, rng), 1.0))
 
 
 @pytest.mark.parametrize("task", [OTHERS, CONTROLS])
@@ -218,7 +276,7 @@ def test_what_cannot_be_evaluated_is_skipped():
 @pytest.mark.parametrize(
     ("what", "name", "error", "lacking"),
     [
-        ("sensitivity", "detect_dilution", TaskNotApplicable, {"finest", "sensitivity", "grade"}),
+        ("sensitivity", "detect_dilution", TaskNotApplicable, {"finest", "sensitivity", "grade", *FOUND_BY_COPIES}),
         ("ceiling", "reachable_score", ProfilingError, {"ceiling", "ceiling_is", "headroom"}),
         ("distances", "by_distance", TaskNotApplicable, {"stability", "n_protocols"}),
     ],

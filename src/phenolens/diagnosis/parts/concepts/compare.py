@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.concepts.data import BATCHES, ConceptData, draw_rows
-from phenolens.diagnosis.parts.concepts.factors import find_factors
+from phenolens.diagnosis.parts.concepts.factors import Factors, find_factors
 from phenolens.diagnosis.parts.concepts.probe import Reading, probe_concepts
 from phenolens.diagnosis.parts.concepts.variance import explained_variance
 from phenolens.diagnosis.records import ConceptDifference, ConceptScore, ExplainedVariance, FactorScore
@@ -37,7 +37,7 @@ def compare_concepts(evaluation: Evaluation) -> Found:
         return Found(skipped=(Skipped(_PART, "no encoder is under test"),))
     try:
         factors = find_factors(profiles)
-        data = _align(evaluation, factors.tables)
+        data = _align(evaluation, factors)
     except (ProfilingError, TaskNotApplicable) as error:
         return Found(skipped=(Skipped(_PART, str(error)),))
     readings, not_probed = probe_concepts(data, seed=seed)
@@ -57,12 +57,12 @@ def compare_concepts(evaluation: Evaluation) -> Found:
     return Found(records, skipped)
 
 
-def _align(evaluation: Evaluation, factors: Mapping[str, pd.DataFrame]) -> ConceptData:
+def _align(evaluation: Evaluation, factors: Factors) -> ConceptData:
     """Return vectors and factors of the rows that all have, one of each group of copies."""
     profiles = evaluation.profiles
     wells = {encoder: profiles.averaged(encoder) for encoder in profiles.tested_and_counterparts()}
     index = [each.obs_names for each in wells.values()]
-    index += [table.index for table in factors.values()]
+    index += [table.index for table in factors.tables.values()]
     shared = shared_names(index)
     obs = next(iter(wells.values())).obs.loc[shared]
     groups = (question.task.split_by for question in evaluation.questions.values())
@@ -70,8 +70,8 @@ def _align(evaluation: Evaluation, factors: Mapping[str, pd.DataFrame]) -> Conce
     if group in obs and not any(column in obs for column in BATCHES):
         shared = shared[~obs[group].duplicated().to_numpy()]
     wells = {encoder: each[shared] for encoder, each in wells.items()}
-    factors = {concept: table.loc[shared] for concept, table in factors.items()}
-    return draw_rows(wells, factors, seed=evaluation.settings.seed)
+    tables = {concept: table.loc[shared] for concept, table in factors.tables.items()}
+    return draw_rows(wells, tables, factors.halves, seed=evaluation.settings.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +86,8 @@ class _MeanReading:
     best_factor: str
     best_r: float
     mean_r: float
+    left: float
+    reliability: float
     p: float
     draws: NDArray[np.float64]
 
@@ -111,6 +113,8 @@ def _mean_readings(readings: Sequence[Reading], names: Mapping[str, str]) -> dic
             best_factor=max(seeds, key=lambda each: each.best_r).best_factor,
             best_r=float(np.mean([each.best_r for each in seeds])),
             mean_r=float(np.mean([each.mean_r for each in seeds])),
+            left=float(seeds[0].left.max()),
+            reliability=float(np.fmax.reduce(seeds[0].reliability)),
             p=min(p, 1.0),
             draws=np.mean([each.draws for each in seeds], axis=0),
         )
@@ -135,6 +139,8 @@ def _score(
             best_r=mean.best_r,
             beyond=tuple(other for other in data.factors if other != concept),
             is_truth=is_truth,
+            left=mean.left,
+            reliability=mean.reliability,
         )
         counterpart = means.get((counterparts.get(encoder, ""), concept))
         if counterpart is not None:
@@ -158,8 +164,10 @@ def _score_factors(readings: Sequence[Reading], names: Mapping[str, str]) -> lis
     """Return the mean over seeds of each factor's correlation."""
     scores = []
     for reading in readings:
-        for factor, r in zip(reading.factors, reading.r, strict=True):
-            scores.append(FactorScore(names[reading.encoder], reading.concept, factor, float(r)))
+        numbers = zip(reading.factors, reading.r, reading.left, reading.reliability, strict=True)
+        for factor, r, left, reliability in numbers:
+            name = names[reading.encoder]
+            scores.append(FactorScore(name, reading.concept, factor, float(r), float(left), float(reliability)))
     table = pd.DataFrame(scores).groupby(["encoder", "concept", "factor"], sort=False, as_index=False).mean()
     return [FactorScore(*row) for row in table.itertuples(index=False)]
 

@@ -1,7 +1,7 @@
 """Vectors and factors of the same rows, and the linear algebra that regressions on blocks of columns share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -32,12 +32,16 @@ class ConceptData:
         Encoder (with its seed) -> (n, d).
     factors
         Concept -> its factors, a column each.
+    halves
+        Concept -> its factors, measured on one half and on the other half of the sites of each row; NaN where there is
+        one site alone. Empty where factors are true, and without those of which there are no halves.
     """
 
     batch: NDArray[Any]
     treatment: NDArray[Any]
     vectors: Mapping[str, NDArray[np.float64]]
     factors: Mapping[str, pd.DataFrame]
+    halves: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -50,10 +54,17 @@ class ConceptData:
         return {concept: standardise(table) for concept, table in self.factors.items()}
 
 
-def draw_rows(embeddings: Mapping[str, AnnData], factors: Mapping[str, pd.DataFrame], *, seed: int = 0) -> ConceptData:
+def draw_rows(
+    embeddings: Mapping[str, AnnData],
+    factors: Mapping[str, pd.DataFrame],
+    halves: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] | None = None,
+    *,
+    seed: int = 0,
+) -> ConceptData:
     """Return the data of all rows or, of more than 2,000, of so many drawn at random.
 
-    Whole treatments are drawn: of those with a row or two, nothing would be left beyond the treatment.
+    Whole treatments are drawn: of those with a row or two, nothing would be left beyond the treatment. Embeddings and
+    factors have the same rows; rows of `halves` are looked up by name. See `ConceptData`.
     """
     obs = next(iter(embeddings.values())).obs
     rows = draw_whole(_labels(obs, _TREATMENTS), _MOST_ROWS, spawn(seed, "concepts", "rows"))
@@ -63,6 +74,10 @@ def draw_rows(embeddings: Mapping[str, AnnData], factors: Mapping[str, pd.DataFr
         _labels(obs, _TREATMENTS),
         {encoder: np.asarray(each.X, dtype=np.float64)[rows] for encoder, each in embeddings.items()},
         {concept: table.iloc[rows] for concept, table in factors.items()},
+        {
+            concept: (one.reindex(obs.index), other.reindex(obs.index))
+            for concept, (one, other) in (halves or {}).items()
+        },
     )
 
 

@@ -51,11 +51,15 @@ class Factors:
         Whether they are the truth of a phantom; if not, baselines have measured them.
     unmeasured
         Concept -> why it has no factors.
+    halves
+        Concept -> the same factors, measured on one half and on the other half of the sites of each well that has two
+        or more; empty for the truth, and where no well has.
     """
 
     tables: Mapping[str, pd.DataFrame]
     is_truth: bool
     unmeasured: Mapping[str, str] = field(default_factory=dict)
+    halves: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
 
 
 def find_factors(profiles: Profiles) -> Factors:
@@ -74,8 +78,33 @@ def find_factors(profiles: Profiles) -> Factors:
     if truth:
         return Factors(truth, is_truth=True)
     measured = _measurements(profiles)
-    tables: dict[str, pd.DataFrame] = {}
+    tables = _columns_by_concept({name: _by_well(sites) for name, sites in measured.items()})
+    if not tables:
+        raise TaskNotApplicable("no baseline that measures a concept is among the encoders, and this is no phantom")
     unmeasured: dict[str, str] = {}
+    for concept, sources in _MEASURED.items():
+        if concept not in tables:
+            unmeasured[concept] = f"it was not measured; add the baseline {sources[0][0]}"
+    return Factors(tables, is_truth=False, unmeasured=unmeasured, halves=_halves(measured))
+
+
+def _halves(measured: Mapping[str, AnnData]) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Return concept -> its factors from the first, third, ... site of each well, and from the sites between them."""
+    one, other = {}, {}
+    for baseline, sites in measured.items():
+        if not {"plate", "well"} <= set(sites.obs.columns):
+            continue
+        number = sites.obs.groupby(["plate", "well"], observed=True, dropna=False).cumcount().to_numpy()
+        if (number == 0).all():  # one site of each well
+            continue
+        one[baseline], other[baseline] = _by_well(sites[number % 2 == 0]), _by_well(sites[number % 2 == 1])
+    first, second = _columns_by_concept(one), _columns_by_concept(other)
+    return {concept: (table, second[concept]) for concept, table in first.items()}
+
+
+def _columns_by_concept(measured: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return concept -> its factors, among all that baselines have measured of wells."""
+    tables: dict[str, pd.DataFrame] = {}
     for concept, sources in _MEASURED.items():
         columns = []
         for baseline, pattern in sources:
@@ -85,11 +114,7 @@ def find_factors(profiles: Profiles) -> Factors:
         columns = [each for each in columns if each.shape[1]]
         if columns:
             tables[concept] = pd.concat(columns, axis=1, join="inner")
-        else:
-            unmeasured[concept] = f"it was not measured; add the baseline {sources[0][0]}"
-    if not tables:
-        raise TaskNotApplicable("no baseline that measures a concept is among the encoders, and this is no phantom")
-    return Factors(tables, is_truth=False, unmeasured=unmeasured)
+    return tables
 
 
 def _true_factors(sites: AnnData) -> dict[str, pd.DataFrame]:
@@ -105,12 +130,17 @@ def _true_factors(sites: AnnData) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _measurements(profiles: Profiles) -> dict[str, pd.DataFrame]:
-    """Return baseline -> what it has measured of wells, for those that are among the encoders."""
-    found: dict[str, pd.DataFrame] = {}
+def _measurements(profiles: Profiles) -> dict[str, AnnData]:
+    """Return baseline -> what it has measured of sites, for those that are among the encoders."""
+    found: dict[str, AnnData] = {}
     for sources in _MEASURED.values():
         for baseline, _ in sources:
             encoder = profiles.measured_by(baseline)
             if encoder is not None and baseline not in found:
-                found[baseline] = profiles.averaged(encoder).to_df().astype(np.float64)
+                found[baseline] = profiles.embeddings[encoder]
     return found
+
+
+def _by_well(sites: AnnData) -> pd.DataFrame:
+    """Return the means of sites over wells."""
+    return profile(sites, "raw", level="well").to_df().astype(np.float64)

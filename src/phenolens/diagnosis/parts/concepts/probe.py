@@ -8,8 +8,15 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from phenolens.core.random import spawn
-from phenolens.diagnosis.parts.concepts.data import ConceptData, indicators, orthonormal, residuals, to_unit_variance
-from phenolens.metrics import maximum_p, nadeau_bengio, ridge_by_target
+from phenolens.diagnosis.parts.concepts.data import (
+    ConceptData,
+    indicators,
+    orthonormal,
+    residuals,
+    standardise,
+    to_unit_variance,
+)
+from phenolens.metrics import maximum_p, nadeau_bengio, ridge_by_target, split_half_reliability
 
 _PENALTIES = tuple(10.0**power for power in range(3, -5, -1))
 _FOLDS = 5
@@ -30,7 +37,11 @@ class Reading:
     factors
         The names of the concept's k factors.
     r
-        (k,) Pearson's correlation of each with its prediction.
+        (k,) partial correlation of each with its prediction.
+    left
+        (k,) share of the variance of each between wells that are treated alike which others do not explain (tolerance).
+    reliability
+        (k,) reliability of what is left of each; NaN where sites of wells cannot be halved.
     p
         The p value that the best of them is so high.
     draws
@@ -41,6 +52,8 @@ class Reading:
     concept: str
     factors: Sequence[str]
     r: NDArray[np.float64]
+    left: NDArray[np.float64]
+    reliability: NDArray[np.float64]
     p: float
     draws: NDArray[np.float64]
 
@@ -65,11 +78,17 @@ def probe_concepts(
 ) -> tuple[list[Reading], dict[str, str]]:
     """Read what is left of each factor, once all else about a well is known, off each encoder's vectors.
 
-    From each factor is taken what follows, by regression, from the batch, the treatment, and the first three powers of
-    all factors of other concepts. What is left varies between wells that are treated alike. Ridge regression on the
-    vectors predicts it out of fold; r is Pearson's correlation of the two. An encoder that counts cells thus does not
-    encode their distances, which follow from the count, and one that recognises a treatment does not encode everything
-    that it does.
+    From each factor, and from the vectors, is taken what follows, by regression, from the batch, the treatment, and the
+    first three powers of all factors of other concepts. What is left varies between wells that are treated alike. Ridge
+    regression on what is left of the vectors predicts what is left of the factor, out of fold; r is the correlation of
+    the two, a partial one. An encoder that counts cells thus does not encode their distances, which follow from the
+    count, and one that recognises a treatment does not encode everything that it does. Were others taken from the
+    factor alone, an encoder that is the factor itself would have an r of no more than the root of the share that is
+    left of it (part and partial correlation: Cohen, Cohen, West & Aiken, 3rd ed., 2003, section 3.3).
+
+    Residuals of a regression depend on each other, the more the more was taken: their sum is 0, and a model fitted to
+    some knows others. Folds are therefore of as many uncorrelated combinations of them as there are degrees of freedom
+    (Theil, J. Am. Stat. Assoc. 60, 1965; for permutations, Huh & Jhun, Commun. Stat. 30, 2001).
 
     The p value is that of the concept's best factor, when what is left is permuted within batches and regressed on the
     same again (Freedman & Lane, J. Bus. Econ. Stat. 1, 1983; beyond what was drawn, `maximum_p`). Intervals resample
@@ -97,41 +116,55 @@ def probe_concepts(
     permuted: dict[str, NDArray[np.float64]] = {}
     for concept, target in targets.items():
         permuted[concept] = target.permuted(data, n_permutations, spawn(seed, "concepts", concept))
-    # Side by side, so that one decomposition of the vectors serves all of them.
-    columns = np.concatenate([y.reshape(n, -1) for y in permuted.values()], axis=1)
-    ends = np.cumsum([y[0].size for y in permuted.values()])
     basis = orthonormal(design)
     readings = []
     for encoder, vectors in data.vectors.items():
-        predicted = _predict_out_of_fold(to_unit_variance(residuals(vectors, basis)), columns, seed)
-        for concept, part in zip(targets, np.split(predicted, ends[:-1], axis=1), strict=True):
+        x = to_unit_variance(residuals(vectors, basis))
+        for concept, target in targets.items():
             y = permuted[concept]
-            readings.append(_read(encoder, concept, targets[concept].factors, y, part.reshape(y.shape), times))
+            predicted = _predict_out_of_fold(x, y.reshape(n, -1), target.free, seed).reshape(y.shape)
+            readings.append(_read(encoder, concept, target, y, predicted, times))
     return readings, skipped
 
 
 @dataclass(frozen=True, eq=False)
 class _Target:
-    """What is left of the factors (n, k) of a concept, and the space of all that was taken from them."""
+    """What is left of the factors of a concept, and the space of all that was taken from them.
+
+    Attributes
+    ----------
+    factors
+        The names of those of which something is left.
+    residual
+        (n, k) what is left, standardised.
+    basis, free
+        (n, rank) and (n, n - rank) orthonormal bases of the space that was taken, and of what is free of it.
+    left, reliability
+        (k,) as in `Reading`.
+    """
 
     factors: Sequence[str]
-    left: NDArray[np.float64]
+    residual: NDArray[np.float64]
     basis: NDArray[np.float64]
+    free: NDArray[np.float64]
+    left: NDArray[np.float64]
+    reliability: NDArray[np.float64]
 
     def permuted(self, data: ConceptData, times: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Return (n, times + 1, k): what is left, then permuted within batches and regressed again."""
-        n, k = self.left.shape
+        n, k = self.residual.shape
         order = np.empty((times, n), np.intp)
         for batch in np.unique(data.batch):
             rows = np.flatnonzero(data.batch == batch)
             order[:, rows] = rows[rng.random((times, len(rows))).argsort(axis=1)]
-        shuffled = self.left[order].transpose(1, 0, 2).reshape(n, -1)
-        return np.concatenate([self.left[:, None], residuals(shuffled, self.basis).reshape(n, times, k)], axis=1)
+        shuffled = self.residual[order].transpose(1, 0, 2).reshape(n, -1)
+        return np.concatenate([self.residual[:, None], residuals(shuffled, self.basis).reshape(n, times, k)], axis=1)
 
 
 def _residual_targets(data: ConceptData, design: NDArray[np.float64]) -> tuple[dict[str, _Target], dict[str, str]]:
     """Return what is left of each concept's factors, and why nothing is left of others."""
     n = data.n_rows
+    design_basis = orthonormal(design)
     targets: dict[str, _Target] = {}
     skipped: dict[str, str] = {}
     for concept, values in data.standardised.items():
@@ -150,25 +183,49 @@ def _residual_targets(data: ConceptData, design: NDArray[np.float64]) -> tuple[d
         # What follows from everything else, but for rounding and the ends of a curve, cannot be evaluated by itself.
         varying = left.var(axis=0) > _LEAST_LEFT * np.maximum(values.var(axis=0), np.finfo(float).tiny)
         if varying.any():
-            factors = data.factors[concept].columns[varying].astype(str)
-            targets[concept] = _Target(list(factors), to_unit_variance(left[:, varying]), basis)
+            spread = residuals(values, design_basis).var(axis=0) / (n - design_basis.shape[1])
+            targets[concept] = _Target(
+                list(data.factors[concept].columns[varying].astype(str)),
+                to_unit_variance(left[:, varying]),
+                basis,
+                np.linalg.qr(basis, mode="complete").Q[:, basis.shape[1] :],
+                left=(left.var(axis=0) / (n - basis.shape[1]) / spread)[varying],
+                reliability=_reliability(data, concept, basis)[varying],
+            )
         else:
             skipped[concept] = "nothing is left of it beyond batches, treatments and other concepts"
     return targets, skipped
 
 
-def _predict_out_of_fold(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Return predictions (n, k) of columns (n, k), each row by a ridge regression on the other folds."""
+def _reliability(data: ConceptData, concept: str, basis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the reliability (k,) of what is left of a concept's factors, where sites of enough rows can be halved."""
+    n_factors = data.factors[concept].shape[1]
+    if concept not in data.halves:
+        return np.full(n_factors, np.nan)
+    one, other = data.halves[concept]
+    halved = (one.notna().any(axis=1) & other.notna().any(axis=1)).to_numpy()
+    taken = orthonormal(basis[halved]) if halved.any() else basis
+    if halved.sum() - taken.shape[1] < _FEWEST_LEFT:
+        return np.full(n_factors, np.nan)
+    first, second = (residuals(standardise(half[halved]), taken) for half in (one, other))
+    return split_half_reliability(first, second)
+
+
+def _predict_out_of_fold(
+    x: NDArray[np.float64], y: NDArray[np.float64], free: NDArray[np.float64], seed: int
+) -> NDArray[np.float64]:
+    """Return predictions (n, k) of columns (n, k), combinations of rows in each fold by a regression on other folds."""
+    x, y = free.T @ x, free.T @ y
     predicted = np.empty_like(y)
     for train, test in KFold(_FOLDS, shuffle=True, random_state=seed).split(x):
         predicted[test] = ridge_by_target(x[train], y[train], x[test], _PENALTIES)
-    return predicted
+    return free @ predicted
 
 
 def _read(
     encoder: str,
     concept: str,
-    factors: Sequence[str],
+    target: _Target,
     y: NDArray[np.float64],
     predicted: NDArray[np.float64],
     times: NDArray[np.float64],
@@ -178,7 +235,16 @@ def _read(
     p = maximum_p(float(r[0].max()), r[1:].max(axis=1))
     mean = r[0].mean()
     drawn = _bootstrap(y[:, 0], predicted[:, 0], times).mean(axis=1)
-    return Reading(encoder, concept, factors, r[0], p, draws=mean + nadeau_bengio(_FOLDS) * (drawn - mean))
+    return Reading(
+        encoder,
+        concept,
+        target.factors,
+        r[0],
+        target.left,
+        target.reliability,
+        p,
+        draws=mean + nadeau_bengio(_FOLDS) * (drawn - mean),
+    )
 
 
 def _correlations(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from phenolens.diagnosis.parts.metric_range.ceiling import reachable_score
 from phenolens.diagnosis.parts.metric_range.dilution import Dilution, detect_dilution
 from phenolens.diagnosis.parts.metric_range.stability import by_distance, other_protocols, rank_agreement
 from phenolens.diagnosis.records import GROSS_LOSS, LEAST_HEADROOM, NAN, Grade, MetricRange
-from phenolens.evaluation import Evaluation, Question, Skipped
+from phenolens.evaluation import ALPHA, Evaluation, Question, Skipped
 
 _NOT_EVALUATED = (TaskNotApplicable, ProfilingError)
 
@@ -49,7 +49,9 @@ def describe_metrics(evaluation: Evaluation) -> Found:
     One `MetricRange` per question. It ``tells``; ``leaves little room``, if baselines leave less than a tenth of the
     range; ``tells only gross differences``, if only losses of more than half of the variance are detected; or
     ``cannot tell``, if the best encoder is not distinguishable from chance, as the best of so many, or from a copy
-    without any truth.
+    without any truth. Before that, there may be ``too few units``: if nothing is detected and even a difference that is
+    equal in all units would not be significant, or the best encoder is above chance and more units, at the observed
+    difference, would tell it from a copy without any truth.
     """
     found = Found()
     for question in evaluation.claiming:
@@ -98,6 +100,11 @@ def _describe(question: Question, evaluation: Evaluation) -> Found:
         grade=_grade(question, dilution, headroom),
         stability=agreement.tau,
         n_protocols=agreement.n_protocols,
+        unit=question.first.unit,
+        n_units=dilution.n_units,
+        n_clusters=dilution.n_clusters,
+        clusters_needed=dilution.clusters_needed,
+        least_p=dilution.least_p,
     )
     return Found((record,), tuple(skipped))
 
@@ -126,9 +133,23 @@ def _known_ceiling(question: Question, profiles: dict[str, AnnData], seed: int) 
     return _Ceiling(best.value, best.encoder) if best.info.is_tested else _Ceiling()
 
 
+def _is_above_chance(question: Question) -> bool:
+    return question.best_of_many.low > question.best.chance  # False of one unit, which has no limits
+
+
+def _has_too_few_units(question: Question, dilution: Dilution) -> bool:
+    """Return whether nothing was detected for want of units: even equal differences, or these, would need more."""
+    if not np.isnan(dilution.finest):
+        return False
+    if dilution.least_p > ALPHA:
+        return True
+    return _is_above_chance(question) and dilution.clusters_needed > dilution.n_clusters
+
+
 def _grade(question: Question, dilution: Dilution, headroom: float) -> Grade:
-    above_chance = question.best_of_many.low > question.best.chance  # False of one unit, which has no limits
-    if not above_chance or np.isnan(dilution.finest):
+    if _has_too_few_units(question, dilution):
+        return "too few units"
+    if not _is_above_chance(question) or np.isnan(dilution.finest):
         return "cannot tell"
     if dilution.finest > GROSS_LOSS:
         return "tells only gross differences"

@@ -1,6 +1,6 @@
 """Copies of an encoder in which truth is diluted, and which of these losses a metric detects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from phenolens.core.random import spawn
 from phenolens.diagnosis.records import DILUTION_STEP, NAN
 from phenolens.diagnosis.rescore import rescore, sample_rows
-from phenolens.evaluation import ALPHA, joint_draws, paired_p, values_by_unit
+from phenolens.evaluation import ALPHA, JointDraws, joint_draws, paired_p, values_by_unit
+from phenolens.metrics import least_sign_flip_p, minimum_detectable_effect
 from phenolens.tasks import Task
 
 _SHARES = tuple(np.arange(0, 1 + DILUTION_STEP, DILUTION_STEP).tolist())
@@ -27,10 +28,22 @@ class Dilution:
     sensitivity
         The probability that of two copies one step of 25 % apart the better scores higher on units that are drawn anew,
         the mean over the steps; about 0.5 where nothing is detected, NaN with fewer than two units.
+    n_units, n_clusters
+        How many units were compared, and of how many clusters that are independent of each other.
+    least_p
+        The p value of a difference that is equal in all of these (`least_sign_flip_p`).
+    clusters_needed
+        Where such a difference is not significant, the next larger number in which it would be. Otherwise about how
+        many it takes to detect the loss of all variance, four times in five, if they differ as these do; NaN if the
+        copy without any truth scores no lower.
     """
 
     finest: float = NAN
     sensitivity: float = NAN
+    n_units: int = 0
+    n_clusters: int = 0
+    least_p: float = NAN
+    clusters_needed: float = NAN
 
 
 def detect_dilution(task: Task, rows: AnnData, profiling: str, *, seed: int = 0) -> Dilution:
@@ -64,8 +77,14 @@ def detect_dilution(task: Task, rows: AnnData, profiling: str, *, seed: int = 0)
     values = {f"copy {number}": values_by_unit(score) for number, score in enumerate(scores)}
     inflation = scores[0].se_inflation
     joint = joint_draws(values, spawn(seed, "dilution", task.id, profiling), se_inflation=inflation)
+    tested = Dilution(
+        n_units=joint.n_units,
+        n_clusters=joint.n_clusters,
+        least_p=least_sign_flip_p(joint.n_clusters, se_inflation=inflation),
+        clusters_needed=_clusters_needed(joint, inflation),
+    )
     if joint.n_clusters < 2:
-        return Dilution()
+        return tested
     finest = NAN
     for number in range(len(_SHARES) - 1, 0, -1):
         pair = values["copy 0"], values[f"copy {number}"]
@@ -74,7 +93,22 @@ def detect_dilution(task: Task, rows: AnnData, profiling: str, *, seed: int = 0)
             break
         finest = _SHARES[number]
     better, worse = joint.draws[:, :-1], joint.draws[:, 1:]
-    return Dilution(finest, float(((better > worse) + (better == worse) / 2).mean()))
+    sensitivity = float(((better > worse) + (better == worse) / 2).mean())
+    return replace(tested, finest=finest, sensitivity=sensitivity)
+
+
+def _clusters_needed(joint: JointDraws, inflation: float) -> float:
+    """Return how many clusters it takes for equal differences to be significant or, if these are, for those found."""
+    enough = joint.n_clusters
+    while least_sign_flip_p(enough, se_inflation=inflation) > ALPHA:
+        enough += 1
+    if enough > joint.n_clusters:
+        return float(enough)
+    lost = float(joint.mean[0] - joint.mean[-1])
+    if lost <= 0:
+        return NAN
+    detectable = minimum_detectable_effect(float((joint.draws[:, 0] - joint.draws[:, -1]).std()))
+    return float(np.ceil(joint.n_clusters * (detectable / lost) ** 2))
 
 
 def dilute(x: NDArray[np.float64], donors: NDArray[np.intp], share: float) -> NDArray[np.float64]:
