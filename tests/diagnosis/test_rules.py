@@ -27,6 +27,7 @@ from phenolens.diagnosis.records import (
     MetricRange,
     NoBaseline,
     NuisanceReadout,
+    ProfilingDifference,
     SplitLeak,
     StratumGain,
     WithoutShortcut,
@@ -368,6 +369,30 @@ TOGETHER = [
         (replace(concept("acquisition", "not detected", 0.01), of_first_component=0.8),),
         "mine holds no detectable information about acquisition beyond batches, treatments and other concepts; its "
         "first component follows acquisition (80%), but not beyond these.",
+    ),
+    (
+        "component",
+        tuple(
+            ExplainedVariance("mine", True, block, 0.3, 0.1, share, 0.74)
+            for block, share in (("treatment", 0.81), ("batch", 0.92), ("density", 0.3), ("acquisition", 0.91))
+        ),
+        "the first principal component of mine (74% of its variance) follows batch, which explains 92% of it; acquisition "
+        "(91%) and treatment (81%), not independent of it here, go with it too.",
+    ),
+    (
+        "profiling_changes_answer",
+        (
+            ProfilingDifference(WIN, QUESTION[0], "tvn", "mine", 0.19, 0.29),
+            replace(HELD, estimate=TIE),
+            replace(HELD, profiling="tvn"),
+        ),
+        "mine scores 0.19 with raw vectors and 0.29 after tvn: +0.10 [0.05, 0.15], adjusted p 0.002; raw, it is not "
+        "significantly different from the best baseline, cell-count; after tvn, it beats the best one, cell-count.",
+    ),
+    (
+        "profiling_changes_answer",
+        (ProfilingDifference(TIE, QUESTION[0], "tvn", "mine", 0.19, 0.2), HELD, replace(HELD, profiling="tvn")),
+        None,
     ),
     ("concepts_not_detected", (CONCEPT,), None),
 ]

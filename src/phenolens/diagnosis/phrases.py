@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from phenolens.core.numbers import count, difference_within, number, p_words, percent, share_within, within
+from phenolens.core.numbers import count, difference_within, listed, number, p_words, percent, share_within, within
+from phenolens.core.precision import exceeds
 from phenolens.diagnosis.records import (
     DILUTION_STEP,
     LEAST_HEADROOM,
@@ -21,6 +22,7 @@ from phenolens.diagnosis.records import (
     MetricRange,
     NoBaseline,
     NuisanceReadout,
+    ProfilingDifference,
     SplitLeak,
     StratumGain,
     WithoutShortcut,
@@ -28,6 +30,10 @@ from phenolens.diagnosis.records import (
 from phenolens.evaluation import ALPHA, Estimate
 
 _ROUNDING = 1e-9
+COMMON = 0.05
+"""Vectors that differ by less than this share of their length have a common part worth a word."""
+DOMINANT = 0.5
+"""The least share of the variance of raw vectors for a component to be said to dominate them."""
 
 
 def collapse(shape: EmbeddingShape) -> str:
@@ -51,7 +57,7 @@ def _why_not_able(found: MetricRange) -> str:
     best = found.best_encoder
     if math.isnan(found.best_low):
         return "there is only one unit, so chance has no interval"
-    if found.best_low <= found.chance:
+    if not exceeds(found.best_low, found.chance):
         scores = f"{number(found.best_value, 2)}, chance {number(found.chance, 2)}"
         return f"the best encoder, {best}, is not distinguishable from chance ({scores})"
     if math.isnan(found.sensitivity):
@@ -123,6 +129,11 @@ def encoder_difference(found: EncoderDifference) -> str:
     return "; ".join(details) + "."
 
 
+def against_best(found: BaselineDifference) -> str:
+    """Return what an encoder is to the best baseline."""
+    return "cannot be compared with" if math.isnan(found.estimate.value) else _relation(found, "falls short of")
+
+
 def _is_identical(estimate: Estimate) -> bool:
     """Return whether two encoders differ on no unit by more than rounding, so that no drawing of units shows any."""
     return max(abs(estimate.value), abs(estimate.low), abs(estimate.high)) <= _ROUNDING
@@ -178,7 +189,8 @@ def activity(found: Activity) -> str:
 
 def nuisance_readout(found: NuisanceReadout) -> str:
     """Say whether a nuisance can be read off the vectors of an encoder."""
-    readable = "can be predicted" if found.estimate.low > found.chance else "cannot be predicted better than by chance"
+    above_chance = exceeds(found.estimate.low, found.chance)
+    readable = "can be predicted" if above_chance else "cannot be predicted better than by chance"
     score = within(found.estimate.value, found.estimate.low, found.estimate.high)
     return f"it {readable} from {found.encoder}: {found.metric} {score}, chance {number(found.chance, 2)}."
 
@@ -303,10 +315,48 @@ def concept_difference(found: ConceptDifference) -> str:
     return f"{better}; adjusted p {p_words(effect.p_adjusted)}."
 
 
-def component(found: ExplainedVariance) -> str:
-    """Say what the largest component of the vectors follows."""
-    component = f"the first principal component of {found.encoder} ({percent(found.first_component)} of its variance)"
-    return f"{component} follows {found.block}, which explains {percent(found.of_first_component)} of it."
+def component(following: Sequence[ExplainedVariance]) -> str:
+    """Say what the largest component of the vectors follows, and what else goes with it."""
+    most, *others = following
+    component = f"the first principal component of {most.encoder} ({percent(most.first_component)} of its variance)"
+    said = f"{component} follows {most.block}, which explains {percent(most.of_first_component)} of it"
+    if others:
+        beside = [f"{each.block} ({percent(each.of_first_component)})" for each in others]
+        said += f"; {listed(beside)}, not independent of it here, {'go' if len(others) > 1 else 'goes'} with it too"
+    return f"{said}."
+
+
+def profiling_changes_answer(
+    found: ProfilingDifference,
+    raw: BaselineDifference | None,
+    after: BaselineDifference | None,
+    shape: EmbeddingShape | None,
+) -> str:
+    """Say what post-processing changes of a score, and of what is said against the best baseline."""
+    name = found.encoder
+    scores = f"{name} scores {number(found.raw_value, 2)} with raw vectors and {number(found.value, 2)}"
+    details = [f"{scores} after {found.profiling}: {_difference(found.estimate)}"]
+    significant = "" if found.is_significant else "not significant, "
+    details[0] += f", {significant}adjusted p {p_words(found.estimate.p_adjusted)}"
+    if raw is not None and after is not None:
+        verdicts = (against_best(raw), against_best(after))
+        if verdicts[0] == verdicts[1]:
+            details.append(f"either way it {verdicts[0]} the best baseline")
+        else:
+            before = f"raw, it {verdicts[0]} the best baseline, {raw.baseline}"
+            details.append(f"{before}; after {found.profiling}, it {verdicts[1]} the best one, {after.baseline}")
+    if shape is not None and found.is_significant and found.estimate.value > 0:
+        details += _what_dominates(shape)
+    return "; ".join(details) + "."
+
+
+def _what_dominates(shape: EmbeddingShape) -> list[str]:
+    """Return what cosines of raw vectors mostly compare."""
+    if shape.relative_sd < COMMON:
+        return [f"raw vectors differ by {shape.relative_sd:.1g} of their length"]
+    if shape.top_share >= DOMINANT and shape.n_features > 1:
+        return [f"one component holds {percent(shape.top_share)} of the variance of raw vectors"]
+    return []
 
 
 def layer(found: LayerChoice) -> str:

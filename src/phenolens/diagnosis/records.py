@@ -253,6 +253,35 @@ class EncoderDifference(Claim):
 
 
 @dataclass(frozen=True)
+class ProfilingDifference(Record):
+    """What post-processing changes of the score of an encoder under test, on the same rows.
+
+    Where a profiler was fitted on a half of the controls, both scores are against the other half.
+
+    Attributes
+    ----------
+    estimate
+        The score after post-processing minus that of raw vectors; `inference` adjusts the p value over all of these.
+    task, profiling, encoder
+        The question, after post-processing, and the encoder.
+    raw_value, value
+        Both scores, of one seed of the encoder.
+    """
+
+    estimate: Estimate
+    task: str
+    profiling: str
+    encoder: str
+    raw_value: float
+    value: float
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the adjusted p value is at most 5 %."""
+        return self.estimate.p_adjusted <= ALPHA
+
+
+@dataclass(frozen=True)
 class NoBaseline(Record):
     """A question in which no baseline was scored.
 

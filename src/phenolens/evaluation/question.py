@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from phenolens.core.precision import exceeds
 from phenolens.core.random import spawn
 from phenolens.encoders.info import EncoderInfo
 from phenolens.evaluation.estimate import Estimate
@@ -221,7 +222,8 @@ class Question:
 
     def is_above_chance(self, encoder: str) -> bool:
         """Whether the 95 % interval of an encoder's score, averaged over its seeds, lies above chance."""
-        return bool(np.mean([each.estimate.low - each.score.chance for each in self.by_encoder[encoder]]) > 0)
+        above = np.mean([each.estimate.low - each.score.chance for each in self.by_encoder[encoder]])
+        return exceeds(float(above), 0.0)
 
     @cached_property
     def best_of_many(self) -> Estimate:

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from phenolens.core.errors import ProfilingError
+from phenolens.core.precision import strains_float32
 from phenolens.profiling.batches import Batches
 
 _FEWEST_CONTROLS = 2
@@ -131,7 +132,8 @@ class ControlScaler:
                     f"batch '{label}' needs at least {_FEWEST_CONTROLS} negative controls, found "
                     f"{len(of_batch)}; leave the batch out, or profile without batches"
                 )
-            location, scale = self.measure(of_batch)
+            wide = of_batch.astype(np.float64) if strains_float32(of_batch) else of_batch
+            location, scale = self.measure(wide)
             # A feature that is constant among the controls is centred, and not scaled.
             flat = scale <= 10 * np.finfo(x.dtype).eps * np.abs(of_batch).max(axis=0)
             self.locations_[label] = (location, np.where(flat, 1, scale))

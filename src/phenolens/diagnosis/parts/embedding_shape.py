@@ -22,8 +22,10 @@ from phenolens.metrics import (
 
 _MOST_ROWS = 5000  # for what compares all pairs
 _NEIGHBOURS = 10
-_LEAST_RELATIVE_SD = 1e-4  # below it, float32 has three digits left for differences between vectors
+_LEAST_RELATIVE_SD = {"float32": 1e-4, "float64": 1e-6}  # so that cosines keep three digits of what differs
 _TIE = 1e-7
+_TIE_OF_MEAN = 1e-3  # of the mean distance to neighbours, where that is small
+_ROUNDING = 1e-14  # of cosines
 
 
 def describe_embeddings(evaluation: Evaluation) -> Found:
@@ -42,8 +44,8 @@ def describe_embedding(vectors: AnnData | NDArray[Any], encoder: str = "", *, se
     """Describe the shape of an embedding (n, d), and say whether it has collapsed.
 
     It has where no finite rows are left, at least half of the rows repeat earlier ones, or the vectors differ by less
-    than 1e-4 of their length. One number per row may repeat. Comparisons of all pairs are made on at most 5,000 rows,
-    drawn with `seed`.
+    than 1e-4 of their length; 1e-6 where they are kept in float64, as those with a larger common part are. One number
+    per row may repeat. Comparisons of all pairs are made on at most 5,000 rows, drawn with `seed`.
     """
     whole = np.asarray(vectors.X if isinstance(vectors, AnnData) else vectors)
     finite = np.isfinite(whole).all(axis=1)
@@ -61,7 +63,7 @@ def describe_embedding(vectors: AnnData | NDArray[Any], encoder: str = "", *, se
     some = x if n <= _MOST_ROWS else x[np.sort(spawn(seed, "degeneracy").choice(n, _MOST_ROWS, replace=False))]
     neighbours, distance = nearest_neighbours(some, min(_NEIGHBOURS, len(some) - 1))
     finding = ""
-    if relative_sd < _LEAST_RELATIVE_SD:
+    if relative_sd < _LEAST_RELATIVE_SD["float64" if whole.dtype == np.float64 else "float32"]:
         finding = f"collapsed: vectors differ by {relative_sd:.1g} of their length"
     elif duplicates >= n / 2 and d > 1:  # one number, such as a count, may well repeat
         finding = f"collapsed: {duplicates} of {n} rows repeat earlier ones"
@@ -81,6 +83,14 @@ def describe_embedding(vectors: AnnData | NDArray[Any], encoder: str = "", *, se
         mean_cosine=mean_pairwise_cosine(some),
         uniformity=uniformity(some),
         hubness=hubness(neighbours),
-        ties=float((np.diff(distance[:, :2], axis=1) < _TIE).mean()) if distance.shape[1] > 1 else float("nan"),
+        ties=_share_of_ties(distance),
         finding=finding,
     )
+
+
+def _share_of_ties(distance: NDArray[np.float64]) -> float:
+    """Return the share of rows whose nearest neighbour is as near as the next, by cosine distances (n, k)."""
+    if distance.shape[1] < 2:
+        return float("nan")
+    width = max(min(_TIE, _TIE_OF_MEAN * float(distance.mean())), _ROUNDING)
+    return float((np.diff(distance[:, :2], axis=1) < width).mean())

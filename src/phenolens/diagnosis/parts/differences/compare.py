@@ -8,6 +8,7 @@ import numpy as np
 
 from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.differences.control_jackknife import ControlJackknife, leave_controls_out
+from phenolens.diagnosis.parts.differences.profilings import compare_profilings
 from phenolens.diagnosis.records import (
     BaselineDifference,
     BestBaseline,
@@ -29,7 +30,7 @@ def compare_encoders(evaluation: Evaluation) -> Found:
 
     Returns
     -------
-    `BaselineDifference`, `EncoderDifference`, `NoBaseline` and `BestBaseline` records.
+    `BaselineDifference`, `EncoderDifference`, `ProfilingDifference`, `NoBaseline` and `BestBaseline` records.
     """
     jackknife = leave_controls_out(evaluation)
     to_baselines: list[BaselineDifference] = []
@@ -41,7 +42,8 @@ def compare_encoders(evaluation: Evaluation) -> Found:
         if question.supports_claims:
             between_tested += _between_tested(question, jackknife)
             on_baselines += _on_baselines(question, differences)
-    return Found((*to_baselines, *between_tested, *on_baselines), jackknife.skipped)
+    by_profiling = compare_profilings(evaluation, jackknife)
+    return Found((*to_baselines, *between_tested, *by_profiling, *on_baselines), jackknife.skipped)
 
 
 def _to_baselines(question: Question, jackknife: ControlJackknife) -> Iterator[BaselineDifference]:

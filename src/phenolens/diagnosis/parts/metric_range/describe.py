@@ -6,6 +6,7 @@ import numpy as np
 from anndata import AnnData
 
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
+from phenolens.core.precision import exceeds
 from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.metric_range.ceiling import reachable_score
 from phenolens.diagnosis.parts.metric_range.dilution import Dilution, detect_dilution
@@ -127,7 +128,7 @@ def _known_ceiling(question: Question, profiles: dict[str, AnnData], seed: int) 
 
 
 def _grade(question: Question, dilution: Dilution, headroom: float) -> Grade:
-    above_chance = question.best_of_many.low > question.best.chance  # False of one unit, which has no limits
+    above_chance = exceeds(question.best_of_many.low, question.best.chance)  # False of one unit, which has no limits
     if not above_chance or np.isnan(dilution.finest):
         return "cannot tell"
     if dilution.finest > GROSS_LOSS:
