@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phenolens.core.precision import exceeds, narrowed, strains_float32
+from phenolens.core.precision import exceeds, narrowed
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from phenolens.core.precision import exceeds, narrowed, strains_float32
         (np.random.default_rng(0).normal(size=(50, 3)) * [1, 1e-60, 1], False),
         (np.full((50, 3), 0.1), True),
         (np.full((50, 3), 0.1) + 1e-17 * np.arange(50)[:, None], True),  # a constant, and rounding
+        (np.full((50, 3), 0.1) * (1 + 5e-8 * np.random.default_rng(0).uniform(size=(50, 3))), True),
         (np.array([[np.nan, 1.0], [np.inf, 2.0]]), True),
         (np.empty((0, 3)), True),
         (np.arange(6).reshape(3, 2), True),
@@ -26,14 +27,6 @@ def test_float64_is_kept_where_float32_would_lose_differences(x, is_float32):
     found = narrowed(x)
     assert found.dtype == (np.float32 if is_float32 else np.float64)
     np.testing.assert_allclose(found, x, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("factor", "offset", "strained"), [(1, 0, False), (1, 100, False), (1, 1e4, True), (1e20, 0, True), (0, 1e9, False)]
-)
-def test_large_and_far_features_are_summed_in_float64(factor, offset, strained):
-    x = (np.random.default_rng(0).normal(size=(50, 3)) * factor + offset).astype(np.float32)
-    assert strains_float32(x) is strained
 
 
 def test_rounding_is_no_difference():

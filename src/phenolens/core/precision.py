@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 
 _ROUNDING = 1e-9  # of scores, which are about 1
 _NOTICED = 1e-3  # of a feature's standard deviation: rounding up to this is no loss
-_CONSTANT = 1e-12  # of a feature's size: a smaller standard deviation is rounding of float64
-_LARGE = 1e15  # squares of larger numbers, summed over many rows, overflow float32
-_OFFSET = 1e3  # of a feature's standard deviation: sums of float32 with a larger mean round it away
+_CONSTANT = 1e-7  # of a feature's size: a smaller standard deviation is rounding of a constant, once in float32
 
 
 def exceeds(value: float, other: float) -> bool:
@@ -47,22 +45,3 @@ def narrowed(x: NDArray[Any]) -> NDArray[Any]:
     error = np.abs(np.where(finite, narrow, 0) / scale - scaled).max(axis=0, initial=0)
     lost = (deviation > _CONSTANT) & (error > _NOTICED * deviation)
     return x if lost.any() else narrow
-
-
-def strains_float32(x: NDArray[Any]) -> bool:
-    """Return whether means and variances of features (n, d) overflow float32, or are rounded away by it.
-
-    Examples
-    --------
-    >>> strains_float32(np.array([[1.0], [2.0]])), strains_float32(np.array([[1e20], [2e20]]))
-    (False, True)
-    """
-    wide = np.asarray(x, dtype=np.float64)
-    if not wide.size:
-        return False
-    size = np.abs(wide).max(axis=0)
-    if (size > _LARGE).any():
-        return True
-    deviation = wide.std(axis=0)
-    varies = deviation > 10 * np.finfo(np.float32).eps * size
-    return bool((varies & (np.abs(wide.mean(axis=0)) > _OFFSET * deviation)).any())

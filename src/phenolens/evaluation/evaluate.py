@@ -13,7 +13,6 @@ from phenolens.core.errors import EmbeddingError, ProfilingError, TaskNotApplica
 from phenolens.core.random import spawn
 from phenolens.embedding import NOTE, PROVENANCE, encoder_info
 from phenolens.encoders.info import EncoderInfo
-from phenolens.evaluation.dominance import note_dominance
 from phenolens.evaluation.estimate import Estimate
 from phenolens.evaluation.profiles import Profiles
 from phenolens.evaluation.question import EncoderScore, Question, StratumScore
@@ -174,12 +173,10 @@ def _score(
 ) -> EncoderScore:
     """Score one encoder in one task after one profiling."""
     scored = profiles.for_task(task, encoder, profiling)
-    warned = profiles.notes(encoder, profiling, task.aggregation, hold_out=task.needs_controls)
+    on_profiling = profiles.notes(encoder, profiling, task.aggregation, hold_out=task.needs_controls)
     # The encoder is not among the names: all encoders get the same permutations and draws.
     score = task.score(scored, spawn(seed, "score", task.id, profiling))
-    dominance = note_dominance(scored) if task.ranks_by_cosine else ()
-    on_profiling = (Note("profiling", text) for text in warned)
-    score = replace(score, notes=(*score.notes, *notes, *on_profiling, *dominance))
+    score = replace(score, notes=(*score.notes, *notes, *(Note("profiling", text) for text in on_profiling)))
     draws = score.draws(spawn(seed, "interval", task.id, profiling))
     return EncoderScore(
         profiles.infos[encoder],

@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.metrics.similarity import unit_rows
-from phenolens.metrics.ties import TIE, Tolerance
+from phenolens.metrics.ties import SINGLE, TIE, Tolerance
 
 if TYPE_CHECKING:
     import torch
 
 _SAMPLE = 128  # rows whose cosines tell which precision is needed
 _SHIFTS = 8  # each cosine is compared with so many others of the same row
-_MOST_LOST = 1e-3  # of these comparisons may be ties by float32 alone
-_SINGLE, _DOUBLE = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)  # rounding of a row
-_LEAST = 1e-14  # rounding of a cosine in float64
+_MOST_LOST = 1e-4  # of these comparisons may be ties by float32 alone; of 384 random numbers, 6e-6 are
+_LEAST = 4e-15  # rounding of a cosine in float64
 
 
 class Directions(NamedTuple):
@@ -34,28 +33,15 @@ class Directions(NamedTuple):
     unit: torch.Tensor
     tolerance: Tolerance
 
-    @property
-    def limits(self) -> tuple[float, float]:
-        """The range of the cosines; from -1 to 1 in float32."""
-        if self.tolerance.is_fixed:
-            return -1.0, 1.0
-        import torch
-
-        low, high = 1.0, -1.0
-        for block in torch.split(self.unit, max(1, _SAMPLE)):
-            cosines = block @ self.unit.T
-            low, high = min(low, float(cosines.min())), max(high, float(cosines.max()))
-        return low, high if high > low else low + 1.0
-
 
 def directions(x: NDArray[Any], *, device: str = "cpu") -> Directions:
     """Return the directions of vectors.
 
     Cosines in float32 are exact to 5e-7. Vectors with a large common part, or one large component, have many cosines
-    closer than that. Vectors that differ by 1e-3 of their length have all of them within 1e-6. Where more than one in a
-    thousand comparisons between cosines of a sample of rows would be lost in this way, cosines are computed in float64.
-    Their ties are then as wide as the precision of the vectors allows: rounding moves the cosine of two rows by as much
-    as it moves a row, times the distance between the two.
+    closer than that: vectors that differ by 1e-3 of their length have all of them within 1e-6. Where more than one in
+    ten thousand comparisons between cosines of a sample of rows would be lost in this way, cosines are computed in
+    float64. Their ties are then as wide as the precision of the vectors allows: rounding moves the cosine of two rows
+    by as much as it moves a row, times the distance between the two.
 
     Parameters
     ----------
@@ -72,11 +58,11 @@ def directions(x: NDArray[Any], *, device: str = "cpu") -> Directions:
     import torch
 
     unit = unit_rows(x)
-    precision = _DOUBLE if np.asarray(x).dtype == np.float64 else _SINGLE
-    by_distance = Tolerance(_LEAST, precision)
+    is_double = np.asarray(x).dtype == np.float64
+    by_distance = Tolerance(_LEAST, float(np.finfo(np.float64 if is_double else np.float32).eps))
     if _loses_by_float32(unit, by_distance):
         return Directions(torch.from_numpy(unit).to(device), by_distance)
-    return Directions(torch.from_numpy(unit.astype(np.float32)).to(device), Tolerance(TIE))
+    return Directions(torch.from_numpy(unit.astype(np.float32)).to(device), SINGLE)
 
 
 def _loses_by_float32(unit: NDArray[np.float64], by_distance: Tolerance) -> bool:

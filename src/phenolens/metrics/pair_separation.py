@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phenolens.metrics.cosine_bins import CosineBins
 from phenolens.metrics.directions import directions
 from phenolens.metrics.similarity import unit_rows
 
@@ -23,8 +24,7 @@ class Separation:
     ----------
     auroc
         The probability that a pair within a label is more similar than a pair between labels, counting ties as half;
-        cosines in the same of 65,536 bins are ties.
-        Bins divide the range from -1 to 1, or that of the cosines of vectors with a large common part.
+        cosines in the same of 65,536 bins are ties (`CosineBins`).
     gap
         The mean cosine within labels minus that between labels.
     n_within, n_between
@@ -66,13 +66,13 @@ def separation(x: NDArray[Any], labels: NDArray[Any], *, device: str = "cpu") ->
         raise ValueError(f"{n} rows with {len(counts)} labels have {n_within} pairs within and {n_between} between")
     unit = unit_rows(x)
     found, label = directions(x, device=device), torch.from_numpy(codes).to(device)
-    vectors, (low, high) = found.unit, found.limits
+    vectors, binned = found.unit, CosineBins(found, _N_BINS)
     histogram = torch.zeros(2 * _N_BINS, dtype=torch.int64, device=device)
     per_block = max(1, _BLOCK_CELLS // n)
     for start in range(0, n, per_block):
         rows = vectors[start : start + per_block]
         similarity = rows @ vectors[start:].T
-        bins = similarity.sub(low).mul_((_N_BINS - 1) / (high - low)).round_().clamp_(0, _N_BINS - 1).to(torch.int32)
+        bins = binned.of(similarity)
         bins += _N_BINS * (label[start : start + per_block, None] == label[None, start:])
         # Above the diagonal, each pair occurs once.
         above = torch.ones_like(bins, dtype=torch.bool).triu(1)

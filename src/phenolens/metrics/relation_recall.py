@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phenolens.metrics.cosine_bins import CosineBins
 from phenolens.metrics.directions import directions
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ class PairTails:
         1 for a pair below the lower or above the upper threshold, else 0; between 0 and 1 for a pair in a group of ties
         with a threshold.
     percentile
-        The share of all pairs that are less similar; ties, in 65,536 bins from -1 to 1, or over the range of the
-        cosines of vectors with a large common part, count half.
+        The share of all pairs that are less similar; ties, in 65,536 bins (`CosineBins`), count half.
     """
 
     lower: NDArray[np.float64]
@@ -66,10 +66,9 @@ class PairNull:
     """
 
     def __init__(self, x: NDArray[Any], *, tail: float = 0.05, device: str = "cpu") -> None:
-
         found = directions(x, device=device)
         self.vectors, self._tolerance = found
-        self._low, self._high = found.limits
+        self._bins = CosineBins(found, _N_BINS)
         if len(self.vectors) < 3:
             raise ValueError(f"a null distribution of pairs needs at least 3 rows, found {len(self.vectors)}")
         self._histogram = self._fill_histogram()
@@ -88,24 +87,13 @@ class PairNull:
         for tail, threshold, credit in zip((lower, upper), self.thresholds, self._tie_credit, strict=True):
             if credit is not None:
                 tail[np.abs(similarity - threshold) <= self._width(threshold)] = credit
-        bins = self._bin(torch.from_numpy(similarity)).numpy()
+        bins = self._bins.of(torch.from_numpy(similarity).to(self.vectors.device)).cpu().numpy()
         percentile = (self._below[bins] + self._histogram[bins] / 2) / self._below[-1]
         return PairTails(lower, upper, percentile)
 
     def _width(self, cosine: float) -> float:
         """Return how far from it another cosine may be to be a tie."""
         return float(self._tolerance.at(np.float64(cosine)))
-
-    def _bin(self, similarity: torch.Tensor) -> torch.Tensor:
-        """Return the bin of each cosine; rounding may take one just beyond the limits."""
-        import torch
-
-        scale = (_N_BINS - 1) / (self._high - self._low)
-        return similarity.sub(self._low).mul_(scale).clamp_(0, _N_BINS - 1).to(torch.int32)
-
-    def _edge(self, index: int) -> float:
-        """Return the lower edge of a bin."""
-        return float(index / (_N_BINS - 1) * (self._high - self._low) + self._low)
 
     def _similarity(self, pairs: NDArray[np.intp]) -> NDArray[Any]:
         import torch
@@ -136,7 +124,7 @@ class PairNull:
 
         histogram = torch.zeros(_N_BINS, dtype=torch.int64, device=self.vectors.device)
         for values in self._blocks():
-            histogram += torch.bincount(self._bin(values), minlength=_N_BINS)
+            histogram += torch.bincount(self._bins.of(values), minlength=_N_BINS)
         return histogram.cpu().numpy()
 
     def _find_thresholds(
@@ -153,7 +141,7 @@ class PairNull:
         for split in splits:
             first, last = (np.searchsorted(self._below, np.array([split - 1, split]), side="right") - 1).clip(0)
             # One more bin on either side, into which ties may reach.
-            ranges.append((int(first), int(last), self._edge(first - 1), self._edge(last + 2)))
+            ranges.append((int(first), int(last), self._bins.edge(int(first) - 1), self._bins.edge(int(last) + 2)))
         found: list[list[torch.Tensor]] = [[], []]
         for values in self._blocks():
             for near, (_, _, low, high) in zip(found, ranges, strict=True):
@@ -164,7 +152,7 @@ class PairNull:
             if split in (0, total):
                 continue
             close = torch.cat(near).sort().values
-            bins = self._bin(close)
+            bins = self._bins.of(close)
             below = int(self._below[first]) - int((bins < first).sum())  # pairs lower than all that were collected
             lower, upper = float(close[split - 1 - below]), float(close[split - below])
             thresholds[which] = (lower + upper) / 2

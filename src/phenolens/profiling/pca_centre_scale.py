@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
-from phenolens.core.precision import strains_float32
 from phenolens.profiling.batches import Batches
 from phenolens.profiling.controls import ControlProfiler, ControlScaler
 
@@ -31,9 +30,8 @@ class PCACentreScale(ClassNamePrefixFeaturesOutMixin, ControlProfiler):  # type:
     def _fit(self, x: NDArray[Any], controls: NDArray[np.bool_], batches: Batches) -> None:
         from sklearn.decomposition import PCA
 
-        self.wide_ = strains_float32(x)
         with np.errstate(invalid="ignore"):  # shares are undefined if there is no variance
-            self.pca_ = PCA(self.n_components, svd_solver="full").fit(x.astype(np.float64) if self.wide_ else x)
+            self.pca_ = PCA(self.n_components, svd_solver="full").fit(x.astype(np.float64))
         self.scaler_ = ControlScaler().fit(self._rotate(x), controls, batches)
         self._n_features_out = self.pca_.n_components_
 
@@ -41,7 +39,5 @@ class PCACentreScale(ClassNamePrefixFeaturesOutMixin, ControlProfiler):  # type:
         return self.scaler_.transform(self._rotate(x), batches)
 
     def _rotate(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Return the scores of rows on the components, in float64 where float32 would lose them."""
-        if not self.wide_:
-            return np.asarray(self.pca_.transform(x))
-        return np.asarray(self.pca_.transform(x.astype(np.float64)).astype(x.dtype))
+        """Return the scores of rows on the components, computed in float64: the mean may be large beside them."""
+        return np.asarray(self.pca_.transform(x.astype(np.float64)), dtype=x.dtype)

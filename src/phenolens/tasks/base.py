@@ -99,11 +99,6 @@ class Task(BaseModel, ABC):
         return None
 
     @property
-    def ranks_by_cosine(self) -> bool:
-        """Whether it ranks pairs of rows by the cosine of their vectors as they are."""
-        return False
-
-    @property
     def measures_activity(self) -> bool:
         """Whether each unit's p value says that a perturbation differs from controls (phenotypic activity)."""
         return False

@@ -82,11 +82,6 @@ class CompoundGene(PerturbationTask):
         """The metadata columns it reads."""
         return ("perturbation", "perturbation_type", *self.cluster_column)
 
-    @property
-    def ranks_by_cosine(self) -> bool:
-        """It does."""
-        return True
-
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return AP, with one unit per compound; see `Task.score`."""
         wells = profiles[treated(profiles.obs).to_numpy()]

@@ -76,11 +76,6 @@ class PhenotypicConsistency(PerturbationTask):
         """The metadata columns it reads."""
         return ("perturbation", self.label, *self.cluster_column)
 
-    @property
-    def ranks_by_cosine(self) -> bool:
-        """It does."""
-        return True
-
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return mAP, with one unit per label; see `Task.score`."""
         wells = profiles[treated(profiles.obs).to_numpy()]

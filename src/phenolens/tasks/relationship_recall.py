@@ -81,11 +81,6 @@ class RelationshipRecall(WellTask):
         """The metadata columns it reads."""
         return (self.entity,)
 
-    @property
-    def ranks_by_cosine(self) -> bool:
-        """It does."""
-        return True
-
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return recall, with one unit per perturbation and one stratum per source; see `Task.score`."""
         entities = perturbation_profiles(profiles, self.entity, self.average, self.id)

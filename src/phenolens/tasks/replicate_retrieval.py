@@ -125,11 +125,6 @@ class ReplicateRetrieval(PerturbationTask):
         """Whether it needs negative controls."""
         return self.measures == "activity"
 
-    @property
-    def ranks_by_cosine(self) -> bool:
-        """It does."""
-        return True
-
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return mAP, with one unit per perturbation and dose; see `Task.score`."""
         wells = unseen_wells(profiles, self.id, controls=self.needs_controls)
