@@ -60,6 +60,26 @@ ROWS = [
         "the vectors of mine cannot be scored: collapsed: 9 of 9 rows repeat earlier ones.",
     ),
     ("collapse", EmbeddingShape("mine", 9, 2, 0), None),
+    ("dominance", EmbeddingShape("mine", 9, 2, 0), None),
+    (
+        "dominance",
+        EmbeddingShape("mine", 9, 2, 0, largest_feature="f_7", feature_share=0.9996, dominated_by="feature"),
+        "feature 'f_7' holds at least 99% of the squared length of the vectors of mine: cosines of raw vectors show "
+        "little else; post-processing that scales features, such as TVN, shows the others.",
+    ),
+    (
+        "dominance",
+        EmbeddingShape("mine", 9, 2, 0, relative_sd=0.001, dominated_by="common part"),
+        "the vectors of mine share a large common part and differ by only 0.001 of their length: cosines of raw "
+        "vectors compare distances, not the directions in which vectors differ; post-processing that centres vectors, "
+        "such as TVN, compares directions.",
+    ),
+    (
+        "dominance",
+        EmbeddingShape("mine", 9, 2, 0, top_share=0.74, dominated_by="component"),
+        "one principal component holds 74% of the variance of the vectors of mine: cosines of raw vectors mostly "
+        "compare it; TVN scales down what varies as much among negative controls.",
+    ),
     ("metric", RANGE, None),
     (
         "metric",
@@ -376,8 +396,16 @@ TOGETHER = [
             ExplainedVariance("mine", True, block, 0.3, 0.1, share, 0.74)
             for block, share in (("treatment", 0.81), ("batch", 0.92), ("density", 0.3), ("acquisition", 0.91))
         ),
-        "the first principal component of mine (74% of its variance) follows batch, which explains 92% of it; acquisition "
-        "(91%) and treatment (81%), not independent of it here, go with it too.",
+        "the first principal component of mine (74% of its variance) follows one of these, which cannot be told apart "
+        "here: batch (92% of it) and acquisition (91% of it).",
+    ),
+    (
+        "component",
+        tuple(
+            ExplainedVariance("mine", True, block, 0.3, 0.1, share, 0.74)
+            for block, share in (("treatment", 0.61), ("density", 0.8), ("batch", 0.7))
+        ),
+        "the first principal component of mine (74% of its variance) follows density, which explains 80% of it.",
     ),
     (
         "profiling_changes_answer",

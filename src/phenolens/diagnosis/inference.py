@@ -17,6 +17,7 @@ from phenolens.diagnosis.records import (
     ExplainedVariance,
     ProfilingDifference,
     Record,
+    what_is_followed,
 )
 from phenolens.evaluation import ALPHA
 from phenolens.metrics import benjamini_hochberg
@@ -155,10 +156,15 @@ def _with_encoding(records: Sequence[Record]) -> Iterator[Record]:
     for record in records:
         if isinstance(record, ConceptScore) and _encoding(record) == "encoded":
             encoded.add((record.encoder, record.concept))
-    followed = {}
+    blocks: dict[str, list[ExplainedVariance]] = {}
     for record in records:
-        if isinstance(record, ExplainedVariance) and record.is_followed:
-            followed[record.encoder, record.block] = record.of_first_component
+        if isinstance(record, ExplainedVariance):
+            blocks.setdefault(record.encoder, []).append(record)
+    followed = {
+        (each.encoder, each.block): each.of_first_component
+        for of_encoder in blocks.values()
+        for each in what_is_followed(of_encoder)
+    }
     for record in records:
         if isinstance(record, ConceptScore):
             share = followed.get((record.encoder, record.concept), float("nan"))

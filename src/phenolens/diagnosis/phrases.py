@@ -30,10 +30,6 @@ from phenolens.diagnosis.records import (
 from phenolens.evaluation import ALPHA, Estimate
 
 _ROUNDING = 1e-9
-COMMON = 0.05
-"""Vectors that differ by less than this share of their length have a common part worth a word."""
-DOMINANT = 0.5
-"""The least share of the variance of raw vectors for a component to be said to dominate them."""
 
 
 def collapse(shape: EmbeddingShape) -> str:
@@ -316,28 +312,45 @@ def concept_difference(found: ConceptDifference) -> str:
 
 
 def component(following: Sequence[ExplainedVariance]) -> str:
-    """Say what the largest component of the vectors follows, and what else goes with it."""
+    """Say what the largest component of the vectors follows, or between what this cannot be told."""
     most, *others = following
     component = f"the first principal component of {most.encoder} ({percent(most.first_component)} of its variance)"
-    said = f"{component} follows {most.block}, which explains {percent(most.of_first_component)} of it"
-    if others:
-        beside = [f"{each.block} ({percent(each.of_first_component)})" for each in others]
-        said += f"; {listed(beside)}, not independent of it here, {'go' if len(others) > 1 else 'goes'} with it too"
-    return f"{said}."
+    if not others:
+        return f"{component} follows {most.block}, which explains {percent(most.of_first_component)} of it."
+    shares = listed([f"{each.block} ({percent(each.of_first_component)} of it)" for each in following])
+    return f"{component} follows one of these, which cannot be told apart here: {shares}."
+
+
+def dominance(shape: EmbeddingShape) -> str:
+    """Say what dominates cosines of raw vectors, and which post-processing takes it away."""
+    match shape.dominated_by:
+        case "feature":
+            share = percent(math.floor(100 * shape.feature_share) / 100)
+            length = f"the squared length of the vectors of {shape.encoder}"
+            what = f"feature '{shape.largest_feature}' holds at least {share} of {length}"
+            shown = "show little else; post-processing that scales features, such as TVN, shows the others"
+        case "common part":
+            differ = f"differ by only {shape.relative_sd:.1g} of their length"
+            what = f"the vectors of {shape.encoder} share a large common part and {differ}"
+            shown = (
+                "compare distances, not the directions in which vectors differ; post-processing that centres vectors, "
+                "such as TVN, compares directions"
+            )
+        case _:
+            share = percent(shape.top_share)
+            what = f"one principal component holds {share} of the variance of the vectors of {shape.encoder}"
+            shown = "mostly compare it; TVN scales down what varies as much among negative controls"
+    return f"{what}: cosines of raw vectors {shown}."
 
 
 def profiling_changes_answer(
-    found: ProfilingDifference,
-    raw: BaselineDifference | None,
-    after: BaselineDifference | None,
-    shape: EmbeddingShape | None,
+    found: ProfilingDifference, raw: BaselineDifference | None, after: BaselineDifference | None
 ) -> str:
     """Say what post-processing changes of a score, and of what is said against the best baseline."""
-    name = found.encoder
-    scores = f"{name} scores {number(found.raw_value, 2)} with raw vectors and {number(found.value, 2)}"
-    details = [f"{scores} after {found.profiling}: {_difference(found.estimate)}"]
+    raw_score = f"{found.encoder} scores {number(found.raw_value, 2)} with raw vectors"
+    scores = f"{raw_score} and {number(found.value, 2)} after {found.profiling}: {_difference(found.estimate)}"
     significant = "" if found.is_significant else "not significant, "
-    details[0] += f", {significant}adjusted p {p_words(found.estimate.p_adjusted)}"
+    details = [f"{scores}, {significant}adjusted p {p_words(found.estimate.p_adjusted)}"]
     if raw is not None and after is not None:
         verdicts = (against_best(raw), against_best(after))
         if verdicts[0] == verdicts[1]:
@@ -345,18 +358,7 @@ def profiling_changes_answer(
         else:
             before = f"raw, it {verdicts[0]} the best baseline, {raw.baseline}"
             details.append(f"{before}; after {found.profiling}, it {verdicts[1]} the best one, {after.baseline}")
-    if shape is not None and found.is_significant and found.estimate.value > 0:
-        details += _what_dominates(shape)
     return "; ".join(details) + "."
-
-
-def _what_dominates(shape: EmbeddingShape) -> list[str]:
-    """Return what cosines of raw vectors mostly compare."""
-    if shape.relative_sd < COMMON:
-        return [f"raw vectors differ by {shape.relative_sd:.1g} of their length"]
-    if shape.top_share >= DOMINANT and shape.n_features > 1:
-        return [f"one component holds {percent(shape.top_share)} of the variance of raw vectors"]
-    return []
 
 
 def layer(found: LayerChoice) -> str:

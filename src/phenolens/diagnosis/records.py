@@ -6,6 +6,7 @@ are empty.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,6 +25,14 @@ FOLLOWED = 0.5
 """The least share of the first component for it to be said to follow something."""
 LARGE = 0.2
 """The least share of all variance for a first component to be worth a word."""
+NOT_TOLD_APART = 0.05
+"""Two blocks whose shares of the first component differ by less than this cannot be told apart by it."""
+COMMON_PART = 0.05
+"""Vectors that differ by less than this share of their length have a large common part."""
+DOMINANT_FEATURE = 0.9
+"""The least share of the squared length of vectors for a feature to dominate them."""
+DOMINANT_COMPONENT = 0.5
+"""The least share of the variance of vectors for a component to dominate them."""
 LEAST_HEADROOM = 0.1
 """A metric of whose range the best baseline leaves less than this leaves little room."""
 
@@ -71,6 +80,9 @@ class Claim(Record):
         return self.estimate.p_adjusted <= ALPHA
 
 
+Dominance = Literal["", "feature", "common part", "component"]
+
+
 @dataclass(frozen=True)
 class EmbeddingShape(Record):
     """What the vectors of one encoder look like.
@@ -107,8 +119,12 @@ class EmbeddingShape(Record):
         Skewness of how often rows are among others' nearest.
     ties
         Share of rows whose nearest neighbour is as near as the next.
+    largest_feature, feature_share
+        The feature that holds the largest share of the squared length of the vectors, and this share.
     finding
         What makes it unfit for scores; empty if nothing does.
+    dominated_by
+        What cosines of raw vectors of an encoder under test mostly compare; empty if there is no such thing.
     """
 
     encoder: str
@@ -127,7 +143,10 @@ class EmbeddingShape(Record):
     uniformity: float = NAN
     hubness: float = NAN
     ties: float = NAN
+    largest_feature: str = ""
+    feature_share: float = NAN
     finding: str = ""
+    dominated_by: Dominance = ""
 
 
 @dataclass(frozen=True)
@@ -778,6 +797,21 @@ class ExplainedVariance(Record):
     def is_followed(self) -> bool:
         """Whether the first component is large, and the block explains most of it."""
         return self.of_first_component >= FOLLOWED and self.first_component >= LARGE
+
+
+def what_is_followed(blocks: Sequence[ExplainedVariance]) -> list[ExplainedVariance]:
+    """Return which block the first component of an encoder follows: that which explains most of it.
+
+    Blocks that explain at least half of one component each are not independent. All but the first are left out, unless
+    they explain nearly as much, so that it cannot be told which one is followed.
+
+    Parameters
+    ----------
+    blocks
+        All blocks of one encoder.
+    """
+    followed = sorted((each for each in blocks if each.is_followed), key=lambda each: -each.of_first_component)
+    return [each for each in followed if each.of_first_component > followed[0].of_first_component - NOT_TOLD_APART]
 
 
 @dataclass(frozen=True)

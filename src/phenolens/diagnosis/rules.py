@@ -12,12 +12,16 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from phenolens.diagnosis import phrases
 from phenolens.diagnosis.evidence import Evidence, Verdict
 from phenolens.diagnosis.records import (
+    COMMON_PART,
+    DOMINANT_COMPONENT,
+    DOMINANT_FEATURE,
     ENCODED_R,
     FOLLOWED,
     GROSS_LOSS,
     LARGE,
     LEAST_HEADROOM,
     NAN,
+    NOT_TOLD_APART,
     Activity,
     AfterIntervention,
     BaselineDifference,
@@ -38,6 +42,7 @@ from phenolens.diagnosis.records import (
     SplitLeak,
     StratumGain,
     WithoutShortcut,
+    what_is_followed,
 )
 from phenolens.evaluation import Estimate
 
@@ -122,14 +127,11 @@ class ChangedAnswer(NamedTuple):
         The score after post-processing beside that of raw vectors.
     raw, after
         What the encoder is to the best baseline, raw and after post-processing; None where it is not compared.
-    shape
-        The shape of the encoder's vectors; None if it was not described.
     """
 
     difference: ProfilingDifference
     raw: BaselineDifference | None
     after: BaselineDifference | None
-    shape: EmbeddingShape | None
 
     @property
     def has_another_verdict(self) -> bool:
@@ -148,11 +150,10 @@ class ByProfiling:
         for each in evidence.of(BaselineDifference):
             if each.reference == "best baseline":
                 held[each.task, each.profiling, each.encoder] = each
-        shapes = {shape.encoder: shape for shape in evidence.of(EmbeddingShape)}
         for found in evidence.of(ProfilingDifference):
             raw = held.get((found.task, "raw", found.encoder))
             after = held.get((found.task, found.profiling, found.encoder))
-            yield ChangedAnswer(found, raw, after, shapes.get(found.encoder))
+            yield ChangedAnswer(found, raw, after)
 
 
 def no_effect(_: object) -> Estimate:
@@ -260,16 +261,6 @@ def _strong_only_sentence(gains: Sequence[StratumGain]) -> str:
     return phrases.strong_phenotypes_only(strong, weak)
 
 
-def _following(blocks: Sequence[ExplainedVariance]) -> list[ExplainedVariance]:
-    """Return what explains at least half of a large first component, that which explains most first."""
-    found = [
-        each
-        for each in blocks
-        if each.under_test and each.of_first_component >= FOLLOWED and each.first_component >= LARGE
-    ]
-    return sorted(found, key=lambda each: -each.of_first_component)
-
-
 def _undetected(scores: Sequence[ConceptScore]) -> bool:
     return scores[0].under_test and any(each.encoding != "encoded" for each in scores)
 
@@ -316,6 +307,18 @@ RULES: tuple[Rule[Any], ...] = (
         when=lambda _: True,
         sentence=phrases.split_leak,
         effect=lambda leak: leak.estimate,
+    ),
+    Rule[EmbeddingShape](
+        kind="dominance",
+        title="Dominated vectors",
+        about=Each(EmbeddingShape),
+        condition=(
+            f"one feature holds at least {DOMINANT_FEATURE:.0%} of the squared length of the vectors of an encoder "
+            f"under test; or they differ by less than {COMMON_PART:.0%} of their length; or one component holds at "
+            f"least {DOMINANT_COMPONENT:.0%} of their variance"
+        ),
+        when=lambda shape: shape.dominated_by != "",
+        sentence=phrases.dominance,
     ),
     Rule[NoBaseline](
         kind="no_baseline",
@@ -477,11 +480,12 @@ RULES: tuple[Rule[Any], ...] = (
         about=Together(ExplainedVariance, ("encoder",)),
         condition=(
             f"the first principal component holds at least {LARGE:.0%} of the variance of an encoder under test, and "
-            f"one block explains at least {FOLLOWED:.0%} of it; one sentence names that which explains most, and others"
+            f"one block explains at least {FOLLOWED:.0%} of it: that which explains most, and those within "
+            f"{NOT_TOLD_APART:.0%} of it"
         ),
-        when=lambda blocks: bool(_following(blocks)),
-        sentence=lambda blocks: phrases.component(_following(blocks)),
-        effect=lambda blocks: Estimate(_following(blocks)[0].of_first_component),
+        when=lambda blocks: blocks[0].under_test and bool(what_is_followed(blocks)),
+        sentence=lambda blocks: phrases.component(what_is_followed(blocks)),
+        effect=lambda blocks: Estimate(what_is_followed(blocks)[0].of_first_component),
     ),
     Rule[LayerChoice](
         kind="layer",
