@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import roc_auc_score
 
 from phenolens.metrics import (
     PairNull,
@@ -12,6 +13,7 @@ from phenolens.metrics import (
     cosine_similarity,
     label_average_precision,
     multilabel_average_precision,
+    nearest_neighbours,
     separation,
     set_average_precision,
 )
@@ -38,57 +40,85 @@ def with_common_part(differs, dtype=np.float32):
     return (x + common * np.sqrt(x.var(axis=0).sum()) / differs).astype(dtype)
 
 
-def under_a_dominant_component():
+def under_a_dominant_component(apart):
     """Vectors in two groups that lie far apart, as where a component tells two plates."""
     x, common = vectors()
-    return (x + np.where(np.arange(len(x)) % 2, 3000, -3000)[:, None] * common).astype(np.float32)
+    return (x + np.where(np.arange(len(x)) % 2, apart, -apart)[:, None] * common).astype(np.float32)
 
 
-def in_float64(x):
-    """Mean AP of replicates before all others, by the dense kernel on cosines in float64."""
-    return average_precision(cosine_similarity(x), SAME, OTHERS)
+def exact_similarity(x):
+    """Minus half the squared distances of unit rows, pair by pair, in extended precision: cosines, but for 1."""
+    unit = x.astype(np.longdouble)
+    unit /= np.sqrt((unit**2).sum(axis=1, keepdims=True))
+    similarity = np.empty((len(x), len(x)))
+    for row in range(len(x)):
+        similarity[row] = -((unit - unit[row]) ** 2).sum(axis=1) / 2
+    return similarity
 
 
-@pytest.mark.parametrize("differs", [1e-1, 1e-2, 1e-3, 1e-4])
-def test_a_common_part_changes_no_average_precision(differs):
-    x = with_common_part(differs)
-    expected = in_float64(x)
-    assert expected.mean() > 0.9
+def slack(differs, dtype):
+    """What rounding of the vectors themselves may change: pairs whose cosines it moves are ties."""
+    return float(0.002 + 0.5 * np.finfo(dtype).eps / differs + 1e-14 / differs**2)
+
+
+SCALES = [10.0**-power for power in range(1, 7)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("differs", SCALES)
+def test_average_precision_equals_brute_force_however_little_differs(differs, dtype):
+    x = with_common_part(differs, dtype)
+    expected = average_precision(exact_similarity(x), SAME, OTHERS)
+    assert expected.mean() > 0.85
     positives = np.nonzero(SAME)[1].reshape(len(x), -1)
-    for found in (
-        label_average_precision(x, LABELS),
-        set_average_precision(x, SETS).ravel(),
-        multilabel_average_precision(x, np.arange(len(x)), LABELS),
-        average_precision_among(x, np.arange(len(x)), positives, OTHERS),
-    ):
-        assert found.mean() == pytest.approx(expected.mean(), abs=0.005)
+    every = np.arange(len(x))
+    kernels = {
+        "label": label_average_precision(x, LABELS),
+        "set": set_average_precision(x, SETS).ravel(),
+        "multilabel": multilabel_average_precision(x, every, LABELS),
+        "among": average_precision_among(x, every, positives, OTHERS),
+        "cosine_similarity": average_precision(cosine_similarity(x), SAME, OTHERS),
+    }
+    off = {name: float(np.abs(found - expected).mean()) for name, found in kernels.items()}
+    assert max(off.values()) <= slack(differs, dtype), off
 
 
-def test_what_lies_under_a_dominant_component_is_found():
-    x = under_a_dominant_component()
-    expected = in_float64(x)
-    assert not directions(x).tolerance.is_fixed
-    assert_allclose(label_average_precision(x, LABELS), expected, atol=0.02)
-    assert_allclose(set_average_precision(x, SETS).ravel(), expected, atol=0.02)
-
-
-def test_float64_vectors_keep_differences_that_float32_has_not():
-    x = with_common_part(1e-6, np.float64)
-    exact = label_average_precision(x, LABELS).mean()
-    assert exact > 0.9
-    assert label_average_precision(x.astype(np.float32), LABELS).mean() < exact - 0.1  # rounded away with the file
-
-
-def test_pairs_are_placed_in_the_range_of_their_cosines():
-    x = with_common_part(1e-3)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("differs", SCALES)
+def test_pairs_and_neighbours_equal_brute_force_however_little_differs(differs, dtype):
+    x = with_common_part(differs, dtype)
+    similarity = exact_similarity(x)
+    upper = np.triu_indices(len(x), 1)
+    null = similarity[upper]
     pairs = np.argwhere(np.triu(SAME))
-    cosines = cosine_similarity(x)[np.triu_indices(len(x), 1)]
-    placed = PairNull(x).place(pairs)
-    chosen = cosine_similarity(x)[tuple(pairs.T)]
-    assert_allclose(placed.upper, chosen > np.quantile(cosines, 0.95), atol=0)
-    assert_allclose(placed.percentile, [(cosines < each).mean() for each in chosen], atol=0.01)
-    centred = x.astype(float) - x.mean(axis=0, dtype=float)
-    assert separation(x, LABELS).auroc == pytest.approx(separation(centred, LABELS).auroc, abs=0.05)
+    placed, chosen = PairNull(x).place(pairs), similarity[tuple(pairs.T)]
+    off = slack(differs, dtype)
+    assert abs(placed.upper.mean() - (chosen > np.quantile(null, 0.95)).mean()) <= off
+    assert_allclose(placed.percentile, [(null < each).mean() for each in chosen], atol=off)
+    assert separation(x, LABELS).auroc == pytest.approx(roc_auc_score(SAME[upper], null), abs=off)
+    nearest = np.argsort(-np.where(np.eye(len(x)), -np.inf, similarity), axis=1)[:, :3]
+    found = nearest_neighbours(x, 3)[0]
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(found, nearest, strict=True)]) >= 3 * (1 - 4 * off)
+
+
+@pytest.mark.parametrize("apart", [1e2, 3e3, 1e5])
+def test_what_lies_under_a_dominant_component_is_found(apart):
+    x = under_a_dominant_component(apart)
+    similarity = exact_similarity(x)
+    expected = average_precision(similarity, SAME, OTHERS)
+    off = slack(1 / apart, np.float32)
+    for found in (label_average_precision(x, LABELS), set_average_precision(x, SETS).ravel()):
+        assert np.abs(found - expected).mean() <= off
+    upper = np.triu_indices(len(x), 1)
+    assert separation(x, LABELS).auroc == pytest.approx(roc_auc_score(SAME[upper], similarity[upper]), abs=off)
+
+
+def test_a_few_rows_close_together_are_told_apart_among_many_that_are_not():
+    x = np.random.default_rng(1).normal(size=(len(LABELS), DIM)).astype(np.float32)
+    close = LABELS < N_LABELS // 8
+    x[close] = with_common_part(1e-4)[close]
+    expected = average_precision(exact_similarity(x), SAME, OTHERS)
+    assert_allclose(label_average_precision(x, LABELS)[close], expected[close], atol=0.02)
 
 
 def test_rounding_of_vectors_still_ties():

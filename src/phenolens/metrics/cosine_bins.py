@@ -39,10 +39,7 @@ class CosineBins:
             some = found.unit[torch.from_numpy(rows).to(found.unit.device)]
             cosines = (some @ some.T)[tuple(torch.triu_indices(len(some), len(some), 1))].sort().values
             spread = cosines[:: max(1, -(-len(cosines) // (n_bins - 1)))]
-            # Just below a cosine, and not within a group of ties.
-            width = found.tolerance.at(spread)
-            is_apart = spread.diff(prepend=spread[:1] - 1) > 2 * width
-            self._edges = (spread - width)[is_apart]
+            self._edges = (spread - found.tolerance.at(spread)).unique()  # below a cosine and what rounding makes of it
 
     def of(self, cosines: torch.Tensor) -> torch.Tensor:
         """Return the number of the bin of each cosine, as int32; rounding may take one just beyond -1 or 1."""

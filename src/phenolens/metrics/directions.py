@@ -41,7 +41,7 @@ def directions(x: NDArray[Any], *, device: str = "cpu") -> Directions:
     closer than that: vectors that differ by 1e-3 of their length have all of them within 1e-6. Where more than one in
     ten thousand comparisons between cosines of a sample of rows would be lost in this way, cosines are computed in
     float64. Their ties are then as wide as the precision of the vectors allows: rounding moves the cosine of two rows
-    by as much as it moves a row, times the distance between the two.
+    by as much as it moves a row, times the sine of the angle between the two.
 
     Parameters
     ----------
@@ -59,13 +59,13 @@ def directions(x: NDArray[Any], *, device: str = "cpu") -> Directions:
 
     unit = unit_rows(x)
     is_double = np.asarray(x).dtype == np.float64
-    by_distance = Tolerance(_LEAST, float(np.finfo(np.float64 if is_double else np.float32).eps))
-    if _loses_by_float32(unit, by_distance):
-        return Directions(torch.from_numpy(unit).to(device), by_distance)
+    by_sine = Tolerance(_LEAST, float(np.finfo(np.float64 if is_double else np.float32).eps))
+    if _loses_by_float32(unit, by_sine):
+        return Directions(torch.from_numpy(unit).to(device), by_sine)
     return Directions(torch.from_numpy(unit.astype(np.float32)).to(device), SINGLE)
 
 
-def _loses_by_float32(unit: NDArray[np.float64], by_distance: Tolerance) -> bool:
+def _loses_by_float32(unit: NDArray[np.float64], by_sine: Tolerance) -> bool:
     """Return whether too many cosines differ by less than float32 resolves, and by more than rounding of the rows."""
     n = len(unit)
     some = unit if n <= _SAMPLE else unit[np.random.default_rng(0).choice(n, _SAMPLE, replace=False)]
@@ -74,6 +74,6 @@ def _loses_by_float32(unit: NDArray[np.float64], by_distance: Tolerance) -> bool
     lost = compared = 0
     for shift in range(1, min(n, _SHIFTS + 1)):
         gap = np.abs(cosines[:, shift:] - cosines[:, :-shift])
-        lost += int(((gap <= TIE) & (gap > by_distance.at(cosines[:, shift:]))).sum())
+        lost += int(((gap <= TIE) & (gap > by_sine.at(cosines[:, shift:]))).sum())
         compared += int((~np.isnan(gap)).sum())
     return lost > _MOST_LOST * compared

@@ -21,24 +21,24 @@ class Tolerance(NamedTuple):
     ----------
     least
         The tolerance of cosines of equal directions.
-    by_distance
-        What the distance between the two rows adds to it, for a distance of 1 or more; 0: the tolerance is the same for
-        all cosines.
+    by_sine
+        What the sine of the angle between the two rows adds to it: rounding of a row moves a cosine by so much. 0: the
+        tolerance is the same for all cosines.
     """
 
     least: float
-    by_distance: float = 0.0
+    by_sine: float = 0.0
 
     @property
     def is_fixed(self) -> bool:
         """Whether it is the same for all cosines."""
-        return self.by_distance == 0
+        return self.by_sine == 0
 
     def at(self, cosines: Any) -> Any:
         """Return the tolerance around each cosine (a number, an array or a tensor)."""
         if self.is_fixed:
             return self.least
-        return self.least + self.by_distance * (2 * (1 - cosines)).clip(0, 1) ** 0.5
+        return self.least + self.by_sine * ((1 - cosines) * (1 + cosines)).clip(0) ** 0.5
 
 
 SINGLE = Tolerance(TIE)
