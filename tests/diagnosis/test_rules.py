@@ -27,6 +27,7 @@ from phenolens.diagnosis.records import (
     MetricRange,
     NoBaseline,
     NuisanceReadout,
+    ProfilingDifference,
     SplitLeak,
     StratumGain,
     WithoutShortcut,
@@ -60,6 +61,26 @@ ROWS = [
         "the vectors of mine cannot be scored: collapsed: 9 of 9 rows repeat earlier ones.",
     ),
     ("collapse", EmbeddingShape("mine", 9, 2, 0), None),
+    ("dominance", EmbeddingShape("mine", 9, 2, 0), None),
+    (
+        "dominance",
+        EmbeddingShape("mine", 9, 2, 0, largest_feature="f_7", feature_share=0.9996, dominated_by="feature"),
+        "feature 'f_7' holds at least 99% of the squared length of the vectors of mine: cosines of raw vectors show "
+        "little else; post-processing that scales features, such as TVN, shows the others.",
+    ),
+    (
+        "dominance",
+        EmbeddingShape("mine", 9, 2, 0, relative_sd=0.001, dominated_by="common part"),
+        "the vectors of mine share a large common part and differ by only 0.001 of their length: cosines of raw "
+        "vectors compare distances, not the directions in which vectors differ; post-processing that centres vectors, "
+        "such as TVN, compares directions.",
+    ),
+    (
+        "dominance",
+        EmbeddingShape("mine", 9, 2, 0, top_share=0.74, dominated_by="component"),
+        "one principal component holds 74% of the variance of the vectors of mine: cosines of raw vectors mostly "
+        "compare it; TVN scales down what varies as much among negative controls.",
+    ),
     ("metric", RANGE, None),
     (
         "metric",
@@ -414,6 +435,38 @@ TOGETHER = [
         (replace(concept("acquisition", "not detected", 0.01), of_first_component=0.8),),
         "mine holds no detectable information about acquisition beyond batches, treatments and other concepts; its "
         "first component follows acquisition (80%), but not beyond these.",
+    ),
+    (
+        "component",
+        tuple(
+            ExplainedVariance("mine", True, block, 0.3, 0.1, share, 0.74)
+            for block, share in (("treatment", 0.81), ("batch", 0.92), ("density", 0.3), ("acquisition", 0.91))
+        ),
+        "the first principal component of mine (74% of its variance) follows one of these, which cannot be told apart "
+        "here: batch (92% of it) and acquisition (91% of it).",
+    ),
+    (
+        "component",
+        tuple(
+            ExplainedVariance("mine", True, block, 0.3, 0.1, share, 0.74)
+            for block, share in (("treatment", 0.61), ("density", 0.8), ("batch", 0.7))
+        ),
+        "the first principal component of mine (74% of its variance) follows density, which explains 80% of it.",
+    ),
+    (
+        "profiling_changes_answer",
+        (
+            ProfilingDifference(WIN, QUESTION[0], "tvn", "mine", 0.19, 0.29),
+            replace(HELD, estimate=TIE),
+            replace(HELD, profiling="tvn"),
+        ),
+        "mine scores 0.19 with raw vectors and 0.29 after tvn: +0.10 [0.05, 0.15], adjusted p 0.002; raw, it is not "
+        "significantly different from the best baseline, cell-count; after tvn, it beats the best one, cell-count.",
+    ),
+    (
+        "profiling_changes_answer",
+        (ProfilingDifference(TIE, QUESTION[0], "tvn", "mine", 0.19, 0.2), HELD, replace(HELD, profiling="tvn")),
+        None,
     ),
     ("concepts_not_detected", (CONCEPT,), None),
     ("concepts_not_detected", (CONCEPT, concept("shape", "not assessed", 0.1)), None),

@@ -68,6 +68,17 @@ def test_float32_stays_float32_and_says_the_same(profiler, screen):
 
 
 @pytest.mark.parametrize("profiler", [p for p in EVERY if p.id != "harmony"])
+@pytest.mark.parametrize("far", [1e3, 1e5])
+def test_a_large_common_part_loses_nothing_in_float32(profiler, far, screen):
+    x, controls, batch = screen
+    x = (x + far).astype(np.float32)  # what float32 holds of it
+    double = profiler.fit_transform(x.astype(np.float64), controls=controls, batch=batch)
+    single = profiler.fit_transform(x, controls=controls, batch=batch)
+    off = np.abs(np.abs(single - single.mean(axis=0, dtype=float)) - np.abs(double - double.mean(axis=0)))
+    assert off.max() <= 0.002 * double.std(axis=0).max() + np.finfo(np.float32).eps * np.abs(single).max()
+
+
+@pytest.mark.parametrize("profiler", [p for p in EVERY if p.id != "harmony"])
 def test_the_order_of_rows_does_not_matter(profiler, screen):
     x, controls, batch = screen
     order = np.random.default_rng(1).permutation(len(x))

@@ -177,11 +177,14 @@ def diagnose(
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Diagnose embeddings, and compare them, in all tasks that their metadata allow."""
+    """Diagnose embeddings, and compare them, in all tasks that their metadata allow.
+
+    Where each plate has negative controls, vectors are scored raw and after TVN, unless --profiling names others.
+    """
     from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
     from phenolens.recipes import Recipe
     from phenolens.report import unanswered
-    from phenolens.tasks import default_tasks
+    from phenolens.tasks import default_profilings, default_tasks
     from phenolens.workflows.study import run as run_study
 
     columns = _given(
@@ -206,6 +209,7 @@ def diagnose(
         obs = mark_controls(file.obs, negative_control, path) if negative_control else file.obs
         tables[name] = {"file": path, "features": features, "missing": missing}
         tasks = tasks or default_tasks(obs)
+        profiling = profiling or default_profilings(obs)
     recipe = Recipe.model_validate(
         {
             "name": " and ".join(tables),
@@ -215,7 +219,7 @@ def diagnose(
                 "negative_controls": negative_control or [],
                 "key": key,
             },
-            "profiling": profiling or ["raw"],
+            "profiling": profiling,
             "batch_by": batch_by,
             "tasks": tasks,
             "seed": seed,

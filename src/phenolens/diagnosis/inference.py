@@ -15,7 +15,9 @@ from phenolens.diagnosis.records import (
     ConceptScore,
     Encoding,
     ExplainedVariance,
+    ProfilingDifference,
     Record,
+    what_is_followed,
 )
 from phenolens.evaluation import ALPHA
 from phenolens.metrics import benjamini_hochberg
@@ -36,7 +38,8 @@ def control_claims(records: Sequence[Record]) -> tuple[Record, ...]:
 
     Returns
     -------
-    The same records: claims with ``p_adjusted``, and what it means for concepts filled in.
+    The same records: claims with ``p_adjusted``, and what it means for concepts filled in. What post-processing
+    changes is adjusted by itself.
     """
     differences = [record for record in records if isinstance(record, BaselineDifference)]
     claims = [record for record in records if isinstance(record, Claim) and record.is_claimed]
@@ -49,7 +52,23 @@ def control_claims(records: Sequence[Record]) -> tuple[Record, ...]:
             result.append(replace(record, estimate=estimate))
         else:
             result.append(record)
-    return tuple(_with_encoding(result))
+    return tuple(_with_encoding(_with_profilings_adjusted(result)))
+
+
+def _with_profilings_adjusted(records: Sequence[Record]) -> list[Record]:
+    """Return records with what post-processing changes adjusted by itself: it is no claim that one encoder is better.
+
+    Nearly all post-processing changes some scores. Among the claims of the card, these would make the others lenient.
+    """
+    p = [each.estimate.p for each in records if isinstance(each, ProfilingDifference)]
+    adjusted = iter(benjamini_hochberg(np.array(p)))
+    result: list[Record] = []
+    for record in records:
+        if isinstance(record, ProfilingDifference):
+            result.append(replace(record, estimate=replace(record.estimate, p_adjusted=float(next(adjusted)))))
+        else:
+            result.append(record)
+    return result
 
 
 def adjust_in_families(p: NDArray[np.float64], families: Sequence[Hashable]) -> NDArray[np.float64]:
@@ -137,10 +156,15 @@ def _with_encoding(records: Sequence[Record]) -> Iterator[Record]:
     for record in records:
         if isinstance(record, ConceptScore) and _encoding(record) == "encoded":
             encoded.add((record.encoder, record.concept))
-    followed = {}
+    blocks: dict[str, list[ExplainedVariance]] = {}
     for record in records:
-        if isinstance(record, ExplainedVariance) and record.is_followed:
-            followed[record.encoder, record.block] = record.of_first_component
+        if isinstance(record, ExplainedVariance):
+            blocks.setdefault(record.encoder, []).append(record)
+    followed = {
+        (each.encoder, each.block): each.of_first_component
+        for of_encoder in blocks.values()
+        for each in what_is_followed(of_encoder)
+    }
     for record in records:
         if isinstance(record, ConceptScore):
             share = followed.get((record.encoder, record.concept), float("nan"))

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from phenolens.core.numbers import count, difference_within, number, p_words, percent, share_within, within
+from phenolens.core.numbers import count, difference_within, listed, number, p_words, percent, share_within, within
+from phenolens.core.precision import exceeds
 from phenolens.diagnosis.records import (
     DILUTION_STEP,
     LEAST_HEADROOM,
@@ -22,6 +23,7 @@ from phenolens.diagnosis.records import (
     MetricRange,
     NoBaseline,
     NuisanceReadout,
+    ProfilingDifference,
     SplitLeak,
     StratumGain,
     WithoutShortcut,
@@ -67,7 +69,9 @@ def _why_too_few(found: MetricRange) -> str:
 
 def _why_not_able(found: MetricRange) -> str:
     best = found.best_encoder
-    if found.best_low <= found.chance:
+    if math.isnan(found.best_low):
+        return "there is only one unit, so chance has no interval"
+    if not exceeds(found.best_low, found.chance):
         scores = f"{number(found.best_value, 2)}, chance {number(found.chance, 2)}"
         return f"the best encoder, {best}, is not distinguishable from chance ({scores})"
     if math.isnan(found.sensitivity):
@@ -137,6 +141,11 @@ def encoder_difference(found: EncoderDifference) -> str:
     if found.minimum_detectable > _ROUNDING:
         details.append(f"minimum detectable difference {found.minimum_detectable:.2g} (80% power)")
     return "; ".join(details) + "."
+
+
+def against_best(found: BaselineDifference) -> str:
+    """Return what an encoder is to the best baseline."""
+    return "cannot be compared with" if math.isnan(found.estimate.value) else _relation(found, "falls short of")
 
 
 def _is_identical(estimate: Estimate) -> bool:
@@ -337,10 +346,54 @@ def concept_difference(found: ConceptDifference) -> str:
     return f"{better}; adjusted p {p_words(effect.p_adjusted)}."
 
 
-def component(found: ExplainedVariance) -> str:
-    """Say what the largest component of the vectors follows."""
-    component = f"the first principal component of {found.encoder} ({percent(found.first_component)} of its variance)"
-    return f"{component} follows {found.block}, which explains {percent(found.of_first_component)} of it."
+def component(following: Sequence[ExplainedVariance]) -> str:
+    """Say what the largest component of the vectors follows, or between what this cannot be told."""
+    most, *others = following
+    component = f"the first principal component of {most.encoder} ({percent(most.first_component)} of its variance)"
+    if not others:
+        return f"{component} follows {most.block}, which explains {percent(most.of_first_component)} of it."
+    shares = listed([f"{each.block} ({percent(each.of_first_component)} of it)" for each in following])
+    return f"{component} follows one of these, which cannot be told apart here: {shares}."
+
+
+def dominance(shape: EmbeddingShape) -> str:
+    """Say what dominates cosines of raw vectors, and which post-processing takes it away."""
+    match shape.dominated_by:
+        case "feature":
+            share = percent(math.floor(100 * shape.feature_share) / 100)
+            length = f"the squared length of the vectors of {shape.encoder}"
+            what = f"feature '{shape.largest_feature}' holds at least {share} of {length}"
+            shown = "show little else; post-processing that scales features, such as TVN, shows the others"
+        case "common part":
+            differ = f"differ by only {shape.relative_sd:.1g} of their length"
+            what = f"the vectors of {shape.encoder} share a large common part and {differ}"
+            shown = (
+                "compare distances, not the directions in which vectors differ; post-processing that centres vectors, "
+                "such as TVN, compares directions"
+            )
+        case _:
+            share = percent(shape.top_share)
+            what = f"one principal component holds {share} of the variance of the vectors of {shape.encoder}"
+            shown = "mostly compare it; TVN scales down what varies as much among negative controls"
+    return f"{what}: cosines of raw vectors {shown}."
+
+
+def profiling_changes_answer(
+    found: ProfilingDifference, raw: BaselineDifference | None, after: BaselineDifference | None
+) -> str:
+    """Say what post-processing changes of a score, and of what is said against the best baseline."""
+    raw_score = f"{found.encoder} scores {number(found.raw_value, 2)} with raw vectors"
+    scores = f"{raw_score} and {number(found.value, 2)} after {found.profiling}: {_difference(found.estimate)}"
+    significant = "" if found.is_significant else "not significant, "
+    details = [f"{scores}, {significant}adjusted p {p_words(found.estimate.p_adjusted)}"]
+    if raw is not None and after is not None:
+        verdicts = (against_best(raw), against_best(after))
+        if verdicts[0] == verdicts[1]:
+            details.append(f"either way it {verdicts[0]} the best baseline")
+        else:
+            before = f"raw, it {verdicts[0]} the best baseline, {raw.baseline}"
+            details.append(f"{before}; after {found.profiling}, it {verdicts[1]} the best one, {after.baseline}")
+    return "; ".join(details) + "."
 
 
 def layer(found: LayerChoice) -> str:

@@ -6,9 +6,11 @@ are empty.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from phenolens.core.precision import exceeds
 from phenolens.evaluation import ALPHA, Estimate
 from phenolens.simulation import LEVELS
 
@@ -28,6 +30,14 @@ FOLLOWED = 0.5
 """The least share of the first component for it to be said to follow something."""
 LARGE = 0.2
 """The least share of all variance for a first component to be worth a word."""
+NOT_TOLD_APART = 0.05
+"""Two blocks whose shares of the first component differ by less than this cannot be told apart by it."""
+COMMON_PART = 0.05
+"""Vectors that differ by less than this share of their length have a large common part."""
+DOMINANT_FEATURE = 0.9
+"""The least share of the squared length of vectors for a feature to dominate them."""
+DOMINANT_COMPONENT = 0.5
+"""The least share of the variance of vectors for a component to dominate them."""
 LEAST_HEADROOM = 0.1
 """A metric of whose range the best baseline leaves less than this leaves little room."""
 
@@ -75,6 +85,9 @@ class Claim(Record):
         return self.estimate.p_adjusted <= ALPHA
 
 
+Dominance = Literal["", "feature", "common part", "component"]
+
+
 @dataclass(frozen=True)
 class EmbeddingShape(Record):
     """What the vectors of one encoder look like.
@@ -111,8 +124,12 @@ class EmbeddingShape(Record):
         Skewness of how often rows are among others' nearest.
     ties
         Share of rows whose nearest neighbour is as near as the next.
+    largest_feature, feature_share
+        The feature that holds the largest share of the squared length of the vectors, and this share.
     finding
         What makes it unfit for scores; empty if nothing does.
+    dominated_by
+        What cosines of raw vectors of an encoder under test mostly compare; empty if there is no such thing.
     """
 
     encoder: str
@@ -131,7 +148,10 @@ class EmbeddingShape(Record):
     uniformity: float = NAN
     hubness: float = NAN
     ties: float = NAN
+    largest_feature: str = ""
+    feature_share: float = NAN
     finding: str = ""
+    dominated_by: Dominance = ""
 
 
 @dataclass(frozen=True)
@@ -254,6 +274,35 @@ class EncoderDifference(Claim):
     def family(self) -> tuple[str, ...]:
         """The differences of these two encoders, in scores and concepts."""
         return "between encoders", self.encoder, self.other
+
+
+@dataclass(frozen=True)
+class ProfilingDifference(Record):
+    """What post-processing changes of the score of an encoder under test, on the same rows.
+
+    Where a profiler was fitted on a half of the controls, both scores are against the other half.
+
+    Attributes
+    ----------
+    estimate
+        The score after post-processing minus that of raw vectors; `inference` adjusts the p value over all of these.
+    task, profiling, encoder
+        The question, after post-processing, and the encoder.
+    raw_value, value
+        Both scores, of one seed of the encoder.
+    """
+
+    estimate: Estimate
+    task: str
+    profiling: str
+    encoder: str
+    raw_value: float
+    value: float
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the adjusted p value is at most 5 %."""
+        return self.estimate.p_adjusted <= ALPHA
 
 
 @dataclass(frozen=True)
@@ -389,7 +438,7 @@ class NuisanceReadout(Record):
     def is_readable(self) -> bool:
         """Whether the nuisance can be read off, and not only what post-processing writes into vectors."""
         beyond_permuted = self.estimate.p <= ALPHA if self.is_refitted else True
-        return beyond_permuted and self.estimate.low > self.chance
+        return beyond_permuted and exceeds(self.estimate.low, self.chance)
 
 
 Grade = Literal["tells", "leaves little room", "tells only gross differences", "cannot tell", "too few units"]
@@ -798,6 +847,21 @@ class ExplainedVariance(Record):
     def is_followed(self) -> bool:
         """Whether the first component is large, and the block explains most of it."""
         return self.of_first_component >= FOLLOWED and self.first_component >= LARGE
+
+
+def what_is_followed(blocks: Sequence[ExplainedVariance]) -> list[ExplainedVariance]:
+    """Return which block the first component of an encoder follows: that which explains most of it.
+
+    Blocks that explain at least half of one component each are not independent. All but the first are left out, unless
+    they explain nearly as much, so that it cannot be told which one is followed.
+
+    Parameters
+    ----------
+    blocks
+        All blocks of one encoder.
+    """
+    followed = sorted((each for each in blocks if each.is_followed), key=lambda each: -each.of_first_component)
+    return [each for each in followed if each.of_first_component > followed[0].of_first_component - NOT_TOLD_APART]
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
 
+from phenolens.core.precision import narrowed
 from phenolens.core.random import spawn
 from phenolens.tasks import Score, Task
 
@@ -26,4 +26,4 @@ def rescore(task: Task, rows: AnnData, x: NDArray[Any], profiling: str, *, seed:
         If these rows cannot answer it.
     """
     task = task.without_p()
-    return task.score(AnnData(x.astype(np.float32), obs=rows.obs), spawn(seed, "score", task.id, profiling))
+    return task.score(AnnData(narrowed(x), obs=rows.obs), spawn(seed, "score", task.id, profiling))

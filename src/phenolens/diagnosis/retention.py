@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phenolens.core.precision import exceeds
 from phenolens.core.random import spawn
 from phenolens.diagnosis.records import Retention
 from phenolens.evaluation import (
@@ -75,7 +76,7 @@ def retain(question: Question, encoder: str, pair: BeforeAfter, chance_after: fl
     joint = joint_draws(values, spawn(question.seed, "retention", *question.key), se_inflation=se_inflation)
     score_after, score_before = map(float, joint.mean)
     estimate = Estimate(n_units=joint.n_units)
-    if joint.n_clusters > 1 and percentile_interval(joint.draws[:, 1])[0] > pair.chance:
+    if joint.n_clusters > 1 and exceeds(percentile_interval(joint.draws[:, 1])[0], pair.chance):
         share = (score_after - chance_after) / (score_before - pair.chance)
         left, whole = joint.draws[:, 0] - chance_after, np.maximum(joint.draws[:, 1] - pair.chance, 1e-12)
         rng = spawn(question.seed, "retention p", *question.key)

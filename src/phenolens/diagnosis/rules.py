@@ -7,11 +7,14 @@ table in docs/diagnosis.md is made from this one: ``python -m phenolens.diagnosi
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from phenolens.diagnosis import phrases
 from phenolens.diagnosis.evidence import Evidence, Verdict
 from phenolens.diagnosis.records import (
+    COMMON_PART,
+    DOMINANT_COMPONENT,
+    DOMINANT_FEATURE,
     ENCODED_R,
     FOLLOWED,
     GROSS_LOSS,
@@ -19,6 +22,7 @@ from phenolens.diagnosis.records import (
     LEAST_HEADROOM,
     LEAST_LEFT,
     NAN,
+    NOT_TOLD_APART,
     Activity,
     AfterIntervention,
     BaselineDifference,
@@ -34,10 +38,12 @@ from phenolens.diagnosis.records import (
     MetricRange,
     NoBaseline,
     NuisanceReadout,
+    ProfilingDifference,
     Record,
     SplitLeak,
     StratumGain,
     WithoutShortcut,
+    what_is_followed,
 )
 from phenolens.evaluation import Estimate
 
@@ -57,6 +63,7 @@ CONCEPTS = f"the concepts of one encoder{FAMILIES}"
 SHORTCUTS = f"the shortcuts of one encoder{FAMILIES}"
 INTERVENTIONS = f"the interventions on one encoder{FAMILIES}"
 UNITS = "the perturbations of one encoder, times encoders under test and questions"
+PROFILINGS = "what post-processing changes, over encoders under test and questions"
 DESCRIBED = "described with an interval, not adjusted"
 
 J = TypeVar("J")  # what a rule judges: a record, or several together
@@ -110,6 +117,44 @@ class Together(Generic[R]):
             key = tuple(str(getattr(record, field)) for field in self.by)
             groups.setdefault(key, []).append(record)
         return groups.values()
+
+
+class ChangedAnswer(NamedTuple):
+    """What post-processing changes of a score, beside what is said against the best baseline.
+
+    Attributes
+    ----------
+    difference
+        The score after post-processing beside that of raw vectors.
+    raw, after
+        What the encoder is to the best baseline, raw and after post-processing; None where it is not compared.
+    """
+
+    difference: ProfilingDifference
+    raw: BaselineDifference | None
+    after: BaselineDifference | None
+
+    @property
+    def has_another_verdict(self) -> bool:
+        """Whether raw and post-processed vectors are said to be different things to the best baseline."""
+        if self.raw is None or self.after is None:
+            return False
+        return phrases.against_best(self.raw) != phrases.against_best(self.after)
+
+
+class ByProfiling:
+    """What post-processing changes of each score, with the records that tell whether it changes an answer."""
+
+    def of(self, evidence: Evidence) -> Iterable[ChangedAnswer]:
+        """Return what this rule judges, one by one."""
+        held: dict[tuple[str, str, str], BaselineDifference] = {}
+        for each in evidence.of(BaselineDifference):
+            if each.reference == "best baseline":
+                held[each.task, each.profiling, each.encoder] = each
+        for found in evidence.of(ProfilingDifference):
+            raw = held.get((found.task, "raw", found.encoder))
+            after = held.get((found.task, found.profiling, found.encoder))
+            yield ChangedAnswer(found, raw, after)
 
 
 def no_effect(_: object) -> Estimate:
@@ -270,6 +315,18 @@ RULES: tuple[Rule[Any], ...] = (
         sentence=phrases.split_leak,
         effect=lambda leak: leak.estimate,
     ),
+    Rule[EmbeddingShape](
+        kind="dominance",
+        title="Dominated vectors",
+        about=Each(EmbeddingShape),
+        condition=(
+            f"one feature holds at least {DOMINANT_FEATURE:.0%} of the squared length of the vectors of an encoder "
+            f"under test; or they differ by less than {COMMON_PART:.0%} of their length; or one component holds at "
+            f"least {DOMINANT_COMPONENT:.0%} of their variance"
+        ),
+        when=lambda shape: shape.dominated_by != "",
+        sentence=phrases.dominance,
+    ),
     Rule[NoBaseline](
         kind="no_baseline",
         title="No baseline",
@@ -299,6 +356,19 @@ RULES: tuple[Rule[Any], ...] = (
         adjusted_over=AGAINST_BASELINES,
         effect=the_estimate,
         against="baseline",
+    ),
+    Rule[ChangedAnswer](
+        kind="profiling_changes_answer",
+        title="Post-processing changes the answer",
+        about=ByProfiling(),
+        condition=(
+            "raw and post-processed vectors of an encoder under test have different verdicts against the best "
+            "baseline, or their scores differ significantly on the same rows"
+        ),
+        when=lambda found: found.has_another_verdict or found.difference.is_significant,
+        sentence=lambda found: phrases.profiling_changes_answer(*found),
+        adjusted_over=PROFILINGS,
+        effect=lambda found: found.difference.estimate,
     ),
     Rule[BestBaseline](
         kind="baselines",
@@ -429,17 +499,18 @@ RULES: tuple[Rule[Any], ...] = (
         effect=the_estimate,
         against="other",
     ),
-    Rule[ExplainedVariance](
+    Rule[Sequence[ExplainedVariance]](
         kind="component",
         title="Largest component",
-        about=Each(ExplainedVariance),
+        about=Together(ExplainedVariance, ("encoder",)),
         condition=(
             f"the first principal component holds at least {LARGE:.0%} of the variance of an encoder under test, and "
-            f"one block explains at least {FOLLOWED:.0%} of it"
+            f"one block explains at least {FOLLOWED:.0%} of it: that which explains most, and those within "
+            f"{NOT_TOLD_APART:.0%} of it"
         ),
-        when=lambda found: found.under_test and found.is_followed,
-        sentence=phrases.component,
-        effect=lambda found: Estimate(found.of_first_component),
+        when=lambda blocks: blocks[0].under_test and bool(what_is_followed(blocks)),
+        sentence=lambda blocks: phrases.component(what_is_followed(blocks)),
+        effect=lambda blocks: Estimate(what_is_followed(blocks)[0].of_first_component),
     ),
     Rule[LayerChoice](
         kind="layer",

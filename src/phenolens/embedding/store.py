@@ -17,6 +17,7 @@ from scipy.sparse import issparse
 
 from phenolens.core.errors import EmbeddingError, EncoderError, PhenolensWarning, did_you_mean
 from phenolens.core.files import replaced_whole
+from phenolens.core.precision import narrowed
 from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns, spell_well
 from phenolens.embedding.embed import storable
 from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
@@ -165,7 +166,7 @@ def _choose_features(embeddings: AnnData, features: Sequence[str], path: Path) -
         elif not matching:
             raise EmbeddingError(f"{path}: no feature '{pattern}'{did_you_mean(pattern, names[:50])}")
         chosen.update({name: embeddings.X[:, names.index(name)] for name in matching})
-    x = np.stack(list(chosen.values()), axis=1).astype(np.float32)
+    x = narrowed(np.stack(list(chosen.values()), axis=1))
     return AnnData(x, obs=embeddings.obs, var=pd.DataFrame(index=list(chosen)), uns=embeddings.uns)
 
 
@@ -222,7 +223,7 @@ def _without_gaps(embeddings: AnnData, missing: Missing, path: Path) -> AnnData:
         x = np.where(bad, np.nan, embeddings.X)
         empty = bad.all(axis=0)
         median = np.nanmedian(np.where(empty, 0, x), axis=0)
-        embeddings.X = np.where(bad, median, x).astype(np.float32)
+        embeddings.X = narrowed(np.where(bad, median, x).astype(embeddings.X.dtype))
         kept, done = embeddings[:, ~empty].copy(), "replaced by the feature's median"
     elif missing == "rows":
         kept, done = embeddings[~rows].copy(), "rows left out"
@@ -258,7 +259,7 @@ def _read_h5ad(path: Path, reserved: Collection[str]) -> AnnData:
     if embeddings.X is None:
         raise ValueError("it has no matrix X")
     dense = embeddings.X.toarray() if issparse(embeddings.X) else np.asarray(embeddings.X)
-    embeddings.X = dense.astype(np.float32, copy=False)
+    embeddings.X = narrowed(dense)
     return embeddings
 
 
@@ -272,7 +273,8 @@ def _read_table(path: Path, reserved: Collection[str]) -> AnnData:
         table = _with_leading_zeros(table, named, path)
     features = table.drop(columns=named).select_dtypes("number")
     metadata = _each_once(table.drop(columns=features.columns))
-    return _assemble(features.to_numpy(np.float32), metadata, list(features))
+    exact = np.float32 if all(dtype == np.float32 for dtype in features.dtypes) else np.float64
+    return _assemble(narrowed(features.to_numpy(exact)), metadata, list(features))
 
 
 def _with_leading_zeros(table: pd.DataFrame, named: Sequence[str], path: Path) -> pd.DataFrame:
@@ -301,7 +303,7 @@ def _read_npz(path: Path, reserved: Collection[str]) -> AnnData:
     with np.load(path, allow_pickle=False) as arrays:
         if "X" not in arrays:
             raise ValueError(f"it has no array 'X'; there is: {', '.join(arrays)}")
-        x = arrays["X"].astype(np.float32)
+        x = narrowed(arrays["X"])
         columns = {without_prefix(key): arrays[key] for key in arrays if key != "X"}
         metadata = pd.DataFrame(columns, index=range(len(x)))
     return _assemble(x, metadata, [str(index) for index in range(x.shape[1])])

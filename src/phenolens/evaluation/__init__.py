@@ -2,7 +2,7 @@
 
 from phenolens.evaluation.estimate import Estimate
 from phenolens.evaluation.evaluate import Evaluation, Settings, evaluate, score_strata
-from phenolens.evaluation.left_out import LeftOut, leave_out
+from phenolens.evaluation.left_out import LeftOut, leave_out, noise_of_difference
 from phenolens.evaluation.paired import (
     JointDraws,
     PairedDifference,
@@ -42,6 +42,7 @@ __all__ = [
     "joint_draws",
     "leave_out",
     "mean_by_unit",
+    "noise_of_difference",
     "paired_difference",
     "paired_p",
     "score_strata",

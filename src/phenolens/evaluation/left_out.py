@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from phenolens.core.random import spawn
 from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.evaluation.paired import UNIT_KEY, UnitValues, mean_by_unit, values_by_unit
 from phenolens.evaluation.profiles import Profiles
-from phenolens.evaluation.shared_noise import SharedNoise
+from phenolens.evaluation.shared_noise import NOTHING_SHARED, SharedNoise
 from phenolens.profiling import FITTED_ON, parse_profiling
 from phenolens.tasks import Task, clusters_of
 
@@ -45,12 +45,13 @@ class LeftOut:
     values: UnitValues
     without: pd.DataFrame
 
-    def minus(self, other: LeftOut) -> LeftOut:
-        """Return the differences to another encoder that was scored without the same parts, on shared units."""
+    def minus(self, other: LeftOut, parts: Sequence[Any]) -> LeftOut:
+        """Return the differences to another encoder, on shared units, of these columns of `without`."""
         index = self.values.index.intersection(other.values.index)
         one, two = self.values.loc[index], other.values.loc[index]
         return LeftOut(
-            one.assign(value=one["value"] - two["value"]), self.without.loc[index] - other.without.loc[index]
+            one.assign(value=one["value"] - two["value"]),
+            self.without.loc[index, parts] - other.without.loc[index, parts],
         )
 
     def noise(self) -> SharedNoise:
@@ -74,6 +75,14 @@ class LeftOut:
         of_parts = np.square(moved.sum(axis=0)).sum()
         of_clusters = np.square(moved).sum()
         return SharedNoise(max(0.0, float((n_parts - 1) / n_parts * (of_parts - of_clusters))), n_parts)
+
+
+def noise_of_difference(one: LeftOut | None, other: LeftOut | None) -> SharedNoise:
+    """Return the noise that the units of two encoders share, by what both were scored without."""
+    if one is None or other is None:
+        return NOTHING_SHARED
+    common = one.without.columns.intersection(other.without.columns)
+    return one.minus(other, list(common)).noise() if len(common) else NOTHING_SHARED
 
 
 def mean_left_out(found: Sequence[LeftOut | None]) -> LeftOut | None:

@@ -7,10 +7,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from phenolens.core.precision import exceeds
 from phenolens.core.random import spawn
 from phenolens.encoders.info import EncoderInfo
 from phenolens.evaluation.estimate import Estimate
-from phenolens.evaluation.left_out import LeftOut, mean_left_out
+from phenolens.evaluation.left_out import LeftOut, mean_left_out, noise_of_difference
 from phenolens.evaluation.paired import (
     PairedDifference,
     UnitValues,
@@ -19,7 +20,6 @@ from phenolens.evaluation.paired import (
     paired_difference,
     paired_p,
 )
-from phenolens.evaluation.shared_noise import NOTHING_SHARED, SharedNoise
 from phenolens.tasks import Leak, Score, Task
 
 ALPHA = 0.05
@@ -226,7 +226,8 @@ class Question:
 
     def is_above_chance(self, encoder: str) -> bool:
         """Whether the 95 % interval of an encoder's score, averaged over its seeds, lies above chance."""
-        return bool(np.mean([each.estimate.low - each.score.chance for each in self.by_encoder[encoder]]) > 0)
+        above = np.mean([each.estimate.low - each.score.chance for each in self.by_encoder[encoder]])
+        return exceeds(float(above), 0.0)
 
     @cached_property
     def best_of_many(self) -> Estimate:
@@ -263,7 +264,8 @@ class Question:
         with_p
             Whether to compute the p value, which is needed only for claims.
         """
-        noise = _noise_of_difference(self.left_out if left_out is None else left_out, one, other)
+        left_out = self.left_out if left_out is None else left_out
+        noise = noise_of_difference(left_out.get(one), left_out.get(other))
         values, inflation = (self.values[one], self.values[other]), self.first.se_inflation
         rng = spawn(self.seed, "comparison", *self.key)
         found = paired_difference(*values, rng, se_inflation=inflation, noise=noise)
@@ -271,13 +273,3 @@ class Question:
             return found
         p = paired_p(*values, spawn(self.seed, "exchange", *self.key), se_inflation=inflation, noise=noise)
         return replace(found, estimate=replace(found.estimate, p=p))
-
-
-def _noise_of_difference(left_out: Mapping[str, LeftOut], one: str, other: str) -> SharedNoise:
-    """Return the noise that units of two encoders share, where both were scored without the same parts of the rows."""
-    if not {one, other} <= set(left_out):
-        return NOTHING_SHARED
-    values, others = left_out[one], left_out[other]
-    if not values.without.columns.equals(others.without.columns):
-        return NOTHING_SHARED
-    return values.minus(others).noise()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, skew
 
-from phenolens.metrics.similarity import unit_rows
+from phenolens.metrics.similarity import cosine_similarity, unit_rows
 
 _BLOCK_CELLS = 2**21
 
@@ -91,7 +91,7 @@ def similarity_rank_correlation(x: NDArray[Any], y: NDArray[Any]) -> float:
     if len(x) != len(y):
         raise ValueError(f"{len(x)} rows cannot be matched to {len(y)}")
     upper = np.triu_indices(len(x), 1)
-    one, other = (rankdata(np.round((unit := unit_rows(a)) @ unit.T, 12)[upper]) for a in (x, y))
+    one, other = (rankdata(cosine_similarity(a)[upper]) for a in (x, y))
     if one.std() == 0 or other.std() == 0:
         return float("nan")
     return float(np.corrcoef(one, other)[0, 1])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics.similarity import unit_rows
-from phenolens.metrics.ties import TIE, count_reaching, expected_precision, harmonic_numbers
+from phenolens.metrics.directions import Directions, directions
+from phenolens.metrics.ties import Tolerance, count_reaching, expected_precision, harmonic_numbers
 
 if TYPE_CHECKING:
     import torch
@@ -67,21 +67,21 @@ def label_average_precision(
     codes = np.unique(np.asarray(labels)[rows], return_inverse=True)[1]
     # Rows are sorted by label, so that the positives of a block of queries are slices.
     order = np.argsort(codes, kind="stable")
-    result[rows[order]] = _sorted_average_precision(unit_rows(np.asarray(x)[rows[order]]), codes[order], device)
+    result[rows[order]] = _sorted_average_precision(directions(np.asarray(x)[rows[order]], device=device), codes[order])
     return result
 
 
-def _sorted_average_precision(unit: NDArray[np.float64], codes: NDArray[np.intp], device: str) -> NDArray[np.float64]:
+def _sorted_average_precision(found: Directions, codes: NDArray[np.intp]) -> NDArray[np.float64]:
     import torch
 
-    n = len(unit)
+    n, device = len(found.unit), str(found.unit.device)
     padding = -n % _LANE
-    vectors = torch.from_numpy(np.pad(unit.astype(np.float32), ((0, padding), (0, 0)))).to(device)
+    vectors = torch.nn.functional.pad(found.unit, (0, 0, 0, padding))
     counts = np.bincount(codes)
     starts = np.concatenate([[0], np.cumsum(counts)])
     harmonic = harmonic_numbers(n, device)
     result = np.full(n, np.nan)
-    per_block = max(_LEAST_ROWS, _BLOCK_BYTES // (4 * (n + padding)))
+    per_block = max(_LEAST_ROWS, _BLOCK_BYTES // (vectors.element_size() * (n + padding)))
     for size in np.unique(counts):
         if size < 2 or size == n:
             continue
@@ -90,12 +90,17 @@ def _sorted_average_precision(unit: NDArray[np.float64], codes: NDArray[np.intp]
         for first in range(0, len(queries), per_block):
             block = queries[first : first + per_block]
             members = torch.from_numpy(starts[codes[block]][:, None] + np.arange(size)).to(device)
-            result[block] = _block(vectors, n, torch.from_numpy(block).to(device), members, harmonic)
+            result[block] = _block(vectors, found.tolerance, n, torch.from_numpy(block).to(device), members, harmonic)
     return result
 
 
 def _block(
-    vectors: torch.Tensor, n: int, query: torch.Tensor, members: torch.Tensor, harmonic: torch.Tensor
+    vectors: torch.Tensor,
+    tolerance: Tolerance,
+    n: int,
+    query: torch.Tensor,
+    members: torch.Tensor,
+    harmonic: torch.Tensor,
 ) -> NDArray[np.float64]:
     """Return the AP (q,) of queries; `members` (q, k + 1) are the rows of their label, including themselves."""
     import torch
@@ -106,12 +111,13 @@ def _block(
     similarity.scatter_(1, members, -torch.inf)
     similarity[:, n:] = -torch.inf
     if others.shape[1] <= _MOST_PASSES:
-        above = torch.stack([_count(similarity > s[:, None] + TIE) for s in positive.unbind(1)], dim=1)
-        reach = torch.stack([_count(similarity >= s[:, None] - TIE) for s in positive.unbind(1)], dim=1)
+        upper, lower = positive + tolerance.at(positive), positive - tolerance.at(positive)
+        above = torch.stack([_count(similarity > s[:, None]) for s in upper.unbind(1)], dim=1)
+        reach = torch.stack([_count(similarity >= s[:, None]) for s in lower.unbind(1)], dim=1)
         tied = reach - above
     else:
-        above, tied = count_reaching(similarity.sort(dim=1).values, positive)
-    positives_above, positives_tied = count_reaching(positive.sort(dim=1).values, positive)
+        above, tied = count_reaching(similarity.sort(dim=1).values, positive, tolerance)
+    positives_above, positives_tied = count_reaching(positive.sort(dim=1).values, positive, tolerance)
     return expected_precision(above, tied, positives_above, positives_tied, harmonic).mean(1).cpu().numpy()
 
 

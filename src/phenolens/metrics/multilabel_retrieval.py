@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics.similarity import unit_rows
+from phenolens.metrics.directions import directions
 from phenolens.metrics.ties import count_reaching, expected_precision, harmonic_numbers
 
 _BLOCK_CELLS = 2_000_000
@@ -54,7 +54,7 @@ def multilabel_average_precision(
     codes = np.unique(np.asarray(labels), return_inverse=True)[1]
     if len({*zip(rows.tolist(), codes.tolist(), strict=True)}) < len(rows):
         raise ValueError("a row carries the same label twice")
-    vectors = torch.from_numpy(unit_rows(x).astype(np.float32)).to(device)
+    vectors, tolerance = directions(x, device=device)
     n = len(vectors)
     result = np.full(len(rows), np.nan)
     if not len(rows):
@@ -81,9 +81,8 @@ def multilabel_average_precision(
             others = np.broadcast_to(rows[marks], (len(in_block), len(marks)))
             others = others[others != rows[in_block][:, None]].reshape(len(in_block), -1)
             positive = similarity[at[:, None], torch.from_numpy(others).to(device)]
-            above, tied = count_reaching(negatives[at], positive)
-            precision = expected_precision(
-                above, tied, *count_reaching(positive.sort(dim=1).values, positive), harmonic
-            )
+            above, tied = count_reaching(negatives[at], positive, tolerance)
+            among_positives = count_reaching(positive.sort(dim=1).values, positive, tolerance)
+            precision = expected_precision(above, tied, *among_positives, harmonic)
             result[in_block] = torch.where(n_negative[at] > 0, precision.mean(1), torch.nan).cpu().numpy()
     return result

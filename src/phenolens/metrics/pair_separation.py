@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phenolens.metrics.cosine_bins import CosineBins
+from phenolens.metrics.directions import directions
 from phenolens.metrics.similarity import unit_rows
 
 _BLOCK_CELLS = 2**21
@@ -22,7 +24,7 @@ class Separation:
     ----------
     auroc
         The probability that a pair within a label is more similar than a pair between labels, counting ties as half;
-        cosines in the same of 65,536 bins are ties.
+        cosines in the same of 65,536 bins are ties (`CosineBins`).
     gap
         The mean cosine within labels minus that between labels.
     n_within, n_between
@@ -63,13 +65,14 @@ def separation(x: NDArray[Any], labels: NDArray[Any], *, device: str = "cpu") ->
     if n_within == 0 or n_between == 0:
         raise ValueError(f"{n} rows with {len(counts)} labels have {n_within} pairs within and {n_between} between")
     unit = unit_rows(x)
-    vectors, label = torch.from_numpy(unit.astype(np.float32)).to(device), torch.from_numpy(codes).to(device)
+    found, label = directions(x, device=device), torch.from_numpy(codes).to(device)
+    vectors, binned = found.unit, CosineBins(found, _N_BINS)
     histogram = torch.zeros(2 * _N_BINS, dtype=torch.int64, device=device)
     per_block = max(1, _BLOCK_CELLS // n)
     for start in range(0, n, per_block):
         rows = vectors[start : start + per_block]
         similarity = rows @ vectors[start:].T
-        bins = similarity.add(1).mul_((_N_BINS - 1) / 2).round_().clamp_(0, _N_BINS - 1).to(torch.int32)
+        bins = binned.of(similarity)
         bins += _N_BINS * (label[start : start + per_block, None] == label[None, start:])
         # Above the diagonal, each pair occurs once.
         above = torch.ones_like(bins, dtype=torch.bool).triu(1)

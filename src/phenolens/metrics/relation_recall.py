@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics.similarity import unit_rows
-from phenolens.metrics.ties import TIE
+from phenolens.metrics.cosine_bins import CosineBins
+from phenolens.metrics.directions import directions
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +29,7 @@ class PairTails:
         1 for a pair below the lower or above the upper threshold, else 0; between 0 and 1 for a pair in a group of ties
         with a threshold.
     percentile
-        The share of all pairs that are less similar; ties, in bins of 1/32768, count half.
+        The share of all pairs that are less similar; ties, in 65,536 bins (`CosineBins`), count half.
     """
 
     lower: NDArray[np.float64]
@@ -66,9 +66,9 @@ class PairNull:
     """
 
     def __init__(self, x: NDArray[Any], *, tail: float = 0.05, device: str = "cpu") -> None:
-        import torch
-
-        self.vectors = torch.from_numpy(unit_rows(x).astype(np.float32)).to(device)
+        found = directions(x, device=device)
+        self.vectors, self._tolerance = found
+        self._bins = CosineBins(found, _N_BINS)
         if len(self.vectors) < 3:
             raise ValueError(f"a null distribution of pairs needs at least 3 rows, found {len(self.vectors)}")
         self._histogram = self._fill_histogram()
@@ -86,15 +86,19 @@ class PairNull:
         lower, upper = (similarity < self.thresholds[0]).astype(float), (similarity > self.thresholds[1]).astype(float)
         for tail, threshold, credit in zip((lower, upper), self.thresholds, self._tie_credit, strict=True):
             if credit is not None:
-                tail[np.abs(similarity - threshold) <= TIE] = credit
-        bins = _bin(torch.from_numpy(similarity)).numpy()
+                tail[np.abs(similarity - threshold) <= self._width(threshold)] = credit
+        bins = self._bins.of(torch.from_numpy(similarity).to(self.vectors.device)).cpu().numpy()
         percentile = (self._below[bins] + self._histogram[bins] / 2) / self._below[-1]
         return PairTails(lower, upper, percentile)
 
-    def _similarity(self, pairs: NDArray[np.intp]) -> NDArray[np.float32]:
+    def _width(self, cosine: float) -> float:
+        """Return how far from it another cosine may be to be a tie."""
+        return float(self._tolerance.at(np.float64(cosine)))
+
+    def _similarity(self, pairs: NDArray[np.intp]) -> NDArray[Any]:
         import torch
 
-        result = np.empty(len(pairs), np.float32)
+        result = np.empty(len(pairs), np.float32 if self._tolerance.is_fixed else np.float64)
         per_part = max(1, _BLOCK_CELLS // self.vectors.shape[1])
         for start in range(0, len(pairs), per_part):
             part = pairs[start : start + per_part]
@@ -120,7 +124,7 @@ class PairNull:
 
         histogram = torch.zeros(_N_BINS, dtype=torch.int64, device=self.vectors.device)
         for values in self._blocks():
-            histogram += torch.bincount(_bin(values), minlength=_N_BINS)
+            histogram += torch.bincount(self._bins.of(values), minlength=_N_BINS)
         return histogram.cpu().numpy()
 
     def _find_thresholds(
@@ -137,7 +141,7 @@ class PairNull:
         for split in splits:
             first, last = (np.searchsorted(self._below, np.array([split - 1, split]), side="right") - 1).clip(0)
             # One more bin on either side, into which ties may reach.
-            ranges.append((int(first), int(last), _edge(first - 1), _edge(last + 2)))
+            ranges.append((int(first), int(last), self._bins.edge(int(first) - 1), self._bins.edge(int(last) + 2)))
         found: list[list[torch.Tensor]] = [[], []]
         for values in self._blocks():
             for near, (_, _, low, high) in zip(found, ranges, strict=True):
@@ -148,28 +152,17 @@ class PairNull:
             if split in (0, total):
                 continue
             close = torch.cat(near).sort().values
-            bins = _bin(close)
+            bins = self._bins.of(close)
             below = int(self._below[first]) - int((bins < first).sum())  # pairs lower than all that were collected
             lower, upper = float(close[split - 1 - below]), float(close[split - below])
             thresholds[which] = (lower + upper) / 2
-            tied = int(((close - thresholds[which]).abs() <= TIE).sum())
-            if upper - lower <= TIE and tied > max(1, _TIED_SHARE * total):
-                beneath = below + int((close < thresholds[which] - TIE).sum())
+            width = self._width(thresholds[which])
+            tied = int(((close - thresholds[which]).abs() <= width).sum())
+            if upper - lower <= width and tied > max(1, _TIED_SHARE * total):
+                beneath = below + int((close < thresholds[which] - width).sum())
                 beyond = beneath if which == 0 else total - beneath - tied
                 credit[which] = (in_tail - beyond) / tied
         return (thresholds[0], thresholds[1]), credit
-
-
-def _edge(index: int) -> float:
-    """Return the lower edge of a bin."""
-    return float(index / (_N_BINS - 1) * 2 - 1)
-
-
-def _bin(similarity: torch.Tensor) -> torch.Tensor:
-    """Return the bin of each cosine; rounding may take one just beyond -1 or 1."""
-    import torch
-
-    return similarity.add(1).mul_((_N_BINS - 1) / 2).clamp_(0, _N_BINS - 1).to(torch.int32)
 
 
 def distinct_pairs(pairs: NDArray[np.intp]) -> NDArray[np.intp]:

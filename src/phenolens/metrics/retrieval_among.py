@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics.similarity import unit_rows
-from phenolens.metrics.ties import TIE, expected_precision, harmonic_numbers
+from phenolens.metrics.directions import directions
+from phenolens.metrics.ties import expected_precision, harmonic_numbers
 
 _BLOCK_CELLS = 2**22
 
@@ -52,7 +52,7 @@ def average_precision_among(
     counted = np.ones(positives.shape, dtype=bool) if counted is None else counted
     if (np.take_along_axis(negative, positives, axis=1) & counted).any():
         raise ValueError("an item is both positive and negative for the same query")
-    vectors = torch.from_numpy(unit_rows(x).astype(np.float32))
+    vectors, tolerance = directions(x)
     harmonic = harmonic_numbers(len(x) + 1)
     result = np.full(len(queries), np.nan)
     per_block = max(1, _BLOCK_CELLS // len(x))
@@ -63,7 +63,8 @@ def average_precision_among(
         found = similarity.gather(1, torch.from_numpy(positives[rows]))
         counts = []
         for place in found.unbind(1):
-            above, reaching = place[:, None] + TIE, place[:, None] - TIE
+            value = place[:, None]
+            above, reaching = value + tolerance.at(value), value - tolerance.at(value)
             counts.append(
                 [
                     ((similarity > above) & wrong).sum(1),

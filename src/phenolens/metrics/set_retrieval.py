@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics.similarity import unit_rows
+from phenolens.metrics.directions import Directions, directions
 from phenolens.metrics.ties import count_reaching, count_reaching_in_row, expected_precision, harmonic_numbers
 
 if TYPE_CHECKING:
@@ -63,15 +63,13 @@ def set_average_precision(
     array([[1.        , 1.        ],
            [0.33333333, 0.5       ]])
     """
-    import torch
-
     sets = np.asarray(sets)
-    vectors = torch.from_numpy(unit_rows(x).astype(np.float32)).to(device)
+    found = directions(x, device=device)
     result = np.full(sets.shape, np.nan)
     if sets.shape[1] < 2 or not len(sets):
         return result
-    n = len(vectors)
-    cosines = _Cosines(vectors)
+    n = len(found.unit)
+    cosines = _Cosines(found)
     negative = np.ones(n, dtype=bool) if negative is None else np.asarray(negative)
     codes = np.zeros(n, np.intp) if plates is None else np.unique(np.asarray(plates), return_inverse=True)[1]
     plate_of_query = codes[sets]
@@ -104,7 +102,8 @@ def _are_left(also: NDArray[np.intp], sets: NDArray[np.intp], on_plate: NDArray[
 class _Cosines:
     """Similarities between rows: looked up if all fit in memory, else computed when needed."""
 
-    def __init__(self, vectors: torch.Tensor) -> None:
+    def __init__(self, found: Directions) -> None:
+        vectors, self.tolerance = found
         self.vectors = vectors
         self.device = str(vectors.device)
         self._all = vectors @ vectors.T if len(vectors) ** 2 <= _GRAM_CELLS else None
@@ -121,7 +120,7 @@ class _Cosines:
 
         if self._all is not None:
             return self._all[rows[:, None], others]
-        result = torch.empty(others.shape, device=self.vectors.device)
+        result = torch.empty(others.shape, dtype=self.vectors.dtype, device=self.vectors.device)
         per_part = max(1, _BLOCK_CELLS // (others.shape[1] * self.vectors.shape[1]))
         for part in (slice(i, i + per_part) for i in range(0, len(others), per_part)):
             result[part] = torch.einsum("mkd,md->mk", self.vectors[others[part]], self.vectors[rows[part]])
@@ -182,19 +181,19 @@ def _score_block(
 
     positive = cosines.along(query, others)
     row = torch.from_numpy(np.repeat(np.arange(len(times)), times)).to(positive.device)
-    above, tied = count_reaching_in_row(similarity, row, positive)
+    above, tied = count_reaching_in_row(similarity, row, positive, cosines.tolerance)
     # Members among the reference are positives, not negatives.
     member = torch.from_numpy(reference[others]).to(positive.device)
     inside = torch.where(member, positive, -torch.inf).sort(dim=1).values
-    members_above, members_tied = count_reaching(inside, positive)
-    positives_above, positives_tied = count_reaching(positive.sort(dim=1).values, positive)
+    members_above, members_tied = count_reaching(inside, positive, cosines.tolerance)
+    positives_above, positives_tied = count_reaching(positive.sort(dim=1).values, positive, cosines.tolerance)
     above, tied = above - members_above, tied - members_tied
     itself = torch.from_numpy(reference[query]).to(positive.device)
     n_negative = similarity.shape[1] - member.sum(1) - itself.long()
     if further is not None:
         are = torch.from_numpy(further.are).to(positive.device)
         beside = torch.where(are, cosines.along(query, further.rows), -torch.inf).sort(dim=1).values
-        further_above, further_tied = count_reaching(beside, positive)
+        further_above, further_tied = count_reaching(beside, positive, cosines.tolerance)
         above, tied, n_negative = above + further_above, tied + further_tied, n_negative + are.sum(1)
     precision = expected_precision(above, tied, positives_above, positives_tied, harmonic)
     return torch.where(n_negative > 0, precision.mean(1), torch.nan).cpu().numpy()

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_DECIMALS = 14
+
 
 def unit_rows(x: NDArray[Any]) -> NDArray[np.float64]:
     """Return the rows of `x` (n, d) scaled to length one; a row of zeros stays zero.
@@ -27,9 +29,9 @@ def unit_rows(x: NDArray[Any]) -> NDArray[np.float64]:
 def cosine_similarity(x: NDArray[Any], y: NDArray[Any] | None = None) -> NDArray[np.float64]:
     """Return the cosines (n, m) between the rows of `x` (n, d) and `y` (m, d, `x` if None).
 
-    A row of zeros has cosine 0 with all rows. Values are rounded to 12 decimals, so that equal directions
-    tie exactly instead of being ranked by rounding error.
+    A row of zeros has cosine 0 with all rows. Values are rounded to 14 decimals, so that equal directions tie exactly
+    instead of being ranked by rounding error, and vectors that differ by 1e-6 of their length do not.
     """
     a = unit_rows(x)
     b = a if y is None else unit_rows(y)
-    return np.round(a @ b.T, 12)
+    return np.round(a @ b.T, _DECIMALS)

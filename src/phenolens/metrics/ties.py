@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,37 @@ _FEW = 8  # so few are compared one by one faster than searched
 _APART = 4.0  # larger than any difference of cosines
 
 
+class Tolerance(NamedTuple):
+    """How far apart two cosines may be that are ties.
+
+    Attributes
+    ----------
+    least
+        The tolerance of cosines of equal directions.
+    by_sine
+        What the sine of the angle between the two rows adds to it: rounding of a row moves a cosine by so much. 0: the
+        tolerance is the same for all cosines.
+    """
+
+    least: float
+    by_sine: float = 0.0
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is the same for all cosines."""
+        return self.by_sine == 0
+
+    def at(self, cosines: Any) -> Any:
+        """Return the tolerance around each cosine (a number, an array or a tensor)."""
+        if self.is_fixed:
+            return self.least
+        return self.least + self.by_sine * ((1 - cosines) * (1 + cosines)).clip(0) ** 0.5
+
+
+SINGLE = Tolerance(TIE)
+"""The tolerance of cosines in float32."""
+
+
 def harmonic_numbers(n: int, device: str = "cpu") -> torch.Tensor:
     """Return the harmonic numbers H(0) .. H(n)."""
     import torch
@@ -21,39 +52,59 @@ def harmonic_numbers(n: int, device: str = "cpu") -> torch.Tensor:
     return torch.from_numpy(np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])).to(device)
 
 
-def count_reaching(ascending: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def count_reaching(
+    ascending: torch.Tensor, values: torch.Tensor, tolerance: Tolerance = SINGLE
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the numbers of items of each sorted row (q, n) above each value (q, k), and tied with it."""
     import torch
 
     n = ascending.shape[1]
+    width = tolerance.at(values)
     if n <= _FEW:
         above, reaching = torch.zeros_like(values, dtype=torch.long), torch.zeros_like(values, dtype=torch.long)
         for one in ascending[:, :, None].unbind(1):
-            above += one > values + TIE
-            reaching += one >= values - TIE
+            above += one > values + width
+            reaching += one >= values - width
         return above, reaching - above
-    above = n - torch.searchsorted(ascending, values + TIE, right=True)
-    reaching = n - torch.searchsorted(ascending, values - TIE, right=False)
+    above = n - torch.searchsorted(ascending, values + width, right=True)
+    reaching = n - torch.searchsorted(ascending, values - width, right=False)
     return above, reaching - above
 
 
 def count_reaching_in_row(
-    ascending: torch.Tensor, row: torch.Tensor, values: torch.Tensor
+    ascending: torch.Tensor, row: torch.Tensor, values: torch.Tensor, tolerance: Tolerance = SINGLE
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the numbers of cosines in the sorted `row` (of q, n) of each value (m, k) above it, and tied with it.
 
-    Numbers of values per row differ widely, so that all rows are searched together.
+    Numbers of values per row differ widely, so that all rows are searched together; `row` is in increasing order.
     """
     import torch
 
+    if not tolerance.is_fixed:
+        return _count_row_by_row(ascending, row, values, tolerance)
     q, n = ascending.shape
     shift = _APART * torch.arange(q, dtype=torch.float64, device=ascending.device)
     line = (ascending.double().clamp(min=-_APART / 2) + shift[:, None]).flatten()
     wanted = values.double() + shift[row][:, None]
     end = (n * (row + 1))[:, None]
-    above = end - torch.searchsorted(line, wanted + TIE, right=True)
-    reaching = end - torch.searchsorted(line, wanted - TIE, right=False)
+    above = end - torch.searchsorted(line, wanted + tolerance.least, right=True)
+    reaching = end - torch.searchsorted(line, wanted - tolerance.least, right=False)
     return above, reaching - above
+
+
+def _count_row_by_row(
+    ascending: torch.Tensor, row: torch.Tensor, values: torch.Tensor, tolerance: Tolerance
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what `count_reaching_in_row` does, without shifts of the rows, which round small differences away."""
+    import torch
+
+    times = torch.bincount(row, minlength=len(ascending)).tolist()
+    found = [
+        count_reaching(one[None], wanted.reshape(1, -1), tolerance)
+        for one, wanted in zip(ascending, values.split(times), strict=True)
+    ]
+    above, tied = (torch.cat([counts.flatten() for counts in column]) for column in zip(*found, strict=True))
+    return above.view(values.shape), tied.view(values.shape)
 
 
 def expected_precision(

@@ -131,7 +131,8 @@ class ControlScaler:
                     f"batch '{label}' needs at least {_FEWEST_CONTROLS} negative controls, found "
                     f"{len(of_batch)}; leave the batch out, or profile without batches"
                 )
-            location, scale = self.measure(of_batch)
+            # In float32, a mean that is large beside what differs between rows would be rounded away.
+            location, scale = self.measure(of_batch.astype(np.float64))
             # A feature that is constant among the controls is centred, and not scaled.
             flat = scale <= 10 * np.finfo(x.dtype).eps * np.abs(of_batch).max(axis=0)
             self.locations_[label] = (location, np.where(flat, 1, scale))
@@ -168,9 +169,9 @@ def median_and_mad(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     median = np.median(rows, axis=0)
     deviation = np.abs(rows - median)
     mad = np.median(deviation, axis=0)
-    return median, np.where(mad > 0, _MAD_TO_SD * mad, _MEAN_AD_TO_SD * deviation.mean(axis=0)).astype(rows.dtype)
+    return median, np.where(mad > 0, _MAD_TO_SD * mad, _MEAN_AD_TO_SD * deviation.mean(axis=0))
 
 
 def mean_alone(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the mean and a scale of one."""
-    return rows.mean(axis=0), np.ones(rows.shape[1], rows.dtype)
+    return rows.mean(axis=0), np.ones(rows.shape[1])

@@ -27,7 +27,7 @@ class InverseNormal(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc
         n_quantiles = min(len(x), _MOST_QUANTILES)
         self.quantiles_ = QuantileTransformer(
             n_quantiles=n_quantiles, output_distribution="normal", subsample=None
-        ).fit(x)
+        ).fit(x.astype(np.float64))
 
     def _transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
-        return self.quantiles_.transform(x)
+        return np.asarray(self.quantiles_.transform(x.astype(np.float64)), dtype=x.dtype)

@@ -31,9 +31,13 @@ class PCACentreScale(ClassNamePrefixFeaturesOutMixin, ControlProfiler):  # type:
         from sklearn.decomposition import PCA
 
         with np.errstate(invalid="ignore"):  # shares are undefined if there is no variance
-            self.pca_ = PCA(self.n_components, svd_solver="full").fit(x)
-        self.scaler_ = ControlScaler().fit(self.pca_.transform(x), controls, batches)
+            self.pca_ = PCA(self.n_components, svd_solver="full").fit(x.astype(np.float64))
+        self.scaler_ = ControlScaler().fit(self._rotate(x), controls, batches)
         self._n_features_out = self.pca_.n_components_
 
     def _transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
-        return self.scaler_.transform(self.pca_.transform(x), batches)
+        return self.scaler_.transform(self._rotate(x), batches)
+
+    def _rotate(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return the scores of rows on the components, computed in float64: the mean may be large beside them."""
+        return np.asarray(self.pca_.transform(x.astype(np.float64)), dtype=x.dtype)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ProfilingError, did_you_mean
+from phenolens.core.precision import narrowed
 from phenolens.core.random import spawn
 from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.encoders import FeatureType
@@ -96,7 +97,7 @@ def profile(
         x = RandomFourierFeatures().fit_transform(x)
     names = wells.var_names if x.shape[1] == wells.n_vars else [f"pc_{index}" for index in range(x.shape[1])]
     return AnnData(
-        np.ascontiguousarray(x, dtype=np.float32),
+        np.ascontiguousarray(narrowed(x)),
         obs=obs,
         var=pd.DataFrame(index=names),
         uns={**wells.uns, "profiling": profiling},

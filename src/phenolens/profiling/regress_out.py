@@ -61,7 +61,7 @@ class RegressOut(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
         known = _check_covariates(X, covariates)
         if known.shape[1] != len(self.centre_):
             raise ProfilingError(f"{known.shape[1]} covariates, but the regression was fitted on {len(self.centre_)}")
-        return X - ((known - self.centre_) @ self.slopes_).astype(X.dtype)
+        return (X - (known - self.centre_) @ self.slopes_).astype(X.dtype, copy=False)
 
     def fit_transform(self, X: Any, y: None = None, **fit_params: Any) -> NDArray[Any]:
         """Fit to `X` and return its adjusted rows; parameters as in `fit`."""

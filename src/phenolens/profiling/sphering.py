@@ -56,8 +56,8 @@ class Sphering(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
         else:
             # The sign of an eigenvector is arbitrary; a positive diagonal fixes it.
             whitening = (whitening * np.where(np.diag(vectors) < 0, -1, 1))[:, ::-1]
-        self.mean_ = mean.astype(x.dtype)
-        self.whitening_ = (whitening / scale[:, None]).astype(x.dtype)
+        self.mean_ = mean
+        self.whitening_ = whitening / scale[:, None]
 
     def _transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
-        return (x - self.mean_) @ self.whitening_
+        return ((x - self.mean_) @ self.whitening_).astype(x.dtype, copy=False)

@@ -50,7 +50,7 @@ class TVN(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
         values, vectors, self.shrinkage_ = spectrum_of_controls(
             scaled[controls].astype(np.float64), freedom, self.shrinkage, "TVN"
         )
-        self.whitening_ = ((vectors / np.sqrt(values)) @ vectors.T).astype(x.dtype)
+        self.whitening_ = (vectors / np.sqrt(values)) @ vectors.T
         self.alignments_: dict[Any, NDArray[Any]] = {}
         if self.coral:
             for label, rows in batches:
@@ -59,11 +59,11 @@ class TVN(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
                 values, vectors = np.linalg.eigh(covariance)
                 # With 1 + coral, a batch whose controls have covariance I stays unchanged.
                 factor = np.sqrt((1 + self.coral) / (np.clip(values, 0, None) + self.coral))
-                self.alignments_[label] = ((vectors * factor) @ vectors.T).astype(x.dtype)
+                self.alignments_[label] = (vectors * factor) @ vectors.T
 
     def _transform(self, x: NDArray[Any], batches: Batches) -> NDArray[Any]:
         white = self.scaler_.transform(x, batches) @ self.whitening_
         if self.coral:
             for label, rows in batches:
                 white[rows] = white[rows] @ self.alignments_[label]
-        return white
+        return white.astype(x.dtype, copy=False)

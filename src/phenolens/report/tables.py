@@ -26,6 +26,7 @@ from phenolens.diagnosis.records import (
     MetricRange,
     NoBaseline,
     NuisanceReadout,
+    ProfilingDifference,
     RankGroup,
     Record,
     SimilarityStructure,
@@ -37,9 +38,16 @@ from phenolens.evaluation import Estimate
 from phenolens.report.layout import ENCODER, Column, Crossed, Rows, Table, default_layout
 from phenolens.report.text import task_phrase
 
-IN_FILES_ONLY = (BaselineDifference, FactorScore, RankGroup)
-"""Too many for a table; differences have their matrices."""
-SAID_BY_VERDICTS = (SplitLeak, EncoderDifference, NoBaseline, BestBaseline, Activity, NuisanceReadout)
+IN_FILES_ONLY = (BaselineDifference, FactorScore, ProfilingDifference, RankGroup)
+"""Too many for a table; differences have their matrices, and what post-processing changes has a verdict."""
+SAID_BY_VERDICTS = (
+    SplitLeak,
+    EncoderDifference,
+    NoBaseline,
+    BestBaseline,
+    Activity,
+    NuisanceReadout,
+)
 """Each has a verdict that says all of it."""
 
 

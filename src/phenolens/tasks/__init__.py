@@ -4,7 +4,7 @@ from phenolens.tasks.base import BeforeAfter, Contract, LessData, Restricted, Ta
 from phenolens.tasks.columns import numbers, required_column
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
-from phenolens.tasks.defaults import default_tasks
+from phenolens.tasks.defaults import default_profilings, default_tasks
 from phenolens.tasks.dose_response import DoseResponse
 from phenolens.tasks.leakage import Leakage
 from phenolens.tasks.probe import Probe
@@ -42,6 +42,7 @@ __all__ = [
     "WellTask",
     "at_most",
     "clusters_of",
+    "default_profilings",
     "default_tasks",
     "draw_whole",
     "make_splits",

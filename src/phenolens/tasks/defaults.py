@@ -13,7 +13,28 @@ from phenolens.tasks.replicate_retrieval import ReplicateRetrieval
 
 # Columns by which probes are split; the first that rows have.
 _GROUPS = ("patient", "slide", "batch", "plate")
+_FEWEST_CONTROLS = 3
 _FOLDS = 5  # fewer if there are fewer groups
+
+
+def default_profilings(obs: pd.DataFrame) -> list[str]:
+    """Return the profilings that are compared if none are named: raw, and one that is fitted on controls.
+
+    What post-processing frees, a raw score cannot show: TVN centres and scales each feature on the controls of its
+    plate and whitens what controls vary in, so that neither a plate, a part that all vectors share, nor the unit of a
+    feature dominates. It needs three negative controls on each plate, of which two are fitted on.
+
+    Parameters
+    ----------
+    obs
+        As in `default_tasks`.
+    """
+    if "role" not in obs:
+        return ["raw"]
+    controls = obs["role"] == NEGATIVE_CONTROL
+    plates = obs["plate"] if "plate" in obs else pd.Series("", index=obs.index)
+    on_plates = controls.groupby(plates.astype(object)).sum()
+    return ["raw", "tvn"] if (on_plates >= _FEWEST_CONTROLS).all() else ["raw"]
 
 
 def default_tasks(obs: pd.DataFrame) -> list[AnyTask]:

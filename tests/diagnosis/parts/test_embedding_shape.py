@@ -40,6 +40,25 @@ def test_a_strong_common_direction_is_not_collapse(sound):
     assert shape.finding == ""
 
 
+@pytest.mark.parametrize(
+    ("make", "dominated_by"),
+    [
+        (lambda x: x, ""),
+        (lambda x: 1e-9 * x, ""),  # scale alone changes nothing
+        (lambda x: x + 100, "common part"),
+        (lambda x: x * np.where(np.arange(20) == 3, 100, 1), "feature"),
+        (lambda x: x + np.where(np.arange(20) == 3, 100, 0), "feature"),
+        (lambda x: x + 2 * x[:, :1] * np.ones(20), "component"),
+        (lambda x: x[:, :1], ""),
+        (np.ones_like, ""),  # said to have collapsed
+    ],
+)
+def test_what_dominates_cosines_is_named(sound, make, dominated_by):
+    shape = describe_embedding(make(sound))
+    assert shape.dominated_by == dominated_by
+    assert dominated_by != "feature" or shape.largest_feature == "3"
+
+
 def test_a_single_number_ties(sound):
     shape = describe_embedding(np.abs(sound[:, :1]) + 1)
     assert shape.ties == 1.0  # under a cosine all positive numbers are one

@@ -8,6 +8,7 @@ import numpy as np
 
 from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.differences.probes import LeftOutByEncoder, probes_without_controls
+from phenolens.diagnosis.parts.differences.profilings import compare_profilings
 from phenolens.diagnosis.records import (
     BaselineDifference,
     BestBaseline,
@@ -29,7 +30,7 @@ def compare_encoders(evaluation: Evaluation) -> Found:
 
     Returns
     -------
-    `BaselineDifference`, `EncoderDifference`, `NoBaseline` and `BestBaseline` records.
+    `BaselineDifference`, `EncoderDifference`, `ProfilingDifference`, `NoBaseline` and `BestBaseline` records.
     """
     of_probes = probes_without_controls(evaluation)
     to_baselines: list[BaselineDifference] = []
@@ -42,7 +43,8 @@ def compare_encoders(evaluation: Evaluation) -> Found:
         if question.supports_claims:
             between_tested += _between_tested(question, left_out)
             on_baselines += _on_baselines(question, differences)
-    return Found((*to_baselines, *between_tested, *on_baselines))
+    by_profiling = compare_profilings(evaluation, of_probes)
+    return Found((*to_baselines, *between_tested, *by_profiling, *on_baselines))
 
 
 def _to_baselines(question: Question, left_out: LeftOutByEncoder) -> Iterator[BaselineDifference]:

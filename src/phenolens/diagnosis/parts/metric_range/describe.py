@@ -6,6 +6,7 @@ import numpy as np
 from anndata import AnnData
 
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
+from phenolens.core.precision import exceeds
 from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.metric_range.ceiling import reachable_score
 from phenolens.diagnosis.parts.metric_range.dilution import Dilution, detect_dilution
@@ -134,7 +135,7 @@ def _known_ceiling(question: Question, profiles: dict[str, AnnData], seed: int) 
 
 
 def _is_above_chance(question: Question) -> bool:
-    return question.best_of_many.low > question.best.chance  # False of one unit, which has no limits
+    return exceeds(question.best_of_many.low, question.best.chance)  # False of one unit, which has no limits
 
 
 def _has_too_few_units(question: Question, dilution: Dilution) -> bool:

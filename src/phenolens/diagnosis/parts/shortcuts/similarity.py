@@ -14,7 +14,7 @@ from phenolens.diagnosis.confounding import find_biology
 from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.records import SimilarityStructure
 from phenolens.evaluation import Estimate, Evaluation, Skipped
-from phenolens.metrics import unit_rows
+from phenolens.metrics import cosine_similarity
 from phenolens.tasks import draw_whole
 
 PART = "similarities"
@@ -106,9 +106,9 @@ def _correlate_wells(wells: AnnData, covariates: pd.DataFrame, seed: int) -> dic
     }
 
 
-def _cosines(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    unit = unit_rows(x - x.mean(axis=0))
-    return np.round(unit @ unit.T, 9)  # so that equal vectors tie
+def _cosines(x: NDArray[np.floating]) -> NDArray[np.float64]:
+    x = np.asarray(x, dtype=np.float64)  # a common part would be rounded away in float32
+    return cosine_similarity(x - x.mean(axis=0))
 
 
 def _nearness(known: NDArray[np.float64]) -> NDArray[np.float64]:
