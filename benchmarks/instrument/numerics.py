@@ -1,4 +1,4 @@
-"""Are vectors told apart that differ by little, or lie under one large component, and is what the card says of them true?
+"""Are vectors told apart that differ by little, or lie under one large component, and is what the card says true?
 
 python benchmarks/instrument/numerics.py
 
@@ -75,7 +75,7 @@ def little_differs(seed: int = 0) -> dict[str, list[float]]:
 
 
 def cards(seed: int = 0) -> dict[str, Any]:
-    """Return what is said of each changed encoder, beside pixel statistics that know a part of it and are noisy, raw and after TVN."""
+    """Return what is said of each changed encoder, beside noisy pixel statistics that know a part of the biology."""
     rng = np.random.default_rng(seed)
     wells, plate = screen(rng, n_controls=24, d=16)
     light = wells.X[:, :4] + 1.5 * rng.normal(size=(len(wells), 4))
