@@ -27,26 +27,27 @@ from phenolens.evaluation import Evaluation, evaluate
 from phenolens.metrics import PairNull, label_average_precision, set_average_precision
 from phenolens.tasks import make_task
 
-N_TREATMENTS, N_PLATES, N_CONTROLS, D = 24, 4, 24, 16
+N_TREATMENTS, N_PLATES = 24, 4
 
 
-def screen(rng: np.random.Generator, biology: float = 1.5) -> tuple[AnnData, NDArray[np.int64]]:
+def screen(rng: np.random.Generator, n_controls: int = 8, d: int = 32) -> tuple[AnnData, NDArray[np.int64]]:
     """Return wells of `N_TREATMENTS` with an effect each, and their plates; one replicate of each on each plate."""
-    names = [*(f"t{i}" for i in range(N_TREATMENTS)), *["dmso"] * N_CONTROLS]
+    names = [*(f"t{i}" for i in range(N_TREATMENTS)), *["dmso"] * n_controls]
     rows = [(f"p{plate}", f"w{i}", name) for plate in range(N_PLATES) for i, name in enumerate(names)]
     obs = pd.DataFrame(rows, columns=["plate", "well", "perturbation"])
     obs["role"] = np.where(obs["perturbation"] == "dmso", "negative_control", "treatment")
     obs.index = [f"r{i}" for i in range(len(obs))]
-    effect = {name: biology * rng.normal(size=D) for name in names} | {"dmso": np.zeros(D)}
-    x = np.stack([effect[name] for name in obs["perturbation"]]) + rng.normal(size=(len(obs), D))
+    effect = {name: 1.5 * rng.normal(size=d) for name in names} | {"dmso": np.zeros(d)}
+    x = np.stack([effect[name] for name in obs["perturbation"]]) + rng.normal(size=(len(obs), d))
     return AnnData(x, obs=obs), pd.factorize(obs["plate"])[0]
 
 
 def changed(wells: AnnData, plate: NDArray[np.int64], rng: np.random.Generator) -> dict[str, AnnData]:
     """Return the same wells, changed by what takes no biology away, as float32."""
     x, size = np.asarray(wells.X), float(np.sqrt(wells.X.var(axis=0).sum()))
-    common = np.ones(D) / np.sqrt(D)
-    one, of_plate = rng.normal(size=D), rng.normal(size=N_PLATES)
+    d = x.shape[1]
+    common = np.ones(d) / np.sqrt(d)
+    one, of_plate = rng.normal(size=d), rng.normal(size=N_PLATES)
     component = np.outer((of_plate - of_plate.mean()) / of_plate.std(), one / np.linalg.norm(one))[plate]
     huge = np.concatenate([x, 1e4 * rng.normal(size=(len(x), 1))], axis=1)
     made = {
@@ -66,7 +67,7 @@ def little_differs(seed: int = 0) -> dict[str, list[float]]:
     size = float(np.sqrt(x.var(axis=0).sum()))
     found = {}
     for power in range(1, 7):
-        far = x + 10.0**power * size / np.sqrt(D)
+        far = x + 10.0**power * size / np.sqrt(x.shape[1])
         found[f"1e-{power}"] = [
             float(np.nanmean(label_average_precision(far.astype(dtype), labels))) for dtype in (np.float32, np.float64)
         ]
@@ -74,9 +75,9 @@ def little_differs(seed: int = 0) -> dict[str, list[float]]:
 
 
 def cards(seed: int = 0) -> dict[str, Any]:
-    """Return what is said of each changed encoder, raw and after TVN, beside noisy pixel statistics of a part of it."""
+    """Return what is said of each changed encoder, beside noisy pixel statistics that know a part of the biology."""
     rng = np.random.default_rng(seed)
-    wells, plate = screen(rng)
+    wells, plate = screen(rng, n_controls=24, d=16)
     light = wells.X[:, :4] + 1.5 * rng.normal(size=(len(wells), 4))
     pixels = AnnData(light.astype(np.float32), obs=wells.obs)
     said = {}

@@ -198,7 +198,7 @@ def _score_without(
 
 def _values(task: Task, profiling: str, rows: AnnData, seed: int) -> UnitValues:
     """Return the values of units, without p values; all encoders and parts have the same random draws."""
-    return values_by_unit(task.without_p().score(rows, spawn(seed, "score", task.id, profiling)))
+    return values_by_unit(task.without_null().score(rows, spawn(seed, "score", task.id, profiling)))
 
 
 def _contributions(values: UnitValues, without: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from phenolens.metrics import (
     minimum_detectable_effect,
     percentile_interval,
     sign_flip_p,
+    sign_flip_variance,
     small_sample_widening,
     stratified_mean,
 )
@@ -147,9 +148,7 @@ def paired_p(
     if len(np.unique(clusters)) < 2:
         return float("nan")
     difference, weights = (table["value"] - table["value_other"]).to_numpy(), table["weight"].to_numpy()
-    if noise.variance > 0:
-        drawn = cluster_bootstrap(
-            difference[:, None], clusters, weights=weights, strata=strata, n_draws=_N_DRAWS, rng=rng
-        )
-        se_inflation *= noise.widening(float((se_inflation * drawn[:, 0]).var()))
+    # The null distribution of random signs is what the shared noise is added to.
+    variance = se_inflation**2 * sign_flip_variance(difference, clusters, weights=weights, strata=strata)
+    se_inflation *= noise.widening(variance)
     return sign_flip_p(difference, clusters, weights=weights, strata=strata, se_inflation=se_inflation, rng=rng)

@@ -46,6 +46,7 @@ from phenolens.metrics.permutation import (
     mean_defined,
     permutation_p,
     sign_flip_p,
+    sign_flip_variance,
 )
 from phenolens.metrics.power import minimum_detectable_effect, replicate_ceiling, tie_groups
 from phenolens.metrics.relation_recall import PairNull, PairTails, distinct_pairs, rewire
@@ -113,6 +114,7 @@ __all__ = [
     "set_average_precision",
     "set_consistency",
     "sign_flip_p",
+    "sign_flip_variance",
     "similarity_rank_correlation",
     "small_sample_widening",
     "split_half_reliability",

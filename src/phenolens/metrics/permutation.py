@@ -171,12 +171,7 @@ def sign_flip_p(
 
     Source: Fisher, The Design of Experiments (1935).
     """
-    differences = np.asarray(differences, dtype=np.float64)
-    weights = np.ones(len(differences)) if weights is None else np.asarray(weights, dtype=np.float64)
-    codes = np.zeros(len(differences), np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
-    share = weights / np.bincount(codes, weights=weights)[codes] / (codes.max() + 1)
-    unit_codes = np.unique(units, return_inverse=True)[1]
-    parts = np.bincount(unit_codes, weights=share * differences)
+    parts = _parts_of_units(differences, units, weights, strata)
     exact = 2 ** len(parts) <= n_draws
     if exact:
         flipped = (np.arange(2 ** len(parts))[:, None] >> np.arange(len(parts)) & 1) @ parts
@@ -192,6 +187,35 @@ def sign_flip_p(
     # The null distribution is widened, and the observed statistic is not.
     null = se_inflation * np.abs(total - 2 * flipped)
     return permutation_p(abs(total), null, exact=exact)
+
+
+def sign_flip_variance(
+    differences: NDArray[Any],
+    units: NDArray[Any],
+    *,
+    weights: NDArray[Any] | None = None,
+    strata: NDArray[Any] | None = None,
+) -> float:
+    """Return the variance of the mean difference if signs are chosen at random; parameters as in `sign_flip_p`.
+
+    Examples
+    --------
+    >>> sign_flip_variance(np.array([1.0, 1.0, -1.0, 1.0]), np.arange(4))
+    0.25
+    """
+    return float(np.square(_parts_of_units(differences, units, weights, strata)).sum())
+
+
+def _parts_of_units(
+    differences: NDArray[Any], units: NDArray[Any], weights: NDArray[Any] | None, strata: NDArray[Any] | None
+) -> NDArray[np.float64]:
+    """Return what each unit contributes to the stratified mean of the differences."""
+    differences = np.asarray(differences, dtype=np.float64)
+    weights = np.ones(len(differences)) if weights is None else np.asarray(weights, dtype=np.float64)
+    codes = np.zeros(len(differences), np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
+    share = weights / np.bincount(codes, weights=weights)[codes] / (codes.max() + 1)
+    of_unit = np.unique(units, return_inverse=True)[1]
+    return np.bincount(of_unit, weights=share * differences).astype(np.float64)
 
 
 def least_sign_flip_p(n_units: int, *, se_inflation: float = 1.0) -> float:

@@ -154,6 +154,10 @@ class Task(BaseModel, ABC):
             return self
         return self.model_copy(update={"n_permutations": FEWEST_PERMUTATIONS})
 
+    def without_null(self) -> Self:
+        """Return the task for its values alone: neither p values nor chance are to be used."""
+        return self.without_p()
+
     def n_refits(self, obs: pd.DataFrame, batches: Collection[str]) -> int:
         """Return how often rows are permuted, post-processed and scored anew for its null; 0 if that is not needed.
 

@@ -102,6 +102,10 @@ class ReplicateRetrieval(PerturbationTask):
         """Return the task with few permutations, on which chance rests too."""
         return self.model_copy(update={"n_permutations": FEWEST_PERMUTATIONS})
 
+    def without_null(self) -> Self:
+        """Return the task without exchanges of labels, on which no value rests."""
+        return self.model_copy(update={"n_permutations": 0})
+
     def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
         """Return whole perturbations with at most `most` wells, and as many controls if these are ranked."""
         return rows[sample_wells(rows.obs, most, rng, controls=self.needs_controls)]
@@ -174,12 +178,13 @@ class ReplicateRetrieval(PerturbationTask):
     def _least_p(self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange) -> NDArray[np.float64]:
         """Return the smallest p value that any number of exchanges allows: few wells allow few exchanges of labels."""
         among_treated = not self.needs_controls or partner == "treatments"
-        others = pd.Series(wells.plate[wells.treated if among_treated else wells.control]).value_counts()
+        codes = np.unique(wells.plate, return_inverse=True)[1]
+        others = np.bincount(codes[wells.treated if among_treated else wells.control], minlength=codes.max() + 1)
         exchanges = []
         for rows in units:
-            taken = pd.Series(wells.plate[rows]).value_counts()
-            sizes = [others.get(plate, 0) + (0 if among_treated else k) for plate, k in taken.items()]
-            exchanges.append(count_sets(sizes, list(taken)))
+            plates, taken = np.unique(codes[rows], return_counts=True)
+            sizes = others[plates] + (0 if among_treated else taken)
+            exchanges.append(count_sets(sizes.tolist(), taken.tolist()))
         return 1 / np.array(exchanges, dtype=float)
 
     def _exchange(
@@ -191,7 +196,9 @@ class ReplicateRetrieval(PerturbationTask):
         partner: Exchange,
         rng: np.random.Generator,
     ) -> Exchanged:
-        """Return the p value of each perturbation, and its chance level."""
+        """Return the p value of each perturbation, and its chance level; NaN without exchanges."""
+        if self.n_permutations == 0:
+            return Exchanged(np.full(len(units), np.nan), np.full(len(units), np.nan))
         plate = wells.plate
         if not self.needs_controls or partner == "treatments":
             negative, within = (wells.control, plate) if self.needs_controls else (wells.treated, None)
