@@ -94,11 +94,12 @@ def test_rows_of_zeros_are_said(task, screen):
 
 
 PROBES = {"linear-probe", "ridge-probe", "knn-probe"}
+RETRIEVAL = {"compound-gene", "moa-accuracy", "phenotypic-consistency", "relationship-recall"}
 ANSWERED = {
     "no rows": set(),
     "one row": set(),
-    "one per perturbation": {*PROBES, "compound-gene", "phenotypic-consistency", "relationship-recall"},
-    "no controls": {*PROBES, "compound-gene", "phenotypic-consistency", "relationship-recall", "regression-probe"},
+    "one per perturbation": {*PROBES, *RETRIEVAL},
+    "no controls": {*PROBES, *RETRIEVAL, "regression-probe"},
     "no treatments": {"leakage", "regression-probe"},
     "no metadata": set(),
 }

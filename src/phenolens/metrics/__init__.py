@@ -1,5 +1,6 @@
 """Metrics as pure functions of arrays; they do not import anything else of Phenolens."""
 
+from phenolens.metrics.apart import Apart, apart_by
 from phenolens.metrics.bootstrap import (
     cluster_bootstrap,
     nadeau_bengio,
@@ -26,6 +27,7 @@ from phenolens.metrics.magnitude import (
     two_sample_statistic,
 )
 from phenolens.metrics.multilabel_retrieval import multilabel_average_precision
+from phenolens.metrics.nearest_group import nearest_groups
 from phenolens.metrics.neighbours import (
     batch_silhouette,
     cosine_silhouette,
@@ -59,10 +61,12 @@ from phenolens.metrics.trend import rank_trend
 
 __all__ = [
     "CROSSED",
+    "Apart",
     "PairNull",
     "PairTails",
     "Separation",
     "TailUnit",
+    "apart_by",
     "average_precision",
     "average_precision_among",
     "batch_silhouette",
@@ -91,6 +95,7 @@ __all__ = [
     "minimum_detectable_effect",
     "multilabel_average_precision",
     "nadeau_bengio",
+    "nearest_groups",
     "nearest_neighbours",
     "neighbour_purity",
     "network_clusters",

@@ -7,6 +7,7 @@ from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.defaults import default_tasks
 from phenolens.tasks.dose_response import DoseResponse
 from phenolens.tasks.leakage import Leakage
+from phenolens.tasks.moa_accuracy import MoaAccuracy
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.registry import TASKS, AnyTask, make_task, refuse_repeated
 from phenolens.tasks.regression_probe import RegressionProbe
@@ -28,6 +29,7 @@ __all__ = [
     "Leak",
     "Leakage",
     "LessData",
+    "MoaAccuracy",
     "Note",
     "PerturbationStrength",
     "PhenotypicConsistency",

@@ -15,6 +15,7 @@ from phenolens.tasks.base import Task
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.dose_response import DoseResponse
+from phenolens.tasks.moa_accuracy import MoaAccuracy
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.regression_probe import RegressionProbe
 from phenolens.tasks.relationship_recall import RelationshipRecall
@@ -24,6 +25,7 @@ from phenolens.tasks.strength import PerturbationStrength
 _BUILT_IN: dict[str, type[Task]] = {
     "replicate-retrieval": ReplicateRetrieval,
     "phenotypic-consistency": PhenotypicConsistency,
+    "moa-accuracy": MoaAccuracy,
     "relationship-recall": RelationshipRecall,
     "perturbation-strength": PerturbationStrength,
     "compound-gene": CompoundGene,
