@@ -122,7 +122,9 @@ def test_refusals():
     rng = np.random.default_rng(6)
     with pytest.raises(TaskNotApplicable, match="none of 3 mechanisms has two compounds"):
         NSC.score(screen(rng, ["a", "b", "c"], [0, 1, 0]), rng)
-    with pytest.raises(TaskNotApplicable, match="none of 2 mechanisms has two compounds without the same batch"):
+    with pytest.raises(
+        TaskNotApplicable, match="none of 2 mechanisms has two compounds that do not have the same batch"
+    ):
         NSCB.score(screen(rng, ["a", "a", "b"], [0, 0, 1]), rng)
     data = screen(rng, ["a", "a", "b"], [0, 1, 1])
     with pytest.raises(TaskNotApplicable, match="no column 'bath'; did you mean 'batch'"):

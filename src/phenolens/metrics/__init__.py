@@ -54,7 +54,12 @@ from phenolens.metrics.replicate_retrieval import replicate_retrieval_p
 from phenolens.metrics.retrieval import average_precision, chance_average_precision
 from phenolens.metrics.retrieval_among import average_precision_among
 from phenolens.metrics.ridge import ridge_by_target, ridge_path
-from phenolens.metrics.set_retrieval import control_average_precision, rows_by_label, set_average_precision
+from phenolens.metrics.set_retrieval import (
+    control_average_precision,
+    open_negatives,
+    rows_by_label,
+    set_average_precision,
+)
 from phenolens.metrics.shrinkage import ledoit_wolf
 from phenolens.metrics.similarity import cosine_similarity, unit_rows
 from phenolens.metrics.trend import rank_trend
@@ -99,6 +104,7 @@ __all__ = [
     "nearest_neighbours",
     "neighbour_purity",
     "network_clusters",
+    "open_negatives",
     "participation_ratio",
     "percentile_interval",
     "permutation_p",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,19 @@ class Apart:
     def pairs_together(self, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return whether the rows of each pair (m, 2) share a value, as (m,)."""
         return self.share[self.pattern[pairs[:, 0]], self.pattern[pairs[:, 1]]]
+
+    def permute(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return the row (n,) whose label each row receives when labels are exchanged among rows of one pattern."""
+        source = np.arange(len(self.pattern))
+        for pattern in np.unique(self.pattern):
+            rows = np.flatnonzero(self.pattern == pattern)
+            source[rows] = rng.permutation(rows)
+        return source
+
+    def within(self, groups: NDArray[Any]) -> NDArray[np.intp]:
+        """Return the number (n,) of each combination of a group and a pattern."""
+        both = np.stack([np.unique(groups, return_inverse=True)[1], self.pattern])
+        return np.unique(both, axis=1, return_inverse=True)[1]
 
     def among(self, rows: NDArray[np.intp]) -> Apart:
         """Return the same of some rows."""

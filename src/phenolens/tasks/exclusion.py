@@ -33,6 +33,11 @@ class ExcludesSame(BaseModel):
         """The restriction as part of a task's id; empty if there is none."""
         return f"|not same {', '.join(self.exclude_same)}" if self.exclude_same else ""
 
+    @property
+    def with_restriction(self) -> str:
+        """The restriction as part of a message; empty if there is none."""
+        return f" that do not have the same {' or '.join(self.exclude_same)}" if self.exclude_same else ""
+
     def apart(self, rows: AnnData, task: str, units: NDArray[Any] | None = None) -> Apart | None:
         """Return which rows share a value; None if there is no restriction.
 

@@ -97,10 +97,9 @@ class MoaAccuracy(ExcludesSame, PerturbationTask):
         hit, expected = ((share * same[compounds]).sum(axis=1) for share in (nearest, candidates))
         scored = expected > 0
         if not scored.any() or len(set(mechanism)) < 2:
-            without = f" without the same {' or '.join(self.exclude_same)}" if self.exclude_same else ""
             raise TaskNotApplicable(
-                f"{self.id}: none of {len(set(mechanism))} mechanisms has two compounds{without}, and another "
-                "mechanism beside it"
+                f"{self.id}: none of {len(set(mechanism))} mechanisms has two compounds{self.with_restriction}, and "
+                "another mechanism beside it"
             )
         # What each compound's treatments find of each other compound, beyond what chance among candidates gives.
         beyond = np.zeros((len(names), len(names)))

@@ -12,6 +12,7 @@ from pydantic import Field
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import condition_names
 from phenolens.metrics import (
+    Apart,
     benjamini_hochberg,
     chance_average_precision,
     control_average_precision,
@@ -21,8 +22,10 @@ from phenolens.metrics import (
     replicate_retrieval_p,
     set_average_precision,
 )
+from phenolens.tasks.apart_retrieval import rank_apart
 from phenolens.tasks.base import FEWEST_PERMUTATIONS, Contract, LessData, PerturbationTask, Restricted
 from phenolens.tasks.columns import required_column
+from phenolens.tasks.exclusion import ExcludesSame
 from phenolens.tasks.label_null import exchange_p
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
 from phenolens.tasks.less_data import fewer_replicates
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 _FEWEST_REPLICATES = 2
 
 
-class ReplicateRetrieval(PerturbationTask):
+class ReplicateRetrieval(ExcludesSame, PerturbationTask):
     """Mean average precision with which each well retrieves the other wells of its perturbation and dose.
 
     Parameters
@@ -55,6 +58,9 @@ class ReplicateRetrieval(PerturbationTask):
         ``controls``. For distinctiveness, labels are always exchanged among treatments.
     n_permutations
         The number of random labellings for a p value.
+    exclude_same
+        As in `ExcludesSame`. For activity, a well is then compared with controls of other plates where none of its own
+        is left.
     cluster
         As in `PerturbationTask`.
 
@@ -70,6 +76,8 @@ class ReplicateRetrieval(PerturbationTask):
         controls="positive: role positive_control; negative: perturbations known to be inactive",
         least_data="two wells of one perturbation, and two negative controls on their plates",
     )
+
+    protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "exclude_same"})
 
     task: Literal["replicate-retrieval"] = "replicate-retrieval"
     measures: Literal["activity", "distinctiveness"] = "activity"
@@ -97,7 +105,7 @@ class ReplicateRetrieval(PerturbationTask):
 
     def restricted(self, seed: int) -> Restricted:
         """Return the task among candidates matched on, or separated by, a covariate."""
-        return RestrictedRetrieval(self.id, self.needs_controls, seed)
+        return RestrictedRetrieval(self.id, self.needs_controls, seed, self.exclude_same)
 
     def without_p(self) -> Self:
         """Return the task with few permutations, from the null that all perturbations of a layout share."""
@@ -113,12 +121,12 @@ class ReplicateRetrieval(PerturbationTask):
 
         The former words stay: random numbers are drawn by this name.
         """
-        return f"{self.task}:{'controls' if self.needs_controls else 'others'}"
+        return f"{self.task}:{'controls' if self.needs_controls else 'others'}{self.restriction}"
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        return ("perturbation", *(("role",) if self.needs_controls else ()), *self.cluster_column)
+        return ("perturbation", *(("role",) if self.needs_controls else ()), *self.exclude_same, *self.cluster_column)
 
     @property
     def needs_controls(self) -> bool:
@@ -132,7 +140,8 @@ class ReplicateRetrieval(PerturbationTask):
         x, name = np.asarray(wells.profiles.X), condition_names(wells.profiles.obs).to_numpy()
         groups = pd.Series(np.flatnonzero(wells.treated)).groupby(name[wells.treated], sort=False)
         units = {str(name): rows.to_numpy() for name, rows in groups if len(rows) >= _FEWEST_REPLICATES}
-        ap, chance = self._rank(x, name, wells)
+        apart = self.apart(wells.profiles, self.id)
+        ap, chance = self._rank(x, name, wells, apart)
         value = np.array([mean_defined(ap[rows][None])[0] for rows in units.values()])
         expected = np.array([mean_defined(chance[rows][None])[0] for rows in units.values()])
         scored = {name: rows for (name, rows), v in zip(units.items(), value, strict=True) if not np.isnan(v)}
@@ -140,11 +149,12 @@ class ReplicateRetrieval(PerturbationTask):
             raise TaskNotApplicable(
                 f"{self.id}: none of {groups.ngroups} perturbations has {_FEWEST_REPLICATES} wells and "
                 f"{'negative controls on their plates' if self.needs_controls else 'wells of other perturbations'}"
+                f"{self.with_restriction}"
             )
         kept = ~np.isnan(value)
         layout = describe_layout(wells.profiles.obs, wells.treated, wells.control)
         partner = choose_exchange(self.exchange_with, layout)
-        p = self._test(x, wells, value[kept], list(scored.values()), partner, rng)
+        p = self._test(x, wells, value[kept], list(scored.values()), partner, apart, rng)
         clusters = self.clusters(wells.profiles[wells.treated], name[wells.treated])
         table = unit_table(
             list(scored), value[kept], chance=expected[kept], p=p, clusters=[clusters[unit] for unit in scored]
@@ -155,7 +165,7 @@ class ReplicateRetrieval(PerturbationTask):
         )
         if self.needs_controls:
             notes += (*layout.notes, *notes_of(exchange=explain_exchange(self.exchange_with, partner)))
-        of_labels = self._least_p(wells, list(scored.values()), partner)
+        of_labels = self._least_p(wells, list(scored.values()), partner, apart)
         drawn = np.maximum(of_labels, 1 / (1 + self.n_permutations))
         details = {
             "least_p": float(of_labels.min()),
@@ -164,10 +174,12 @@ class ReplicateRetrieval(PerturbationTask):
         return Score("mAP", "perturbation", table, notes, bounds=(0, 1), details={"": details})
 
     def _rank(
-        self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells
+        self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells, apart: Apart | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return AP and chance (n,) of each well; NaN for wells that are not queries."""
         codes = np.unique(name, return_inverse=True)[1]
+        if apart is not None:
+            return rank_apart(x, codes, wells, apart, controls=self.needs_controls)
         replicates = np.bincount(codes[wells.treated], minlength=codes.max() + 1)[codes]
         if not self.needs_controls:
             ap = label_average_precision(x, codes, candidate=wells.treated)
@@ -186,13 +198,16 @@ class ReplicateRetrieval(PerturbationTask):
         }
         return ap, np.array([known.get(key, np.nan) for key in zip(replicates, negatives, strict=True)])
 
-    def _least_p(self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange) -> NDArray[np.float64]:
+    def _least_p(
+        self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange, apart: Apart | None
+    ) -> NDArray[np.float64]:
         """Return the smallest p value that any number of exchanges allows: few wells allow few exchanges of labels."""
         among_treated = not self.needs_controls or partner == "treatments"
-        others = pd.Series(wells.plate[wells.treated if among_treated else wells.control]).value_counts()
+        groups = wells.plate if apart is None else apart.within(wells.plate)
+        others = pd.Series(groups[wells.treated if among_treated else wells.control]).value_counts()
         exchanges = []
         for rows in units:
-            taken = pd.Series(wells.plate[rows]).value_counts()
+            taken = pd.Series(groups[rows]).value_counts()
             sizes = [others.get(plate, 0) + (0 if among_treated else k) for plate, k in taken.items()]
             exchanges.append(count_sets(sizes, list(taken)))
         return 1 / np.array(exchanges, dtype=float)
@@ -204,6 +219,7 @@ class ReplicateRetrieval(PerturbationTask):
         value: NDArray[np.float64],
         units: list[NDArray[np.intp]],
         partner: Exchange,
+        apart: Apart | None,
         rng: np.random.Generator,
     ) -> NDArray[np.float64]:
         """Return the p value of each perturbation."""
@@ -214,10 +230,14 @@ class ReplicateRetrieval(PerturbationTask):
                 value,
                 units,
                 wells.treated,
-                plate,
-                lambda sets: mean_defined(set_average_precision(x, sets, negative=negative, plates=within)),
+                plate if apart is None else apart.within(plate),
+                lambda sets: mean_defined(
+                    set_average_precision(x, sets, negative=negative, plates=within, apart=apart)
+                ),
                 n_permutations=self.n_permutations,
                 rng=rng,
             )
-        found = replicate_retrieval_p(x, units, wells.control, plate, n_permutations=self.n_permutations, rng=rng)
+        found = replicate_retrieval_p(
+            x, units, wells.control, plate, apart=apart, n_permutations=self.n_permutations, rng=rng
+        )
         return found[1]
