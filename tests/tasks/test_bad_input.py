@@ -15,6 +15,7 @@ OPTIONS = {
     "linear-probe": {"label": "moa"},
     "ridge-probe": {"label": "moa"},
     "knn-probe": {"label": "moa"},
+    "arm-bias": {"fewest": 10},
     "regression-probe": {"targets": ["cell_count"], "group": "plate"},
 }
 
@@ -46,6 +47,7 @@ def screen():
             (plate, "treatment", f"t{i}", "compound", dose, f"m{i % 4}") for i in range(3) for dose in (1.0, 3.0, 9.0)
         ]
     obs = pd.DataFrame(rows, columns=["plate", "role", "perturbation", "perturbation_type", "dose", "moa"])
+    obs["chromosome_arm"] = np.where(obs["role"] == "treatment", obs["moa"], None)
     obs["cell_count"] = rng.normal(100, 10, len(obs))
     obs.index = [f"w{i}" for i in range(len(obs))]
     return AnnData(rng.normal(size=(len(obs), 5)).astype("f4"), obs=obs)
@@ -94,7 +96,7 @@ def test_rows_of_zeros_are_said(task, screen):
 
 
 PROBES = {"linear-probe", "ridge-probe", "knn-probe"}
-RETRIEVAL = {"compound-gene", "moa-accuracy", "phenotypic-consistency", "relationship-recall"}
+RETRIEVAL = {"arm-bias", "compound-gene", "moa-accuracy", "phenotypic-consistency", "relationship-recall"}
 ANSWERED = {
     "no rows": set(),
     "one row": set(),

@@ -87,9 +87,9 @@ def test_labels_of_other_batches_are_found_and_batch_effects_are_not():
         x = rng.normal(size=(40, 10)) + 2 * rng.normal(size=(8, 10))[batch]
         obs = pd.DataFrame({"perturbation": [f"t{i}" for i in range(40)], "moa": moa, "batch": batch}).astype(str)
         obs.index = [f"w{i}" for i in range(40)]
-        for columns in p:
+        for columns, of_columns in p.items():
             task = make_task("phenotypic-consistency", label="moa", exclude_same=columns, n_permutations=199)
-            p[columns].extend(task.score(AnnData(x.astype("f4"), obs=obs), rng).units["p"])
+            of_columns.extend(task.score(AnnData(x.astype("f4"), obs=obs), rng).units["p"])
     apart = np.array(p["batch",])
     assert np.mean(np.array(p[()]) <= 0.05) > 0.3
     assert binomtest(int((apart <= 0.05).sum()), len(apart), 0.05).pvalue > 0.01

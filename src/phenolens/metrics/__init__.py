@@ -19,6 +19,7 @@ from phenolens.metrics.geometry import (
     uniformity,
     variance_spectrum,
 )
+from phenolens.metrics.group_similarity import group_similarity
 from phenolens.metrics.label_retrieval import label_average_precision
 from phenolens.metrics.magnitude import (
     distances,
@@ -88,6 +89,7 @@ __all__ = [
     "draw_further",
     "draw_sets",
     "gaussian_dissimilarities",
+    "group_similarity",
     "hubness",
     "label_average_precision",
     "ledoit_wolf",

@@ -93,9 +93,12 @@ class PairNull:
         for tail, threshold, credit in zip((lower, upper), self.thresholds, self._tie_credit, strict=True):
             if credit is not None:
                 tail[np.abs(similarity - threshold) <= TIE] = credit
-        bins = _bin(torch.from_numpy(similarity)).numpy()
-        percentile = (self._below[bins] + self._histogram[bins] / 2) / self._below[-1]
-        return PairTails(lower, upper, percentile)
+        return PairTails(lower, upper, self.percentiles(torch.from_numpy(similarity)))
+
+    def percentiles(self, similarity: torch.Tensor) -> NDArray[np.float64]:
+        """Return the share of all pairs that are less similar than each of some cosines (m,); see `PairTails`."""
+        bins = _bin(similarity).cpu().numpy()
+        return (self._below[bins] + self._histogram[bins] / 2) / self._below[-1]
 
     def _similarity(self, pairs: NDArray[np.intp]) -> NDArray[np.float32]:
         import torch

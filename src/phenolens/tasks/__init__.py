@@ -1,5 +1,6 @@
 """Tasks: each scores profiles on one biological question and declares what it measures."""
 
+from phenolens.tasks.arm_bias import ArmBias
 from phenolens.tasks.base import BeforeAfter, Contract, LessData, Restricted, Task, WellTask
 from phenolens.tasks.columns import numbers, required_column
 from phenolens.tasks.compound_gene import CompoundGene
@@ -22,6 +23,7 @@ from phenolens.tasks.wells import unseen_wells
 __all__ = [
     "TASKS",
     "AnyTask",
+    "ArmBias",
     "BeforeAfter",
     "CompoundGene",
     "Contract",

@@ -11,6 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.core.plugins import Registry
 from phenolens.core.renamed import current_options
+from phenolens.tasks.arm_bias import ArmBias
 from phenolens.tasks.base import Task
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
@@ -27,6 +28,7 @@ _BUILT_IN: dict[str, type[Task]] = {
     "phenotypic-consistency": PhenotypicConsistency,
     "moa-accuracy": MoaAccuracy,
     "relationship-recall": RelationshipRecall,
+    "arm-bias": ArmBias,
     "perturbation-strength": PerturbationStrength,
     "compound-gene": CompoundGene,
     "dose-response": DoseResponse,
