@@ -32,6 +32,7 @@ from phenolens.metrics.nearest_group import nearest_groups
 from phenolens.metrics.neighbours import (
     batch_silhouette,
     cosine_silhouette,
+    kbet,
     lisi,
     nearest_neighbours,
     neighbour_purity,
@@ -91,6 +92,7 @@ __all__ = [
     "gaussian_dissimilarities",
     "group_similarity",
     "hubness",
+    "kbet",
     "label_average_precision",
     "ledoit_wolf",
     "linear_cka",

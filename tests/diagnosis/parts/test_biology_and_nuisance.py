@@ -96,6 +96,11 @@ def test_what_encodes_biology_is_distinguished_from_what_encodes_plates(encoders
     assert max(plates.robustness.value, plates.robustness_chance) < 0.1
     assert biology.mixing > 0.8
     assert plates.mixing < 0.4
+    assert biology.accepted > 0.8
+    assert plates.accepted < 0.1
+    batch = {each.encoder: each for each in found.records if each.nuisance == "batch"}
+    assert batch["biology"].batch_silhouette > batch["batch"].batch_silhouette + 0.2
+    assert np.isnan(biology.batch_silhouette)  # each perturbation is once on each plate
 
     order = [of[name] for name in ("biology", "both", "batch", "plates")]
     assert falls([each.robustness.value for each in order])
