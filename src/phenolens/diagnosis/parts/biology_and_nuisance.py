@@ -15,7 +15,6 @@ from phenolens.diagnosis.confounding import (
     MIXING,
     NUISANCE,
     NUISANCE_ONLY,
-    SILHOUETTE,
     Pairing,
     find_biology,
     pair_rows,
@@ -88,20 +87,23 @@ def compare_nuisance(evaluation: Evaluation) -> Found:
         available, unavailable = profiles.available(profiles.embeddings, profiling, level, _PART)
         skipped += unavailable
         by_encoder: dict[str, list[list[NDArray[np.float64]]]] = {}
+        silhouettes: dict[str, list[list[float]]] = {}
         for encoder, vectors in available.items():
-            scores = _score_rows(np.asarray(vectors[rows].X), pairings)
-            by_encoder.setdefault(profiles.infos[encoder].name, []).append(scores)
+            name, x = profiles.infos[encoder].name, np.asarray(vectors[rows].X)
+            by_encoder.setdefault(name, []).append(_score_rows(x, pairings))
+            silhouettes.setdefault(name, []).append([_batch_silhouette(x, pairing) for pairing in pairings])
         for number, pairing in enumerate(pairings):
             for encoder, seeds in by_encoder.items():
                 values = np.mean([scores[number] for scores in seeds], axis=0)
+                silhouette = float(np.mean([of_seed[number] for of_seed in silhouettes[encoder]]))
                 # Every encoder meets the same draws.
                 rng = spawn(seed, "nuisance", profiling, pairing.nuisance)
-                records.append(_summarise(encoder, profiling, encoder in tested, values, pairing, rng))
+                records.append(_summarise(encoder, profiling, encoder in tested, values, silhouette, pairing, rng))
     return Found(tuple(records), tuple(skipped))
 
 
 def _score_rows(x: NDArray[Any], pairings: Sequence[Pairing]) -> list[NDArray[np.float64]]:
-    """Return for each pairing the scores (scored, 7) of the rows of vectors (n, d); columns as in `confounding`."""
+    """Return for each pairing the scores (scored, 6) of the rows of vectors (n, d); columns as in `confounding`."""
     biology_of = pairings[0].biology_of
     near, distance = nearest_neighbours(x, min(_NEIGHBOURS, len(x) - 1))
     precision = label_average_precision(x, biology_of)
@@ -109,7 +111,7 @@ def _score_rows(x: NDArray[Any], pairings: Sequence[Pairing]) -> list[NDArray[np
     for pairing in pairings:
         nearest = near[:, : pairing.others]
         both = neighbour_purity(nearest, pairing.both_of)
-        scores = np.empty((len(x), 7))
+        scores = np.empty((len(x), 6))
         scores[:, BIOLOGY] = precision
         scores[:, NUISANCE] = label_average_precision(x, pairing.nuisance_of)
         scores[:, BIOLOGY_ONLY] = neighbour_purity(nearest, biology_of) - both
@@ -117,10 +119,14 @@ def _score_rows(x: NDArray[Any], pairings: Sequence[Pairing]) -> list[NDArray[np
         most = min(pairing.nuisance_of.max() + 1, near.shape[1])
         scores[:, MIXING] = lisi(near, distance, pairing.nuisance_of) / most
         scores[:, ACCEPTED] = kbet(near, pairing.nuisance_of) >= _ACCEPTED
-        within = batch_silhouette(x, biology_of, pairing.nuisance_of)
-        scores[:, SILHOUETTE] = np.mean(list(within.values())) if within else np.nan
         found.append(scores[pairing.is_scored])
     return found
+
+
+def _batch_silhouette(x: NDArray[Any], pairing: Pairing) -> float:
+    """Return the mixing of nuisances within the same biology; NaN where no biology can be scored."""
+    within = batch_silhouette(x, pairing.biology_of, pairing.nuisance_of)
+    return float(np.mean(list(within.values()))) if within else NAN
 
 
 def _summarise(
@@ -128,10 +134,11 @@ def _summarise(
     profiling: str,
     under_test: bool,
     values: NDArray[np.float64],
+    silhouette: float,
     pairing: Pairing,
     rng: np.random.Generator,
 ) -> BiologyBesideNuisance:
-    """Return means and limits of the scores (scored, 7) of rows."""
+    """Return means and limits of the scores (scored, 6) of rows."""
     units, weights = pairing.unit_of[pairing.is_scored], pairing.weights
     n_units = len(np.unique(units))
     mean = stratified_mean(values, weights)
@@ -163,7 +170,7 @@ def _summarise(
         n_rows=len(values),
         caveat=pairing.caveat,
         accepted=float(mean[ACCEPTED]),
-        batch_silhouette=NAN if np.isnan(mean[SILHOUETTE]) else float(mean[SILHOUETTE]),
+        batch_silhouette=NAN if np.isnan(silhouette) else silhouette,
     )
 
 
