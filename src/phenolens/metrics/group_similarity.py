@@ -29,7 +29,7 @@ def group_similarity(null: PairNull, groups: NDArray[np.intp]) -> NDArray[np.flo
     >>> import numpy as np
     >>> x = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [-1.0, 0.0]])
     >>> group_similarity(PairNull(x), np.array([0, 0, 1, 1])).round(2)
-    array([0.92, 0.42])
+    array([0.92, 0.5 ])
     """
     import torch
 
