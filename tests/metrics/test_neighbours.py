@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import chisquare
 from sklearn.metrics import silhouette_samples
 from sklearn.neighbors import NearestNeighbors
 
 from phenolens.metrics import (
     batch_silhouette,
     cosine_silhouette,
+    kbet,
     lisi,
     nearest_neighbours,
     neighbour_purity,
@@ -34,6 +36,24 @@ def test_purity_and_robustness_by_hand():
     assert robustness_index(neighbours, labels, batch) == 0.5
     assert robustness_index(neighbours[:, :1], labels, batch) == 1.0
     assert np.isnan(robustness_index(neighbours[:, :1], labels, labels))
+
+
+def test_kbet_is_a_chi_square_test_of_each_row():
+    rng = np.random.default_rng(5)
+    neighbours, labels = rng.integers(60, size=(60, 12)), rng.integers(3, size=60)
+    expected = np.bincount(labels) / 60 * 12
+    for row, p in enumerate(kbet(neighbours, labels)):
+        assert_allclose(p, chisquare(np.bincount(labels[neighbours[row]], minlength=3), expected).pvalue)
+    with pytest.raises(ValueError, match="two labels"):
+        kbet(neighbours, np.zeros(60))
+
+
+def test_kbet_accepts_neighbours_that_are_drawn_at_random():
+    rng = np.random.default_rng(6)
+    x, labels = rng.normal(size=(600, 5)), rng.integers(2, size=600)
+    assert (kbet(nearest_neighbours(x, 20)[0], labels) >= 0.05).mean() > 0.9
+    x[:, 0] += 5 * labels
+    assert (kbet(nearest_neighbours(x, 20)[0], labels) >= 0.05).mean() < 0.1
 
 
 def test_lisi_counts_the_labels_around():

@@ -6,7 +6,7 @@ import scib_metrics
 from numpy.testing import assert_allclose
 from scib_metrics.nearest_neighbors import NeighborsResults
 
-from phenolens.metrics import batch_silhouette, lisi, nearest_neighbours
+from phenolens.metrics import batch_silhouette, kbet, lisi, nearest_neighbours
 
 
 @pytest.fixture
@@ -21,6 +21,15 @@ def test_lisi_is_equal(cells):
     index, distance = nearest_neighbours(x, 30)
     expected = scib_metrics.lisi_knn(NeighborsResults(index, distance), batch, perplexity=10)
     assert_allclose(lisi(index, distance, batch), expected, rtol=1e-3)
+
+
+def test_kbet_is_equal(cells):
+    x, _, batch = cells
+    index, distance = nearest_neighbours(x, 30)
+    rate, _, p = scib_metrics.kbet(NeighborsResults(index, distance), batch)
+    found = kbet(index, batch)
+    assert_allclose(found, p, atol=1e-5)
+    assert_allclose((found >= 0.05).mean(), rate)
 
 
 def test_batch_silhouette_is_equal(cells):

@@ -10,6 +10,7 @@ from phenolens.core.errors import ProfilingError
 from phenolens.profiling import (
     PROFILERS,
     TVN,
+    ArmCentre,
     BatchCentre,
     InverseNormal,
     PCACentreScale,
@@ -29,6 +30,7 @@ SCIKIT_LEARN = [
     BatchCentre(),
     InverseNormal(),
     RegressOut(),
+    ArmCentre(),
 ]
 EVERY = [pytest.param(profiler(), id=name) for name, profiler in PROFILERS.items()]
 BY_BATCH = [

@@ -15,6 +15,7 @@ OPTIONS = {
     "linear-probe": {"label": "moa"},
     "ridge-probe": {"label": "moa"},
     "knn-probe": {"label": "moa"},
+    "arm-bias": {"fewest": 10},
     "regression-probe": {"targets": ["cell_count"], "group": "plate"},
 }
 
@@ -46,6 +47,7 @@ def screen():
             (plate, "treatment", f"t{i}", "compound", dose, f"m{i % 4}") for i in range(3) for dose in (1.0, 3.0, 9.0)
         ]
     obs = pd.DataFrame(rows, columns=["plate", "role", "perturbation", "perturbation_type", "dose", "moa"])
+    obs["chromosome_arm"] = np.where(obs["role"] == "treatment", obs["moa"], None)
     obs["cell_count"] = rng.normal(100, 10, len(obs))
     obs.index = [f"w{i}" for i in range(len(obs))]
     return AnnData(rng.normal(size=(len(obs), 5)).astype("f4"), obs=obs)
@@ -94,11 +96,12 @@ def test_rows_of_zeros_are_said(task, screen):
 
 
 PROBES = {"linear-probe", "ridge-probe", "knn-probe"}
+RETRIEVAL = {"arm-bias", "compound-gene", "moa-accuracy", "phenotypic-consistency", "relationship-recall"}
 ANSWERED = {
     "no rows": set(),
     "one row": set(),
-    "one per perturbation": {*PROBES, "compound-gene", "phenotypic-consistency", "relationship-recall"},
-    "no controls": {*PROBES, "compound-gene", "phenotypic-consistency", "relationship-recall", "regression-probe"},
+    "one per perturbation": {*PROBES, *RETRIEVAL},
+    "no controls": {*PROBES, *RETRIEVAL, "regression-probe"},
     "no treatments": {"leakage", "regression-probe"},
     "no metadata": set(),
 }

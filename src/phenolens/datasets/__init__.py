@@ -1,6 +1,7 @@
 """Data sets: manifests of imaged sites, tables of cells, and the registry of data sets."""
 
 from phenolens.datasets.cell_table import Cells, CellTable, read_cell_table
+from phenolens.datasets.gene_table import read_gene_table
 from phenolens.datasets.manifest import (
     NEGATIVE_CONTROL,
     Manifest,
@@ -29,6 +30,7 @@ __all__ = [
     "open_dataset",
     "pack",
     "read_cell_table",
+    "read_gene_table",
     "read_manifest",
     "rows_without_images",
     "spell_well",

@@ -18,7 +18,7 @@ from phenolens.tasks import draw_whole
 NUISANCES = ("patient", "slide", "plate", "batch", "source")
 _MOST_ROWS = 2000  # for what compares all pairs
 
-BIOLOGY, NUISANCE, BIOLOGY_ONLY, NUISANCE_ONLY, MIXING = range(5)
+BIOLOGY, NUISANCE, BIOLOGY_ONLY, NUISANCE_ONLY, MIXING, ACCEPTED = range(6)
 """Columns of scores of rows: average precision of biology and of nuisance, the shares of nearest neighbours that agree
 in biology only and in nuisance only, and how well nuisances mix."""
 

@@ -657,6 +657,10 @@ class BiologyBesideNuisance(Record):
         How many rows.
     caveat
         Whether biology and nuisance are confounded; empty if not.
+    accepted
+        The share of rows whose neighbours have the nuisances of all rows (acceptance rate of kBET).
+    batch_silhouette
+        The mixing of nuisances within the same biology (BRAS), from 0 to 1; NaN where it cannot be scored.
     """
 
     encoder: str
@@ -676,6 +680,8 @@ class BiologyBesideNuisance(Record):
     neighbours: int
     n_rows: int
     caveat: str = ""
+    accepted: float = NAN
+    batch_silhouette: float = NAN
 
 
 Encoding = Literal["", "encoded", "weakly encoded", "not detected", "not assessed"]

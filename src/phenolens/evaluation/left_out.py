@@ -55,19 +55,14 @@ class LeftOut:
         )
 
     def noise(self) -> SharedNoise:
-        """Return the variance of the score by what its units share: plates or their controls, whichever varies it more.
+        """Return the variance of the score by what its units share, such as plates and controls.
 
         A delete-a-group jackknife over parts gives the variance of the score by parts. It holds the noise of wells,
         which the bootstrap over clusters holds too: what contributions of independent clusters explain is therefore
         taken off. The two are then added, as in two-way clustering (Cameron, Gelbach & Miller, J. Bus. Econ. Stat. 29,
-        2011). The noise of plates contains that of controls; ten parts of these tell more of it than three plates.
+        2011).
         """
-        found = []
-        for what in self.without.columns.unique(level=0):
-            found.append(self._noise_of(self.without[what].to_numpy()))
-        return max(found, key=lambda noise: noise.variance)
-
-    def _noise_of(self, without: NDArray[np.float64]) -> SharedNoise:
+        without = self.without.to_numpy()
         n_parts = without.shape[1]
         moved = _contributions(self.values, without)
         moved = pd.DataFrame(moved).groupby(clusters_of(self.values).to_numpy()).sum().to_numpy()
@@ -96,11 +91,11 @@ def mean_left_out(found: Sequence[LeftOut | None]) -> LeftOut | None:
 
 
 def leave_out(task: Task, encoder: str, profiling: str, profiles: Profiles, seed: int) -> LeftOut | None:
-    """Score an encoder without parts of the plates (or batches), and of the controls, one after the other.
+    """Score an encoder without parts of the plates (or batches), or of the controls, one after the other.
 
-    Plates are left out of tasks that are asked of perturbations, if there are at least three; controls where they are
-    ranked, or post-processing is fitted on them. Post-processing is fitted anew without each part, where enough is left
-    for that.
+    Plates are left out of tasks that are asked of perturbations, if there are at least three. Otherwise parts of the
+    controls are, where these are ranked or post-processing is fitted on them: of few controls, after post-processing,
+    they give limits that are too wide. Post-processing is fitted anew without each part, where enough is left for that.
 
     Parameters
     ----------
@@ -125,7 +120,6 @@ def leave_out(task: Task, encoder: str, profiling: str, profiles: Profiles, seed
     sampled = task.sample(whole, _MOST_SCORED, spawn(seed, "sample of rows"))
     values = _values(task, profiling, sampled, seed)
     can_be_fitted_anew = bool(steps) and len(whole) <= _MOST_REFITTED
-    found = {}
     for what, parts in ways.items():
         if len(parts) < _FEWEST_PARTS:
             continue
@@ -136,9 +130,8 @@ def leave_out(task: Task, encoder: str, profiling: str, profiles: Profiles, seed
                 continue  # too little is left without a part
             without = without.reindex(values.index)
             if not without.isna().all().any():
-                found[what] = without
-                break
-    return LeftOut(values, pd.concat(found, axis=1)) if found else None
+                return LeftOut(values, pd.concat({what: without}, axis=1))
+    return None
 
 
 def _parts_of_plates(obs: pd.DataFrame) -> list[NDArray[np.bool_]]:

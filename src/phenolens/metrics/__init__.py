@@ -1,5 +1,6 @@
 """Metrics as pure functions of arrays; they do not import anything else of Phenolens."""
 
+from phenolens.metrics.apart import Apart, apart_by
 from phenolens.metrics.bootstrap import (
     cluster_bootstrap,
     nadeau_bengio,
@@ -18,6 +19,7 @@ from phenolens.metrics.geometry import (
     uniformity,
     variance_spectrum,
 )
+from phenolens.metrics.group_similarity import group_similarity
 from phenolens.metrics.label_retrieval import label_average_precision
 from phenolens.metrics.magnitude import (
     distances,
@@ -26,9 +28,11 @@ from phenolens.metrics.magnitude import (
     two_sample_statistic,
 )
 from phenolens.metrics.multilabel_retrieval import multilabel_average_precision
+from phenolens.metrics.nearest_group import nearest_groups
 from phenolens.metrics.neighbours import (
     batch_silhouette,
     cosine_silhouette,
+    kbet,
     lisi,
     nearest_neighbours,
     neighbour_purity,
@@ -55,18 +59,25 @@ from phenolens.metrics.replicate_retrieval import replicate_retrieval_p
 from phenolens.metrics.retrieval import average_precision, chance_average_precision
 from phenolens.metrics.retrieval_among import average_precision_among
 from phenolens.metrics.ridge import ridge_by_target, ridge_path
-from phenolens.metrics.set_retrieval import control_average_precision, rows_by_label, set_average_precision
+from phenolens.metrics.set_retrieval import (
+    control_average_precision,
+    open_negatives,
+    rows_by_label,
+    set_average_precision,
+)
 from phenolens.metrics.shrinkage import ledoit_wolf
 from phenolens.metrics.similarity import cosine_similarity, unit_rows
 from phenolens.metrics.trend import rank_trend
 
 __all__ = [
     "CROSSED",
+    "Apart",
     "Labellings",
     "PairNull",
     "PairTails",
     "Separation",
     "TailUnit",
+    "apart_by",
     "average_precision",
     "average_precision_among",
     "batch_silhouette",
@@ -83,7 +94,9 @@ __all__ = [
     "draw_further",
     "draw_sets",
     "gaussian_dissimilarities",
+    "group_similarity",
     "hubness",
+    "kbet",
     "label_average_precision",
     "least_sign_flip_p",
     "ledoit_wolf",
@@ -96,9 +109,11 @@ __all__ = [
     "minimum_detectable_effect",
     "multilabel_average_precision",
     "nadeau_bengio",
+    "nearest_groups",
     "nearest_neighbours",
     "neighbour_purity",
     "network_clusters",
+    "open_negatives",
     "participation_ratio",
     "percentile_interval",
     "permutation_p",

@@ -7,14 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phenolens.metrics.apart import Apart
 from phenolens.metrics.directions import directions
 from phenolens.metrics.ties import count_reaching, expected_precision, harmonic_numbers
 
 _BLOCK_CELLS = 2_000_000
+_BELOW_ALL = -1.5  # less than any cosine
 
 
 def multilabel_average_precision(
-    x: NDArray[Any], rows: NDArray[np.intp], labels: NDArray[Any], *, device: str = "cpu"
+    x: NDArray[Any],
+    rows: NDArray[np.intp],
+    labels: NDArray[Any],
+    *,
+    apart: Apart | None = None,
+    device: str = "cpu",
 ) -> NDArray[np.float64]:
     """Return the average precision with which a row retrieves the other rows of one of its labels.
 
@@ -27,12 +34,14 @@ def multilabel_average_precision(
         (n, d) vectors.
     rows, labels
         (m,) pairs of a row number and one of its labels, without repeats; a row without labels is always a negative.
+    apart
+        Rows that are neither positives nor negatives of each other; None if there are none.
     device
         The device to compute on.
 
     Returns
     -------
-    (m,) average precision of each pair; NaN if the label has no other row, or the query no negatives.
+    (m,) average precision of each pair; NaN if the query has no positives or no negatives.
 
     Raises
     ------
@@ -69,6 +78,8 @@ def multilabel_average_precision(
         query = carriers[start : start + per_block]
         similarity = vectors[query] @ vectors.T
         shared = (membership[query] @ membership.T) > 0
+        if apart is not None:
+            shared |= torch.from_numpy(apart.together(query)).to(device)
         n_negative = (~shared).sum(1)
         negatives = similarity.masked_fill(shared, -torch.inf).sort(dim=1).values
         place = np.full(n, -1)
@@ -81,8 +92,14 @@ def multilabel_average_precision(
             others = np.broadcast_to(rows[marks], (len(in_block), len(marks)))
             others = others[others != rows[in_block][:, None]].reshape(len(in_block), -1)
             positive = similarity[at[:, None], torch.from_numpy(others).to(device)]
+            counts = torch.ones(positive.shape, dtype=torch.bool, device=device)
+            if apart is not None:
+                counted = ~apart.share[apart.pattern[rows[in_block]][:, None], apart.pattern[others]]
+                counts = torch.from_numpy(counted).to(device)
+                positive = torch.where(counts, positive, _BELOW_ALL)  # those that do not count are ranked last
             above, tied = count_reaching(negatives[at], positive, tolerance)
             among_positives = count_reaching(positive.sort(dim=1).values, positive, tolerance)
             precision = expected_precision(above, tied, *among_positives, harmonic)
-            result[in_block] = torch.where(n_negative[at] > 0, precision.mean(1), torch.nan).cpu().numpy()
+            mean = torch.where(counts, precision, 0.0).sum(1) / counts.sum(1)
+            result[in_block] = torch.where(n_negative[at] > 0, mean, torch.nan).cpu().numpy()
     return result

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from scipy.stats import chi2
 
 from phenolens.metrics.similarity import unit_rows
 
@@ -84,6 +85,42 @@ def lisi(
     shares = np.zeros((len(codes), int(codes.max()) + 1))
     np.add.at(shares, (np.arange(len(codes))[:, None], codes[neighbours]), weights)
     return 1 / (shares**2).sum(axis=1)
+
+
+def kbet(neighbours: NDArray[np.intp], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the p value of each row that its neighbours have the labels of all rows, by a chi-square test.
+
+    The share of rows with p of at least 0.05 is the acceptance rate: 1 where batches are mixed everywhere, 0 where they
+    are nowhere. Neighbours are taken for independent draws, which those of correlated rows are not.
+
+    Parameters
+    ----------
+    neighbours
+        (n, k) as returned by `nearest_neighbours`.
+    labels
+        (n,) label of each row, such as its batch.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two labels.
+
+    Source: kBET, Büttner et al., Nat. Methods 16 (2019), with the same k for all rows, as in scib-metrics.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> kbet(np.array([[1, 2], [0, 3], [0, 3], [1, 2]]), np.array(["a", "a", "b", "b"]))
+    array([1., 1., 1., 1.])
+    """
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    n_labels = int(codes.max()) + 1
+    if n_labels < 2:
+        raise ValueError("mixing needs two labels")
+    expected = np.bincount(codes) / len(codes) * neighbours.shape[1]
+    observed = np.zeros((len(neighbours), n_labels))
+    np.add.at(observed, (np.arange(len(neighbours))[:, None], codes[neighbours]), 1)
+    return np.asarray(chi2.sf(((observed - expected) ** 2 / expected).sum(axis=1), n_labels - 1))
 
 
 def cosine_silhouette(

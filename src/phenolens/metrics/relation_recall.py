@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phenolens.metrics.apart import Apart
 from phenolens.metrics.cosine_bins import CosineBins
 from phenolens.metrics.directions import directions
 
@@ -49,6 +50,8 @@ class PairNull:
         (n, d) vectors, n >= 3.
     tail
         The share of all pairs in each tail.
+    apart
+        Rows whose pairs are left out of all pairs; None if there are none.
     device
         The device to compute on.
 
@@ -60,20 +63,23 @@ class PairNull:
     Raises
     ------
     ValueError
-        If there are fewer than three rows, or `x` is not a matrix of finite numbers.
+        If there are fewer than three rows, no pair is left, or `x` is not a matrix of finite numbers.
 
     Source: the recall of Celik et al., PLoS Comput. Biol. 2024 (EFAAR), and Kraus et al., CVPR 2024.
     """
 
-    def __init__(self, x: NDArray[Any], *, tail: float = 0.05, device: str = "cpu") -> None:
+    def __init__(self, x: NDArray[Any], *, tail: float = 0.05, apart: Apart | None = None, device: str = "cpu") -> None:
         found = directions(x, device=device)
         self.vectors, self._tolerance = found
         self._bins = CosineBins(found, _N_BINS)
         if len(self.vectors) < 3:
             raise ValueError(f"a null distribution of pairs needs at least 3 rows, found {len(self.vectors)}")
+        self._apart = apart
         self._histogram = self._fill_histogram()
         self._below = np.concatenate([[0], np.cumsum(self._histogram)])
         total = int(self._below[-1])
+        if not total:
+            raise ValueError(f"no pair of {len(self.vectors)} rows is left: all share a value")
         # A pair is in the lower tail if at most tail * total pairs are as low as it; likewise in the upper tail.
         splits = (int(np.floor(tail * total)), int(np.ceil((1 - tail) * total)))
         self.thresholds, self._tie_credit = self._find_thresholds(splits, tail * total)
@@ -87,9 +93,12 @@ class PairNull:
         for tail, threshold, credit in zip((lower, upper), self.thresholds, self._tie_credit, strict=True):
             if credit is not None:
                 tail[np.abs(similarity - threshold) <= self._width(threshold)] = credit
-        bins = self._bins.of(torch.from_numpy(similarity).to(self.vectors.device)).cpu().numpy()
-        percentile = (self._below[bins] + self._histogram[bins] / 2) / self._below[-1]
-        return PairTails(lower, upper, percentile)
+        return PairTails(lower, upper, self.percentiles(torch.from_numpy(similarity)))
+
+    def percentiles(self, similarity: torch.Tensor) -> NDArray[np.float64]:
+        """Return the share of all pairs that are less similar than each of some cosines (m,); see `PairTails`."""
+        bins = self._bins.of(similarity.to(self.vectors.device)).cpu().numpy()
+        return (self._below[bins] + self._histogram[bins] / 2) / self._below[-1]
 
     def _width(self, cosine: float) -> float:
         """Return how far from it another cosine may be to be a tie."""
@@ -115,6 +124,11 @@ class PairNull:
         for start in range(0, n, per_block):
             rows = self.vectors[start : start + per_block]
             block = rows @ self.vectors[start:].T
+            if self._apart is not None:
+                numbers = np.arange(start, n)
+                left = ~self._apart.together(numbers[: len(rows)], numbers) & (numbers > numbers[: len(rows), None])
+                yield block[torch.from_numpy(left).to(block.device)]
+                continue
             if len(rows) < block.shape[1]:
                 yield block[:, len(rows) :].reshape(-1)
             yield block[:, : len(rows)][tuple(torch.triu_indices(len(rows), len(rows), 1))]

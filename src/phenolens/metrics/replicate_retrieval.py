@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from phenolens.metrics.apart import Apart
 from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further
 from phenolens.metrics.permutation import count_reached, draw_sets, mean_defined, permutation_p
 from phenolens.metrics.set_retrieval import set_average_precision
@@ -39,6 +40,7 @@ def replicate_retrieval_p(
     control: NDArray[np.bool_],
     plates: NDArray[Any],
     *,
+    apart: Apart | None = None,
     n_permutations: int = 2000,
     rng: np.random.Generator,
 ) -> RetrievalNull:
@@ -60,6 +62,9 @@ def replicate_retrieval_p(
         (n,) mask of the controls.
     plates
         (n,) plate of each row.
+    apart
+        Rows that are neither positives nor negatives of each other, as in `set_average_precision`; labels are then
+        exchanged among rows of the same pattern on a plate. None if there are none.
     n_permutations
         The number of labellings to draw.
     rng
@@ -70,14 +75,15 @@ def replicate_retrieval_p(
     Mean AP over the replicates with a control on their plate; NaN if there are none.
     """
     codes = np.unique(plates, return_inverse=True)[1]
-    units = [rows[np.argsort(codes[rows], kind="stable")] for rows in units]
+    kinds = codes if apart is None else apart.within(codes)
+    units = [rows[np.argsort(kinds[rows], kind="stable")] for rows in units]
     layouts: dict[tuple[int, ...], list[int]] = {}
     for number, replicates in enumerate(units):
-        layouts.setdefault(tuple(codes[replicates].tolist()), []).append(number)
+        layouts.setdefault(tuple(kinds[replicates].tolist()), []).append(number)
     value, p, chance = np.full((3, len(units)), np.nan)
     tail = []
-    for codes_of_layout, numbers in layouts.items():
-        layout = _Layout(x, codes, control, np.array(codes_of_layout))
+    for kinds_of_layout, numbers in layouts.items():
+        layout = _Layout(x, codes, control, np.array(kinds_of_layout), kinds, apart)
         sets, exact = draw_sets(layout.pools, layout.taken, n_permutations, rng)
         per_part = max(1, _SETS_AT_ONCE // len(sets))
         for part in (numbers[start : start + per_part] for start in range(0, len(numbers), per_part)):
@@ -106,25 +112,36 @@ class _Layout:
     ----------
     x, codes, control
         Vectors, plate and whether it is a control, of each row.
-    on_plate
-        (k,) plate of each replicate.
+    of_replicates
+        (k,) kind of each replicate.
+    kinds
+        (n,) kind of each row: its plate, and its pattern where rows are kept apart. Labels are exchanged within kinds.
+    apart
+        As in `replicate_retrieval_p`.
 
     Attributes
     ----------
     k
         The number of replicates.
     pools, taken
-        The places on each plate, and how many of them a perturbation takes.
+        The places of each kind, and how many of them a perturbation takes.
     """
 
     def __init__(
-        self, x: NDArray[Any], codes: NDArray[np.intp], control: NDArray[np.bool_], on_plate: NDArray[np.intp]
+        self,
+        x: NDArray[Any],
+        codes: NDArray[np.intp],
+        control: NDArray[np.bool_],
+        of_replicates: NDArray[np.intp],
+        kinds: NDArray[np.intp],
+        apart: Apart | None,
     ) -> None:
-        self.k = len(on_plate)
-        self._x, self._codes = x, codes
-        self._controls = np.flatnonzero(control & np.isin(codes, on_plate))
-        place = np.concatenate([on_plate, codes[self._controls]])
-        self.pools = [np.flatnonzero(place == code) for code in np.unique(on_plate)]
+        self.k = len(of_replicates)
+        self._x, self._codes, self._apart = x, codes, apart
+        # Where rows are kept apart, controls of other plates may be negatives.
+        self._controls = np.flatnonzero(control if apart is not None else control & np.isin(kinds, of_replicates))
+        place = np.concatenate([of_replicates, kinds[self._controls]])
+        self.pools = [np.flatnonzero(place == kind) for kind in np.unique(of_replicates)]
         self.taken = [int((pool < self.k).sum()) for pool in self.pools]
 
     def score(self, units: Sequence[NDArray[np.intp]], sets: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -142,6 +159,7 @@ class _Layout:
             negative=np.arange(len(rows)) < len(controls),
             also=np.repeat(observed[:, 0], sets.shape[1], axis=0),
             plates=self._codes[rows],
+            apart=None if self._apart is None else self._apart.among(rows),
         )
         return mean_defined(ap).reshape(len(units), -1)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from phenolens.metrics.apart import Apart
 from phenolens.metrics.directions import Directions, directions
 from phenolens.metrics.ties import count_reaching, count_reaching_in_row, expected_precision, harmonic_numbers
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 _BLOCK_CELLS = 4_000_000  # of similarities and of gathered vectors held at a time
+_BELOW_ALL = -1.5  # less than any cosine
 _GRAM_CELLS = 16_000_000  # below this, the similarities of all rows are held in memory
 
 
@@ -24,6 +26,7 @@ def set_average_precision(
     negative: NDArray[np.bool_] | None = None,
     also: NDArray[np.intp] | None = None,
     plates: NDArray[Any] | None = None,
+    apart: Apart | None = None,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
     """Return the average precision with which each member of a set retrieves the others before the negatives.
@@ -43,12 +46,14 @@ def set_average_precision(
         (s, e) further rows that may be negatives of each set; disjoint from `negative`.
     plates
         (n,) plate of each row: only negatives on the plate of the query count. None: all count.
+    apart
+        Rows that are neither positives nor negatives of each other; None if there are none. See `open_negatives`.
     device
         The device to compute on.
 
     Returns
     -------
-    (s, k) average precision; NaN for a member without negatives, and everywhere if k < 2.
+    (s, k) average precision; NaN for a member without positives or negatives.
 
     Raises
     ------
@@ -72,16 +77,42 @@ def set_average_precision(
     cosines = _Cosines(found)
     negative = np.ones(n, dtype=bool) if negative is None else np.asarray(negative)
     codes = np.zeros(n, np.intp) if plates is None else np.unique(np.asarray(plates), return_inverse=True)[1]
-    plate_of_query = codes[sets]
-    for plate in np.unique(plate_of_query):
-        on_plate = codes == plate
-        if (negative & on_plate).any():
-            chosen, place = np.nonzero(plate_of_query == plate)
+    kinds = codes if apart is None else apart.within(codes)  # queries of one kind have the same negatives
+    kind_of_query = kinds[sets]
+    for kind in np.unique(kind_of_query):
+        is_open = open_negatives(int(np.flatnonzero(kinds == kind)[0]), negative, codes, apart)
+        if (negative & is_open).any():
+            chosen, place = np.nonzero(kind_of_query == kind)
             further = None
             if also is not None:
-                further = _Further(also[chosen], _are_left(also[chosen], sets[chosen], on_plate))
-            result[chosen, place] = _one_plate(cosines, sets[chosen], place, negative & on_plate, further)
+                further = _Further(also[chosen], _are_left(also[chosen], sets[chosen], is_open))
+            result[chosen, place] = _one_kind(cosines, sets[chosen], place, negative & is_open, further, apart)
     return result
+
+
+def open_negatives(
+    query: int, negative: NDArray[np.bool_], plates: NDArray[Any], apart: Apart | None
+) -> NDArray[np.bool_]:
+    """Return the rows that may be negatives of a query, as a mask (n,).
+
+    These are rows of its plate that share no value with it. Where no negative is left on its plate, as if rows of the
+    same batch are excluded, rows of other plates take their place: positives and negatives then come from the same
+    plates.
+
+    Parameters
+    ----------
+    query
+        The row number of the query.
+    negative, plates
+        (n,) mask of the negatives, and plate of each row.
+    apart
+        Rows that are not negatives of each other; None if there are none.
+    """
+    on_plate = plates == plates[query]
+    if apart is None:
+        return on_plate
+    free = ~apart.together(np.array([query]))[0]
+    return on_plate & free if (negative & on_plate & free).any() else free
 
 
 class _Further(NamedTuple):
@@ -94,9 +125,9 @@ class _Further(NamedTuple):
         return _Further(self.rows[queries], self.are[queries])
 
 
-def _are_left(also: NDArray[np.intp], sets: NDArray[np.intp], on_plate: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which further rows (s, e) are on the plate and not members of their set."""
-    return on_plate[also] & (also[:, :, None] != sets[:, None, :]).all(axis=2)
+def _are_left(also: NDArray[np.intp], sets: NDArray[np.intp], is_open: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which further rows (s, e) may be negatives and are not members of their set."""
+    return is_open[also] & (also[:, :, None] != sets[:, None, :]).all(axis=2)
 
 
 class _Cosines:
@@ -127,12 +158,13 @@ class _Cosines:
         return result
 
 
-def _one_plate(
+def _one_kind(
     cosines: _Cosines,
     sets: NDArray[np.intp],
     place: NDArray[np.intp],
     reference: NDArray[np.bool_],
     further: _Further | None,
+    apart: Apart | None,
 ) -> NDArray[np.float64]:
     """Return the AP (m,) of the query at `place` (m,) of each of m sets against `reference`, and its further rows."""
     import torch
@@ -140,6 +172,9 @@ def _one_plate(
     rows = np.arange(len(sets))
     query = sets[rows, place]
     others = sets[np.arange(sets.shape[1]) != place[:, None]].reshape(len(sets), -1)
+    counted = None
+    if apart is not None:
+        counted = ~apart.share[apart.pattern[query][:, None], apart.pattern[others]]
     candidates = np.flatnonzero(reference)
     position = np.full(len(reference), -1)
     position[candidates] = np.arange(len(candidates))
@@ -161,7 +196,15 @@ def _one_plate(
         times = np.diff(first[start : start + len(block) + 1])
         of_block = None if further is None else further.of(queries)
         result[queries] = _score_block(
-            cosines, similarity, query[queries], others[queries], times, reference, of_block, harmonic
+            cosines,
+            similarity,
+            query[queries],
+            others[queries],
+            None if counted is None else counted[queries],
+            times,
+            reference,
+            of_block,
+            harmonic,
         )
     return result
 
@@ -171,15 +214,22 @@ def _score_block(
     similarity: torch.Tensor,
     query: NDArray[np.intp],
     others: NDArray[np.intp],
+    counted: NDArray[np.bool_] | None,
     times: NDArray[np.intp],
     reference: NDArray[np.bool_],
     further: _Further | None,
     harmonic: torch.Tensor,
 ) -> NDArray[np.float64]:
-    """Return the AP (m,) of queries sorted by row, each row `times` (q,) times."""
+    """Return the AP (m,) of queries sorted by row, each row `times` (q,) times.
+
+    Positives (m, k) that are not counted are ranked below all others, and left out of the mean; None: all are counted.
+    """
     import torch
 
     positive = cosines.along(query, others)
+    counts = None if counted is None else torch.from_numpy(counted).to(positive.device)
+    if counts is not None:
+        positive = torch.where(counts, positive, _BELOW_ALL)
     row = torch.from_numpy(np.repeat(np.arange(len(times)), times)).to(positive.device)
     above, tied = count_reaching_in_row(similarity, row, positive, cosines.tolerance)
     # Members among the reference are positives, not negatives.
@@ -196,7 +246,8 @@ def _score_block(
         further_above, further_tied = count_reaching(beside, positive, cosines.tolerance)
         above, tied, n_negative = above + further_above, tied + further_tied, n_negative + are.sum(1)
     precision = expected_precision(above, tied, positives_above, positives_tied, harmonic)
-    return torch.where(n_negative > 0, precision.mean(1), torch.nan).cpu().numpy()
+    mean = precision.mean(1) if counts is None else torch.where(counts, precision, 0.0).sum(1) / counts.sum(1)
+    return torch.where(n_negative > 0, mean, torch.nan).cpu().numpy()
 
 
 def control_average_precision(

@@ -1,6 +1,7 @@
 """Profiling: from embeddings to comparable profiles, by averages and scikit-learn transformers fitted on controls."""
 
 from phenolens.profiling.aggregate import AVERAGES, Average, aggregate
+from phenolens.profiling.arm_centre import ArmCentre, GeneArms
 from phenolens.profiling.controls import ControlProfiler
 from phenolens.profiling.harmony import Harmony
 from phenolens.profiling.inverse_normal import InverseNormal
@@ -19,9 +20,11 @@ __all__ = [
     "PROFILERS",
     "RAW",
     "TVN",
+    "ArmCentre",
     "Average",
     "BatchCentre",
     "ControlProfiler",
+    "GeneArms",
     "Harmony",
     "InverseNormal",
     "Level",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from phenolens.core.errors import ProfilingError, did_you_mean
 from phenolens.core.plugins import Registry
 from phenolens.core.renamed import current_name
 from phenolens.core.spec import parse_spec
+from phenolens.profiling.arm_centre import ArmCentre, GeneArms
 from phenolens.profiling.controls import ControlProfiler
 from phenolens.profiling.inverse_normal import InverseNormal
 from phenolens.profiling.pca_centre_scale import PCACentreScale
@@ -31,6 +33,7 @@ _BUILT_IN: dict[str, type[ControlProfiler]] = {
     "batch-centre": BatchCentre,
     "inverse-normal": InverseNormal,
     "regress-out": RegressOut,
+    "arm-centre": ArmCentre,
     "random-fourier-features": RandomFourierFeatures,
 }
 
@@ -59,11 +62,14 @@ class Step:
         Whether it is fitted on negative controls, else on all rows.
     covariates
         The metadata columns to regress out.
+    arms
+        Where the chromosome arms of genes are written, for what is centred on these; else None.
     """
 
     profiler: ControlProfiler
     on_controls: bool
     covariates: tuple[str, ...] = ()
+    arms: GeneArms | None = None
 
     def apply(
         self, x: NDArray[Any], controls: NDArray[np.bool_], batch: NDArray[Any], obs: pd.DataFrame
@@ -73,11 +79,13 @@ class Step:
         Raises
         ------
         ProfilingError
-            If a covariate is not a column of numbers, or fitting fails.
+            If a covariate is not a column of numbers, there is no column of chromosome arms, or fitting fails.
         """
         known: dict[str, Any] = {"controls": controls if self.on_controls else None, "batch": batch}
         if self.covariates:
             known["covariates"] = self._look_up(obs)
+        if self.arms is not None:
+            known["genes"] = self.arms.look_up(obs)
         return self.profiler.fit_transform(x, **known)
 
     def _look_up(self, obs: pd.DataFrame) -> NDArray[np.float64]:
@@ -96,7 +104,8 @@ def parse_profiling(profiling: str) -> list[Step]:
     """Return the steps of a profiling; none for ``raw``.
 
     Steps are joined by ``+``; options of a step follow ``@``, joined by commas. Profilers that are fitted on negative
-    controls take ``on=all`` to be fitted on all rows instead. ``regress-out`` takes ``covariates=column:column``.
+    controls take ``on=all`` to be fitted on all rows instead. ``regress-out`` takes ``covariates=column:column``, and
+    ``arm-centre`` the entries of `GeneArms`: ``arm``, ``genes``, ``expression`` and ``below``.
 
     Raises
     ------
@@ -128,12 +137,26 @@ def _parse_step(text: str) -> Step:
     covariates = tuple(filter(None, options.pop("covariates", "").split(":"))) if takes_covariates else ()
     if takes_covariates and not covariates:
         raise ProfilingError(f"profiling '{text}': name the covariates, as in regress-out@covariates=cell_count")
+    arms = _parse_arms(options) if isinstance(profiler, ArmCentre) else None
     known = profiler.get_params()
     for key, value in options.items():
         if key not in known:
             raise ProfilingError(f"profiling '{name}' has no option '{key}'{did_you_mean(key, ['on', *known])}")
         profiler.set_params(**{key: _number_or_text(value)})
-    return Step(profiler, profiler.uses_controls and on == "controls", covariates)
+    return Step(profiler, profiler.uses_controls and on == "controls", covariates, arms)
+
+
+def _parse_arms(options: dict[str, str]) -> GeneArms:
+    """Take what names chromosome arms out of the options of a step."""
+    taken: dict[str, Any] = {name: options.pop(name) for name in ("arm", "expression") if name in options}
+    if "genes" in options:
+        taken["genes"] = Path(options.pop("genes"))
+    if "below" in options:
+        below = _number_or_text(options.pop("below"))
+        if isinstance(below, str):
+            raise ProfilingError(f"arm-centre: below must be a number, found '{below}'")
+        taken["below"] = below
+    return GeneArms(**taken)
 
 
 def _number_or_text(value: str) -> int | float | str:

@@ -175,7 +175,9 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
         "Biology and nuisance among neighbours",
         "Mean average precision of retrieving rows of the same biology, and of the same nuisance. Robustness: of the "
         "neighbours that share one of the two only, the share that shares biology; beside it, that of random "
-        "neighbours. Mixing: the effective number of nuisances among neighbours, as a share of the most there can be.",
+        "neighbours. Mixing: the effective number of nuisances among neighbours, as a share of the most there can be. "
+        "kBET: the share of rows whose neighbours have the nuisances of all rows. BRAS: the mixing of nuisances within "
+        "the same biology.",
         (
             ENCODER,
             Column("profiling", ("profiling",)),
@@ -186,6 +188,8 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
             Column("robustness", ("robustness",), _share),
             Column("at random", ("robustness_chance",), percent),
             Column("mixing", ("mixing",), percent),
+            Column("kBET", ("accepted",), percent),
+            Column("BRAS", ("batch_silhouette",)),
             Column("caveat", ("caveat",)),
         ),
     ),

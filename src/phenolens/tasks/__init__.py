@@ -1,5 +1,6 @@
 """Tasks: each scores profiles on one biological question and declares what it measures."""
 
+from phenolens.tasks.arm_bias import ArmBias
 from phenolens.tasks.base import BeforeAfter, Contract, LessData, Restricted, Task, WellTask
 from phenolens.tasks.columns import numbers, required_column
 from phenolens.tasks.compound_gene import CompoundGene
@@ -7,6 +8,7 @@ from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.defaults import default_profilings, default_tasks
 from phenolens.tasks.dose_response import DoseResponse
 from phenolens.tasks.leakage import Leakage
+from phenolens.tasks.moa_accuracy import MoaAccuracy
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.registry import TASKS, AnyTask, make_task, refuse_repeated
 from phenolens.tasks.regression_probe import RegressionProbe
@@ -21,6 +23,7 @@ from phenolens.tasks.wells import unseen_wells
 __all__ = [
     "TASKS",
     "AnyTask",
+    "ArmBias",
     "BeforeAfter",
     "CompoundGene",
     "Contract",
@@ -28,6 +31,7 @@ __all__ = [
     "Leak",
     "Leakage",
     "LessData",
+    "MoaAccuracy",
     "Note",
     "PerturbationStrength",
     "PhenotypicConsistency",

@@ -18,6 +18,7 @@ from phenolens.profiling import Average, aggregate
 from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.clusters import related_clusters
 from phenolens.tasks.columns import required_column
+from phenolens.tasks.exclusion import ExcludesSame
 from phenolens.tasks.relations import read_relations, relation_files
 from phenolens.tasks.score import Score, unit_table
 
@@ -29,7 +30,7 @@ _COMPOUND = "compound"
 _GENE = ("crispr", "orf", "sirna")
 
 
-class CompoundGene(PerturbationTask):
+class CompoundGene(ExcludesSame, PerturbationTask):
     """Average precision with which a compound ranks the genes that it is known to act on above sampled other genes.
 
     The similarity of a compound and a gene is the absolute cosine of their profiles, at the dose where it is largest.
@@ -51,6 +52,8 @@ class CompoundGene(PerturbationTask):
         The number of random choices of genes for the p value of each compound, which uses all negatives. A gene is
         chosen in proportion to one more than the number of other compounds that are known to act on it: well-studied
         genes have strong phenotypes, which many compounds resemble.
+    exclude_same
+        As in `ExcludesSame`: genes with a batch in common with the compound are neither positives nor negatives.
     cluster
         As in `PerturbationTask`; None for compounds that are known to act on the same genes.
 
@@ -76,13 +79,13 @@ class CompoundGene(PerturbationTask):
 
     @property
     def id(self) -> str:
-        """``compound-gene``."""
-        return self.task
+        """``compound-gene``, ``compound-gene|not same batch``."""
+        return self.task + self.restriction
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        return ("perturbation", "perturbation_type", *self.cluster_column)
+        return ("perturbation", "perturbation_type", *self.exclude_same, *self.cluster_column)
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return AP, with one unit per compound; see `Task.score`."""
@@ -105,16 +108,22 @@ class CompoundGene(PerturbationTask):
             .max()
         )
         known = self._known(strongest.index, strongest.columns)
+        compared = self._compared(compounds, genes, strongest)
         times_known = known[known["positive"]].groupby("entity2").size()
         weight = 1.0 + times_known.reindex(strongest.columns, fill_value=0).to_numpy()
         rows = []
         for compound, pairs in known.groupby("entity1", sort=True):
             columns = strongest.columns.get_indexer(pairs["entity2"])
+            left_out = np.flatnonzero(~compared.loc[compound].to_numpy())
             positives = columns[pairs["positive"]]
             by_others = weight.copy()
             by_others[positives] -= 1
             scored = self._rank(
-                strongest.loc[compound].to_numpy(), positives, columns[~pairs["negative"]], by_others, rng
+                strongest.loc[compound].to_numpy(),
+                np.setdiff1d(positives, left_out) if len(left_out) else positives,
+                np.concatenate([columns[~pairs["negative"]], left_out]),
+                by_others,
+                rng,
             )
             if scored:
                 rows.append((compound, *scored))
@@ -130,6 +139,19 @@ class CompoundGene(PerturbationTask):
             table["unit"], table["value"], chance=table["chance"], p=table["p"], clusters=table["unit"].map(clusters)
         )
         return Score("mAP", "compound", units, bounds=(0, 1))
+
+    def _compared(self, compounds: AnnData, genes: AnnData, strongest: pd.DataFrame) -> pd.DataFrame:
+        """Return which genes each compound is compared with: those that share no value of `exclude_same`."""
+        compared = pd.DataFrame(True, strongest.index, strongest.columns)
+        for column in self.exclude_same:
+            of_compounds, of_genes = (
+                pd.crosstab(rows.obs["perturbation"].astype(str).to_numpy(), required_column(rows, column, self.id))
+                for rows in (compounds, genes)
+            )
+            of_compounds, of_genes = of_compounds.align(of_genes, join="outer", axis=1, fill_value=0)
+            shared = of_compounds.loc[strongest.index].to_numpy() @ of_genes.loc[strongest.columns].to_numpy().T
+            compared &= shared == 0
+        return compared
 
     def _group(self, compounds: AnnData, known: pd.DataFrame) -> Mapping[str, str]:
         """Return the cluster of each compound; unless a column names it, those that act on the same genes share one."""

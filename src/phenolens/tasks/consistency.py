@@ -11,6 +11,7 @@ from pydantic import Field
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import treated
 from phenolens.metrics import (
+    Apart,
     chance_average_precision,
     mean_defined,
     multilabel_average_precision,
@@ -20,16 +21,17 @@ from phenolens.metrics import (
 from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.columns import usable_rows
+from phenolens.tasks.exclusion import ExcludesSame
 from phenolens.tasks.label_null import exchange_labels
 from phenolens.tasks.perturbations import perturbation_profiles
-from phenolens.tasks.plates import exchange_within_plates
+from phenolens.tasks.plates import Exchange, exchange_within_plates
 from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-class PhenotypicConsistency(PerturbationTask):
+class PhenotypicConsistency(ExcludesSame, PerturbationTask):
     """Mean average precision with which a perturbation retrieves others of the same mechanism, target or complex.
 
     Wells are averaged to one profile per perturbation, so that the similarity of replicates does not count.
@@ -47,6 +49,8 @@ class PhenotypicConsistency(PerturbationTask):
         The number of random sets of perturbations for a p value, which compares the perturbations of a label with
         others of the same plates, including those that share another label; where a label has too few of these, with
         all others, unless its perturbations are together on plates more than others are.
+    exclude_same
+        As in `ExcludesSame`, for profiles of perturbations: those with a batch in common are not compared.
     cluster
         The metadata column that says which labels are not independent of each other; None for each label by itself.
 
@@ -62,6 +66,8 @@ class PhenotypicConsistency(PerturbationTask):
         least_data="two perturbations of one label and one without it",
     )
 
+    protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "exclude_same"})
+
     task: Literal["phenotypic-consistency"] = "phenotypic-consistency"
     label: str
     separator: str = "|"
@@ -71,12 +77,12 @@ class PhenotypicConsistency(PerturbationTask):
     @property
     def id(self) -> str:
         """E.g. ``phenotypic-consistency:moa``."""
-        return f"{self.task}:{self.label}"
+        return f"{self.task}:{self.label}{self.restriction}"
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        return ("perturbation", self.label, *self.cluster_column)
+        return ("perturbation", self.label, *self.exclude_same, *self.cluster_column)
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return mAP, with one unit per label; see `Task.score`."""
@@ -91,8 +97,11 @@ class PhenotypicConsistency(PerturbationTask):
         marks = [(row, label) for row, labels in enumerate(carried) for label in labels]
         rows, labels = np.array([row for row, _ in marks], dtype=np.intp), np.array([label for _, label in marks])
         x = np.asarray(perturbations.X)
-        table = pd.DataFrame({"row": rows, "label": labels, "ap": multilabel_average_precision(x, rows, labels)})
-        table = table.join(self._count(table, len(x)))
+        apart = self.apart(wells[usable], self.id, wells.obs["perturbation"][usable].astype(str).to_numpy())
+        table = pd.DataFrame(
+            {"row": rows, "label": labels, "ap": multilabel_average_precision(x, rows, labels, apart=apart)}
+        )
+        table = table.join(self._count(table, len(x)) if apart is None else _count_apart(table, apart))
         table["chance"] = [
             chance_average_precision(int(k), int(m)) if k and m else np.nan
             for k, m in zip(table["n_positive"], table["n_negative"], strict=True)
@@ -101,15 +110,21 @@ class PhenotypicConsistency(PerturbationTask):
         if not units.ngroups:
             raise TaskNotApplicable(
                 f"{self.id}: none of {table['label'].nunique()} labels has two perturbations, and one without it"
+                f"{self.with_restriction}"
             )
         means = units[["ap", "chance"]].mean()
-        members = [sharing.to_numpy() for _, sharing in units["row"]]
+        # Kept apart from all others of its label, a row is still one that others, of other batches, should retrieve.
+        ranked = table["ap"].notna() if apart is None else table["label"].isin(means.index)
+        members = [sharing.to_numpy() for _, sharing in table[ranked].groupby("label", sort=True)["row"]]
 
         def statistic(sets: np.ndarray) -> np.ndarray:
-            return mean_defined(set_average_precision(x, sets))
+            return mean_defined(set_average_precision(x, sets, apart=apart))
 
         observed = np.array([statistic(sharing[None])[0] for sharing in members])
-        exchange = exchange_within_plates(wells[usable].obs, perturbations.obs_names, members)
+        if apart is None:
+            exchange = exchange_within_plates(wells[usable].obs, perturbations.obs_names, members)
+        else:
+            exchange = Exchange([(apart.pattern, np.arange(len(members)))], "")
         p, chance = np.full((2, len(members)), np.nan)
         for strata, numbers in exchange.parts:
             p[numbers], chance[numbers] = exchange_labels(
@@ -174,3 +189,16 @@ class PhenotypicConsistency(PerturbationTask):
                 "n_negative": n - marks["row"].map(sharing),
             }
         )
+
+
+def _count_apart(marks: pd.DataFrame, apart: Apart) -> pd.DataFrame:
+    """Return the number of positives and of negatives that are compared with each row and label."""
+    codes = pd.factorize(marks["label"])[0]
+    carries = np.zeros((len(apart.pattern), codes.max() + 1), dtype=bool)
+    carries[marks["row"], codes] = True
+    n_positive, n_negative = np.empty((2, len(marks)), np.intp)
+    for mark, (row, code) in enumerate(zip(marks["row"], codes, strict=True)):
+        compared = ~apart.together(np.array([row]))[0]
+        n_positive[mark] = (compared & carries[:, code]).sum()
+        n_negative[mark] = (compared & ~carries[:, carries[row]].any(axis=1)).sum()
+    return pd.DataFrame({"n_positive": n_positive, "n_negative": n_negative}, index=marks.index)

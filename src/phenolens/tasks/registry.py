@@ -11,10 +11,12 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.core.plugins import Registry
 from phenolens.core.renamed import current_options
+from phenolens.tasks.arm_bias import ArmBias
 from phenolens.tasks.base import Task
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.dose_response import DoseResponse
+from phenolens.tasks.moa_accuracy import MoaAccuracy
 from phenolens.tasks.probe import Probe
 from phenolens.tasks.regression_probe import RegressionProbe
 from phenolens.tasks.relationship_recall import RelationshipRecall
@@ -24,7 +26,9 @@ from phenolens.tasks.strength import PerturbationStrength
 _BUILT_IN: dict[str, type[Task]] = {
     "replicate-retrieval": ReplicateRetrieval,
     "phenotypic-consistency": PhenotypicConsistency,
+    "moa-accuracy": MoaAccuracy,
     "relationship-recall": RelationshipRecall,
+    "arm-bias": ArmBias,
     "perturbation-strength": PerturbationStrength,
     "compound-gene": CompoundGene,
     "dose-response": DoseResponse,

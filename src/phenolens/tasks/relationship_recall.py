@@ -13,10 +13,11 @@ from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import treated
-from phenolens.metrics import PairNull, PairTails, permutation_p, replicate_ceiling, rewire
+from phenolens.metrics import Apart, PairNull, PairTails, permutation_p, replicate_ceiling, rewire
 from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, WellTask
 from phenolens.tasks.clusters import related_clusters
+from phenolens.tasks.exclusion import ExcludesSame
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
 from phenolens.tasks.score import Score, notes_of, unit_table
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _FEWEST_PERTURBATIONS = 10
 
 
-class RelationshipRecall(WellTask):
+class RelationshipRecall(ExcludesSame, WellTask):
     """Share of known relations whose cosine lies in the tails of the cosines of all pairs of perturbations.
 
     Parameters
@@ -46,6 +47,9 @@ class RelationshipRecall(WellTask):
         How the wells of a perturbation are averaged.
     n_permutations
         The number of permutations for each p value.
+    exclude_same
+        As in `ExcludesSame`, for pairs of perturbations: relations and all pairs with a batch, or a chromosome arm, in
+        common are left out.
 
     Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR); Kraus et al., CVPR 2024.
     """
@@ -59,7 +63,7 @@ class RelationshipRecall(WellTask):
         least_data="ten perturbations, two of them related",
     )
 
-    protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "tails"})
+    protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "tails", "exclude_same"})
 
     task: Literal["relationship-recall"] = "relationship-recall"
     relations: tuple[Path, ...] = Field(min_length=1)
@@ -74,12 +78,12 @@ class RelationshipRecall(WellTask):
     def id(self) -> str:
         """E.g. ``relationship-recall:gene_relations``, ``relationship-recall:CORUM|upper``."""
         named = ",".join(path.name.split(".")[0] for path in self.relations)
-        return f"{self.task}:{named}" + ("" if self.tails == "both" else f"|{self.tails}")
+        return f"{self.task}:{named}" + ("" if self.tails == "both" else f"|{self.tails}") + self.restriction
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        return (self.entity,)
+        return (self.entity, *self.exclude_same)
 
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return recall, with one unit per perturbation and one stratum per source; see `Task.score`."""
@@ -92,21 +96,25 @@ class RelationshipRecall(WellTask):
         translation = read_translation(self.translate) if self.translate else None
         files = relation_files(self.relations)
         pairs = {name: pairs_among(read_relations(path), list(names), translation) for name, path in files.items()}
+        apart = self._apart(profiles)
+        if apart is not None:
+            pairs = {name: known[~apart.pairs_together(known)] for name, known in pairs.items()}
         empty = [name for name, known in pairs.items() if not len(known)]
         if len(empty) == len(pairs):
             raise TaskNotApplicable(
                 f"{self.id}: no relation of {', '.join(pairs)} connects two of {len(names)} perturbations (such as "
-                f"'{names[0]}'); is '{self.entity}' the column with the names that the relations use?"
+                f"'{names[0]}'){self.with_restriction}; is '{self.entity}' the column with the names that the "
+                "relations use?"
             )
         clusters, order, crossed = related_clusters(np.concatenate(list(pairs.values())), names)
-        null = PairNull(np.asarray(entities.X), tail=self.tail)
+        null = PairNull(np.asarray(entities.X), tail=self.tail, apart=apart)
         ceiling = self._ceiling(profiles, rng)
         tables, details = [], {}
         for name, known in pairs.items():
             if len(known):
                 placed = null.place(known)
                 tables.append(self._units(name, known, self._hits(placed), names, clusters))
-                details[name] = {**self._describe(placed, known), **self._test(null, known, placed, len(names), rng)}
+                details[name] = {**self._describe(placed, known), **self._test(null, known, placed, apart, rng)}
         interwoven = "relations are too interwoven to fall into independent groups; perturbations count as independent"
         details[""] = {"replicate_ceiling": ceiling}
         without = f"no relation of {', '.join(empty)} connects two of the perturbations" if empty else ""
@@ -156,18 +164,27 @@ class RelationshipRecall(WellTask):
         }
 
     def _test(
-        self, null: PairNull, pairs: NDArray[np.intp], placed: PairTails, n: int, rng: np.random.Generator
+        self,
+        null: PairNull,
+        pairs: NDArray[np.intp],
+        placed: PairTails,
+        apart: Apart | None,
+        rng: np.random.Generator,
     ) -> dict[str, float]:
         """Return p values, and mean recall, under two null hypotheses.
 
         Permuting labels over all perturbations tests whether relations matter at all. Rewiring keeps the number of
         relations of each perturbation: it tests whether recall exceeds what strong phenotypes of popular genes give.
+        Where pairs are left out, labels are permuted among perturbations of the same batches, so that the same pairs
+        stay left out; of rewired relations, those that share a batch are.
         """
+        n = len(null.vectors)
         permuted, rewired = np.empty((2, self.n_permutations, 2))
         mixed = rewire(pairs, rng)
         for draw in range(self.n_permutations):
-            permuted[draw] = self._recall(null.place(rng.permutation(n)[pairs]))
-            rewired[draw] = self._recall(null.place(mixed))
+            labels = rng.permutation(n) if apart is None else apart.permute(rng)
+            permuted[draw] = self._recall(null.place(labels[pairs]))
+            rewired[draw] = self._recall(null.place(mixed if apart is None else mixed[~apart.pairs_together(mixed)]))
             mixed = rewire(mixed, rng, sweeps=2)  # two sweeps suffice, starting from mixed relations
         # Few relations have few possible recalls: ties are broken by how extreme the pairs are.
         weights = np.array([1, 1e-6])
@@ -176,13 +193,17 @@ class RelationshipRecall(WellTask):
             "p_labels_permuted": permutation_p(observed, permuted @ weights),
             "recall_labels_permuted": float(permuted[:, 0].mean()),
             "p_degree_preserved": permutation_p(observed, rewired @ weights),
-            "recall_degree_preserved": float(rewired[:, 0].mean()),
+            "recall_degree_preserved": float(np.nanmean(rewired[:, 0])),
         }
 
     def _recall(self, placed: PairTails) -> NDArray[np.float64]:
         """Return recall, and how extreme the pairs are on average."""
         out = np.abs(2 * placed.percentile - 1) if self.tails == "both" else placed.percentile
-        return np.array([self._hits(placed).mean(), out.mean()])
+        return np.array([self._hits(placed).mean(), out.mean()]) if len(out) else np.full(2, np.nan)
+
+    def _apart(self, profiles: AnnData) -> Apart | None:
+        wells = profiles[treated(profiles.obs).to_numpy()]
+        return self.apart(wells, self.id, wells.obs[self.entity].astype(str).to_numpy())
 
     def _ceiling(self, profiles: AnnData, rng: np.random.Generator) -> float:
         wells = profiles[treated(profiles.obs).to_numpy()]

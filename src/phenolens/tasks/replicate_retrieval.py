@@ -12,6 +12,7 @@ from pydantic import Field
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import condition_names
 from phenolens.metrics import (
+    Apart,
     benjamini_hochberg,
     control_average_precision,
     count_sets,
@@ -20,8 +21,10 @@ from phenolens.metrics import (
     replicate_retrieval_p,
     set_average_precision,
 )
+from phenolens.tasks.apart_retrieval import rank_apart
 from phenolens.tasks.base import FEWEST_PERMUTATIONS, Contract, LessData, PerturbationTask, Restricted
 from phenolens.tasks.columns import required_column
+from phenolens.tasks.exclusion import ExcludesSame
 from phenolens.tasks.label_null import Exchanged, exchange_labels
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
 from phenolens.tasks.less_data import fewer_replicates
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 _FEWEST_REPLICATES = 2
 
 
-class ReplicateRetrieval(PerturbationTask):
+class ReplicateRetrieval(ExcludesSame, PerturbationTask):
     """Mean average precision with which each well retrieves the other wells of its perturbation and dose.
 
     Parameters
@@ -54,6 +57,9 @@ class ReplicateRetrieval(PerturbationTask):
         ``controls``. For distinctiveness, labels are always exchanged among treatments.
     n_permutations
         The number of random labellings for a p value.
+    exclude_same
+        As in `ExcludesSame`. For activity, a well is then compared with controls of other plates where none of its own
+        is left.
     cluster
         As in `PerturbationTask`.
 
@@ -69,6 +75,8 @@ class ReplicateRetrieval(PerturbationTask):
         controls="positive: role positive_control; negative: perturbations known to be inactive",
         least_data="two wells of one perturbation, and two negative controls on their plates",
     )
+
+    protocol_options: ClassVar[frozenset[str]] = frozenset({"task", "exclude_same"})
 
     task: Literal["replicate-retrieval"] = "replicate-retrieval"
     measures: Literal["activity", "distinctiveness"] = "activity"
@@ -96,7 +104,7 @@ class ReplicateRetrieval(PerturbationTask):
 
     def restricted(self, seed: int) -> Restricted:
         """Return the task among candidates matched on, or separated by, a covariate."""
-        return RestrictedRetrieval(self.id, self.needs_controls, seed)
+        return RestrictedRetrieval(self.id, self.needs_controls, seed, self.exclude_same)
 
     def without_p(self) -> Self:
         """Return the task with few permutations, on which chance rests too."""
@@ -116,12 +124,12 @@ class ReplicateRetrieval(PerturbationTask):
 
         The former words stay: random numbers are drawn by this name.
         """
-        return f"{self.task}:{'controls' if self.needs_controls else 'others'}"
+        return f"{self.task}:{'controls' if self.needs_controls else 'others'}{self.restriction}"
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata columns it reads."""
-        return ("perturbation", *(("role",) if self.needs_controls else ()), *self.cluster_column)
+        return ("perturbation", *(("role",) if self.needs_controls else ()), *self.exclude_same, *self.cluster_column)
 
     @property
     def needs_controls(self) -> bool:
@@ -135,18 +143,20 @@ class ReplicateRetrieval(PerturbationTask):
         x, name = np.asarray(wells.profiles.X), condition_names(wells.profiles.obs).to_numpy()
         groups = pd.Series(np.flatnonzero(wells.treated)).groupby(name[wells.treated], sort=False)
         units = {str(name): rows.to_numpy() for name, rows in groups if len(rows) >= _FEWEST_REPLICATES}
-        ap = self._rank(x, name, wells)
+        apart = self.apart(wells.profiles, self.id)
+        ap = self._rank(x, name, wells, apart)
         value = np.array([mean_defined(ap[rows][None])[0] for rows in units.values()])
         scored = {name: rows for (name, rows), v in zip(units.items(), value, strict=True) if not np.isnan(v)}
         if not scored:
             raise TaskNotApplicable(
                 f"{self.id}: none of {groups.ngroups} perturbations has {_FEWEST_REPLICATES} wells and "
                 f"{'negative controls on their plates' if self.needs_controls else 'wells of other perturbations'}"
+                f"{self.with_restriction}"
             )
         kept = ~np.isnan(value)
         layout = describe_layout(wells.profiles.obs, wells.treated, wells.control, whole=wells.whole)
         partner = choose_exchange(self.exchange_with, layout)
-        p, chance = self._exchange(x, wells, value[kept], list(scored.values()), partner, rng)
+        p, chance = self._exchange(x, wells, value[kept], list(scored.values()), partner, apart, rng)
         clusters = self.clusters(wells.profiles[wells.treated], name[wells.treated])
         table = unit_table(list(scored), value[kept], chance=chance, p=p, clusters=[clusters[unit] for unit in scored])
         left_out = sorted({str(name) for name, _ in groups} - set(scored))
@@ -155,7 +165,7 @@ class ReplicateRetrieval(PerturbationTask):
         )
         if self.needs_controls:
             notes += (*layout.notes, *notes_of(exchange=explain_exchange(self.exchange_with, partner)))
-        of_labels = self._least_p(wells, list(scored.values()), partner)
+        of_labels = self._least_p(wells, list(scored.values()), partner, apart)
         drawn = np.maximum(of_labels, 1 / (1 + self.n_permutations))
         details = {
             "least_p": float(of_labels.min()),
@@ -163,9 +173,13 @@ class ReplicateRetrieval(PerturbationTask):
         }
         return Score("mAP", "perturbation", table, notes, bounds=(0, 1), details={"": details})
 
-    def _rank(self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells) -> NDArray[np.float64]:
+    def _rank(
+        self, x: NDArray[Any], name: NDArray[np.object_], wells: Wells, apart: Apart | None
+    ) -> NDArray[np.float64]:
         """Return AP (n,) of each well; NaN for wells that are not queries."""
         codes = np.unique(name, return_inverse=True)[1]
+        if apart is not None:
+            return rank_apart(x, codes, wells, apart, controls=self.needs_controls)
         if not self.needs_controls:
             return label_average_precision(x, codes, candidate=wells.treated)
         take_part = wells.treated | wells.control
@@ -175,10 +189,12 @@ class ReplicateRetrieval(PerturbationTask):
         )
         return ap
 
-    def _least_p(self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange) -> NDArray[np.float64]:
+    def _least_p(
+        self, wells: Wells, units: list[NDArray[np.intp]], partner: Exchange, apart: Apart | None
+    ) -> NDArray[np.float64]:
         """Return the smallest p value that any number of exchanges allows: few wells allow few exchanges of labels."""
         among_treated = not self.needs_controls or partner == "treatments"
-        codes = np.unique(wells.plate, return_inverse=True)[1]
+        codes = np.unique(wells.plate if apart is None else apart.within(wells.plate), return_inverse=True)[1]
         others = np.bincount(codes[wells.treated if among_treated else wells.control], minlength=codes.max() + 1)
         exchanges = []
         for rows in units:
@@ -194,6 +210,7 @@ class ReplicateRetrieval(PerturbationTask):
         value: NDArray[np.float64],
         units: list[NDArray[np.intp]],
         partner: Exchange,
+        apart: Apart | None,
         rng: np.random.Generator,
     ) -> Exchanged:
         """Return the p value of each perturbation, and its chance level; NaN without exchanges."""
@@ -206,10 +223,14 @@ class ReplicateRetrieval(PerturbationTask):
                 value,
                 units,
                 wells.treated,
-                plate,
-                lambda sets: mean_defined(set_average_precision(x, sets, negative=negative, plates=within)),
+                plate if apart is None else apart.within(plate),
+                lambda sets: mean_defined(
+                    set_average_precision(x, sets, negative=negative, plates=within, apart=apart)
+                ),
                 n_permutations=self.n_permutations,
                 rng=rng,
             )
-        found = replicate_retrieval_p(x, units, wells.control, plate, n_permutations=self.n_permutations, rng=rng)
+        found = replicate_retrieval_p(
+            x, units, wells.control, plate, apart=apart, n_permutations=self.n_permutations, rng=rng
+        )
         return Exchanged(found.p, found.chance)

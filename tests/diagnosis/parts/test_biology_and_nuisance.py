@@ -96,11 +96,20 @@ def test_what_encodes_biology_is_distinguished_from_what_encodes_plates(encoders
     assert max(plates.robustness.value, plates.robustness_chance) < 0.1
     assert biology.mixing > 0.8
     assert plates.mixing < 0.4
+    assert biology.accepted > 0.8
+    assert plates.accepted < 0.1
+    assert np.isnan(biology.batch_silhouette)  # each perturbation is once on each plate
 
     order = [of[name] for name in ("biology", "both", "batch", "plates")]
     assert falls([each.robustness.value for each in order])
     assert falls([each.biology_score.value for each in order])
     assert 0.1 < of["both"].robustness.value < 0.9
+
+
+def test_batches_that_part_the_wells_of_a_perturbation_lower_the_batch_silhouette(obs):
+    batches = reader(obs, 0.3, 1, columns=("perturbation", "batch"))
+    found = on("batch", {"biology": reader(obs, 1, 0), "batches": batches})
+    assert found["batches"].batch_silhouette < 0.5 < found["biology"].batch_silhouette
 
 
 def test_baselines_are_scored_beside_encoders_under_test(encoders):

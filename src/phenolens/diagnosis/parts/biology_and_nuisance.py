@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.core.random import spawn
 from phenolens.diagnosis.confounding import (
+    ACCEPTED,
     BIOLOGY,
     BIOLOGY_ONLY,
     MIXING,
@@ -19,10 +20,12 @@ from phenolens.diagnosis.confounding import (
     pair_rows,
 )
 from phenolens.diagnosis.evidence import Found
-from phenolens.diagnosis.records import BiologyBesideNuisance
+from phenolens.diagnosis.records import NAN, BiologyBesideNuisance
 from phenolens.evaluation import Estimate, Evaluation, Skipped, shared_names
 from phenolens.metrics import (
+    batch_silhouette,
     cluster_bootstrap,
+    kbet,
     label_average_precision,
     lisi,
     nearest_neighbours,
@@ -34,6 +37,7 @@ from phenolens.profiling import Level
 
 _PART = "nuisance"
 _NEIGHBOURS = 20
+_ACCEPTED = 0.05  # least p of kBET at which the neighbours of a row are mixed
 
 
 def compare_nuisance(evaluation: Evaluation) -> Found:
@@ -55,7 +59,9 @@ def compare_nuisance(evaluation: Evaluation) -> Found:
     rows. Robustness is `robustness_index` of as many nearest neighbours as a row has others of its biology, in the
     median and at most 20; it is NaN where biology and nuisance are wholly confounded, and its chance is far from one
     half. Mixing is the local inverse Simpson index of the 20 nearest neighbours, of which there can be as many as there
-    are nuisances, or neighbours if these are fewer.
+    are nuisances, or neighbours if these are fewer. Accepted is the share of rows whose 20 nearest neighbours have the
+    nuisances of all rows (`kbet`, p of at least 0.05). The batch silhouette (`batch_silhouette`) is that of nuisances
+    within the same biology; NaN where no biology has two rows of one nuisance and one of another.
 
     Every unit counts the same: a perturbation and dose, or, where biology is a label, a value of the first nuisance.
     Limits are those of 95 % cluster-bootstrap intervals over units, NaN with fewer than two. Over perturbations they
@@ -81,20 +87,23 @@ def compare_nuisance(evaluation: Evaluation) -> Found:
         available, unavailable = profiles.available(profiles.embeddings, profiling, level, _PART)
         skipped += unavailable
         by_encoder: dict[str, list[list[NDArray[np.float64]]]] = {}
+        silhouettes: dict[str, list[list[float]]] = {}
         for encoder, vectors in available.items():
-            scores = _score_rows(np.asarray(vectors[rows].X), pairings)
-            by_encoder.setdefault(profiles.infos[encoder].name, []).append(scores)
+            name, x = profiles.infos[encoder].name, np.asarray(vectors[rows].X)
+            by_encoder.setdefault(name, []).append(_score_rows(x, pairings))
+            silhouettes.setdefault(name, []).append([_batch_silhouette(x, pairing) for pairing in pairings])
         for number, pairing in enumerate(pairings):
             for encoder, seeds in by_encoder.items():
                 values = np.mean([scores[number] for scores in seeds], axis=0)
+                silhouette = float(np.mean([of_seed[number] for of_seed in silhouettes[encoder]]))
                 # Every encoder meets the same draws.
                 rng = spawn(seed, "nuisance", profiling, pairing.nuisance)
-                records.append(_summarise(encoder, profiling, encoder in tested, values, pairing, rng))
+                records.append(_summarise(encoder, profiling, encoder in tested, values, silhouette, pairing, rng))
     return Found(tuple(records), tuple(skipped))
 
 
 def _score_rows(x: NDArray[Any], pairings: Sequence[Pairing]) -> list[NDArray[np.float64]]:
-    """Return for each pairing the scores (scored, 5) of the rows of vectors (n, d); columns as in `confounding`."""
+    """Return for each pairing the scores (scored, 6) of the rows of vectors (n, d); columns as in `confounding`."""
     biology_of = pairings[0].biology_of
     near, distance = nearest_neighbours(x, min(_NEIGHBOURS, len(x) - 1))
     precision = label_average_precision(x, biology_of)
@@ -102,15 +111,22 @@ def _score_rows(x: NDArray[Any], pairings: Sequence[Pairing]) -> list[NDArray[np
     for pairing in pairings:
         nearest = near[:, : pairing.others]
         both = neighbour_purity(nearest, pairing.both_of)
-        scores = np.empty((len(x), 5))
+        scores = np.empty((len(x), 6))
         scores[:, BIOLOGY] = precision
         scores[:, NUISANCE] = label_average_precision(x, pairing.nuisance_of)
         scores[:, BIOLOGY_ONLY] = neighbour_purity(nearest, biology_of) - both
         scores[:, NUISANCE_ONLY] = neighbour_purity(nearest, pairing.nuisance_of) - both
         most = min(pairing.nuisance_of.max() + 1, near.shape[1])
         scores[:, MIXING] = lisi(near, distance, pairing.nuisance_of) / most
+        scores[:, ACCEPTED] = kbet(near, pairing.nuisance_of) >= _ACCEPTED
         found.append(scores[pairing.is_scored])
     return found
+
+
+def _batch_silhouette(x: NDArray[Any], pairing: Pairing) -> float:
+    """Return the mixing of nuisances within the same biology; NaN where no biology can be scored."""
+    within = batch_silhouette(x, pairing.biology_of, pairing.nuisance_of)
+    return float(np.mean(list(within.values()))) if within else NAN
 
 
 def _summarise(
@@ -118,10 +134,11 @@ def _summarise(
     profiling: str,
     under_test: bool,
     values: NDArray[np.float64],
+    silhouette: float,
     pairing: Pairing,
     rng: np.random.Generator,
 ) -> BiologyBesideNuisance:
-    """Return means and limits of the scores (scored, 5) of rows."""
+    """Return means and limits of the scores (scored, 6) of rows."""
     units, weights = pairing.unit_of[pairing.is_scored], pairing.weights
     n_units = len(np.unique(units))
     mean = stratified_mean(values, weights)
@@ -152,6 +169,8 @@ def _summarise(
         neighbours=min(pairing.others, _NEIGHBOURS),
         n_rows=len(values),
         caveat=pairing.caveat,
+        accepted=float(mean[ACCEPTED]),
+        batch_silhouette=NAN if np.isnan(silhouette) else silhouette,
     )
 
 

@@ -22,10 +22,14 @@ _DRAWS = 3  # random draws of equally many candidates
 
 
 class RestrictedRetrieval:
-    """A retrieval task among restricted candidates, which are the same for all encoders of the same rows."""
+    """A retrieval task among restricted candidates, which are the same for all encoders of the same rows.
 
-    def __init__(self, task_id: str, against_controls: bool, seed: int) -> None:
+    Candidates that share the value of a column in `exclude_same` with the query are left out throughout.
+    """
+
+    def __init__(self, task_id: str, against_controls: bool, seed: int, exclude_same: tuple[str, ...] = ()) -> None:
         self._task_id, self._against_controls, self._seed = task_id, against_controls, seed
+        self._exclude_same = exclude_same
         self._chosen: dict[tuple[Any, ...], list[tuple[Candidates, Candidates]]] = {}
 
     def meet(self, profiles: AnnData) -> None:
@@ -38,7 +42,7 @@ class RestrictedRetrieval:
 
     def left_out(self, column: str) -> BeforeAfter:
         """Score among candidates that do not share the value of a column with the query."""
-        return self._score(f"shared {column}", lambda whole: leave_out(whole, column))
+        return self._score(f"shared {column}", lambda whole: leave_out(whole, column, *self._exclude_same))
 
     def _score(self, what: str, restrict: Callable[[Candidates], Candidates]) -> BeforeAfter:
         """Score among restricted candidates, and among equally many random ones."""
@@ -47,6 +51,8 @@ class RestrictedRetrieval:
             whole = choose_candidates(
                 self._task_id, self._profiles, against_controls=self._against_controls, seed=self._seed
             )
+            if self._exclude_same:
+                whole = leave_out(whole, *self._exclude_same)
             fewer, rng = restrict(whole), spawn(self._seed, "equal in number", what)
             self._chosen[key] = [equal_in_number(whole, fewer, rng) for _ in range(_DRAWS)]
         drawn = self._chosen[key]

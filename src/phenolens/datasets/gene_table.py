@@ -1,0 +1,44 @@
+"""Tables of genes, such as the chromosome arm of each."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from phenolens.core.errors import PhenolensError, did_you_mean
+
+
+def read_gene_table(path: Path, column: str) -> "pd.Series[str]":
+    """Read a column of a table of genes; return gene -> value, of genes that have one.
+
+    Parameters
+    ----------
+    path
+        A CSV, TSV or Parquet table, gzipped or not, whose first column holds the names of genes, as perturbations are
+        called.
+    column
+        The column to read.
+
+    Raises
+    ------
+    PhenolensError
+        If it cannot be read, has no such column, or a gene has several values.
+    """
+    try:
+        table = _read(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise PhenolensError(f"{path}: cannot be read as a table of genes: {str(error).splitlines()[0]}") from error
+    if column not in table.columns[1:]:
+        raise PhenolensError(f"{path}: no column '{column}'{did_you_mean(column, table.columns[1:])}")
+    known = table.dropna(subset=[table.columns[0], column]).drop_duplicates([table.columns[0], column])
+    genes = known.iloc[:, 0].astype(str)
+    if genes.duplicated().any():
+        raise PhenolensError(f"{path}: gene '{genes[genes.duplicated()].iloc[0]}' has several values of '{column}'")
+    return pd.Series(known[column].to_numpy(), index=genes.to_numpy())
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _modified: int) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, sep="\t" if ".tsv" in path.name.lower() else ",")
