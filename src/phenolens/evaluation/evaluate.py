@@ -94,9 +94,10 @@ class Evaluation:
     def rescore(self, embeddings: Mapping[str, AnnData], tasks: Sequence[Task]) -> Evaluation:
         """Evaluate changed embeddings with the same settings; parameters and errors as in `evaluate`.
 
-        The names of rows are those of this evaluation, so that rows are matched by them.
+        The names of rows are those of this evaluation, so that rows are matched by them. Intervals leave out what units
+        share: changed scores are compared with those before, which share it.
         """
-        return _evaluate(share_named_rows(embeddings), tasks, self.settings)
+        return _evaluate(share_named_rows(embeddings), tasks, self.settings, with_shared_noise=False)
 
 
 def evaluate(
@@ -144,7 +145,9 @@ def evaluate(
     return _evaluate(shared, tasks, settings)
 
 
-def _evaluate(shared: SharedRows, tasks: Sequence[Task], settings: Settings) -> Evaluation:
+def _evaluate(
+    shared: SharedRows, tasks: Sequence[Task], settings: Settings, *, with_shared_noise: bool = True
+) -> Evaluation:
     """Score every encoder on the rows that all have."""
     refuse_repeated(tasks)
     seed = settings.seed
@@ -159,7 +162,8 @@ def _evaluate(shared: SharedRows, tasks: Sequence[Task], settings: Settings) -> 
         for profiling in settings.profilings:
             for task in ordered:
                 try:
-                    scores.append(_score(task, encoder, profiling, profiles, notes, seed))
+                    scored = _score(task, encoder, profiling, profiles, notes, seed, with_shared_noise)
+                    scores.append(scored)
                 except (ProfilingError, TaskNotApplicable) as error:
                     skipped.append(Skipped("score", str(error), task=task.id, profiling=profiling, encoder=encoder))
     return Evaluation(scores, skipped, profiles, settings)
@@ -183,7 +187,13 @@ def _check(info: EncoderInfo, vectors: AnnData) -> tuple[Note, ...]:
 
 
 def _score(
-    task: Task, encoder: str, profiling: str, profiles: Profiles, notes: tuple[Note, ...], seed: int
+    task: Task,
+    encoder: str,
+    profiling: str,
+    profiles: Profiles,
+    notes: tuple[Note, ...],
+    seed: int,
+    with_shared_noise: bool,
 ) -> EncoderScore:
     """Score one encoder in one task after one profiling."""
     scored = profiles.for_task(task, encoder, profiling)
@@ -193,7 +203,7 @@ def _score(
     score = score.against(refitted_null(task, encoder, profiling, profiles, seed))
     score = replace(score, notes=(*score.notes, *notes, *(Note("profiling", text) for text in on_profiling)))
     # Of models that are fitted by cross-validation, this is asked only where a claim rests on it.
-    left_out = None if score.folds else leave_out(task, encoder, profiling, profiles, seed)
+    left_out = leave_out(task, encoder, profiling, profiles, seed) if with_shared_noise and not score.folds else None
     noise = NOTHING_SHARED if left_out is None else left_out.noise()
     draws = noise.widen(score.draws(spawn(seed, "interval", task.id, profiling)), score.value)
     return EncoderScore(
