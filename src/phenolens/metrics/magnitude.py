@@ -14,24 +14,25 @@ def distances(x: NDArray[Any]) -> NDArray[np.float64]:
     return squareform(pdist(np.asarray(x, dtype=np.float64)))
 
 
-def gaussian_dissimilarities(x: NDArray[Any], bandwidth: float | None = None) -> NDArray[np.float64]:
-    """Return minus the Gaussian kernel (n, n) between the rows of `x` (n, d), its diagonal zero.
+def gaussian_dissimilarities(between: NDArray[Any], bandwidth: float | None = None) -> NDArray[np.float64]:
+    """Return minus the Gaussian kernel (n, n) between rows, its diagonal zero.
 
     With it `two_sample_statistic` is the squared maximum mean discrepancy.
 
     Parameters
     ----------
-    x
-        (n, d) vectors.
+    between
+        (n, n) distances between the rows.
     bandwidth
-        The standard deviation of the kernel; the median distance between rows if None.
+        The standard deviation of the kernel; the median distance between two rows if None.
 
     Source: Gretton et al., JMLR 13 (2012).
     """
-    between = pdist(np.asarray(x, dtype=np.float64))
-    bandwidth = float(np.median(between)) if bandwidth is None else bandwidth
+    bandwidth = float(np.median(squareform(between, checks=False))) if bandwidth is None else bandwidth
     # If all rows are equal, any scale will do.
-    return -squareform(np.exp(-((between / (bandwidth or 1.0)) ** 2) / 2))
+    found: NDArray[np.float64] = -np.exp(-((between / (bandwidth or 1.0)) ** 2) / 2)
+    np.fill_diagonal(found, 0)
+    return found
 
 
 def two_sample_statistic(

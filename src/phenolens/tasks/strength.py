@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _FEWEST_WELLS = 2
 _COARSE_PERMUTATIONS = 100
 _MOST_EXCHANGED = 1000  # treated wells whose labels one null exchanges
+_MOST_TOGETHER = 5000  # wells whose distances are held in memory
+_OF_DISTANCES = ("energy", "mmd")
 
 Statistic = Callable[[NDArray[np.bool_], NDArray[np.bool_] | None], NDArray[np.float64]]
 
@@ -109,6 +111,8 @@ class PerturbationStrength(PerturbationTask):
         layout = describe_layout(obs, wells.treated, wells.control, whole=wells.whole)
         partner = choose_exchange(self.exchange_with, layout)
         x = np.asarray(wells.profiles.X, dtype=np.float64)
+        # Computed once for all perturbations, as long as that fits in memory.
+        between = distances(x) if self.measure in _OF_DISTANCES and len(x) <= _MOST_TOGETHER else None
         names = condition_names(obs)[wells.treated]
         rows, left_out = [], []
         for name, group in pd.Series(np.flatnonzero(wells.treated)).groupby(names.to_numpy(), sort=False):
@@ -118,7 +122,7 @@ class PerturbationStrength(PerturbationTask):
                 left_out.append(str(name))
                 continue
             others = wells.treated & here if partner == "treatments" else np.zeros(len(x), dtype=bool)
-            rows.append((name, *self._compare(x, chosen, wells.control & here, others, plate, rng)))
+            rows.append((name, *self._compare(x, between, chosen, wells.control & here, others, plate, rng)))
         if not rows:
             raise TaskNotApplicable(
                 f"{self.id}: none of {len(left_out)} perturbations has {_FEWEST_WELLS} wells and {_FEWEST_WELLS} "
@@ -147,6 +151,7 @@ class PerturbationStrength(PerturbationTask):
     def _compare(
         self,
         x: NDArray[np.float64],
+        between: NDArray[np.float64] | None,
         chosen: NDArray[np.intp],
         control: NDArray[np.bool_],
         others: NDArray[np.bool_],
@@ -161,7 +166,7 @@ class PerturbationStrength(PerturbationTask):
         exchanged = np.concatenate([chosen, further if others.any() else controls])
         pool = np.concatenate([exchanged, controls]) if others.any() else exchanged
         reference = np.arange(len(pool)) >= len(exchanged) if others.any() else None
-        statistic = self._statistic(x[pool])
+        statistic = self._statistic(x[pool], None if between is None else between[np.ix_(pool, pool)])
         codes = plate[exchanged]
         present = np.unique(plate[chosen])
         members = [np.flatnonzero(codes == name) for name in present]
@@ -174,8 +179,8 @@ class PerturbationStrength(PerturbationTask):
         below = float((null < observed - 1e-9).mean() + (np.abs(null - observed) <= 1e-9).mean() / 2)
         return observed, below, permutation_p(observed, null, exact=exact)
 
-    def _statistic(self, x: NDArray[np.float64]) -> Statistic:
-        """Return the function from masks of rows of `x` (and of a reference) to the measure."""
+    def _statistic(self, x: NDArray[np.float64], between: NDArray[np.float64] | None) -> Statistic:
+        """Return the function from masks of rows of `x` (and of a reference) to the measure; distances if known."""
         if self.measure == "consistency":
             return lambda groups, _: set_consistency(x, np.nonzero(groups)[1].reshape(len(groups), -1))
         if self.measure == "mahalanobis":
@@ -188,5 +193,6 @@ class PerturbationStrength(PerturbationTask):
                 return np.linalg.norm(centres[0] - centres[1], axis=1)
 
             return mahalanobis
-        dissimilarity = distances(x) if self.measure == "energy" else gaussian_dissimilarities(x)
+        between = distances(x) if between is None else between
+        dissimilarity = between if self.measure == "energy" else gaussian_dissimilarities(between)
         return lambda groups, reference: two_sample_statistic(dissimilarity, groups, reference)
