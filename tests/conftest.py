@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from phenolens.metrics import cosine_similarity
 
@@ -16,6 +17,7 @@ SLOW_FOLDERS = ("simulation", "training", "integration")
 
 # Test workers run side by side: more than one thread each would only make them wait for one another.
 torch.set_num_threads(1)
+threadpool_limits(1)  # two workers on two cores: more threads wait for each other
 
 
 def pytest_collection_modifyitems(items):

@@ -26,7 +26,7 @@ _MOST_PARTS = 10
 _FEWEST_PARTS = 3  # fewer say next to nothing of how parts vary
 _NESTING = ("source", "batch", "plate")  # the coarsest first: plates of one batch are not independent
 _MOST_REFITTED = 2000  # rows; with more, post-processing is not fitted anew
-_MOST_SCORED = 4000  # rows
+_MOST_SCORED = 2000  # rows; with more, a sample of perturbations is scored
 
 
 @dataclass(frozen=True, eq=False)

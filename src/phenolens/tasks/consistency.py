@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -84,6 +84,10 @@ class PhenotypicConsistency(ExcludesSame, PerturbationTask):
         """The metadata columns it reads."""
         return ("perturbation", self.label, *self.exclude_same, *self.cluster_column)
 
+    def without_null(self) -> Self:
+        """Return the task without exchanges of labels, on which no value rests."""
+        return self.model_copy(update={"n_permutations": 0})
+
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return mAP, with one unit per label; see `Task.score`."""
         wells = profiles[treated(profiles.obs).to_numpy()]
@@ -126,7 +130,7 @@ class PhenotypicConsistency(ExcludesSame, PerturbationTask):
         else:
             exchange = Exchange([(apart.pattern, np.arange(len(members)))], "")
         p, chance = np.full((2, len(members)), np.nan)
-        for strata, numbers in exchange.parts:
+        for strata, numbers in exchange.parts if self.n_permutations else ():
             p[numbers], chance[numbers] = exchange_labels(
                 observed[numbers],
                 [members[number] for number in numbers],
