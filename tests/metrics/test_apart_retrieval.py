@@ -92,7 +92,7 @@ def test_the_value_beside_the_p_is_that_of_the_set():
     x, plates = rng.normal(size=(40, 4)), np.arange(40) % 4
     apart = apart_by([frozenset([plate // 2]) for plate in plates.tolist()])
     control, units = np.arange(40) < 24, [np.arange(24, 28), np.arange(28, 34)]
-    value, p = replicate_retrieval_p(x, units, control, plates, apart=apart, n_permutations=50, rng=rng)
+    value, p, _ = replicate_retrieval_p(x, units, control, plates, apart=apart, n_permutations=50, rng=rng)
     for unit, found in zip(units, value, strict=True):
         expected = set_average_precision(x, unit[None], negative=control, plates=plates, apart=apart)[0]
         assert_allclose(found, np.nanmean(expected))

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from phenolens.core.errors import ManifestError, PhenolensError
 
@@ -112,6 +112,8 @@ def options_of(task: "type[Task]") -> dict[str, TaskOption]:
 
 
 def _type_in_words(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:  # with a limit, which is not part of its type
+        return _type_in_words(get_args(annotation)[0])
     parts = [part for part in get_args(annotation) if part not in (NoneType, Ellipsis)]
     if get_origin(annotation) is Literal:
         return " | ".join(map(str, parts))
