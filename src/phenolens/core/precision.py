@@ -26,7 +26,7 @@ def narrowed(x: NDArray[Any]) -> NDArray[Any]:
 
     Examples
     --------
-    >>> narrowed(np.array([[1.0], [2.0]])).dtype, narrowed(np.array([[1e9 + 1], [1e9 + 2]])).dtype
+    >>> narrowed(np.array([[1.0], [2.0]])).dtype, narrowed(np.array([[1e5 + 0.1], [1e5 + 0.2]])).dtype
     (dtype('float32'), dtype('float64'))
     """
     x = np.asarray(x)

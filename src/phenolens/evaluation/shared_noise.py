@@ -31,7 +31,7 @@ class SharedNoise:
         Examples
         --------
         >>> round(SharedNoise(variance=1.0, n_parts=4).widening(1.0), 2), SharedNoise().widening(1.0)
-        (1.77, 1.0)
+        (1.57, 1.0)
         """
         if not (self.variance > 0 and variance > 0):
             return 1.0
