@@ -12,13 +12,13 @@ demo: $(VENV)/.installed
 	PHENOLENS_DEMO=$(abspath $(OUT))/plates $(BIN)/phenolens run recipes/demo.yaml --out $(OUT)
 
 test: $(VENV)/.installed
-	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/peers
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/peers
 	$(BIN)/pytest --doctest-modules src # the examples of docstrings
 	$(BIN)/pytest tests/peers # by themselves: some of these tools start threads, which no fork survives
 
 # While writing code: no simulation, no training, no whole study; less than two minutes on two cores.
 test-fast: $(VENV)/.installed
-	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/peers -m "not (simulation or training or integration or slow)"
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/peers -m "not (simulation or training or integration or slow)"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -42,7 +42,7 @@ def test_magnitude_differs_by_the_distances_of_rows_to_themselves():
     d = distances(np.vstack([x, y]))
     within_x, within_y = d[:8, :8].mean(), d[8:, 8:].mean()
     assert_allclose(2 * d[:8, 8:].mean() - within_x - within_y, expected, rtol=1e-4)
-    found = two_sample_statistic(d, (np.arange(19) < 8)[None])[0]
+    found = two_sample_statistic(d, np.arange(8)[None], np.arange(19))[0]
     assert_allclose(found, expected - within_x / 7 - within_y / 10, rtol=1e-3)
 
 

@@ -195,7 +195,7 @@ def activity(found: Activity) -> str:
     active = f"{found.encoder} finds {found.n_active} of {count(found.n_units, 'perturbation')} active"
     beside = f"; the best baseline, {found.best_baseline}, {found.n_active_of_best}" if found.best_baseline else ""
     few = ""
-    if found.n_active < found.fewest > 1:
+    if found.fewest > 1 and found.n_active < found.fewest:
         why = "the labels of so few wells can be exchanged in too few ways"
         few = f"; fewer than {found.fewest} active ones cannot be found, as {why}"
     return f"{active} (false discovery rate {percent(ALPHA)}){beside}{few}."

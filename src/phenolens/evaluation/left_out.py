@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from phenolens.datasets import NEGATIVE_CONTROL
 from phenolens.evaluation.paired import UNIT_KEY, UnitValues, mean_by_unit, values_by_unit
 from phenolens.evaluation.profiles import Profiles
 from phenolens.evaluation.shared_noise import NOTHING_SHARED, SharedNoise
+from phenolens.metrics import stratum_shares
 from phenolens.profiling import FITTED_ON, parse_profiling
 from phenolens.tasks import Task, clusters_of
 
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
 _MOST_PARTS = 10
 _FEWEST_PARTS = 3  # fewer say next to nothing of how parts vary
 _NESTING = ("source", "batch", "plate")  # the coarsest first: plates of one batch are not independent
-_MOST_REFITTED = 2000  # rows; with more, post-processing is not fitted anew
-_MOST_SCORED = 2000  # rows; with more, a sample of perturbations is scored
+_MOST_ROWS = 2000  # with more, a sample of perturbations is scored, and post-processing is not fitted anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ def noise_of_difference(one: LeftOut | None, other: LeftOut | None) -> SharedNoi
 def mean_left_out(found: Sequence[LeftOut | None]) -> LeftOut | None:
     """Return the mean over the seeds of an encoder; None if any of them is not known."""
     known = [each for each in found if each is not None]
-    if not known or len(known) < len(found):
+    if len(known) < len(found):
         return None
     without = pd.concat([each.without for each in known]).groupby(level=UNIT_KEY, sort=True)
     values = mean_by_unit([each.values for each in known])
@@ -112,44 +113,44 @@ def leave_out(task: Task, encoder: str, profiling: str, profiles: Profiles, seed
     """
     steps = parse_profiling(profiling)
     fitted_on_controls = any(step.on_controls for step in steps)
-    obs = profiles.for_task(task, encoder, profiling).obs
-    ways = {"plates": _parts_of_plates(obs)} if task.is_of_perturbations else {}
-    if task.needs_controls or fitted_on_controls:
-        ways["controls"] = _parts_of_controls(obs, seed)
     whole = profiles.for_task(task, encoder, profiling)
-    sampled = task.sample(whole, _MOST_SCORED, spawn(seed, "sample of rows"))
-    values = _values(task, profiling, sampled, seed)
-    can_be_fitted_anew = bool(steps) and len(whole) <= _MOST_REFITTED
+    ways = {"plates": _parts_of_plates(whole.obs)} if task.is_of_perturbations else {}
+    if task.needs_controls or fitted_on_controls:
+        ways["controls"] = _parts_of_controls(whole.obs, seed)
+    rows = whole if len(whole) <= _MOST_ROWS else task.sample(whole, _MOST_ROWS, spawn(seed, "sample of rows"))
+    values = _values(task, profiling, rows, seed)
     for what, parts in ways.items():
         if len(parts) < _FEWEST_PARTS:
             continue
-        for fit_anew in (True, False) if can_be_fitted_anew else (False,):
+        attempts = [partial(_without, rows)]
+        if steps and len(whole) <= _MOST_ROWS:
+            attempts.insert(0, partial(_fitted_without, task, encoder, profiling, profiles))
+        for attempt in attempts:
             try:
-                without = _score_without(task, encoder, profiling, profiles, sampled, parts, seed, fit_anew=fit_anew)
+                found = {n: _values(task, profiling, attempt(part), seed)["value"] for n, part in enumerate(parts)}
             except (TaskNotApplicable, ProfilingError):
                 continue  # too little is left without a part
-            without = without.reindex(values.index)
+            without = pd.DataFrame(found).reindex(values.index)
             if not without.isna().all().any():
                 return LeftOut(values, pd.concat({what: without}, axis=1))
     return None
 
 
-def _parts_of_plates(obs: pd.DataFrame) -> list[NDArray[np.bool_]]:
-    """Return masks of parts of the plates, or of what these are nested in; none if there are fewer than three."""
+def _parts_of_plates(obs: pd.DataFrame) -> list[pd.Index[str]]:
+    """Return the rows of parts of the plates, or of what these are nested in; none if there are fewer than three."""
+    above: list[str] = []
     for column in _NESTING:
         if column not in obs or obs[column].isna().any():
             continue
-        # A plate may be called the same in several batches.
-        names = obs[[each for each in _NESTING[: _NESTING.index(column) + 1] if each in obs]].astype(str)
-        codes = pd.factorize(names.agg(" ".join, axis=1), sort=True)[0]
+        above.append(column)  # a plate may be called the same in several batches
+        codes = obs.groupby(above, sort=True, observed=True).ngroup().to_numpy()
         if codes.max() + 1 >= _FEWEST_PARTS:
-            part = codes % _MOST_PARTS
-            return [part == number for number in range(part.max() + 1)]
+            return [obs.index[codes % _MOST_PARTS == number] for number in range(min(_MOST_PARTS, codes.max() + 1))]
     return []
 
 
-def _parts_of_controls(obs: pd.DataFrame, seed: int) -> list[NDArray[np.bool_]]:
-    """Return masks of parts of the controls, dealt at random so that each holds some of every plate.
+def _parts_of_controls(obs: pd.DataFrame, seed: int) -> list[pd.Index[str]]:
+    """Return parts of the controls, dealt at random so that each holds some of every plate.
 
     The same holds of controls that a profiler is fitted on.
     """
@@ -160,33 +161,20 @@ def _parts_of_controls(obs: pd.DataFrame, seed: int) -> list[NDArray[np.bool_]]:
     dealt_by = [column for column in ("plate", FITTED_ON) if column in obs]
     names = controls.sort_values(dealt_by, kind="stable").index if dealt_by else controls.index
     n_parts = min(_MOST_PARTS, len(names))
-    return [obs.index.isin(names[number::n_parts]) for number in range(n_parts)]
+    return [names[number::n_parts] for number in range(n_parts)]
 
 
-def _score_without(
-    task: Task,
-    encoder: str,
-    profiling: str,
-    profiles: Profiles,
-    sampled: AnnData,
-    parts: Sequence[NDArray[np.bool_]],
-    seed: int,
-    *,
-    fit_anew: bool,
-) -> pd.DataFrame:
-    """Return the values of units (units, parts) without each part of the rows."""
+def _without(rows: AnnData, part: pd.Index[str]) -> AnnData:
+    """Return rows without a part of them, as they are."""
+    return rows[~rows.obs_names.isin(part)]
+
+
+def _fitted_without(task: Task, encoder: str, profiling: str, profiles: Profiles, part: pd.Index[str]) -> AnnData:
+    """Return the profiles that a task scores, made without a part of the rows."""
     whole = profiles.for_task(task, encoder, profiling)
     fit_on = whole.obs_names[whole.obs[FITTED_ON].to_numpy()] if FITTED_ON in whole.obs else None
-    rows = profiles.averaged(encoder, task.aggregation) if fit_anew else whole
-    found = {}
-    for number, part in enumerate(parts):
-        left = whole.obs_names[~part]
-        if fit_anew:
-            made = profiles.make(task, encoder, rows[left].copy(), profiling, fit_on=fit_on)
-        else:
-            made = sampled[sampled.obs_names.isin(left)]
-        found[number] = _values(task, profiling, made, seed)["value"]
-    return pd.DataFrame(found)
+    rows = _without(profiles.averaged(encoder, task.aggregation), part).copy()
+    return profiles.make(task, encoder, rows, profiling, fit_on=fit_on)
 
 
 def _values(task: Task, profiling: str, rows: AnnData, seed: int) -> UnitValues:
@@ -201,7 +189,8 @@ def _contributions(values: UnitValues, without: NDArray[np.float64]) -> NDArray[
     has none left moves the score by its distance from it.
     """
     value = values["value"].to_numpy()[:, None]
-    share = _share(values)[:, None]
+    strata = values.index.get_level_values("stratum").to_numpy()
+    share = stratum_shares(values["weight"].to_numpy(), strata, n=len(values))[:, None]
     gone = np.isnan(without)
     change = np.where(gone, 0.0, without - value)
     moved = ~gone & (change != 0)
@@ -210,10 +199,3 @@ def _contributions(values: UnitValues, without: NDArray[np.float64]) -> NDArray[
     left = 1 - (share * gone).sum(axis=0, keepdims=True)
     leaving = (share * value).sum() - value
     return share * np.where(gone, leaving, change) / np.where(gone, left, 1.0)
-
-
-def _share(values: UnitValues) -> NDArray[np.float64]:
-    """Return the share of each unit in the mean over strata of weighted means."""
-    weight = values["weight"]
-    by_stratum = weight.groupby(level="stratum")
-    return (weight / by_stratum.transform("sum") / by_stratum.ngroups).to_numpy()

@@ -7,6 +7,7 @@ from phenolens.metrics.bootstrap import (
     percentile_interval,
     small_sample_widening,
     stratified_mean,
+    stratum_shares,
 )
 from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
 from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further
@@ -134,6 +135,7 @@ __all__ = [
     "small_sample_widening",
     "split_half_reliability",
     "stratified_mean",
+    "stratum_shares",
     "tie_groups",
     "top_share",
     "two_sample_statistic",

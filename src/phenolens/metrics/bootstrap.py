@@ -25,6 +25,19 @@ def stratified_mean(
     return np.asarray((numerator / denominator[:, None]).mean(axis=0))
 
 
+def stratum_shares(weights: NDArray[Any] | None, strata: NDArray[Any] | None, *, n: int) -> NDArray[np.float64]:
+    """Return the share (n,) of each row in a `stratified_mean`, which is the sum of values times shares.
+
+    Examples
+    --------
+    >>> stratum_shares(np.array([1.0, 3.0, 1.0]), np.array(["a", "a", "b"]), n=3)
+    array([0.125, 0.375, 0.5  ])
+    """
+    weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    codes = np.zeros(n, np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
+    return np.asarray(weights / np.bincount(codes, weights=weights)[codes] / (codes.max() + 1), dtype=np.float64)
+
+
 def cluster_bootstrap(
     values: NDArray[Any],
     units: NDArray[Any],

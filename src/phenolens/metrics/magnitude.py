@@ -8,6 +8,8 @@ from scipy.spatial.distance import pdist, squareform
 
 from phenolens.metrics.shrinkage import ledoit_wolf
 
+_BLOCK_CELLS = 4_000_000  # dissimilarities within sets that are held at a time
+
 
 def distances(x: NDArray[Any]) -> NDArray[np.float64]:
     """Return the Euclidean distances (n, n) between the rows of `x` (n, d)."""
@@ -36,9 +38,9 @@ def gaussian_dissimilarities(between: NDArray[Any], bandwidth: float | None = No
 
 
 def two_sample_statistic(
-    dissimilarity: NDArray[Any], groups: NDArray[np.bool_], reference: NDArray[np.bool_] | None = None
+    dissimilarity: NDArray[Any], sets: NDArray[np.intp], others: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Return the U-statistic 2 E d(x, y) - E d(x, x') - E d(y, y') of each split of rows into x and y.
+    """Return the U-statistic 2 E d(x, y) - E d(x, x') - E d(y, y') of sets of rows x, each against other rows y.
 
     On Euclidean distances it is the energy distance, on `gaussian_dissimilarities` the squared maximum mean
     discrepancy. No row is compared with itself, so that its expectation is 0 if both come from the same distribution.
@@ -47,32 +49,37 @@ def two_sample_statistic(
     ----------
     dissimilarity
         (n, n) symmetric, with zero diagonal.
-    groups
-        (b, n) masks of x in b splits; at least two rows each.
-    reference
-        (n,) mask of y, which is disjoint from all x; the rows not in x if None.
+    sets
+        (b, k) row numbers of x, distinct within a set.
+    others
+        (m,) row numbers of y; those that are in a set are not in its y.
 
     Returns
     -------
-    (b,) the statistic of each split; NaN if a side has fewer than two rows.
+    (b,) the statistic of each set; NaN if a side has fewer than two rows.
 
     Source: Szekely & Rizzo, J. Stat. Plan. Inference 143 (2013).
     """
-    inside = groups.astype(np.float64)
-    n_x = inside.sum(axis=1)
-    to_x = inside @ dissimilarity
-    within_x = (to_x * inside).sum(axis=1)
-    if reference is None:
-        n_y = inside.shape[1] - n_x
-        between = to_x.sum(axis=1) - within_x
-        within_y = dissimilarity.sum() - within_x - 2 * between
-    else:
-        n_y = np.full(len(inside), float(reference.sum()))
-        between = to_x[:, reference].sum(axis=1)
-        within_y = np.full(len(inside), dissimilarity[np.ix_(reference, reference)].sum())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = 2 * between / (n_x * n_y) - within_x / (n_x * (n_x - 1)) - within_y / (n_y * (n_y - 1))
-    return np.where((n_x > 1) & (n_y > 1), statistic, np.nan)
+    k = sets.shape[1]
+    is_other = np.zeros(len(dissimilarity))
+    is_other[others] = 1
+    members, place = np.unique(sets, return_inverse=True)
+    to_others = dissimilarity[np.ix_(members, others)].sum(axis=1)
+    among_others = dissimilarity[np.ix_(others, others)].sum()
+    result = np.empty(len(sets))
+    per_block = max(1, _BLOCK_CELLS // k**2)
+    for block in (slice(start, start + per_block) for start in range(0, len(sets), per_block)):
+        rows, sums = sets[block], to_others[place.reshape(sets.shape)[block]]
+        leaving = is_other[rows]  # members that are not in y, although they are among the others
+        pairs = dissimilarity[rows[:, :, None], rows[:, None, :]]
+        within_x, to_leaving = pairs.sum(axis=(1, 2)), np.einsum("bij,bj->bi", pairs, leaving)
+        between = sums.sum(axis=1) - to_leaving.sum(axis=1)
+        within_y = among_others - 2 * (sums * leaving).sum(axis=1) + (to_leaving * leaving).sum(axis=1)
+        n_y = len(others) - leaving.sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistic = 2 * between / (k * n_y) - within_x / (k * (k - 1)) - within_y / (n_y * (n_y - 1))
+            result[block] = np.where((k > 1) & (n_y > 1), statistic, np.nan)
+    return result
 
 
 def mahalanobis(x: NDArray[Any], reference: NDArray[Any]) -> float:

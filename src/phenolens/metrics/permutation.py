@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, false_discovery_control
 
+from phenolens.metrics.bootstrap import stratum_shares
+
 _BLOCK_CELLS = 2**22
 _SMALLEST = 1e-12  # tails are not known beyond this
 _TOLERANCE = 1e-9
@@ -211,9 +213,7 @@ def _parts_of_units(
 ) -> NDArray[np.float64]:
     """Return what each unit contributes to the stratified mean of the differences."""
     differences = np.asarray(differences, dtype=np.float64)
-    weights = np.ones(len(differences)) if weights is None else np.asarray(weights, dtype=np.float64)
-    codes = np.zeros(len(differences), np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
-    share = weights / np.bincount(codes, weights=weights)[codes] / (codes.max() + 1)
+    share = stratum_shares(weights, strata, n=len(differences))
     of_unit = np.unique(units, return_inverse=True)[1]
     return np.bincount(of_unit, weights=share * differences).astype(np.float64)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
@@ -121,25 +122,11 @@ class PhenotypicConsistency(ExcludesSame, PerturbationTask):
         ranked = table["ap"].notna() if apart is None else table["label"].isin(means.index)
         members = [sharing.to_numpy() for _, sharing in table[ranked].groupby("label", sort=True)["row"]]
 
-        def statistic(sets: np.ndarray) -> np.ndarray:
-            return mean_defined(set_average_precision(x, sets, apart=apart))
-
-        observed = np.array([statistic(sharing[None])[0] for sharing in members])
         if apart is None:
             exchange = exchange_within_plates(wells[usable].obs, perturbations.obs_names, members)
         else:
             exchange = Exchange([(apart.pattern, np.arange(len(members)))], "")
-        p, chance = np.full((2, len(members)), np.nan)
-        for strata, numbers in exchange.parts if self.n_permutations else ():
-            p[numbers], chance[numbers] = exchange_labels(
-                observed[numbers],
-                [members[number] for number in numbers],
-                np.ones(len(x), dtype=bool),
-                strata,
-                statistic,
-                n_permutations=self.n_permutations,
-                rng=rng,
-            )
+        p, chance = self._exchange(x, members, exchange, apart, rng)
         if (carried.map(len) > 1).any():
             # Scores then leave out what shares another label with the query, which the null does not.
             chance = means["chance"].to_numpy()
@@ -170,6 +157,39 @@ class PhenotypicConsistency(ExcludesSame, PerturbationTask):
             bounds=(0, 1),
             details={"": {"replicate_ceiling": ceiling}},
         )
+
+    def _exchange(
+        self,
+        x: NDArray[Any],
+        members: list[NDArray[np.intp]],
+        exchange: Exchange,
+        apart: Apart | None,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float64]:
+        """Return p values and chance levels (2, labels); NaN without exchanges."""
+        result = np.full((2, len(members)), np.nan)
+        if self.n_permutations == 0:
+            return result
+
+        def statistic(sets: NDArray[np.intp]) -> NDArray[np.float64]:
+            return mean_defined(set_average_precision(x, sets, apart=apart))
+
+        observed = np.empty(len(members))
+        sizes = np.array([len(each) for each in members])
+        for size in np.unique(sizes):
+            numbers = np.flatnonzero(sizes == size)
+            observed[numbers] = statistic(np.stack([members[number] for number in numbers]))
+        for strata, numbers in exchange.parts:
+            result[:, numbers] = exchange_labels(
+                observed[numbers],
+                [members[number] for number in numbers],
+                np.ones(len(x), dtype=bool),
+                strata,
+                statistic,
+                n_permutations=self.n_permutations,
+                rng=rng,
+            )
+        return result
 
     def _clusters(self, perturbations: AnnData, marks: pd.DataFrame, labels: pd.Index[str]) -> list[str] | None:
         """Return the cluster of each label, where a column names it; None where each label is one."""

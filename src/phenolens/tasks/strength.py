@@ -38,7 +38,7 @@ _MOST_EXCHANGED = 1000  # treated wells whose labels one null exchanges
 _MOST_TOGETHER = 5000  # wells whose distances are held in memory
 _OF_DISTANCES = ("energy", "mmd")
 
-Statistic = Callable[[NDArray[np.bool_], NDArray[np.bool_] | None], NDArray[np.float64]]
+Statistic = Callable[[NDArray[np.intp]], NDArray[np.float64]]
 
 
 class PerturbationStrength(PerturbationTask):
@@ -169,34 +169,53 @@ class PerturbationStrength(PerturbationTask):
         # If labels are exchanged with other treatments, the controls stay controls.
         exchanged = np.concatenate([chosen, further if others.any() else controls])
         pool = np.concatenate([exchanged, controls]) if others.any() else exchanged
-        reference = np.arange(len(pool)) >= len(exchanged) if others.any() else None
-        statistic = self._statistic(x[pool], None if between is None else between[np.ix_(pool, pool)])
+        compared = np.arange(len(exchanged), len(pool)) if others.any() else np.arange(len(pool))
+        statistic = self._statistic(x, between, pool, compared)
         codes = plate[exchanged]
         present = np.unique(plate[chosen])
         members = [np.flatnonzero(codes == name) for name in present]
         taken = [int((plate[chosen] == name).sum()) for name in present]
         sets, exact = draw_sets(members, taken, self.n_permutations, rng)
-        drawn = np.zeros((len(sets), len(pool)), dtype=bool)
-        np.put_along_axis(drawn, sets, values=True, axis=1)
-        observed = float(statistic((np.arange(len(pool)) < len(chosen))[None], reference)[0])
-        null = statistic(drawn, reference)
+        found = statistic(np.concatenate([np.arange(len(chosen))[None], sets]))
+        observed, null = float(found[0]), found[1:]
         below = float((null < observed - 1e-9).mean() + (np.abs(null - observed) <= 1e-9).mean() / 2)
         return observed, below, permutation_p(observed, null, exact=exact)
 
-    def _statistic(self, x: NDArray[np.float64], between: NDArray[np.float64] | None) -> Statistic:
-        """Return the function from masks of rows of `x` (and of a reference) to the measure; distances if known."""
+    def _statistic(
+        self,
+        x: NDArray[np.float64],
+        between: NDArray[np.float64] | None,
+        pool: NDArray[np.intp],
+        compared: NDArray[np.intp],
+    ) -> Statistic:
+        """Return the function from sets (s, k) of places in the pool to the measure (s,).
+
+        Parameters
+        ----------
+        x, between
+            (n, d) vectors, and their (n, n) distances if these are known.
+        pool
+            Row numbers of the wells that take part.
+        compared
+            The places in the pool of the wells that sets are compared with; members of a set leave them.
+        """
         if self.measure == "consistency":
-            return lambda groups, _: set_consistency(x, np.nonzero(groups)[1].reshape(len(groups), -1))
+            return lambda sets: set_consistency(x, pool[sets])
         if self.measure == "mahalanobis":
             # The covariance is that of all wells compared, so that no exchange of labels changes it.
-            white = Sphering(shrinkage=ledoit_wolf(x - x.mean(axis=0))).fit_transform(x)
+            centred = x[pool] - x[pool].mean(axis=0)
+            white = Sphering(shrinkage=ledoit_wolf(centred)).fit_transform(x[pool])
+            is_compared = np.isin(np.arange(len(pool)), compared)
 
-            def mahalanobis(groups: NDArray[np.bool_], reference: NDArray[np.bool_] | None) -> NDArray[np.float64]:
-                outside = ~groups if reference is None else np.broadcast_to(reference, groups.shape)
-                centres = [mask @ white / mask.sum(axis=1, keepdims=True) for mask in (groups, outside)]
-                return np.linalg.norm(centres[0] - centres[1], axis=1)
+            def mahalanobis(sets: NDArray[np.intp]) -> NDArray[np.float64]:
+                leaving = is_compared[sets][:, :, None]
+                total = white[compared].sum(axis=0) - (white[sets] * leaving).sum(axis=1)
+                centre = total / (len(compared) - leaving.sum(axis=1))
+                return np.linalg.norm(white[sets].mean(axis=1) - centre, axis=1)
 
             return mahalanobis
-        between = distances(x) if between is None else between
-        dissimilarity = between if self.measure == "energy" else gaussian_dissimilarities(between)
-        return lambda groups, reference: two_sample_statistic(dissimilarity, groups, reference)
+        if self.measure == "energy" and between is not None:
+            return lambda sets: two_sample_statistic(between, pool[sets], pool[compared])
+        of_pool = distances(x[pool]) if between is None else between[np.ix_(pool, pool)]
+        dissimilarity = of_pool if self.measure == "energy" else gaussian_dissimilarities(of_pool)
+        return lambda sets: two_sample_statistic(dissimilarity, sets, compared)
