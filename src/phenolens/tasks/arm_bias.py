@@ -15,6 +15,7 @@ from phenolens.datasets import read_gene_table, treated
 from phenolens.metrics import PairNull, apart_by, group_similarity, permutation_p
 from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, WellTask
+from phenolens.tasks.columns import value_of_each
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.relations import pairs_among, read_relations, relation_files
 from phenolens.tasks.score import Score, notes_of, unit_table
@@ -135,11 +136,7 @@ class ArmBias(WellTask):
             return read_gene_table(self.genes, self.arm)
         if self.arm not in wells:
             raise TaskNotApplicable(f"{self.id}: no column '{self.arm}'{did_you_mean(self.arm, wells.columns)}")
-        by_gene = wells[self.arm].astype(object).groupby(wells["perturbation"].astype(str).to_numpy())
-        several = by_gene.nunique() > 1
-        if several.any():
-            raise TaskNotApplicable(f"{self.id}: '{several.idxmax()}' has different values of '{self.arm}'")
-        return by_gene.first()
+        return value_of_each(wells[self.arm], wells["perturbation"].astype(str).to_numpy(), self.id)
 
     def _recall(self, genes: AnnData, null: PairNull, arm: pd.Series[str]) -> dict[str, dict[str, float]]:
         """Return source of relations -> how much of its recall is due to pairs within chromosome arms."""

@@ -47,6 +47,21 @@ def required_column(rows: AnnData | pd.DataFrame, column: str, task: str) -> pd.
     return values.astype(str)
 
 
+def value_of_each(values: pd.Series[Any], units: NDArray[Any], task: str) -> pd.Series[Any]:
+    """Return unit -> the value of a metadata column (n,) in all rows of that unit (n,); missing if it is in all.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If a unit has several values.
+    """
+    by_unit = values.astype(object).groupby(units)
+    several = by_unit.nunique() > 1
+    if several.any():
+        raise TaskNotApplicable(f"{task}: '{several.idxmax()}' has different values of '{values.name}'")
+    return by_unit.first()
+
+
 def usable_rows(rows: AnnData | pd.DataFrame, column: str, task: str) -> tuple[NDArray[np.bool_], str]:
     """Return which rows have a value in a metadata column, and a note on rows without one.
 

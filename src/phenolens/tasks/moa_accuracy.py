@@ -16,7 +16,7 @@ from phenolens.datasets import condition_names, treated
 from phenolens.metrics import nearest_groups, permutation_p
 from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, PerturbationTask
-from phenolens.tasks.columns import required_column, usable_rows
+from phenolens.tasks.columns import required_column, usable_rows, value_of_each
 from phenolens.tasks.exclusion import ExcludesSame
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.score import Score, notes_of, unit_table
@@ -90,7 +90,8 @@ class MoaAccuracy(ExcludesSame, PerturbationTask):
         wells.obs[_TREATMENT] = condition_names(wells.obs)
         treatments = perturbation_profiles(wells, _TREATMENT, self.average, self.id)
         compounds, names = pd.factorize(treatments.obs["perturbation"].astype(str))
-        mechanism = self._mechanisms(wells).loc[names].to_numpy()
+        of_wells = wells.obs["perturbation"].astype(str).to_numpy()
+        mechanism = value_of_each(wells.obs[self.label].astype(str), of_wells, self.id).loc[names].to_numpy()
         apart = self.apart(wells, self.id, wells.obs[_TREATMENT].to_numpy())
         nearest, candidates = nearest_groups(np.asarray(treatments.X), compounds, apart)
         same = (mechanism[:, None] == mechanism) & ~np.eye(len(mechanism), dtype=bool)
@@ -130,14 +131,6 @@ class MoaAccuracy(ExcludesSame, PerturbationTask):
             "balanced_accuracy": float(by_mechanism.mean()),
         }
         return Score("1-NN accuracy", "treatment", table, notes, bounds=(0, 1), details={"": details})
-
-    def _mechanisms(self, wells: AnnData) -> pd.Series[str]:
-        """Return the mechanism of each compound."""
-        by_compound = wells.obs[self.label].astype(str).groupby(wells.obs["perturbation"].astype(str).to_numpy())
-        several = by_compound.nunique() > 1
-        if several.any():
-            raise TaskNotApplicable(f"{self.id}: '{several.idxmax()}' has different values of '{self.label}'")
-        return by_compound.first()
 
     def _groups(self, wells: AnnData, names: pd.Index[str]) -> NDArray[np.intp]:
         """Return the group of each compound within which mechanisms are exchanged: those of the same batches."""
