@@ -12,9 +12,10 @@ import sys
 import tempfile
 import time
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from phenolens.diagnosis import diagnose
+from phenolens.diagnosis import Card, diagnose
 from phenolens.diagnosis.records import (
     Activity,
     BaselineDifference,
@@ -34,7 +36,7 @@ from phenolens.diagnosis.records import (
     EncoderDifference,
     NuisanceReadout,
 )
-from phenolens.evaluation import evaluate
+from phenolens.evaluation import Evaluation, evaluate
 from phenolens.tasks import make_task
 
 RESULTS = Path(__file__).parents[1] / "results" / "instrument_designs.json"
@@ -133,63 +135,96 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if not argument.isdigit()]
     numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
     n = numbers[0] if numbers else 60
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for number, design in enumerate(DESIGNS):
-        if arguments and not any(argument in design.name for argument in arguments):
-            continue
-        start = time.monotonic()
-        found[design.name] = measure(design, n, number)
-        print(f"{design.name}: {time.monotonic() - start:.0f} s\n{json.dumps(found[design.name])}", flush=True)
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    with ProcessPoolExecutor() as pool:
+        for seed, design in enumerate(DESIGNS):
+            if arguments and not any(argument in design.name for argument in arguments):
+                continue
+            start = time.monotonic()
+            cards = list(pool.map(measure, [design] * n, [seed] * n, range(n)))
+            rates = rates_of(cards)
+            print(f"{design.name}: {time.monotonic() - start:.0f} s\n{json.dumps(rates)}", flush=True)
+            found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+            RESULTS.write_text(json.dumps(found | {design.name: rates}, indent=1) + "\n")
 
 
-def measure(design: Design, n: int, seed: int) -> dict[str, Any]:
-    """Return rates over n screens without effects, and over n with effects."""
-    p: dict[str, list[float]] = defaultdict(list)
-    beside_chance: dict[str, list[float]] = defaultdict(list)
-    intervals: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    false_claims: list[bool] = []
-    called_different: list[bool] = []
-    claims: dict[str, int] = defaultdict(int)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+@dataclass
+class Cards:
+    """What the cards of one screen without effects, and of one with effects, say.
+
+    Attributes
+    ----------
+    p
+        Of each question, where nothing is so.
+    beside_chance
+        What noise scores, minus what is printed as chance.
+    intervals
+        Score and interval (value, low, high) where perturbations act.
+    false_claims
+        Records that claim what is not so: where nothing acts, and where two equal encoders are called different.
+    """
+
+    p: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    beside_chance: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    intervals: dict[str, list[tuple[float, float, float]]] = field(default_factory=lambda: defaultdict(list))
+    false_claims: dict[bool, list[str]] = field(default_factory=lambda: {False: [], True: []})
+
+
+def measure(design: Design, seed: int, number: int) -> Cards:
+    """Return what is said of one screen without effects, and of one with effects."""
+    cards = Cards()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
-        for number in range(n):
-            for acts in (False, True):
-                rng = np.random.default_rng([seed, number, acts])
-                evaluation = evaluate(
-                    screen(design, rng, acts=acts),
-                    tasks_of(design, Path(folder)),
-                    profilings=[design.profiling],
-                    seed=number,
-                )
-                card = diagnose(evaluation)
-                for each in evaluation.scores:
-                    if acts and each.info.is_tested:
-                        intervals[each.task.id].append((each.score.value, each.estimate.low, each.estimate.high))
-                    elif not acts and each.info.is_tested:
-                        beside_chance[each.task.id].append(each.score.value - each.score.chance)
-                        p[f"{each.task.id}, units"] += each.score.units["p"].dropna().tolist()
-                said = False
-                for record in card.evidence.records:
-                    if isinstance(record, EncoderDifference):
-                        p["difference of two equal encoders"].append(record.estimate.p)
-                    if isinstance(record, ConceptScore) and record.is_claimed and not acts:
-                        p["concept of a noise encoder"].append(record.estimate.p)
-                    if isinstance(record, NuisanceReadout) and not acts and design.offset == 0:
-                        p["nuisance permuted before"].append(record.estimate.p)
-                    is_false = _is_false(record, acts=acts, plates_differ=design.offset > 0)
-                    said |= is_false
-                    claims[type(record).__name__] += is_false
-                (called_different if acts else false_claims).append(said)
-    values = {task: np.array(each) for task, each in intervals.items()}
+        for acts in (False, True):
+            rng = np.random.default_rng([seed, number, acts])
+            wells = screen(design, rng, acts=acts)
+            tasks = tasks_of(design, Path(folder))
+            evaluation = evaluate(wells, tasks, profilings=[design.profiling], seed=number)
+            _add_scores(cards, evaluation, acts=acts)
+            _add_claims(cards, design, diagnose(evaluation), acts=acts)
+    return cards
+
+
+def _add_scores(cards: Cards, evaluation: Evaluation, *, acts: bool) -> None:
+    for each in evaluation.scores:
+        if acts and each.info.is_tested:
+            cards.intervals[each.task.id].append((each.score.value, each.estimate.low, each.estimate.high))
+        elif each.info.is_tested:
+            cards.beside_chance[each.task.id].append(each.score.value - each.score.chance)
+            cards.p[f"{each.task.id}, units"] += each.score.units["p"].dropna().tolist()
+
+
+def _add_claims(cards: Cards, design: Design, card: Card, *, acts: bool) -> None:
+    for record in card.evidence.records:
+        match record:
+            case EncoderDifference():
+                cards.p["difference of two equal encoders"].append(record.estimate.p)
+            case ConceptScore() if record.is_claimed and not acts:
+                cards.p["concept of a noise encoder"].append(record.estimate.p)
+            case NuisanceReadout() if not acts and design.offset == 0:
+                cards.p["nuisance permuted before"].append(record.estimate.p)
+        if _is_false(record, acts=acts, plates_differ=design.offset > 0):
+            cards.false_claims[acts].append(f"{type(record).__name__}: {record}")
+
+
+def rates_of(cards: Sequence[Cards]) -> dict[str, Any]:
+    """Return rates over screens, each with its Monte-Carlo error, and what was claimed falsely."""
+
+    def together(name: str) -> dict[str, NDArray[np.float64]]:
+        found = defaultdict(list)
+        for each in cards:
+            for key, values in getattr(each, name).items():
+                found[key] += values
+        return {key: np.array(values, dtype=float) for key, values in found.items()}
+
+    false = Counter(claim.split(":")[0] for each in cards for claims in each.false_claims.values() for claim in claims)
     return {
-        "screens": n,
-        "p <= 0.05": {name: _rate(np.array(each)[~np.isnan(each)] <= ALPHA) for name, each in p.items()},
-        "card with a false claim": _rate(false_claims),
-        "equal encoders called different": _rate(called_different),
-        "false claims": {name: count for name, count in claims.items() if count},
-        "coverage": {task: _rate(_covered(each)) for task, each in values.items()},
-        "noise minus chance": {task: _mean(each) for task, each in beside_chance.items()},
+        "screens": len(cards),
+        "p <= 0.05": {name: _rate(p[~np.isnan(p)] <= ALPHA) for name, p in together("p").items()},
+        "card with a false claim": _rate([bool(each.false_claims[False]) for each in cards]),
+        "equal encoders called different": _rate([bool(each.false_claims[True]) for each in cards]),
+        "false claims": dict(false),
+        "coverage": {task: _rate(_covered(found)) for task, found in together("intervals").items()},
+        "noise minus chance": {task: _mean(found) for task, found in together("beside_chance").items()},
     }
 
 
