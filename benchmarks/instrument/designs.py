@@ -137,12 +137,15 @@ def main() -> None:
     n = numbers[0] if numbers else 60
     with ProcessPoolExecutor() as pool:
         for seed, design in enumerate(DESIGNS):
-            if arguments and not any(argument in design.name for argument in arguments):
+            if arguments and not any(design.name.startswith(argument) for argument in arguments):
                 continue
             start = time.monotonic()
             cards = list(pool.map(measure, [design] * n, [seed] * n, range(n)))
             rates = rates_of(cards)
             print(f"{design.name}: {time.monotonic() - start:.0f} s\n{json.dumps(rates)}", flush=True)
+            for number, each in enumerate(cards):
+                for claim in each.false_claims[False] + each.false_claims[True]:
+                    print(f"screen {number}: {claim}", flush=True)
             found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
             RESULTS.write_text(json.dumps(found | {design.name: rates}, indent=1) + "\n")
 

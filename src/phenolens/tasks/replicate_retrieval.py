@@ -154,6 +154,10 @@ class ReplicateRetrieval(ExcludesSame, PerturbationTask):
                 f"{self.with_restriction}"
             )
         kept = ~np.isnan(value)
+        if self.n_permutations == 0:
+            clusters = self.clusters(wells.profiles[wells.treated], name[wells.treated])
+            of_units = [clusters[unit] for unit in scored]
+            return Score("mAP", "perturbation", unit_table(list(scored), value[kept], chance=np.nan, clusters=of_units))
         layout = describe_layout(wells.profiles.obs, wells.treated, wells.control, whole=wells.whole)
         partner = choose_exchange(self.exchange_with, layout)
         p, chance = self._exchange(x, wells, value[kept], list(scored.values()), partner, apart, rng)
@@ -213,9 +217,7 @@ class ReplicateRetrieval(ExcludesSame, PerturbationTask):
         apart: Apart | None,
         rng: np.random.Generator,
     ) -> Exchanged:
-        """Return the p value of each perturbation, and its chance level; NaN without exchanges."""
-        if self.n_permutations == 0:
-            return Exchanged(np.full(len(units), np.nan), np.full(len(units), np.nan))
+        """Return the p value of each perturbation, and its chance level."""
         plate = wells.plate
         if not self.needs_controls or partner == "treatments":
             negative, within = (wells.control, plate) if self.needs_controls else (wells.treated, None)
