@@ -294,13 +294,18 @@ ROWS = [
     (
         "concept",
         CONCEPT,
+        "mine encodes texture, beyond what was measured of shape: best factor mesh, r 0.50; adjusted p 0.002.",
+    ),
+    (
+        "concept",
+        replace(CONCEPT, is_truth=True),
         "mine encodes texture, beyond shape: best factor mesh, r 0.50; adjusted p 0.002.",
     ),
     (
         "concept",
         replace(CONCEPT, beyond=("a", "b", "c", "d", "e"), counterpart_r=0.3, gain=WIN),
-        "mine encodes texture, beyond all other concepts: best factor mesh, r 0.50; better than its untrained "
-        "counterpart, +0.10 [0.05, 0.15] on average; adjusted p 0.002.",
+        "mine encodes texture, beyond what was measured of all other concepts: best factor mesh, r 0.50; better than "
+        "its untrained counterpart, +0.10 [0.05, 0.15] on average; adjusted p 0.002.",
     ),
     (
         "concept",
@@ -476,10 +481,12 @@ TOGETHER = [
             CONCEPT,
             replace(concept("density", "not assessed", 0.1), left=0.03),
             replace(concept("shape", "not assessed", 0.1), reliability=0.041),
+            replace(concept("intensity", "not assessed", 0.34), better_read=("texture",), r_beyond_better=0.021),
         ),
         "whether mine encodes these concepts could not be assessed: density: other concepts explain all but 3% of it "
         "in wells that are treated alike; shape: what is left of it beyond other concepts is mostly measurement error "
-        "(reliability 0.04).",
+        "(reliability 0.04); intensity: what is read of it may be what is read better, texture (r 0.34, and 0.02 "
+        "beyond what is read of these).",
     ),
     ("concepts_not_assessed", (CONCEPT, concept("shape", "not detected", 0.1)), None),
     ("concepts_not_assessed", (replace(concept("shape", "not assessed", 0.1), under_test=False),), None),

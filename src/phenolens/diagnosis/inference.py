@@ -179,8 +179,9 @@ def _with_encoding(records: Sequence[Record]) -> Iterator[Record]:
 def _encoding(score: ConceptScore) -> Encoding:
     """Say whether a concept is encoded; what an untrained counterpart encodes is no claim, and not adjusted."""
     p = score.estimate.p_adjusted if score.is_claimed else score.estimate.p
-    if p <= ALPHA and score.best_r >= ENCODED_R * score.allowed_r:
+    enough = ENCODED_R * score.allowed_r
+    if p <= ALPHA and score.sure_r >= enough:
         return "encoded"
-    if p <= ALPHA and score.best_r > 0:
+    if p <= ALPHA and 0 < score.sure_r <= score.best_r < enough:
         return "weakly encoded"
     return "not detected" if score.is_assessable else "not assessed"

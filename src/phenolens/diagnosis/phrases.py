@@ -291,7 +291,8 @@ def _left_after(found: AfterIntervention) -> str:
 
 def concept(found: ConceptScore) -> str:
     """Name a concept that an encoder encodes, by the factor that it reads best."""
-    beyond = "beyond all other concepts" if found.all_measured else f"beyond {', '.join(found.beyond)}"
+    others = "all other concepts" if found.all_measured else ", ".join(found.beyond)
+    beyond = f"beyond {others}" if found.is_truth else f"beyond what was measured of {others}"
     beyond = beyond if found.beyond else "with no other concept measured"
     encoded = f"{found.encoder} encodes {found.concept}, {beyond}: best factor {found.best_factor}, r "
     details = [f"{encoded}{number(found.best_r, 2)}"]
@@ -317,12 +318,16 @@ def concepts_not_detected(encoder: str, weak: Sequence[ConceptScore], absent: Se
 
 
 def concepts_not_assessed(encoder: str, scores: Sequence[ConceptScore]) -> str:
-    """Name the concepts of which too little is left, or what is left too unreliable, to say that they are missing."""
-    reasons = "; ".join(f"{each.concept}: {_too_little(each)}" for each in scores)
+    """Name the concepts that cannot be told from others, or of which too little is left to be missing."""
+    reasons = "; ".join(f"{each.concept}: {_why_not_assessed(each)}" for each in scores)
     return f"whether {encoder} encodes these concepts could not be assessed: {reasons}."
 
 
-def _too_little(score: ConceptScore) -> str:
+def _why_not_assessed(score: ConceptScore) -> str:
+    if score.better_read:
+        better = listed(score.better_read)
+        sure = f"r {number(score.best_r, 2)}, and {number(score.r_beyond_better, 2)} beyond what is read of these"
+        return f"what is read of it may be what is read better, {better} ({sure})"
     if score.left < LEAST_LEFT:
         return f"other concepts explain all but {percent(score.left)} of it in wells that are treated alike"
     error = "what is left of it beyond other concepts is mostly measurement error"

@@ -715,6 +715,9 @@ class ConceptScore(Claim):
     reliability
         How well what is left agrees with itself, from halves of the sites of each well (Spearman-Brown); that of the
         most reliable factor. NaN where it is not known: of true factors, and of wells with one site.
+    better_read, r_beyond_better
+        The concepts that this encoder reads better, and the correlation with the best factor beyond what it reads of
+        these: of what measurements miss of a concept, others know something. Empty and NaN if it was not read again.
     encoding
         What can be said of it, given the adjusted p value; `inference` fills it in.
     of_first_component
@@ -733,6 +736,8 @@ class ConceptScore(Claim):
     is_truth: bool = False
     left: float = 1.0
     reliability: float = NAN
+    better_read: tuple[str, ...] = ()
+    r_beyond_better: float = NAN
     encoding: Encoding = ""
     of_first_component: float = NAN
 
@@ -757,9 +762,17 @@ class ConceptScore(Claim):
         return 1.0 if math.isnan(self.reliability) else math.sqrt(max(self.reliability, LEAST_LEFT))
 
     @property
+    def sure_r(self) -> float:
+        """The correlation with the best factor that is surely with this concept, and no other."""
+        return min(self.best_r, self.r_beyond_better) if self.better_read else self.best_r
+
+    @property
     def is_assessable(self) -> bool:
-        """Whether enough is left of the concept that one which is not found can be said to be missing."""
-        return self.left >= LEAST_LEFT and not self.reliability < LEAST_LEFT
+        """Whether a concept that is not found can be said to be missing.
+
+        Enough must be left of it, and it may not have been found before others were taken away that are read better.
+        """
+        return self.left >= LEAST_LEFT and not self.reliability < LEAST_LEFT and not self.better_read
 
     @property
     def all_measured(self) -> bool:

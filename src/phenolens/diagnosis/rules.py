@@ -460,7 +460,7 @@ RULES: tuple[Rule[Any], ...] = (
         about=Each(ConceptScore),
         condition=(
             f"a factor of the concept is read significantly, with a correlation of at least {ENCODED_R:g} of what its "
-            "reliability allows"
+            "reliability allows, also beyond what the encoder reads of concepts that it reads better"
         ),
         when=lambda score: score.under_test and score.encoding == "encoded",
         sentence=phrases.concept,
@@ -481,7 +481,8 @@ RULES: tuple[Rule[Any], ...] = (
         title="Concepts that could not be assessed",
         about=Together(ConceptScore, ("encoder",)),
         condition=(
-            f"not significant, and less than {LEAST_LEFT:.0%} of the concept is left beyond other concepts, or what is "
+            "read significantly, but not beyond what the encoder reads of concepts that it reads better; or not "
+            f"significant, and less than {LEAST_LEFT:.0%} of the concept is left beyond other concepts, or what is "
             f"left has a reliability of less than {LEAST_LEFT:g}"
         ),
         when=lambda scores: scores[0].under_test and bool(_unassessed(scores)),

@@ -449,3 +449,25 @@ def test_residuals_of_many_columns_give_noise_no_correlation():
         r += [each.mean_r for each in readings if each.concept == "shape"]
     assert len(r) == 8
     assert abs(np.mean(r)) < 0.2
+
+
+def test_what_measurements_miss_of_a_concept_is_not_taken_for_another():
+    # Intensities follow the true count, of which the measured one has an error.
+    measured = measured_screen(error=0.3, n_sites=1)
+    obs = measured["cell-count"].obs
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(len(obs), 6))  # the truth of that screen
+    measured["pixel-statistics"].X[:, 0] = np.exp(3 + 0.2 * z[:, 0] + 0.06 * rng.normal(size=len(obs)))
+    encoders = {
+        "count": AnnData(np.outer(z[:, 0], np.linspace(1, 2, 8)), obs=obs),
+        "count and texture": reader(obs, z[:, 0], z[:, 4], noise=0.05),
+    }
+    scores = told(measured, encoders)
+    of_count = scores["count"]
+    assert of_count["density"].encoding == "encoded"
+    assert of_count["intensity"].best_r >= 0.3  # beyond what was measured of the count
+    assert of_count["intensity"].encoding == "not assessed"
+    assert of_count["intensity"].better_read == ("density",)
+    assert of_count["intensity"].sure_r < 0.1
+    both = {concept for concept, score in scores["count and texture"].items() if score.encoding == "encoded"}
+    assert both == {"density", "texture"}

@@ -1,5 +1,6 @@
 """Which concepts encoders under test encode, beside their untrained counterparts and beside each other."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -14,7 +15,7 @@ from phenolens.diagnosis.parts.concepts.data import BATCHES, ConceptData, draw_r
 from phenolens.diagnosis.parts.concepts.factors import Factors, find_factors
 from phenolens.diagnosis.parts.concepts.probe import Reading, probe_concepts
 from phenolens.diagnosis.parts.concepts.variance import explained_variance
-from phenolens.diagnosis.records import ConceptDifference, ConceptScore, ExplainedVariance, FactorScore
+from phenolens.diagnosis.records import NAN, ConceptDifference, ConceptScore, ExplainedVariance, FactorScore
 from phenolens.evaluation import Estimate, Evaluation, Skipped, shared_names
 from phenolens.metrics import percentile_interval
 
@@ -90,6 +91,8 @@ class _MeanReading:
     reliability: float
     p: float
     draws: NDArray[np.float64]
+    better_read: tuple[str, ...]
+    r_beyond_better: float
 
     def minus(self, other: "_MeanReading", n_rows: int) -> Estimate:
         """Return the difference of mean correlations, with p from the bootstrap of wells."""
@@ -117,8 +120,15 @@ def _mean_readings(readings: Sequence[Reading], names: Mapping[str, str]) -> dic
             reliability=float(np.fmax.reduce(seeds[0].reliability)),
             p=min(p, 1.0),
             draws=np.mean([each.draws for each in seeds], axis=0),
+            better_read=tuple(dict.fromkeys(name for each in seeds for name in each.better_read)),
+            r_beyond_better=_mean_known([each.r_beyond_better for each in seeds]),
         )
     return means
+
+
+def _mean_known(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else NAN
 
 
 def _score(
@@ -141,6 +151,8 @@ def _score(
             is_truth=is_truth,
             left=mean.left,
             reliability=mean.reliability,
+            better_read=mean.better_read,
+            r_beyond_better=mean.r_beyond_better,
         )
         counterpart = means.get((counterparts.get(encoder, ""), concept))
         if counterpart is not None:

@@ -1,7 +1,7 @@
 """Which concepts of what makes an image can be read off vectors, each beyond all others."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from phenolens.diagnosis.parts.concepts.data import (
     standardise,
     to_unit_variance,
 )
+from phenolens.diagnosis.records import NAN
+from phenolens.evaluation import ALPHA
 from phenolens.metrics import maximum_p, nadeau_bengio, ridge_by_target, split_half_reliability
 
 _PENALTIES = tuple(10.0**power for power in range(3, -5, -1))
@@ -43,9 +45,12 @@ class Reading:
     reliability
         (k,) reliability of what is left of each; NaN where sites of wells cannot be halved.
     p
-        The p value that the best of them is so high.
+        The p value that the best of them is so high; of two readings, the larger one.
     draws
         Bootstrap draws of the mean of `r`; those of all encoders belong together.
+    better_read, r_beyond_better
+        The concepts that this encoder reads better, and the correlation of the factor that is read best beyond what it
+        reads of these; empty and NaN if it was read once.
     """
 
     encoder: str
@@ -56,6 +61,8 @@ class Reading:
     reliability: NDArray[np.float64]
     p: float
     draws: NDArray[np.float64]
+    better_read: tuple[str, ...] = ()
+    r_beyond_better: float = NAN
 
     @property
     def mean_r(self) -> float:
@@ -90,6 +97,11 @@ def probe_concepts(
     some knows others. Folds are therefore of as many uncorrelated combinations of them as there are degrees of freedom
     (Theil, J. Am. Stat. Assoc. 60, 1965; for permutations, Huh & Jhun, Commun. Stat. 30, 2001).
 
+    Other concepts are measured with error, and what the measurements miss of a concept goes with other measurements: an
+    encoder that is the true cell count knows some of the mean intensities beyond the measured count. A concept that is
+    read significantly is therefore read a second time, beyond what this encoder reads of those concepts that it reads
+    better: one that sees nothing else has nothing left.
+
     The p value is that of the concept's best factor, when what is left is permuted within batches and regressed on the
     same again (Freedman & Lane, J. Bus. Econ. Stat. 1, 1983; beyond what was drawn, `maximum_p`). Intervals resample
     wells, and are widened for what fitting on other wells would change (Nadeau & Bengio, Mach. Learn. 52, 2003).
@@ -120,10 +132,7 @@ def probe_concepts(
     readings = []
     for encoder, vectors in data.vectors.items():
         x = to_unit_variance(residuals(vectors, basis))
-        for concept, target in targets.items():
-            y = permuted[concept]
-            predicted = _predict_out_of_fold(x, y.reshape(n, -1), target.free, seed).reshape(y.shape)
-            readings.append(_read(encoder, concept, target, y, predicted, times))
+        readings += _read_concepts(encoder, x, targets, permuted, times, seed)
     return readings, skipped
 
 
@@ -211,15 +220,61 @@ def _reliability(data: ConceptData, concept: str, basis: NDArray[np.float64]) ->
     return split_half_reliability(first, second)
 
 
+def _read_concepts(
+    encoder: str,
+    x: NDArray[np.float64],
+    targets: Mapping[str, _Target],
+    permuted: Mapping[str, NDArray[np.float64]],
+    times: NDArray[np.float64],
+    seed: int,
+) -> list[Reading]:
+    """Return how well each concept is read, and whether beyond what is read of those that are read better."""
+    found = {}
+    for concept, target in targets.items():
+        predicted = _predict_out_of_fold(x, permuted[concept], target.free, seed)
+        found[concept] = _read(encoder, concept, target, permuted[concept], predicted, times)
+    read: dict[str, NDArray[np.float64]] = {}
+    for concept in sorted(found, key=lambda concept: -found[concept].best_r):
+        if found[concept].p > ALPHA:
+            continue
+        target, best_r = targets[concept], found[concept].best_r
+        if read:
+            better = [columns[:, found[name].r > best_r] for name, columns in read.items()]
+            free = _free_of(target.free, np.concatenate(better, axis=1))
+            y = np.tensordot(free, np.tensordot(free.T, permuted[concept], 1), 1)
+            again = _read(encoder, concept, target, y, _predict_out_of_fold(x, y, free, seed), times)
+            p = max(again.p, found[concept].p)
+            found[concept] = replace(found[concept], p=p, better_read=tuple(read), r_beyond_better=again.best_r)
+        if found[concept].p <= ALPHA:
+            read[concept] = _fitted(x, permuted[concept][:, 0], target.free)
+    return list(found.values())
+
+
+def _free_of(free: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part (n, m - k) of an orthonormal basis (n, m) that is free of columns (n, k), too."""
+    return free @ np.linalg.qr(free.T @ columns, mode="complete").Q[:, columns.shape[1] :]
+
+
+def _fitted(x: NDArray[np.float64], y: NDArray[np.float64], free: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the combinations of features (n, d) by which columns (n, k) are read, of all rows."""
+    seen = free.T @ x
+    return x @ np.linalg.lstsq(seen, ridge_by_target(seen, free.T @ y, seen, _PENALTIES), rcond=None)[0]
+
+
 def _predict_out_of_fold(
     x: NDArray[np.float64], y: NDArray[np.float64], free: NDArray[np.float64], seed: int
 ) -> NDArray[np.float64]:
-    """Return predictions (n, k) of columns (n, k), combinations of rows in each fold by a regression on other folds."""
-    x, y = free.T @ x, free.T @ y
-    predicted = np.empty_like(y)
+    """Return predictions of columns y (n, ...), combinations of rows in each fold by a regression on other folds."""
+    x, known = _without_rounding(free.T @ x), free.T @ y.reshape(len(y), -1)
+    predicted = np.empty_like(known)
     for train, test in KFold(_FOLDS, shuffle=True, random_state=seed).split(x):
-        predicted[test] = ridge_by_target(x[train], y[train], x[test], _PENALTIES)
-    return free @ predicted
+        predicted[test] = ridge_by_target(x[train], known[train], x[test], _PENALTIES)
+    return (free @ predicted).reshape(y.shape)
+
+
+def _without_rounding(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return features (m, d) of which as good as nothing is left as zeros; they had a variance of 1."""
+    return np.where((x**2).mean(axis=0) > _LEAST_LEFT, x, 0.0)
 
 
 def _read(
@@ -232,7 +287,6 @@ def _read(
 ) -> Reading:
     """Compare predictions (n, 1 + permutations, factors), the first not permuted, with what they predict."""
     r = _correlations(y, predicted)
-    p = maximum_p(float(r[0].max()), r[1:].max(axis=1))
     mean = r[0].mean()
     drawn = _bootstrap(y[:, 0], predicted[:, 0], times).mean(axis=1)
     return Reading(
@@ -242,7 +296,7 @@ def _read(
         r[0],
         target.left,
         target.reliability,
-        p,
+        p=maximum_p(float(r[0].max()), r[1:].max(axis=1)),
         draws=mean + nadeau_bengio(_FOLDS) * (drawn - mean),
     )
 
