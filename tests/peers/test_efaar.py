@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from efaar_benchmarking.benchmarking import (
+    cluster_benchmark,
     known_relationship_benchmark,
     pert_signal_consistency_metric,
     pert_signal_magnitude_metric,
@@ -11,7 +12,14 @@ from efaar_benchmarking.efaar import centerscale_on_controls, tvn_on_controls
 from numpy.testing import assert_allclose
 from sklearn.utils import Bunch
 
-from phenolens.metrics import PairNull, distances, distinct_pairs, mean_pairwise_cosine, two_sample_statistic
+from phenolens.metrics import (
+    PairNull,
+    distances,
+    distinct_pairs,
+    mean_pairwise_cosine,
+    set_similarity,
+    two_sample_statistic,
+)
 from phenolens.profiling import TVN
 from phenolens.profiling.batches import Batches
 from phenolens.profiling.controls import ControlScaler
@@ -27,6 +35,21 @@ def test_recall_is_equal(tmp_path):
     expected = known_relationship_benchmark(table, "gene", ["Known"], [(0.05, 0.95)], benchmark_data_dir=str(tmp_path))
     found = PairNull(x).place(distinct_pairs(pairs))
     assert_allclose(found.lower.mean() + found.upper.mean(), expected["recall_0.05_0.95"].iloc[0])
+
+
+def test_similarity_within_complexes_is_equal(tmp_path):
+    rng = np.random.default_rng(0)
+    names = np.array([f"G{i}" for i in range(80)])
+    x = rng.normal(size=(80, 6))
+    members = {f"C{i}": rng.choice(80, 12, replace=False) for i in range(3)}
+    lines = [f"{name}\t{' '.join(names[rows])}" for name, rows in members.items()]
+    (tmp_path / "CORUM_clusters.tsv").write_text("\n".join(lines) + "\n")
+    table = Bunch(features=pd.DataFrame(x), metadata=pd.DataFrame({"gene": names}))
+    expected = cluster_benchmark(table, "gene", "CORUM", benchmark_data_dir=str(tmp_path)).set_index("cluster")
+    for name, rows in members.items():
+        found = set_similarity(x, rows)
+        row = expected.loc[name]
+        assert_allclose(found, [row["within_cossim_mean"], row["between_cossim_mean"], row["ks_stat"]], atol=1e-6)
 
 
 def test_consistency_is_equal():

@@ -27,6 +27,10 @@ def task(request, tmp_path):
         pairs = [(f"t{i}", f"t{j}") for i in range(12) for j in (i + 12, i + 20)]
         pd.DataFrame(pairs, columns=["entity1", "entity2"]).to_csv(tmp_path / "known.csv", index=False)
         options["relations"] = [tmp_path / "known.csv"]
+    if request.param == "complex-similarity":
+        members = [(f"c{i // 5}", f"t{i}") for i in range(40)]
+        pd.DataFrame(members, columns=["complex", "gene"]).to_csv(tmp_path / "sets.csv", index=False)
+        options["sets"] = [tmp_path / "sets.csv"]
     if "n_permutations" in TASKS[request.param].model_fields:
         options["n_permutations"] = 29
     return make_task(request.param, **options)
@@ -96,7 +100,14 @@ def test_rows_of_zeros_are_said(task, screen):
 
 
 PROBES = {"linear-probe", "ridge-probe", "knn-probe"}
-RETRIEVAL = {"arm-bias", "compound-gene", "moa-accuracy", "phenotypic-consistency", "relationship-recall"}
+RETRIEVAL = {
+    "arm-bias",
+    "complex-similarity",
+    "compound-gene",
+    "moa-accuracy",
+    "phenotypic-consistency",
+    "relationship-recall",
+}
 ANSWERED = {
     "no rows": set(),
     "one row": set(),

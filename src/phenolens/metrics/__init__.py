@@ -66,6 +66,7 @@ from phenolens.metrics.set_retrieval import (
     rows_by_label,
     set_average_precision,
 )
+from phenolens.metrics.set_similarity import SetSimilarity, SimilarityRanks, set_similarity
 from phenolens.metrics.shrinkage import ledoit_wolf
 from phenolens.metrics.similarity import cosine_similarity, unit_rows
 from phenolens.metrics.trend import rank_trend
@@ -77,6 +78,8 @@ __all__ = [
     "PairNull",
     "PairTails",
     "Separation",
+    "SetSimilarity",
+    "SimilarityRanks",
     "TailUnit",
     "apart_by",
     "average_precision",
@@ -129,6 +132,7 @@ __all__ = [
     "separation",
     "set_average_precision",
     "set_consistency",
+    "set_similarity",
     "sign_flip_p",
     "sign_flip_variance",
     "similarity_rank_correlation",

@@ -3,6 +3,7 @@
 from phenolens.tasks.arm_bias import ArmBias
 from phenolens.tasks.base import BeforeAfter, Contract, LessData, Restricted, Task, WellTask
 from phenolens.tasks.columns import numbers, required_column
+from phenolens.tasks.complex_similarity import ComplexSimilarity
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.defaults import default_profilings, default_tasks
@@ -25,6 +26,7 @@ __all__ = [
     "AnyTask",
     "ArmBias",
     "BeforeAfter",
+    "ComplexSimilarity",
     "CompoundGene",
     "Contract",
     "DoseResponse",

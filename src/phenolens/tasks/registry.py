@@ -13,6 +13,7 @@ from phenolens.core.plugins import Registry
 from phenolens.core.renamed import current_options
 from phenolens.tasks.arm_bias import ArmBias
 from phenolens.tasks.base import Task
+from phenolens.tasks.complex_similarity import ComplexSimilarity
 from phenolens.tasks.compound_gene import CompoundGene
 from phenolens.tasks.consistency import PhenotypicConsistency
 from phenolens.tasks.dose_response import DoseResponse
@@ -28,6 +29,7 @@ _BUILT_IN: dict[str, type[Task]] = {
     "phenotypic-consistency": PhenotypicConsistency,
     "moa-accuracy": MoaAccuracy,
     "relationship-recall": RelationshipRecall,
+    "complex-similarity": ComplexSimilarity,
     "arm-bias": ArmBias,
     "perturbation-strength": PerturbationStrength,
     "compound-gene": CompoundGene,

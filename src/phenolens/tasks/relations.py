@@ -1,5 +1,6 @@
 """Known relations between entities such as genes, read from tables of pairs or of sets."""
 
+import gzip
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from phenolens.core.errors import PhenolensError
 from phenolens.metrics import distinct_pairs
 
-_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".parquet")
+_GMT = (".gmt", ".gmt.gz")
+_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", *_GMT, ".parquet")
 _SET_COLUMN = re.compile(r"^(complex|set|cluster|pathway|module|term|group)([_ ]?(id|name))?$", re.IGNORECASE)
 
 
@@ -49,7 +51,7 @@ def read_relations(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path
-        A CSV, TSV or Parquet table, gzipped or not. If its first column is called complex, set, cluster, pathway,
+        A CSV, TSV, GMT or Parquet table, gzipped or not. If its first column is called complex, set, cluster, pathway,
         module, term or group, all members of a set are related. Otherwise the columns entity1 and entity2 (or, without
         them, the first two) are the related pairs, and further columns are kept.
 
@@ -62,6 +64,8 @@ def read_relations(path: Path) -> pd.DataFrame:
     PhenolensError
         If it cannot be read or has fewer than two columns or no rows.
     """
+    if path.name.lower().endswith(_GMT):
+        return _pairs_of(read_sets(path))
     try:
         table = _read(path, path.stat().st_mtime_ns)
     except (OSError, ValueError, pd.errors.ParserError) as error:
@@ -75,9 +79,67 @@ def read_relations(path: Path) -> pd.DataFrame:
     if not _SET_COLUMN.match(str(first)):
         pairs = table.rename(columns={first: "entity1", second: "entity2"})
         return pairs.dropna(subset=["entity1", "entity2"]).astype({"entity1": str, "entity2": str})
-    members = table.dropna(subset=[first, second]).astype({second: str}).groupby(first, sort=False)[second]
-    rows = [pair for _, names in members for pair in combinations(names.unique(), 2)]
+    return _pairs_of(_members_of(table))
+
+
+def _pairs_of(sets: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return all pairs of members of the same set."""
+    rows = [pair for members in sets.values() for pair in combinations(members, 2)]
     return pd.DataFrame(rows, columns=["entity1", "entity2"])
+
+
+def read_sets(path: Path) -> dict[str, list[str]]:
+    """Read a table of complexes, pathways or other sets and their members.
+
+    Parameters
+    ----------
+    path
+        A CSV, TSV or Parquet table, gzipped or not, with a row for each member, whose first column is called complex,
+        set, cluster, pathway, module, term or group; a ``.gmt`` file; or a TSV without a header whose second column
+        holds members separated by blanks, as that of EFAAR.
+
+    Returns
+    -------
+    Set -> its members, each once.
+
+    Raises
+    ------
+    PhenolensError
+        If it cannot be read as sets.
+    """
+    try:
+        if path.name.lower().endswith(_GMT):
+            return {name: members[1:] for name, members in _rows_of_sets(path, "\t").items()}
+        table = _read(path, path.stat().st_mtime_ns)
+        if table.shape[1] >= 2 and _SET_COLUMN.match(str(table.columns[0])):
+            return _members_of(table)
+        if table.shape[1] == 2 and ".tsv" in path.name.lower():
+            return _rows_of_sets(path, " ")
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise PhenolensError(f"{path}: cannot be read as sets: {str(error).splitlines()[0]}") from error
+    raise PhenolensError(
+        f"{path}: is no table of sets; its first column must be called complex, set, cluster, pathway, module, term or "
+        f"group, found '{table.columns[0]}'"
+    )
+
+
+def _members_of(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return set -> its members, each once, of a table whose first two columns hold these."""
+    first, second = table.columns[:2]
+    rows = table.dropna(subset=[first, second]).astype({first: str, second: str})
+    return {str(name): members.unique().tolist() for name, members in rows.groupby(first, sort=False)[second]}
+
+
+def _rows_of_sets(path: Path, separator: str) -> dict[str, list[str]]:
+    """Return set -> what follows its name and a tab on its line, each once."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    sets: dict[str, list[str]] = {}
+    with opened(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            name, _, members = line.rstrip("\n").partition("\t")
+            if name:
+                sets[name] = [*dict.fromkeys(member for member in members.split(separator) if member)]
+    return sets
 
 
 @lru_cache(maxsize=32)
