@@ -229,30 +229,31 @@ ROWS = [
     ),
     (
         "nuisance",
-        NuisanceReadout(*QUESTION, "mine", "balanced accuracy", Estimate(0.6, 0.55, 0.65, 9), 0.5),
-        "it can be predicted from mine: balanced accuracy 0.60 [0.55, 0.65], chance 0.50.",
+        NuisanceReadout(*QUESTION, "mine", "the plate", "balanced accuracy", Estimate(0.6, 0.55, 0.65, 9), 0.5),
+        "the plate can be predicted from mine: balanced accuracy 0.60 [0.55, 0.65], chance 0.50.",
     ),
     (
         "nuisance",
-        NuisanceReadout(*QUESTION, "mine", "balanced accuracy", Estimate(0.6, 0.45, 0.65, 9), 0.5),
-        "it cannot be predicted better than by chance from mine: balanced accuracy 0.60 [0.45, 0.65], chance 0.50.",
+        NuisanceReadout(*QUESTION, "mine", "the plate", "balanced accuracy", Estimate(0.6, 0.45, 0.65, 9), 0.5),
+        "the plate cannot be predicted better than by chance from mine: balanced accuracy 0.60 [0.45, 0.65], chance "
+        "0.50.",
     ),
     (
         "nuisance",
-        NuisanceReadout(*QUESTION, "mine", "balanced accuracy", Estimate(0.6, 0.55, 0.65, 9, 0.05), 0.52),
-        "it can be predicted from mine better than post-processing itself imprints it: balanced "
+        NuisanceReadout(*QUESTION, "mine", "the plate", "balanced accuracy", Estimate(0.6, 0.55, 0.65, 9, 0.05), 0.52),
+        "the plate can be predicted from mine better than post-processing itself imprints it: balanced "
         "accuracy 0.60 [0.55, 0.65]; where it is permuted before post-processing, 0.52; p 0.050.",
     ),
     (
         "nuisance",
-        NuisanceReadout(*QUESTION, "mine", "balanced accuracy", Estimate(0.6, 0.55, 0.65, 9, 0.1), 0.58),
-        "it cannot be shown to be predicted from mine better than post-processing itself imprints it: balanced "
+        NuisanceReadout(*QUESTION, "mine", "the plate", "balanced accuracy", Estimate(0.6, 0.55, 0.65, 9, 0.1), 0.58),
+        "the plate cannot be shown to be predicted from mine better than post-processing itself imprints it: balanced "
         "accuracy 0.60 [0.55, 0.65]; where it is permuted before post-processing, 0.58; p 0.100.",
     ),
     (
         "nuisance",
-        NuisanceReadout(*QUESTION, "mine", "balanced accuracy", Estimate(0.6, 0.55, 0.65, 9, 0.05), 0.57),
-        "it cannot be shown to be predicted from mine better than post-processing itself imprints it: balanced "
+        NuisanceReadout(*QUESTION, "mine", "the plate", "balanced accuracy", Estimate(0.6, 0.55, 0.65, 9, 0.05), 0.57),
+        "the plate cannot be shown to be predicted from mine better than post-processing itself imprints it: balanced "
         "accuracy 0.60 [0.55, 0.65]; where it is permuted before post-processing, 0.57; p 0.050.",
     ),
     (

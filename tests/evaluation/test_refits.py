@@ -56,7 +56,7 @@ def test_a_plate_that_is_left_is_said():
     scores, said = read_out(plates(1, offset=1.5), ("sphering",), make_task("leakage"))
     assert scores["sphering"].estimate.p == 1 / 20
     assert scores["sphering"].score.chance == pytest.approx(0.25, abs=0.06)
-    assert "it can be predicted from mine better than post-processing itself" in said["sphering"]
+    assert "the plate can be predicted from mine better than post-processing itself" in said["sphering"]
 
 
 def test_what_cannot_be_imprinted_is_not_permuted():
@@ -98,5 +98,5 @@ def test_noise_is_rarely_said_to_reveal_its_plate():
     for seed in range(20):
         claims = read_out(plates(seed), tuple(said), make_task("leakage"))[1]
         for profiling, claim in claims.items():
-            said[profiling] += "it can be predicted" in claim
+            said[profiling] += "the plate can be predicted" in claim
     assert max(said.values()) <= 4  # of 20 at a rate of 5 %: with a probability of 0.997

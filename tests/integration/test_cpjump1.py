@@ -92,7 +92,7 @@ def test_position_is_named_as_a_rival_explanation(results):
     edge = value(results, "cellprofiler", "leakage:edge")
     assert edge["low"] > 0.9
     (verdict,) = [each for each in results.verdicts if each.task == "leakage:edge"]
-    assert "it can be predicted from" in verdict.claim
+    assert "whether a well is on the edge can be predicted from" in verdict.claim
 
 
 def test_position_alone_finds_replicates(results):

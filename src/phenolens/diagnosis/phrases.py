@@ -207,10 +207,11 @@ def nuisance_readout(found: NuisanceReadout) -> str:
     chance = number(found.chance, 2)
     if not found.is_refitted:
         readable = "can be predicted" if found.is_readable else "cannot be predicted better than by chance"
-        return f"it {readable} from {found.encoder}: {score}, chance {chance}."
+        return f"{found.nuisance} {readable} from {found.encoder}: {score}, chance {chance}."
     more = "can be predicted" if found.is_readable else "cannot be shown to be predicted"
     imprinted = f"where it is permuted before post-processing, {chance}; p {p_words(found.estimate.p)}"
-    return f"it {more} from {found.encoder} better than post-processing itself imprints it: {score}; {imprinted}."
+    beyond = f"{found.nuisance} {more} from {found.encoder} better than post-processing itself imprints it"
+    return f"{beyond}: {score}; {imprinted}."
 
 
 def robustness(found: BiologyBesideNuisance) -> str:

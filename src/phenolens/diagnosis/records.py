@@ -414,6 +414,8 @@ class NuisanceReadout(Record):
     ----------
     task, profiling, encoder
         The question and the encoder.
+    nuisance
+        What is read off, for sentences, such as ``the plate``.
     metric
         The name of the metric.
     estimate
@@ -425,6 +427,7 @@ class NuisanceReadout(Record):
     task: str
     profiling: str
     encoder: str
+    nuisance: str
     metric: str
     estimate: Estimate
     chance: float

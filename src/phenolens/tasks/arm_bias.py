@@ -74,6 +74,11 @@ class ArmBias(WellTask):
     n_permutations: int = Field(999, ge=19)
 
     @property
+    def gives_away(self) -> str:
+        """The chromosome arm."""
+        return "the chromosome arm"
+
+    @property
     def id(self) -> str:
         """E.g. ``arm-bias:chromosome_arm``."""
         return f"{self.task}:{self.arm}"

@@ -129,6 +129,11 @@ class Task(BaseModel, ABC):
         return False
 
     @property
+    def gives_away(self) -> str:
+        """What a high score gives away, for sentences, where a lower one is better."""
+        return "the nuisance"
+
+    @property
     def takes_less_data(self) -> Literal["shots", "replicates"] | None:
         """Of what it can be scored with less; None if it cannot."""
         return None

@@ -64,6 +64,11 @@ class Leakage(WellTask):
     refits: Literal[0] | Annotated[int, Field(ge=19)] = 19
 
     @property
+    def gives_away(self) -> str:
+        """The nuisance."""
+        return "whether a well is on the edge" if self.nuisance == "edge" else f"the {self.nuisance.replace('_', ' ')}"
+
+    @property
     def id(self) -> str:
         """E.g. ``leakage:plate``."""
         return f"{self.task}:{self.nuisance}"

@@ -30,7 +30,8 @@ def read_nuisances(evaluation: Evaluation) -> Found:
                 low, high = question.best_of_many.low, question.best_of_many.high
             n_units = question.one_seed[mean.encoder].estimate.n_units
             estimate = Estimate(mean.value, float(low), float(high), n_units, _p_value(question, mean))
-            records.append(NuisanceReadout(*question.key, mean.encoder, question.first.metric, estimate, mean.chance))
+            read = question.task.gives_away, question.first.metric
+            records.append(NuisanceReadout(*question.key, mean.encoder, *read, estimate, mean.chance))
     return Found(tuple(records))
 
 
