@@ -1,8 +1,8 @@
 """Golden results: what three studies say, number by number, so that moving code about cannot change it unseen.
 
 `python tests/golden/make.py write` runs the studies and writes their results beside this file, before code is moved;
-`check` runs them afterwards and names what differs. Numbers are compared to the last digit, which depends on the machine:
-results are not committed.
+`check` runs them afterwards and names what differs. Numbers are compared to the last digit, which depends on the
+machine: results are not committed.
 
 `demo` is the study of `make demo`; `images` a small phantom with a network and an oracle under test, changed pixels and
 a sweep over layers; `tables` CellProfiler's features of CPJUMP1 beside the cell count, with few permutations.
