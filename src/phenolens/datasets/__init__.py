@@ -13,7 +13,7 @@ from phenolens.datasets.manifest import (
     treated,
 )
 from phenolens.datasets.pack import Packed, pack
-from phenolens.datasets.positions import spell_well, well_positions
+from phenolens.datasets.positions import position_features, spell_well, well_positions
 from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "map_columns",
     "open_dataset",
     "pack",
+    "position_features",
     "read_cell_table",
     "read_gene_table",
     "read_manifest",

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 _WELL = re.compile(r"^([A-Za-z]{1,2})[-_ ]?0*([1-9]\d?)$")
 
@@ -40,3 +41,14 @@ def well_positions(wells: "pd.Series[str]") -> pd.DataFrame | None:
     row, column = np.array(rows), np.array(columns)
     edge = np.minimum.reduce([row, column, row.max() - row, column.max() - column])
     return pd.DataFrame({"row": row, "column": column, "edge": edge}, index=wells.index)
+
+
+def position_features(places: pd.DataFrame) -> NDArray[np.float64]:
+    """Return (n, 6) numbers between 0 and 1 on which effects of position may depend."""
+    columns = [places["row"], places["column"], places["edge"]]
+    for name in ("row", "column"):
+        middle = (places[name].max() + places[name].min()) / 2
+        columns.append((places[name] - middle) ** 2)
+    columns.append(places["edge"] == 0)
+    features = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
+    return features / np.maximum(features.max(axis=0), 1)

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from phenolens.metrics.apart import Apart
 from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further
 from phenolens.metrics.permutation import count_reached, draw_sets, mean_defined, permutation_p
+from phenolens.metrics.plate_exchange import PlateExchange
 from phenolens.metrics.set_retrieval import set_average_precision
 
 _SETS_AT_ONCE = 30_000
+_LOOK_UPS = 2_000_000  # of cosines, for the first labellings of a perturbation
+_FEWEST_LABELLINGS = 200
 _MANY = 500  # labellings; with fewer, each unit has its own, so that the mean chance level rests on those of all
 
 
@@ -66,7 +69,8 @@ def replicate_retrieval_p(
         Rows that are neither positives nor negatives of each other, as in `set_average_precision`; labels are then
         exchanged among rows of the same pattern on a plate. None if there are none.
     n_permutations
-        The number of labellings to draw.
+        The number of labellings to draw first; of a perturbation with k > 31 replicates, no more than 2,000,000 / k**2
+        and 200. Those that hardly any of them reaches get more, as all do.
     rng
         The source of randomness; unused if all labellings are enumerated.
 
@@ -81,25 +85,30 @@ def replicate_retrieval_p(
     for number, replicates in enumerate(units):
         layouts.setdefault(tuple(kinds[replicates].tolist()), []).append(number)
     value, p, chance = np.full((3, len(units)), np.nan)
-    tail = []
+    tails: dict[int, list[TailUnit]] = {}  # by the number of first labellings
+    n_units: dict[int, int] = {}
     for kinds_of_layout, numbers in layouts.items():
         layout = _Layout(x, codes, control, np.array(kinds_of_layout), kinds, apart)
-        sets, exact = draw_sets(layout.pools, layout.taken, n_permutations, rng)
+        n_first = min(n_permutations, max(_FEWEST_LABELLINGS, _LOOK_UPS // layout.k**2))
+        tail = tails.setdefault(n_first, [])
+        n_units[n_first] = n_units.get(n_first, 0) + len(numbers)
+        sets, exact = draw_sets(layout.pools, layout.taken, n_first, rng)
         per_part = max(1, _SETS_AT_ONCE // len(sets))
         for part in (numbers[start : start + per_part] for start in range(0, len(numbers), per_part)):
             of_units = np.broadcast_to(sets, (len(part), *sets.shape))
-            if not exact and n_permutations < _MANY:
-                of_units = np.stack([draw_sets(layout.pools, layout.taken, n_permutations, rng)[0] for _ in part])
+            if not exact and n_first < _MANY:
+                of_units = np.stack([draw_sets(layout.pools, layout.taken, n_first, rng)[0] for _ in part])
             found = layout.score([units[number] for number in part], of_units)
             value[part] = found[:, 0]
             p[part] = [permutation_p(float(row[0]), row[1:], exact=exact) for row in found]
             chance[part] = mean_defined(found[:, 1:])
             if not exact:
                 tail += [layout.tail_unit(number, units[number], row) for number, row in zip(part, found, strict=True)]
-    tail = [unit for unit in tail if unit.is_undecided and not np.isnan(unit.observed)]
-    draw_further(tail, n_permutations=n_permutations, n_units=len(units), at_once=_SETS_AT_ONCE, rng=rng)
-    for unit in tail:
-        p[unit.number] = unit.p
+    for n_first, tail in tails.items():
+        undecided = [unit for unit in tail if unit.is_undecided and not np.isnan(unit.observed)]
+        draw_further(undecided, n_permutations=n_first, n_units=n_units[n_first], at_once=_SETS_AT_ONCE, rng=rng)
+        for unit in undecided:
+            p[unit.number] = unit.p
     return RetrievalNull(value, p, chance)
 
 
@@ -143,10 +152,13 @@ class _Layout:
         place = np.concatenate([of_replicates, kinds[self._controls]])
         self.pools = [np.flatnonzero(place == kind) for kind in np.unique(of_replicates)]
         self.taken = [int((pool < self.k).sum()) for pool in self.pools]
+        self._one_of_each_plate = apart is None and self.k > 1 and max(self.taken) == 1
 
     def score(self, units: Sequence[NDArray[np.intp]], sets: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the mean AP (u, 1 + s) of each perturbation as it is, and labelled on other places (u, s, k)."""
         k, controls = self.k, self._controls
+        if self._one_of_each_plate:
+            return np.stack([self._score_one(rows, of_unit) for rows, of_unit in zip(units, sets, strict=True)])
         rows = np.concatenate([controls, *units])
         observed = len(controls) + np.arange(len(units) * k).reshape(len(units), 1, k)
         as_is = np.broadcast_to(np.arange(k), (len(units), 1, k))
@@ -162,6 +174,11 @@ class _Layout:
             apart=None if self._apart is None else self._apart.among(rows),
         )
         return mean_defined(ap).reshape(len(units), -1)
+
+    def _score_one(self, unit: NDArray[np.intp], sets: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the mean AP (1 + s,) of a perturbation as it is, and labelled on other places (s, k)."""
+        exchange = PlateExchange(self._x[np.concatenate([unit, self._controls])], self.pools)
+        return exchange.mean_ap(np.concatenate([np.arange(self.k)[None], sets]))
 
     def tail_unit(self, number: int, rows: NDArray[np.intp], found: NDArray[np.float64]) -> TailUnit:
         """Return a perturbation with its observed mean AP (first of `found`) and those of random labellings."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from phenolens.core.numbers import p_words
-from phenolens.datasets import NEGATIVE_CONTROL, well_positions
+from phenolens.datasets import NEGATIVE_CONTROL, position_features, well_positions
 from phenolens.datasets import treated as treated_wells
 from phenolens.tasks.score import Note, notes_of
 
@@ -142,7 +142,7 @@ def _dealt_alike(obs: pd.DataFrame, treated: NDArray[np.bool_], control: NDArray
     places = _places(obs)
     if places is None:
         return float("nan")
-    features = _position_features(places)
+    features = position_features(places)
     wells = obs["well"].astype(str).to_numpy()
     plates = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")
     excess, covariance = np.zeros(features.shape[1]), np.zeros((features.shape[1], features.shape[1]))
@@ -165,14 +165,3 @@ def _dealt_alike(obs: pd.DataFrame, treated: NDArray[np.bool_], control: NDArray
         return float("nan")
     spread = np.linalg.pinv(covariance, rcond=_NO_VARIANCE, hermitian=True)
     return float(chi2.sf(excess @ spread @ excess, rank))
-
-
-def _position_features(places: pd.DataFrame) -> NDArray[np.float64]:
-    """Return (n, 6) numbers between 0 and 1 on which effects of position may depend."""
-    columns = [places["row"], places["column"], places["edge"]]
-    for name in ("row", "column"):
-        middle = (places[name].max() + places[name].min()) / 2
-        columns.append((places[name] - middle) ** 2)
-    columns.append(places["edge"] == 0)
-    features = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
-    return features / np.maximum(features.max(axis=0), 1)

@@ -22,7 +22,7 @@ from phenolens.metrics import (
     two_sample_statistic,
 )
 from phenolens.profiling import Sphering
-from phenolens.tasks.base import FEWEST_PERMUTATIONS, Contract, PerturbationTask
+from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.columns import required_column
 from phenolens.tasks.layout import Exchange, choose_exchange, describe_layout, explain_exchange
 from phenolens.tasks.sampling import sample_wells
@@ -83,10 +83,6 @@ class PerturbationStrength(PerturbationTask):
     def without_p(self) -> Self:
         """Return the task with fewer permutations, on which its value rests too."""
         return self.model_copy(update={"n_permutations": _COARSE_PERMUTATIONS})
-
-    def without_null(self) -> Self:
-        """Return the task with as few permutations as its value can rest on."""
-        return self.model_copy(update={"n_permutations": FEWEST_PERMUTATIONS})
 
     def sample(self, rows: AnnData, most: int, rng: np.random.Generator) -> AnnData:
         """Return whole perturbations with at most `most` wells, and at most as many controls."""

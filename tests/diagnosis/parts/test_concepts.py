@@ -471,3 +471,19 @@ def test_what_measurements_miss_of_a_concept_is_not_taken_for_another():
     assert of_count["intensity"].sure_r < 0.1
     both = {concept for concept, score in scores["count and texture"].items() if score.encoding == "encoded"}
     assert both == {"density", "texture"}
+
+
+def test_a_gradient_over_the_plate_is_no_concept():
+    obs, factors = screen()
+    rng = np.random.default_rng(8)
+    place = np.tile(np.arange(PLATES * CONDITIONS * REPLICATES // PLATES), PLATES)
+    row, column = np.divmod(place, 10)
+    obs["well"] = [f"{chr(65 + r)}{c + 1:02d}" for r, c in zip(row, column, strict=True)]
+    shift = (place - place.mean()) / place.std()
+    factors["density"]["count"] = np.exp(3 + 0.2 * (rng.normal(size=len(obs)) + 2 * shift))
+    noise = AnnData(np.outer(shift, rng.normal(size=8)) + rng.normal(size=(len(obs), 8)), obs=obs)
+    known, _ = probe({"noise": noise}, factors)
+    assert max(each.best_r for each in known if each.concept == "density") < 0.2
+    noise.obs = noise.obs.drop(columns="well")
+    unknown, _ = probe({"noise": noise}, factors)
+    assert max(each.best_r for each in unknown if each.concept == "density") > 0.4

@@ -111,7 +111,7 @@ def _score_amounts(less: LessData, scored: EncoderScore, seed: int) -> _Curve:
         warnings.filterwarnings("ignore", message="The number of unique classes")  # of few rows each is nearly one
         for amount, scores in curve.items():
             for task, rows in less.draws(amount):
-                scores.append(rescore(task, rows, np.asarray(rows.X), scored.profiling, seed=seed))
+                scores.append(rescore(task, rows, np.asarray(rows.X), scored.profiling, with_chance=True, seed=seed))
     if less.scored:
         curve[less.whole] = [scored.score]
     return curve

@@ -11,7 +11,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.core.random import spawn
-from phenolens.datasets import condition_names
+from phenolens.datasets import condition_names, position_features, well_positions
 from phenolens.tasks import draw_whole
 
 _MOST_ROWS = 2000
@@ -28,6 +28,8 @@ class ConceptData:
     ----------
     batch, treatment
         (n,) plate (slide, patient) and perturbation (label) of each row; all empty where no column says so.
+    position
+        (n, p) numbers on which effects of the position on the plate may depend; p is 0 where it is not known.
     vectors
         Encoder (with its seed) -> (n, d).
     factors
@@ -39,6 +41,7 @@ class ConceptData:
 
     batch: NDArray[Any]
     treatment: NDArray[Any]
+    position: NDArray[np.float64]
     vectors: Mapping[str, NDArray[np.float64]]
     factors: Mapping[str, pd.DataFrame]
     halves: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
@@ -72,6 +75,7 @@ def draw_rows(
     return ConceptData(
         _labels(obs, BATCHES),
         _labels(obs, _TREATMENTS),
+        _position(obs),
         {encoder: np.asarray(each.X, dtype=np.float64)[rows] for encoder, each in embeddings.items()},
         {concept: table.iloc[rows] for concept, table in factors.items()},
         {
@@ -79,6 +83,12 @@ def draw_rows(
             for concept, (one, other) in (halves or {}).items()
         },
     )
+
+
+def _position(obs: pd.DataFrame) -> NDArray[np.float64]:
+    """Return numbers (n, p) on which effects of the position on the plate may depend; none where it is not known."""
+    places = well_positions(obs["well"]) if "well" in obs and obs["well"].notna().all() else None
+    return np.empty((len(obs), 0)) if places is None else position_features(places)
 
 
 def _labels(obs: pd.DataFrame, columns: Sequence[str]) -> NDArray[Any]:

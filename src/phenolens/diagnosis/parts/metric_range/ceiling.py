@@ -63,7 +63,7 @@ def reachable_score(
     rows = sample_rows(task, next(iter(profiles.values())), seed=seed)
     together = pool([np.asarray(each[rows.obs_names].X) for each in profiles.values()])
     halves = whiten_halves(rows, together, seed=seed)
-    scores = [rescore(task, half, white, profiling, seed=seed) for half, white in halves]
+    scores = [rescore(task, half, white, profiling, with_chance=True, seed=seed) for half, white in halves]
     reached = np.mean([score.value for score in scores])
     by_chance = np.mean([score.chance for score in scores])
     wrong = (1 - reached) / reached * (1 - chance) / chance * by_chance / (1 - by_chance)
