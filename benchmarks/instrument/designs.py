@@ -5,6 +5,7 @@ nothing may be claimed; where perturbations act, the two may not be called diffe
 score over all screens of the design.
 
 python benchmarks/instrument/designs.py [SCREENS] [DESIGN ...]
+python benchmarks/instrument/designs.py table
 """
 
 import json
@@ -132,6 +133,9 @@ DESIGNS = [
 
 def main() -> None:
     """Measure designs, print each and write all."""
+    if sys.argv[1:] == ["table"]:
+        print(table(json.loads(RESULTS.read_text())))
+        return
     arguments = [argument for argument in sys.argv[1:] if not argument.isdigit()]
     numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
     n = numbers[0] if numbers else 60
@@ -229,6 +233,43 @@ def rates_of(cards: Sequence[Cards]) -> dict[str, Any]:
         "coverage": {task: _rate(_covered(found)) for task, found in together("intervals").items()},
         "noise minus chance": {task: _mean(found) for task, found in together("beside_chance").items()},
     }
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """Return the results as a Markdown table, designs in their order, and all of them together last."""
+    lines = [
+        "| design | p of units | of differences | of concepts | cards with a false claim | equal called different | "
+        "coverage | noise minus chance |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for design in DESIGNS:
+        if design.name not in found:
+            continue
+        rates = found[design.name]
+        small = rates["p <= 0.05"]
+        of_units = [small[name] for name in small if name.endswith("units")]
+        differences, concepts = small["difference of two equal encoders"], small["concept of a noise encoder"]
+        off = max(rates["noise minus chance"].values(), key=lambda each: abs(each["mean"]))
+        cells = [
+            _shown(of_units),
+            _shown([differences]),
+            _shown([concepts]),
+            _shown([rates["card with a false claim"]]),
+            _shown([rates["equal encoders called different"]]),
+            _shown(list(rates["coverage"].values())),
+            f"{off['mean']:.3f} +/- {off['se']:.3f}",
+        ]
+        lines.append(f"| {design.name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _shown(rates: Sequence[dict[str, float]]) -> str:
+    """Return several rates as one, with its Monte-Carlo error."""
+    n = sum(each["n"] for each in rates)
+    if not n:
+        return ""
+    rate = sum(each["rate"] * each["n"] for each in rates if each["n"]) / n
+    return f"{rate:.3f} +/- {np.sqrt(max(rate * (1 - rate), 1 / n**2) / n):.3f}"
 
 
 def screen(design: Design, rng: np.random.Generator, *, acts: bool) -> dict[str, AnnData]:

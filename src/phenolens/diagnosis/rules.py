@@ -50,8 +50,8 @@ from phenolens.evaluation import Estimate
 KEPT = 0.8
 """The least share of a score, at its lower limit, that counts as kept."""
 EXPLAINED = 0.1
-"""The least share of a score that a shortcut is said to explain: p values are of perturbations by themselves, and what
-these share, slopes and what they are ranked before, moves scores by some hundredths."""
+"""The least share of a score, at its lower limit, that a shortcut is said to explain: p values are of perturbations by
+themselves, and what these share, slopes and what they are ranked before, moves scores by some hundredths."""
 
 FAMILIES = "; families first"
 AGAINST_BASELINES = (
@@ -224,7 +224,7 @@ class Rule(Generic[J]):
 
 def _explaining(ways: Sequence[WithoutShortcut]) -> list[WithoutShortcut]:
     """Return the adjustments by which a shortcut explains part of a score, the one that explains most first."""
-    lost = [each for each in ways if each.is_significant and each.estimate.value <= 1 - EXPLAINED]
+    lost = [each for each in ways if each.is_significant and each.estimate.high <= 1 - EXPLAINED]
     return sorted(lost, key=lambda each: each.estimate.value)
 
 
@@ -427,7 +427,10 @@ RULES: tuple[Rule[Any], ...] = (
         kind="shortcut",
         title="Shortcut",
         about=Together(WithoutShortcut, ("encoder", "task", "profiling", "shortcut")),
-        condition=f"at least {EXPLAINED:.0%} of the score above chance is lost, significantly, by any one adjustment",
+        condition=(
+            f"at least {EXPLAINED:.0%} of the score above chance, at the lower limit, is lost significantly by any "
+            "adjustment"
+        ),
         when=lambda ways: bool(_explaining(ways)),
         sentence=_shortcut_sentence,
         adjusted_over=SHORTCUTS,

@@ -227,13 +227,13 @@ def test_no_perturbation_is_scored_in_a_space_that_its_replicates_have_shaped(ta
         obs, codes = layout(60, 2, 30)
         x = pool([noise_of_few_directions(len(obs), 24, rng) for _ in range(2)])
         rows = AnnData(x, obs=obs)
-        scores = [rescore(task, half, white, "raw") for half, white in whiten_halves(rows, x)]
+        scores = [rescore(task, half, white, "raw", with_chance=True) for half, white in whiten_halves(rows, x)]
         excess.append(np.mean([score.value - score.chance for score in scores]))
         treated = (obs["role"] == "treatment").to_numpy()
         means = pd.DataFrame(x[treated]).groupby(codes[treated]).transform("mean").to_numpy()
         residuals = x[treated] - means
         seen = Sphering(shrinkage=ledoit_wolf(residuals)).fit(residuals).transform(x)
-        score = rescore(task, rows, seen, "raw")
+        score = rescore(task, rows, seen, "raw", with_chance=True)
         leaking.append(score.value - score.chance)
     error = np.std(excess, ddof=1) / np.sqrt(len(excess))
     assert abs(np.mean(excess)) < 3 * error

@@ -200,7 +200,7 @@ def _residual_targets(data: ConceptData, design: NDArray[np.float64]) -> tuple[d
                 to_unit_variance(left[:, varying]),
                 basis,
                 np.linalg.qr(basis, mode="complete").Q[:, basis.shape[1] :],
-                left=(left.var(axis=0) / (n - basis.shape[1]) / spread)[varying],
+                left=left[:, varying].var(axis=0) / (n - basis.shape[1]) / spread[varying],
                 reliability=_reliability(data, concept, basis)[varying],
             )
         else:
