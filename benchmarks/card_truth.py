@@ -236,7 +236,7 @@ EXPERIMENTS: dict[str, tuple[Experiment, int]] = {
     "batch": (batch, 60),
     "count": (count, 40),
     "layout": (layout, 12),
-    "power": (power, 60),
+    "power": (power, 150),
 }
 
 

@@ -242,25 +242,32 @@ def table(found: dict[str, dict[str, Any]]) -> str:
         "coverage | noise minus chance |",
         "|---|---|---|---|---|---|---|---|",
     ]
+    columns: list[list[dict[str, float]]] = [[] for _ in range(6)]
     for design in DESIGNS:
         if design.name not in found:
             continue
         rates = found[design.name]
-        small = rates["p <= 0.05"]
-        of_units = [small[name] for name in small if name.endswith("units")]
-        differences, concepts = small["difference of two equal encoders"], small["concept of a noise encoder"]
+        of_design = _columns_of(rates)
+        for column, more in zip(columns, of_design, strict=True):
+            column.extend(more)
         off = max(rates["noise minus chance"].values(), key=lambda each: abs(each["mean"]))
-        cells = [
-            _shown(of_units),
-            _shown([differences]),
-            _shown([concepts]),
-            _shown([rates["card with a false claim"]]),
-            _shown([rates["equal encoders called different"]]),
-            _shown(list(rates["coverage"].values())),
-            f"{off['mean']:.3f} +/- {off['se']:.3f}",
-        ]
+        cells = [*map(_shown, of_design), f"{off['mean']:.3f} +/- {off['se']:.3f}"]
         lines.append(f"| {design.name} | {' | '.join(cells)} |")
+    lines.append(f"| all together | {' | '.join(map(_shown, columns))} | |")
     return "\n".join(lines)
+
+
+def _columns_of(rates: dict[str, Any]) -> list[list[dict[str, float]]]:
+    """Return the rates of a design that stand in each column of the table."""
+    small = rates["p <= 0.05"]
+    return [
+        [small[name] for name in small if name.endswith("units")],
+        [small["difference of two equal encoders"]],
+        [small["concept of a noise encoder"]],
+        [rates["card with a false claim"]],
+        [rates["equal encoders called different"]],
+        list(rates["coverage"].values()),
+    ]
 
 
 def _shown(rates: Sequence[dict[str, float]]) -> str:

@@ -122,7 +122,7 @@ def _share(hits: pd.Series) -> float:
 
 def main() -> None:
     """Measure all designs, and write results."""
-    n = 20 if "--quick" in sys.argv else 60
+    n = 20 if "--quick" in sys.argv else 100
     results = []
     for number, design in enumerate(DESIGNS):
         for row in measure(design, n, number):

@@ -489,6 +489,12 @@ TOGETHER = [
         "(reliability 0.04); intensity: what is read of it may be what is read better, texture (r 0.34, and 0.02 "
         "beyond what is read of these).",
     ),
+    (
+        "concepts_not_assessed",
+        (CONCEPT, replace(concept("shape", "not assessed", 0.4), better_read=("texture", "density"))),
+        "whether mine encodes these concepts could not be assessed: shape: what is read of it may be what is read "
+        "better, texture and density (r 0.40, and too few wells are left to read it beyond these).",
+    ),
     ("concepts_not_assessed", (CONCEPT, concept("shape", "not detected", 0.1)), None),
     ("concepts_not_assessed", (replace(concept("shape", "not assessed", 0.1), under_test=False),), None),
 ]

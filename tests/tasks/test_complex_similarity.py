@@ -128,9 +128,10 @@ def test_tables_of_sets(tmp_path):
     for name in ("long.csv", "efaar.tsv", "msigdb.gmt", "zipped.gmt.gz"):
         assert read_sets(tmp_path / name) == expected, name
     assert len(read_relations(tmp_path / "msigdb.gmt")) == 4
-    (tmp_path / "pairs.csv").write_text("entity1,entity2\nA,B\n")
-    with pytest.raises(PhenolensError, match=r"pairs.csv: is no table of sets; its first column must be called"):
-        read_sets(tmp_path / "pairs.csv")
+    for name, separator in (("pairs.csv", ","), ("pairs.tsv", "\t")):
+        (tmp_path / name).write_text(f"entity1{separator}entity2\nA{separator}B\n")
+        with pytest.raises(PhenolensError, match=rf"{name}: is no table of sets; its first column must be called"):
+            read_sets(tmp_path / name)
 
 
 def test_what_cannot_be_answered_is_said(tmp_path):

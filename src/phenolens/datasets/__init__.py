@@ -13,7 +13,7 @@ from phenolens.datasets.manifest import (
     treated,
 )
 from phenolens.datasets.pack import Packed, pack
-from phenolens.datasets.positions import position_features, spell_well, well_positions
+from phenolens.datasets.positions import known_positions, position_features, spell_well, well_positions
 from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "ManifestRow",
     "Packed",
     "condition_names",
+    "known_positions",
     "map_columns",
     "open_dataset",
     "pack",

@@ -43,6 +43,11 @@ def well_positions(wells: "pd.Series[str]") -> pd.DataFrame | None:
     return pd.DataFrame({"row": row, "column": column, "edge": edge}, index=wells.index)
 
 
+def known_positions(obs: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the positions of rows, as `well_positions`; None if the well of any row is not known."""
+    return well_positions(obs["well"]) if "well" in obs and obs["well"].notna().all() else None
+
+
 def position_features(places: pd.DataFrame) -> NDArray[np.float64]:
     """Return (n, 6) numbers between 0 and 1 on which effects of position may depend."""
     columns = [places["row"], places["column"], places["edge"]]

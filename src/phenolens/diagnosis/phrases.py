@@ -327,8 +327,10 @@ def concepts_not_assessed(encoder: str, scores: Sequence[ConceptScore]) -> str:
 def _why_not_assessed(score: ConceptScore) -> str:
     if score.better_read:
         better = listed(score.better_read)
-        sure = f"r {number(score.best_r, 2)}, and {number(score.r_beyond_better, 2)} beyond what is read of these"
-        return f"what is read of it may be what is read better, {better} ({sure})"
+        sure = f"and {number(score.r_beyond_better, 2)} beyond what is read of these"
+        if math.isnan(score.r_beyond_better):
+            sure = "and too few wells are left to read it beyond these"
+        return f"what is read of it may be what is read better, {better} (r {number(score.best_r, 2)}, {sure})"
     if score.left < LEAST_LEFT:
         return f"other concepts explain all but {percent(score.left)} of it in wells that are treated alike"
     error = "what is left of it beyond other concepts is mostly measurement error"

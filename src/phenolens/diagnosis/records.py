@@ -720,7 +720,8 @@ class ConceptScore(Claim):
         most reliable factor. NaN where it is not known: of true factors, and of wells with one site.
     better_read, r_beyond_better
         The concepts that this encoder reads better, and the correlation with the best factor beyond what it reads of
-        these: of what measurements miss of a concept, others know something. Empty and NaN if it was not read again.
+        these: of what measurements miss of a concept, others know something. Empty and NaN if it was not read again,
+        NaN alone if too few rows are left for that.
     encoding
         What can be said of it, given the adjusted p value; `inference` fills it in.
     of_first_component
@@ -766,8 +767,10 @@ class ConceptScore(Claim):
 
     @property
     def sure_r(self) -> float:
-        """The correlation with the best factor that is surely with this concept, and no other."""
-        return min(self.best_r, self.r_beyond_better) if self.better_read else self.best_r
+        """The correlation with the best factor that is surely with this concept, and no other; NaN if not known."""
+        if math.isnan(self.r_beyond_better):
+            return NAN if self.better_read else self.best_r
+        return min(self.best_r, self.r_beyond_better)
 
     @property
     def is_assessable(self) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from phenolens.datasets import treated
 from phenolens.metrics import SimilarityRanks, set_similarity
 from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, WellTask
-from phenolens.tasks.label_null import Exchanged, exchange_labels
+from phenolens.tasks.label_null import exchange_labels
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.plates import Exchange, exchange_within_plates
 from phenolens.tasks.relations import read_sets, relation_files
@@ -96,36 +97,17 @@ class ComplexSimilarity(WellTask):
                 "names that the complexes use?"
             )
         ranks = SimilarityRanks(np.asarray(genes.X))
-        wells = profiles[treated(profiles.obs).to_numpy()]
-        obs = wells.obs.assign(perturbation=wells.obs[self.entity].astype(str))
-        tables, details, go_with_plates = [], {}, ""
+        wells = profiles.obs[treated(profiles.obs).to_numpy()]
+        wells = wells.assign(perturbation=wells[self.entity].astype(str))
+        tables, details, exchange_notes = [], {}, []
         for name, complexes in sources.items():
-            if not complexes:
-                continue
-            members = list(complexes.values())
-            auc = np.array([ranks.auc(rows[None])[0] for rows in members])
-            exchange = exchange_within_plates(obs, genes.obs_names, members)
-            go_with_plates = go_with_plates or exchange.note
-            found = self._exchange(ranks, auc, members, exchange, len(genes), rng)
-            clusters = _overlapping(members, len(genes))
-            units = [*complexes]
-            tables.append(
-                unit_table(
-                    units,
-                    auc,
-                    chance=found.chance,
-                    p=found.p,
-                    strata=name,
-                    clusters=[f"{name}: {units[first]}" for first in clusters],
-                )
-            )
-            similar = [set_similarity(np.asarray(genes.X), rows) for rows in members]
-            details[name] = {
-                "n_complexes": float(len(members)),
-                "mean_cosine_within": float(np.mean([each.within for each in similar])),
-                "mean_cosine_between": float(np.mean([each.between for each in similar])),
-                "mean_ks": float(np.mean([each.ks for each in similar])),
-            }
+            if complexes:
+                members = list(complexes.values())
+                exchange = exchange_within_plates(wells, genes.obs_names, members)
+                tables.append(self._units(name, complexes, ranks, exchange, rng))
+                details[name] = _describe(np.asarray(genes.X), members)
+                exchange_notes.append(exchange.note)
+        go_with_plates = next((note for note in exchange_notes if note), "")
         without = f"no complex of {', '.join(empty)} has {self.least_members} members" if empty else ""
         return Score(
             "mean AUC",
@@ -147,36 +129,47 @@ class ComplexSimilarity(WellTask):
                 found[name] = np.sort(rows)
         return found
 
-    def _exchange(
+    def _units(
         self,
+        source: str,
+        complexes: Mapping[str, NDArray[np.intp]],
         ranks: SimilarityRanks,
-        auc: NDArray[np.float64],
-        members: list[NDArray[np.intp]],
         exchange: Exchange,
-        n_genes: int,
         rng: np.random.Generator,
-    ) -> Exchanged:
-        """Return the p value and the chance level of each complex; NaN without random sets."""
+    ) -> pd.DataFrame:
+        """Return the AUC of each complex of a source; without random sets, neither chance nor p values."""
+        names, members = list(complexes), list(complexes.values())
+        auc = np.array([ranks.auc(rows[None])[0] for rows in members])
         p, chance = np.full((2, len(members)), np.nan)
-        if self.n_permutations == 0:
-            return Exchanged(p, chance)
-        for strata, numbers in exchange.parts:
+        for strata, numbers in exchange.parts if self.n_permutations else ():
             p[numbers], chance[numbers] = exchange_labels(
                 auc[numbers],
                 [members[number] for number in numbers],
-                np.ones(n_genes, dtype=bool),
+                np.ones(len(strata), dtype=bool),
                 strata,
                 ranks.auc,
                 n_permutations=self.n_permutations,
                 rng=rng,
             )
-        return Exchanged(p, chance)
+        clusters = [f"{source}: {names[first]}" for first in _overlapping(members)]
+        return unit_table(names, auc, chance=chance, p=p, strata=source, clusters=clusters)
 
 
-def _overlapping(members: list[NDArray[np.intp]], n_genes: int) -> list[int]:
+def _describe(x: NDArray[Any], members: Sequence[NDArray[np.intp]]) -> dict[str, float]:
+    """Return the means over complexes of what cosines (n, d) within them are, beside those around them."""
+    similar = [set_similarity(x, rows) for rows in members]
+    return {
+        "n_complexes": float(len(members)),
+        "mean_cosine_within": float(np.mean([each.within for each in similar])),
+        "mean_cosine_between": float(np.mean([each.between for each in similar])),
+        "mean_ks": float(np.mean([each.ks for each in similar])),
+    }
+
+
+def _overlapping(members: Sequence[NDArray[np.intp]]) -> list[int]:
     """Return for each complex the first of those that it is connected with by members in common."""
-    complexes = np.repeat(np.arange(len(members)), [len(rows) for rows in members])
-    holds = coo_array((np.ones(len(complexes)), (complexes, np.concatenate(members))), shape=(len(members), n_genes))
+    genes, of_complex = np.concatenate(members), np.repeat(np.arange(len(members)), [len(rows) for rows in members])
+    holds = coo_array((np.ones(len(genes)), (of_complex, genes)))
     labels = connected_components(holds @ holds.T, directed=False)[1]
     first = np.unique(labels, return_index=True)[1]
     return first[labels].tolist()

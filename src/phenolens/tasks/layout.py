@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from phenolens.core.numbers import p_words
-from phenolens.datasets import NEGATIVE_CONTROL, position_features, well_positions
+from phenolens.datasets import NEGATIVE_CONTROL, known_positions, position_features
 from phenolens.datasets import treated as treated_wells
 from phenolens.tasks.score import Note, notes_of
 
@@ -104,7 +104,7 @@ def describe_layout(
         Metadata of these wells and of those that were left out at random, such as controls that a profiler was fitted
         on: plates of one layout are then seen to have it.
     """
-    places = _places(obs)
+    places = known_positions(obs)
     if places is None:
         return Layout(float("nan"), float("nan"))
     covered = float("nan")
@@ -118,10 +118,6 @@ def describe_layout(
         if several.any():
             fixed = float((grouped["well"].nunique()[several] == 1).mean())
     return Layout(covered, fixed, _dealt_alike(obs, treated, control) if whole is None else _dealt_alike_in(whole))
-
-
-def _places(obs: pd.DataFrame) -> pd.DataFrame | None:
-    return well_positions(obs["well"]) if "well" in obs and obs["well"].notna().all() else None
 
 
 def _dealt_alike_in(obs: pd.DataFrame) -> float:
@@ -139,7 +135,7 @@ def _dealt_alike(obs: pd.DataFrame, treated: NDArray[np.bool_], control: NDArray
     mean and covariance of that are known, and the squared Mahalanobis distance is approximately chi-squared (Hajek,
     1960). Plates of one layout count once. NaN if positions are unknown or all wells are of one kind.
     """
-    places = _places(obs)
+    places = known_positions(obs)
     if places is None:
         return float("nan")
     features = position_features(places)

@@ -114,7 +114,9 @@ def read_sets(path: Path) -> dict[str, list[str]]:
         if table.shape[1] >= 2 and _SET_COLUMN.match(str(table.columns[0])):
             return _members_of(table)
         if table.shape[1] == 2 and ".tsv" in path.name.lower():
-            return _rows_of_sets(path, " ")
+            sets = _rows_of_sets(path, " ")
+            if any(len(members) > 1 for members in sets.values()):  # else it is a table of pairs
+                return sets
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise PhenolensError(f"{path}: cannot be read as sets: {str(error).splitlines()[0]}") from error
     raise PhenolensError(

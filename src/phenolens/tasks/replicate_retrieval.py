@@ -154,15 +154,14 @@ class ReplicateRetrieval(ExcludesSame, PerturbationTask):
                 f"{self.with_restriction}"
             )
         kept = ~np.isnan(value)
+        cluster_of = self.clusters(wells.profiles[wells.treated], name[wells.treated])
+        clusters = [cluster_of[unit] for unit in scored]
         if self.n_permutations == 0:
-            clusters = self.clusters(wells.profiles[wells.treated], name[wells.treated])
-            of_units = [clusters[unit] for unit in scored]
-            return Score("mAP", "perturbation", unit_table(list(scored), value[kept], chance=np.nan, clusters=of_units))
+            return Score("mAP", "perturbation", unit_table(list(scored), value[kept], chance=np.nan, clusters=clusters))
         layout = describe_layout(wells.profiles.obs, wells.treated, wells.control, whole=wells.whole)
         partner = choose_exchange(self.exchange_with, layout)
         p, chance = self._exchange(x, wells, value[kept], list(scored.values()), partner, apart, rng)
-        clusters = self.clusters(wells.profiles[wells.treated], name[wells.treated])
-        table = unit_table(list(scored), value[kept], chance=chance, p=p, clusters=[clusters[unit] for unit in scored])
+        table = unit_table(list(scored), value[kept], chance=chance, p=p, clusters=clusters)
         left_out = sorted({str(name) for name, _ in groups} - set(scored))
         notes = notes_of(
             not_scored=f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""

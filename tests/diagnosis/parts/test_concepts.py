@@ -7,6 +7,7 @@ from sklearn.decomposition import PCA
 
 from phenolens.diagnosis.inference import control_claims
 from phenolens.diagnosis.parts.concepts import compare_concepts, draw_rows, explained_variance, probe_concepts
+from phenolens.diagnosis.parts.concepts import probe as probe_module
 from phenolens.diagnosis.records import LEAST_LEFT, ConceptDifference, ConceptScore, ExplainedVariance, FactorScore
 from phenolens.evaluation import Skipped
 from phenolens.metrics import percentile_interval
@@ -487,3 +488,19 @@ def test_a_gradient_over_the_plate_is_no_concept():
     noise.obs = noise.obs.drop(columns="well")
     unknown, _ = probe({"noise": noise}, factors)
     assert max(each.best_r for each in unknown if each.concept == "density") > 0.4
+
+
+def test_where_too_few_wells_are_left_for_a_second_reading_nothing_is_claimed(monkeypatch):
+    obs, factors = screen()
+    both = {"both": reader(obs, *factors["texture"].to_numpy().T, factors["density"]["count"].to_numpy())}
+    known, _ = probe(both, factors)
+    monkeypatch.setattr(probe_module, "_free_of", lambda free, columns: free[:, :5])
+    few, _ = probe(both, factors)
+    read = {each.concept: (each.p <= 0.05, each.better_read) for each in known}
+    assert sum(is_read for is_read, _ in read.values()) >= 2
+    again = [each for each in few if each.better_read]
+    assert again
+    for each in again:
+        assert each.p == 1
+        assert np.isnan(each.r_beyond_better)
+        assert each.best_r == next(other.best_r for other in known if other.concept == each.concept)

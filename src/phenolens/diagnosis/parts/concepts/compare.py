@@ -1,6 +1,5 @@
 """Which concepts encoders under test encode, beside their untrained counterparts and beside each other."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -15,9 +14,9 @@ from phenolens.diagnosis.parts.concepts.data import BATCHES, ConceptData, draw_r
 from phenolens.diagnosis.parts.concepts.factors import Factors, find_factors
 from phenolens.diagnosis.parts.concepts.probe import Reading, probe_concepts
 from phenolens.diagnosis.parts.concepts.variance import explained_variance
-from phenolens.diagnosis.records import NAN, ConceptDifference, ConceptScore, ExplainedVariance, FactorScore
+from phenolens.diagnosis.records import ConceptDifference, ConceptScore, ExplainedVariance, FactorScore
 from phenolens.evaluation import Estimate, Evaluation, Skipped, shared_names
-from phenolens.metrics import percentile_interval
+from phenolens.metrics import mean_defined, percentile_interval
 
 _PART = "concepts"
 
@@ -121,14 +120,9 @@ def _mean_readings(readings: Sequence[Reading], names: Mapping[str, str]) -> dic
             p=min(p, 1.0),
             draws=np.mean([each.draws for each in seeds], axis=0),
             better_read=tuple(dict.fromkeys(name for each in seeds for name in each.better_read)),
-            r_beyond_better=_mean_known([each.r_beyond_better for each in seeds]),
+            r_beyond_better=float(mean_defined(np.array([[each.r_beyond_better for each in seeds]]))[0]),
         )
     return means
-
-
-def _mean_known(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else NAN
 
 
 def _score(

@@ -11,7 +11,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from phenolens.core.random import spawn
-from phenolens.datasets import condition_names, position_features, well_positions
+from phenolens.datasets import condition_names, known_positions, position_features
 from phenolens.tasks import draw_whole
 
 _MOST_ROWS = 2000
@@ -87,7 +87,7 @@ def draw_rows(
 
 def _position(obs: pd.DataFrame) -> NDArray[np.float64]:
     """Return numbers (n, p) on which effects of the position on the plate may depend; none where it is not known."""
-    places = well_positions(obs["well"]) if "well" in obs and obs["well"].notna().all() else None
+    places = known_positions(obs)
     return np.empty((len(obs), 0)) if places is None else position_features(places)
 
 

@@ -50,7 +50,7 @@ class Reading:
         Bootstrap draws of the mean of `r`; those of all encoders belong together.
     better_read, r_beyond_better
         The concepts that this encoder reads better, and the correlation of the factor that is read best beyond what it
-        reads of these; empty and NaN if it was read once.
+        reads of these; empty and NaN if it was read once, NaN alone if too few rows are left for that.
     """
 
     encoder: str
@@ -241,12 +241,14 @@ def _read_concepts(
             continue
         target, best_r = targets[concept], found[concept].best_r
         if read:
-            better = [columns[:, found[name].r > best_r] for name, columns in read.items()]
+            better = [columns[:, found[name].r >= best_r] for name, columns in read.items()]
             free = _free_of(target.free, np.concatenate(better, axis=1))
-            y = np.tensordot(free, np.tensordot(free.T, permuted[concept], 1), 1)
-            again = _read(encoder, concept, target, y, _predict_out_of_fold(x, y, free, seed), times)
-            p = max(again.p, found[concept].p)
-            found[concept] = replace(found[concept], p=p, better_read=tuple(read), r_beyond_better=again.best_r)
+            p, r = 1.0, NAN
+            if free.shape[1] >= _FEWEST_LEFT:
+                y = np.tensordot(free, np.tensordot(free.T, permuted[concept], 1), 1)
+                again = _read(encoder, concept, target, y, _predict_out_of_fold(x, y, free, seed), times)
+                p, r = max(again.p, found[concept].p), again.best_r
+            found[concept] = replace(found[concept], p=p, better_read=tuple(read), r_beyond_better=r)
         if found[concept].p <= ALPHA:
             read[concept] = _fitted(x, permuted[concept][:, 0], target.free)
     return list(found.values())
