@@ -10,7 +10,7 @@ from phenolens.metrics.bootstrap import (
     stratum_shares,
 )
 from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
-from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further
+from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further, n_first_labellings
 from phenolens.metrics.geometry import (
     hubness,
     linear_cka,
@@ -112,6 +112,7 @@ __all__ = [
     "mean_pairwise_cosine",
     "minimum_detectable_effect",
     "multilabel_average_precision",
+    "n_first_labellings",
     "nadeau_bengio",
     "nearest_groups",
     "nearest_neighbours",

@@ -10,9 +10,20 @@ from phenolens.metrics.permutation import count_reached, count_sets, draw_sets
 
 FEW = 10
 """A unit that fewer labellings reach is in the tail, and its p value is coarse."""
+_LOOK_UPS = 2_000_000  # of cosines, for the first labellings of one layout
+_FEWEST_LABELLINGS = 200
 _BUDGET = 0.2  # of the first labellings of all units
 _GROWTH = 4  # from stage to stage
 _FEWEST_FIRST = 100  # labellings; whoever asks for fewer asks for no fine p value
+
+
+def n_first_labellings(n_permutations: int, k: int) -> int:
+    """Return how many labellings of k rows are drawn first: fewer where each costs much.
+
+    The statistics compare each of the k rows with each other. Of a hundred replicates these vary little between
+    labellings, and units that hardly any labelling reaches get more (`draw_further`).
+    """
+    return min(n_permutations, max(_FEWEST_LABELLINGS, _LOOK_UPS // k**2))
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.metrics.directions import Directions, directions
-from phenolens.metrics.ties import Tolerance, count_reaching, expected_precision, harmonic_numbers
+from phenolens.metrics.ties import Tolerance, count_reaching, expected_precision, harmonic_numbers, sort_rows
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 3 * 2**20  # of similarities, so that counting finds them in the cache
 _LEAST_ROWS = 64  # below this the matrix product is slow
 _LANE = 8 * 240
-_MOST_PASSES = 24  # positives of a query for which counting one by one is faster than sorting the negatives
+_MOST_PASSES = 6  # positives of a query for which counting one by one is faster than sorting the negatives
 
 
 def label_average_precision(
@@ -116,8 +116,8 @@ def _block(
         reach = torch.stack([_count(similarity >= s[:, None]) for s in lower.unbind(1)], dim=1)
         tied = reach - above
     else:
-        above, tied = count_reaching(similarity.sort(dim=1).values, positive, tolerance)
-    positives_above, positives_tied = count_reaching(positive.sort(dim=1).values, positive, tolerance)
+        above, tied = count_reaching(sort_rows(similarity), positive, tolerance)
+    positives_above, positives_tied = count_reaching(sort_rows(positive), positive, tolerance)
     return expected_precision(above, tied, positives_above, positives_tied, harmonic).mean(1).cpu().numpy()
 
 

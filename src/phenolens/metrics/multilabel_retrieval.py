@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from phenolens.metrics.apart import Apart
 from phenolens.metrics.directions import directions
-from phenolens.metrics.ties import count_reaching, expected_precision, harmonic_numbers
+from phenolens.metrics.ties import count_reaching, expected_precision, harmonic_numbers, sort_rows
 
 _BLOCK_CELLS = 2_000_000
 _BELOW_ALL = -1.5  # less than any cosine
@@ -81,7 +81,7 @@ def multilabel_average_precision(
         if apart is not None:
             shared |= torch.from_numpy(apart.together(query)).to(device)
         n_negative = (~shared).sum(1)
-        negatives = similarity.masked_fill(shared, -torch.inf).sort(dim=1).values
+        negatives = sort_rows(similarity.masked_fill(shared, -torch.inf))
         place = np.full(n, -1)
         place[query] = np.arange(len(query))
         for marks in members:
@@ -98,7 +98,7 @@ def multilabel_average_precision(
                 counts = torch.from_numpy(counted).to(device)
                 positive = torch.where(counts, positive, _BELOW_ALL)  # those that do not count are ranked last
             above, tied = count_reaching(negatives[at], positive, tolerance)
-            among_positives = count_reaching(positive.sort(dim=1).values, positive, tolerance)
+            among_positives = count_reaching(sort_rows(positive), positive, tolerance)
             precision = expected_precision(above, tied, *among_positives, harmonic)
             mean = torch.where(counts, precision, 0.0).sum(1) / counts.sum(1)
             result[in_block] = torch.where(n_negative[at] > 0, mean, torch.nan).cpu().numpy()

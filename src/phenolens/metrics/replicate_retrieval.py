@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.metrics.apart import Apart
-from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further
+from phenolens.metrics.directions import Directions, directions
+from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further, n_first_labellings
 from phenolens.metrics.permutation import count_reached, draw_sets, mean_defined, permutation_p
 from phenolens.metrics.plate_exchange import PlateExchange
 from phenolens.metrics.set_retrieval import set_average_precision
 
 _SETS_AT_ONCE = 30_000
-_LOOK_UPS = 2_000_000  # of cosines, for the first labellings of a perturbation
-_FEWEST_LABELLINGS = 200
+_MOST_PAIRS = 30_000_000  # of wells of a layout, of each of which a number is looked up
 _MANY = 500  # labellings; with fewer, each unit has its own, so that the mean chance level rests on those of all
 
 
@@ -78,6 +78,7 @@ def replicate_retrieval_p(
     -------
     Mean AP over the replicates with a control on their plate; NaN if there are none.
     """
+    found = directions(x)
     codes = np.unique(plates, return_inverse=True)[1]
     kinds = codes if apart is None else apart.within(codes)
     units = [rows[np.argsort(kinds[rows], kind="stable")] for rows in units]
@@ -88,8 +89,8 @@ def replicate_retrieval_p(
     tails: dict[int, list[TailUnit]] = {}  # by the number of first labellings
     n_units: dict[int, int] = {}
     for kinds_of_layout, numbers in layouts.items():
-        layout = _Layout(x, codes, control, np.array(kinds_of_layout), kinds, apart)
-        n_first = min(n_permutations, max(_FEWEST_LABELLINGS, _LOOK_UPS // layout.k**2))
+        layout = _Layout(x, found, codes, control, np.array(kinds_of_layout), kinds, apart)
+        n_first = n_first_labellings(n_permutations, layout.k)
         tail = tails.setdefault(n_first, [])
         n_units[n_first] = n_units.get(n_first, 0) + len(numbers)
         sets, exact = draw_sets(layout.pools, layout.taken, n_first, rng)
@@ -98,12 +99,12 @@ def replicate_retrieval_p(
             of_units = np.broadcast_to(sets, (len(part), *sets.shape))
             if not exact and n_first < _MANY:
                 of_units = np.stack([draw_sets(layout.pools, layout.taken, n_first, rng)[0] for _ in part])
-            found = layout.score([units[number] for number in part], of_units)
-            value[part] = found[:, 0]
-            p[part] = [permutation_p(float(row[0]), row[1:], exact=exact) for row in found]
-            chance[part] = mean_defined(found[:, 1:])
+            scores = layout.score([units[number] for number in part], of_units)
+            value[part] = scores[:, 0]
+            p[part] = [permutation_p(float(row[0]), row[1:], exact=exact) for row in scores]
+            chance[part] = mean_defined(scores[:, 1:])
             if not exact:
-                tail += [layout.tail_unit(number, units[number], row) for number, row in zip(part, found, strict=True)]
+                tail += [layout.tail_unit(number, units[number], row) for number, row in zip(part, scores, strict=True)]
     for n_first, tail in tails.items():
         undecided = [unit for unit in tail if unit.is_undecided and not np.isnan(unit.observed)]
         draw_further(undecided, n_permutations=n_first, n_units=n_units[n_first], at_once=_SETS_AT_ONCE, rng=rng)
@@ -119,8 +120,8 @@ class _Layout:
 
     Parameters
     ----------
-    x, codes, control
-        Vectors, plate and whether it is a control, of each row.
+    x, found, codes, control
+        Vectors, their directions, plate and whether it is a control, of each row.
     of_replicates
         (k,) kind of each replicate.
     kinds
@@ -139,6 +140,7 @@ class _Layout:
     def __init__(
         self,
         x: NDArray[Any],
+        found: Directions,
         codes: NDArray[np.intp],
         control: NDArray[np.bool_],
         of_replicates: NDArray[np.intp],
@@ -152,13 +154,23 @@ class _Layout:
         place = np.concatenate([of_replicates, kinds[self._controls]])
         self.pools = [np.flatnonzero(place == kind) for kind in np.unique(of_replicates)]
         self.taken = [int((pool < self.k).sum()) for pool in self.pools]
-        self._one_of_each_plate = apart is None and self.k > 1 and max(self.taken) == 1
+        one_of_each_plate = apart is None and self.k > 1 and max(self.taken) == 1
+        self._exchange = None
+        if one_of_each_plate and len(self._controls) and len(place) ** 2 <= _MOST_PAIRS:
+            on_plates = [self._controls[pool[pool >= self.k] - self.k] for pool in self.pools]
+            self._exchange = PlateExchange(found, on_plates)
+            self._on_plate = np.empty(len(place), dtype=np.intp)  # of each place, its number among those of its plate
+            for pool in self.pools:
+                self._on_plate[pool] = np.arange(len(pool))
 
     def score(self, units: Sequence[NDArray[np.intp]], sets: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the mean AP (u, 1 + s) of each perturbation as it is, and labelled on other places (u, s, k)."""
         k, controls = self.k, self._controls
-        if self._one_of_each_plate:
-            return np.stack([self._score_one(rows, of_unit) for rows, of_unit in zip(units, sets, strict=True)])
+        if self._exchange is not None:
+            as_is = np.zeros((1, k), dtype=np.intp)
+            labelled = self._on_plate[sets]
+            found = zip(units, labelled, strict=True)
+            return np.stack([self._exchange.mean_ap(rows, np.concatenate([as_is, of_unit])) for rows, of_unit in found])
         rows = np.concatenate([controls, *units])
         observed = len(controls) + np.arange(len(units) * k).reshape(len(units), 1, k)
         as_is = np.broadcast_to(np.arange(k), (len(units), 1, k))
@@ -174,11 +186,6 @@ class _Layout:
             apart=None if self._apart is None else self._apart.among(rows),
         )
         return mean_defined(ap).reshape(len(units), -1)
-
-    def _score_one(self, unit: NDArray[np.intp], sets: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the mean AP (1 + s,) of a perturbation as it is, and labelled on other places (s, k)."""
-        exchange = PlateExchange(self._x[np.concatenate([unit, self._controls])], self.pools)
-        return exchange.mean_ap(np.concatenate([np.arange(self.k)[None], sets]))
 
     def tail_unit(self, number: int, rows: NDArray[np.intp], found: NDArray[np.float64]) -> TailUnit:
         """Return a perturbation with its observed mean AP (first of `found`) and those of random labellings."""

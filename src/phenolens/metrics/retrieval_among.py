@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.metrics.directions import directions
-from phenolens.metrics.ties import expected_precision, harmonic_numbers
+from phenolens.metrics.ties import count_reaching, expected_precision, harmonic_numbers, sort_rows
 
 _BLOCK_CELLS = 2**22
 
@@ -61,22 +61,13 @@ def average_precision_among(
         similarity = vectors[queries[rows]] @ vectors.T
         wrong, right = torch.from_numpy(negative[rows]), torch.from_numpy(counted[rows])
         found = similarity.gather(1, torch.from_numpy(positives[rows]))
-        counts = []
-        for place in found.unbind(1):
-            value = place[:, None]
-            above, reaching = value + tolerance.at(value), value - tolerance.at(value)
-            counts.append(
-                [
-                    ((similarity > above) & wrong).sum(1),
-                    ((similarity >= reaching) & wrong).sum(1),
-                    ((found > above) & right).sum(1),
-                    ((found >= reaching) & right).sum(1),
-                ]
-            )
-        above, reaching, right_above, right_reaching = (torch.stack(column, 1) for column in zip(*counts, strict=True))
+        below = sort_rows(torch.where(wrong, similarity, -torch.inf))
+        above, tied_negatives = count_reaching(below, found, tolerance)
+        inside = sort_rows(torch.where(right, found, -torch.inf))
+        right_above, right_tied = count_reaching(inside, found, tolerance)
         # A positive that does not count gets a tie of one, so that its term is defined until it is left out.
-        tied = torch.where(right, right_reaching - right_above, 1)
-        precision = expected_precision(above, reaching - above, right_above, tied, harmonic)
+        tied = torch.where(right, right_tied, 1)
+        precision = expected_precision(above, tied_negatives, right_above, tied, harmonic)
         total = torch.where(right, precision, 0.0).sum(1) / right.sum(1).clamp(min=1)
         defined = right.any(1) & wrong.any(1)
         result[rows] = torch.where(defined, total, torch.nan).numpy()

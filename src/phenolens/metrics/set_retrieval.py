@@ -9,14 +9,20 @@ from numpy.typing import NDArray
 
 from phenolens.metrics.apart import Apart
 from phenolens.metrics.directions import Directions, directions
-from phenolens.metrics.ties import count_reaching, count_reaching_in_row, expected_precision, harmonic_numbers
+from phenolens.metrics.ties import (
+    count_reaching,
+    count_reaching_in_row,
+    expected_precision,
+    harmonic_numbers,
+    sort_rows,
+)
 
 if TYPE_CHECKING:
     import torch
 
 _BLOCK_CELLS = 4_000_000  # of similarities and of gathered vectors held at a time
 _BELOW_ALL = -1.5  # less than any cosine
-_GRAM_CELLS = 16_000_000  # below this, the similarities of all rows are held in memory
+_GRAM_CELLS = 32_000_000  # below this, the similarities of all rows are held in memory
 
 
 def set_average_precision(
@@ -147,15 +153,20 @@ class _Cosines:
 
     def along(self, rows: NDArray[np.intp], others: NDArray[np.intp]) -> torch.Tensor:
         """Return the cosines (r, k) of each row with k rows of its choice (r, k)."""
-        import torch
-
         if self._all is not None:
             return self._all[rows[:, None], others]
-        result = torch.empty(others.shape, dtype=self.vectors.dtype, device=self.vectors.device)
-        per_part = max(1, _BLOCK_CELLS // (others.shape[1] * self.vectors.shape[1]))
-        for part in (slice(i, i + per_part) for i in range(0, len(others), per_part)):
-            result[part] = torch.einsum("mkd,md->mk", self.vectors[others[part]], self.vectors[rows[part]])
-        return result
+        return _cosines_along(self.vectors, rows, others)
+
+
+def _cosines_along(vectors: torch.Tensor, rows: NDArray[np.intp], others: NDArray[np.intp]) -> torch.Tensor:
+    """Return the cosines (r, k) of each row of `vectors` (n, d) with k rows of its choice (r, k)."""
+    import torch
+
+    result = torch.empty(others.shape, dtype=vectors.dtype, device=vectors.device)
+    per_part = max(1, _BLOCK_CELLS // (others.shape[1] * vectors.shape[1]))
+    for part in (slice(i, i + per_part) for i in range(0, len(others), per_part)):
+        result[part] = torch.einsum("mkd,md->mk", vectors[others[part]], vectors[rows[part]])
+    return result
 
 
 def _one_kind(
@@ -191,7 +202,7 @@ def _one_kind(
         similarity = cosines.between(block, candidates)
         itself = np.flatnonzero(position[block] >= 0)
         similarity[itself, position[block[itself]]] = -torch.inf
-        similarity = similarity.sort(dim=1).values
+        similarity = sort_rows(similarity)
         queries = order[first[start] : first[start + len(block)]]
         times = np.diff(first[start : start + len(block) + 1])
         of_block = None if further is None else further.of(queries)
@@ -230,19 +241,28 @@ def _score_block(
     counts = None if counted is None else torch.from_numpy(counted).to(positive.device)
     if counts is not None:
         positive = torch.where(counts, positive, _BELOW_ALL)
-    row = torch.from_numpy(np.repeat(np.arange(len(times)), times)).to(positive.device)
-    above, tied = count_reaching_in_row(similarity, row, positive, cosines.tolerance)
     # Members among the reference are positives, not negatives.
     member = torch.from_numpy(reference[others]).to(positive.device)
-    inside = torch.where(member, positive, -torch.inf).sort(dim=1).values
-    members_above, members_tied = count_reaching(inside, positive, cosines.tolerance)
-    positives_above, positives_tied = count_reaching(positive.sort(dim=1).values, positive, cosines.tolerance)
-    above, tied = above - members_above, tied - members_tied
+    some, every = bool(member.any()), bool(member.all())
+    if counts is None and (every or not some):
+        positive = sort_rows(positive)  # in any order, their mean is the same, and in this one they are found faster
+        ascending = positive
+    else:
+        ascending = sort_rows(positive)
+    row = torch.from_numpy(np.repeat(np.arange(len(times)), times)).to(positive.device)
+    above, tied = count_reaching_in_row(similarity, row, positive, cosines.tolerance)
+    positives_above, positives_tied = count_reaching(ascending, positive, cosines.tolerance)
+    if every:
+        above, tied = above - positives_above, tied - positives_tied
+    elif some:
+        inside = sort_rows(torch.where(member, positive, -torch.inf))
+        members_above, members_tied = count_reaching(inside, positive, cosines.tolerance)
+        above, tied = above - members_above, tied - members_tied
     itself = torch.from_numpy(reference[query]).to(positive.device)
     n_negative = similarity.shape[1] - member.sum(1) - itself.long()
     if further is not None:
         are = torch.from_numpy(further.are).to(positive.device)
-        beside = torch.where(are, cosines.along(query, further.rows), -torch.inf).sort(dim=1).values
+        beside = sort_rows(torch.where(are, cosines.along(query, further.rows), -torch.inf))
         further_above, further_tied = count_reaching(beside, positive, cosines.tolerance)
         above, tied, n_negative = above + further_above, tied + further_tied, n_negative + are.sum(1)
     precision = expected_precision(above, tied, positives_above, positives_tied, harmonic)
@@ -284,10 +304,48 @@ def control_average_precision(
     if not len(x) == len(labels) == len(plates) == len(control):
         raise ValueError(f"{len(x)} rows, {len(labels)} labels, {len(plates)} plates and {len(control)} marks")
     result = np.full(len(x), np.nan)
+    found = directions(x, device=device)
+    codes = np.unique(plates, return_inverse=True)[1]
+    per_plate = [np.flatnonzero(control & (codes == code)) for code in range(codes.max() + 1)]
+    # Plates with fewer controls than others are filled up with rows that do not count.
+    n_controls = np.array([len(rows) for rows in per_plate])
+    controls = np.zeros((len(per_plate), n_controls.max()), dtype=np.intp)
+    filled = np.arange(n_controls.max()) < n_controls[:, None]
+    controls[filled] = np.concatenate(per_plate)
     for members in rows_by_label(np.asarray(labels), ~control):
-        if members.shape[1] > 1:
-            result[members] = set_average_precision(x, members, negative=control, plates=plates, device=device)
+        k = members.shape[1]
+        if k == 1:
+            continue
+        place = np.tile(np.arange(k), len(members))
+        queries = members.ravel()
+        others = np.repeat(members, k, axis=0)[np.arange(k) != place[:, None]].reshape(len(queries), -1)
+        is_scored = np.flatnonzero(n_controls[codes[queries]] > 0)
+        per_block = max(1, _BLOCK_CELLS // (k * found.unit.shape[1]))
+        for start in range(0, len(is_scored), per_block):
+            block = is_scored[start : start + per_block]
+            plate = codes[queries[block]]
+            result[queries[block]] = _before_own(found, queries[block], others[block], controls[plate], filled[plate])
     return result
+
+
+def _before_own(
+    found: Directions,
+    queries: NDArray[np.intp],
+    positives: NDArray[np.intp],
+    negatives: NDArray[np.intp],
+    counted: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return the AP (q,) of positives (q, k) before negatives (q, m) of each query, of which some are not counted."""
+    import torch
+
+    unit, tolerance = found
+    positive = sort_rows(_cosines_along(unit, queries, positives))
+    is_negative = torch.from_numpy(counted).to(unit.device)
+    negative = sort_rows(torch.where(is_negative, _cosines_along(unit, queries, negatives), -torch.inf))
+    above, tied = count_reaching(negative, positive, tolerance)
+    positives_above, positives_tied = count_reaching(positive, positive, tolerance)
+    harmonic = harmonic_numbers(positive.shape[1] + negative.shape[1], str(unit.device))
+    return expected_precision(above, tied, positives_above, positives_tied, harmonic).mean(1).cpu().numpy()
 
 
 def rows_by_label(labels: NDArray[Any], taking_part: NDArray[np.bool_]) -> list[NDArray[np.intp]]:

@@ -52,6 +52,18 @@ def harmonic_numbers(n: int, device: str = "cpu") -> torch.Tensor:
     return torch.from_numpy(np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])).to(device)
 
 
+def sort_rows(values: torch.Tensor) -> torch.Tensor:
+    """Return a matrix with each row in increasing order.
+
+    On a CPU, NumPy sorts numbers several times as fast as torch, which returns their former places as well.
+    """
+    import torch
+
+    if values.device.type != "cpu":
+        return values.sort(dim=1).values
+    return torch.from_numpy(np.sort(values.numpy(), axis=1))
+
+
 def count_reaching(
     ascending: torch.Tensor, values: torch.Tensor, tolerance: Tolerance = SINGLE
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,6 +138,8 @@ def expected_precision(
     Source: McSherry & Najork, ECIR 2008.
     """
     rank = negatives_above + positives_above
+    if not negatives_tied.any() and (positives_tied == 1).all():
+        return (positives_above + 1) / (rank + 1).double()
     tie = negatives_tied + positives_tied
     span = harmonic[rank + tie] - harmonic[rank]
     # Sum over positions i = 1..t of (s + 1 + (i - 1) (p - 1) / (t - 1)) / (r + i), divided by t.

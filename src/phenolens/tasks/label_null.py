@@ -6,7 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.metrics import Labellings, TailUnit, count_reached, draw_further, draw_sets, mean_defined, permutation_p
+from phenolens.metrics import (
+    Labellings,
+    TailUnit,
+    count_reached,
+    draw_further,
+    draw_sets,
+    mean_defined,
+    n_first_labellings,
+    permutation_p,
+)
 
 _SETS_AT_ONCE = 100_000
 _FEWEST_IN_ALL = 500  # sets over all layouts, on which chance rests; where one layout is that of all, they cost little
@@ -53,9 +62,10 @@ def exchange_labels(
     groups
         (n,) group of each row, such as its plate; labels are exchanged within groups.
     statistic
-        Maps sets of rows (s, k) to their statistic (s,).
+        Maps sets of rows (s, k) to their statistic (s,), for which each row is compared with each other.
     n_permutations
-        The least number of sets to draw for each null; all sets if there are fewer.
+        The number of sets to draw for each null; all sets if there are fewer. At least as many are drawn as chance
+        needs, and of units with many rows fewer: see `n_first_labellings`.
     rng
         The source of randomness.
     """
@@ -65,13 +75,17 @@ def exchange_labels(
     for number, rows in enumerate(units):
         present, counts = np.unique(codes[rows], return_counts=True)
         layouts.setdefault(tuple(zip(present.tolist(), counts.tolist(), strict=True)), []).append(number)
-    n_first = max(n_permutations, _FEWEST_IN_ALL // max(len(layouts), 1))
     p, chance = np.full((2, len(units)), np.nan)
-    tail = []
     by_size: dict[int, list[tuple[tuple[int, int], ...]]] = {}
     for layout in layouts:
         by_size.setdefault(sum(count for _, count in layout), []).append(layout)
-    for same_size in by_size.values():
+    tails: dict[int, list[TailUnit]] = {}  # by the number of first labellings
+    n_units: dict[int, int] = {}
+    for size, same_size in by_size.items():
+        first = n_first_labellings(n_permutations, size)
+        n_first = max(first, n_first_labellings(_FEWEST_IN_ALL // len(layouts), size))
+        tail = tails.setdefault(first, [])
+        n_units[first] = n_units.get(first, 0) + sum(len(layouts[layout]) for layout in same_size)
         per_part = max(1, _SETS_AT_ONCE // n_first)
         for start in range(0, len(same_size), per_part):
             part = same_size[start : start + per_part]
@@ -93,8 +107,9 @@ def exchange_labels(
                     if not exact and not np.isnan(p[number]):
                         reached = count_reached(value, null_of_layout)
                         tail.append(TailUnit(number, value, labellings, reached, seen))
-    tail = [unit for unit in tail if unit.is_undecided]
-    draw_further(tail, n_permutations=n_permutations, n_units=len(units), at_once=_SETS_AT_ONCE, rng=rng)
-    for unit in tail:
-        p[unit.number] = unit.p
+    for first, tail in tails.items():
+        undecided = [unit for unit in tail if unit.is_undecided]
+        draw_further(undecided, n_permutations=first, n_units=n_units[first], at_once=_SETS_AT_ONCE, rng=rng)
+        for unit in undecided:
+            p[unit.number] = unit.p
     return Exchanged(p, chance)
