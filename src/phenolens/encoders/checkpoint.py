@@ -17,10 +17,13 @@ from phenolens.nets import (
     Card,
     adapt_batch_norm,
     build,
+    build_shapes,
+    check_tensors,
     embedder,
     is_agnostic,
     load_weights,
     read_card,
+    tensor_shapes,
 )
 
 _HUB = "hf/"
@@ -65,13 +68,17 @@ def checkpoint(
     file = _file(name, path, revision)
     try:
         card = read_card(file)
+        # Before the network is built: a card may describe any size.
+        shapes = build_shapes(card.architecture, card.options, len(card.channels))
+        check_tensors(file, shapes, tensor_shapes(file), f"the {card.architecture} of its card")
         if untrained is None:
             model = _build(card)
             load_weights(model, file)
         else:
             model = untrained.draw(lambda: _build(card))
     except ValueError as error:
-        raise EncoderError(str(error)) from error
+        reason = str(error)
+        raise EncoderError(reason if str(file) in reason else f"{file}: {reason}") from error
     return _network(name, model, card, channels, manifest, adapt=adapt)
 
 
