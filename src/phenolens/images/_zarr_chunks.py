@@ -168,9 +168,9 @@ def _chunks_of_shard(path: Path, file: Path, stored: bytes, n_chunks: int, codec
 
 
 def _fits(compressor: str, compressed: bytes, most: int) -> bool:
-    """Return whether data decompress, to no more than so many bytes."""
+    """Return whether data decompress to something, but to no more than so many bytes."""
     try:
-        return len(_DECOMPRESS[compressor](compressed, out=most + 1)) <= most
+        return 0 < len(_DECOMPRESS[compressor](compressed, out=most + 1)) <= most
     except (RuntimeError, ValueError):  # the errors of imagecodecs if the data are damaged, or do not fit
         return False
 
