@@ -76,7 +76,7 @@ def test_it_takes_any_channels_and_has_a_twin(weights):
 
 def test_another_layout_is_refused(weights, tmp_path):
     save_file({"encoder.vit_backbone.cls_token": torch.zeros(1, 1, 192)}, tmp_path / "tiny.safetensors")
-    with pytest.raises(EncoderError, match="is not a ViT-S/16 of OpenPhenom's layout"):
+    with pytest.raises(EncoderError, match="does not hold weights of a ViT-S/16 of OpenPhenom's layout"):
         create_encoder(f"hf/a/b@weights={tmp_path / 'tiny.safetensors'}", ("dna",))
     with pytest.raises(EncoderError, match="pickles can run code"):
         create_encoder("hf/a/b@weights=model.pt", ("dna",))

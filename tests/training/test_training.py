@@ -361,9 +361,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, change, message):
 def test_a_checkpoint_of_another_architecture_is_refused(manifest, tmp_path):
     path = start(manifest, tmp_path, MODELS[0], steps=1)
     other = build("masked-autoencoder", {"size": TINY, "decoder": [16, 1, 4], "decoding": "shared"}, 2)
-    with pytest.raises(ValueError, match=r"weight 'decoder\..*another size"):
+    with pytest.raises(ValueError, match=r"tensor 'decoder\..*, not \("):
         load_weights(other, path)
-    with pytest.raises(ValueError, match="another architecture"):
+    with pytest.raises(ValueError, match="does not hold weights of this MaskedUNet: tensor 'decoder"):
         load_weights(build("masked-unet", {}, 2), path)
     (tmp_path / "junk.safetensors").write_bytes(os.urandom(64))
     with pytest.raises(ValueError, match="is not a safetensors file"):

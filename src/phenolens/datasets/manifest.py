@@ -204,13 +204,16 @@ class Manifest:
         return (*self.image_columns, "mask") if "mask" in self.table else self.image_columns
 
     def missing_files(self) -> list[str]:
-        """Return one line for each missing image file, naming row and column."""
-        return [
-            f"row {row + _FIRST_DATA_LINE}, column '{column}': no file {self.root / name}"
-            for column in self._file_columns
-            for row, name in enumerate(self.table[column])
-            if name is not None and not file_of(self.root / name).exists()
-        ]
+        """Return one line for each image that is no file or folder, naming row and column."""
+        lines = []
+        for column in self._file_columns:
+            for row, name in enumerate(self.table[column]):
+                path = None if name is None else file_of(self.root / name)
+                # Named pipes and devices exist too, but are neither.
+                if path is not None and not path.is_file() and not path.is_dir():
+                    found = "no regular file" if path.exists() else "no file"
+                    lines.append(f"row {row + _FIRST_DATA_LINE}, column '{column}': {found} {self.root / name}")
+        return lines
 
     def check_files(self) -> None:
         """Raise `ManifestError` if image files are missing, naming the first of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phenolens.core.cpu import available_cores
-from phenolens.core.errors import EmbeddingError, ImageError
+from phenolens.core.errors import EmbeddingError, ImageError, failure_of
 from phenolens.datasets import Manifest
 from phenolens.embedding.make_encoders import EncoderLike, make_encoders
 from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from phenolens.embedding.loader import Measured
 
 _MOST_WORKERS = 8
+_HOPELESS = 32  # sites; an encoder that fails for each of the first ones does not fit the images
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class Embedded:
     Attributes
     ----------
     embeddings
-        `EncoderInfo.id` -> vectors, one row per site that could be read; a site's vector is the mean over its crops.
+        `EncoderInfo.id` -> vectors, one row per site that is not quarantined: the mean over its crops.
         ``uns["phenolens"]`` holds their provenance, and there ``info`` describes the encoder; see `encoder_info`.
     quarantine
-        site_id -> why it could not be read.
+        site_id -> why it could not be read or embedded.
     """
 
     embeddings: dict[str, AnnData]
@@ -101,6 +102,8 @@ def embed(
     progress: bool = False,
 ) -> Embedded:
     """Embed every site with every encoder, reading each image once.
+
+    A site that cannot be read, or that one of the encoders cannot embed, is quarantined, with the reason.
 
     Networks run in this process, on the device. Encoders without weights run in the processes that read images.
     Encoders that read only the manifest run once at the end.
@@ -166,7 +169,7 @@ def embed(
         {
             one.info.id: _read_rows(one.info, one.encoder, manifest, read, settings)
             if isinstance(one.encoder, RowEncoder)
-            else sums[one.info.id].to_anndata(manifest, settings)
+            else sums[one.info.id].to_anndata(manifest, read, settings)
             for one in made
         },
         {str(manifest.table.index[row]): reason for row, reason in sorted(failures.items())},
@@ -183,7 +186,7 @@ def _see(
     intervention: Intervention | None,
     progress: bool,
 ) -> dict[int, str]:
-    """Run the encoders over all images; return manifest row -> reason why it could not be read."""
+    """Run the encoders over all images; return manifest row -> reason why it could not be read or embedded."""
     import torch
 
     from phenolens.embedding.loader import load_batches  # a torch Dataset
@@ -215,11 +218,11 @@ def _see(
             failures.update(batch.failures)
             for row, measured in batch.measured.items():
                 for one, result in zip(measuring, measured, strict=True):
-                    one.add_measured(row, result)
+                    failures.update(one.add_measured(row, result))
             for rows, pixels in batch.stacks:
                 for part_rows, part in zip(torch.split(rows, batch_size), torch.split(pixels, batch_size), strict=True):
                     for one in networks:
-                        one.add(part_rows.numpy(), part, channels)
+                        failures.update(one.add(part_rows.numpy(), part, channels))
             bar.advance(task, batch.n_sites)
     return failures
 
@@ -278,6 +281,7 @@ class _Sums:
     info: EncoderInfo
     encoder: Encoder
     seconds: float = 0.0
+    n_failed: int = 0
     total: NDArray[np.float64] = field(init=False)
     count: NDArray[np.int64] = field(init=False)
     nuclei: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -286,27 +290,51 @@ class _Sums:
         self.total = np.zeros((self.n_sites, self.encoder.dim))
         self.count = np.zeros(self.n_sites, np.int64)
 
-    def add(self, rows: NDArray[np.int64], pixels: torch.Tensor, channels: Sequence[str]) -> None:
-        """Embed crops (T, C, h, w) and add each to the sum of its row."""
+    def add(self, rows: NDArray[np.int64], pixels: torch.Tensor, channels: Sequence[str]) -> dict[int, str]:
+        """Embed crops (T, C, h, w) and add each to the sum of its row; return row -> reason of those that failed."""
+        import torch
+
         start = time.perf_counter()
-        vectors = self.encoder.embed(pixels, channels)
+        try:
+            vectors = self.encoder.embed(pixels, channels)
+        except (torch.OutOfMemoryError, torch.AcceleratorError):  # the device has failed, not an image
+            raise
+        except Exception as error:
+            if not self.count.any() and self.n_failed >= _HOPELESS:
+                raise
+            sites = np.unique(rows)
+            if len(sites) == 1:
+                self.n_failed += 1
+                return {int(sites[0]): failure_of(self.info.id, error)}
+            # One site may be the cause: each is embedded alone.
+            failures: dict[int, str] = {}
+            for site in sites:
+                own = rows == site
+                failures.update(self.add(rows[own], pixels[torch.from_numpy(own)], channels))
+            return failures
         self.seconds += time.perf_counter() - start
         np.add.at(self.total, rows, vectors)
         np.add.at(self.count, rows, 1)
+        return self._not_finite(rows[~np.isfinite(vectors).all(axis=1)])
 
-    def add_measured(self, row: int, measured: Measured) -> None:
-        """Add the measured vectors of a site."""
+    def add_measured(self, row: int, measured: Measured) -> dict[int, str]:
+        """Add the measured vectors of a site; return row -> reason if they are not finite."""
         self.seconds += measured.seconds
         self.total[row] += measured.vectors.sum(axis=0)
         self.count[row] += len(measured.vectors)
         if measured.nuclei is not None:
             self.nuclei[row] = measured.nuclei
+        return self._not_finite([] if np.isfinite(measured.vectors).all() else [row])
 
-    def to_anndata(self, manifest: Manifest, settings: Mapping[str, Any]) -> AnnData:
-        """Return the mean vector of each site that was read."""
-        read = self.count > 0
+    def _not_finite(self, rows: Iterable[int]) -> dict[int, str]:
+        reason = f"{self.info.id}: the vector of the image has NaN or infinite values; check its intensities"
+        return {int(row): reason for row in rows}
+
+    def to_anndata(self, manifest: Manifest, read: NDArray[np.bool_], settings: Mapping[str, Any]) -> AnnData:
+        """Return the mean vector of each site that is not quarantined; `read` is the mask (n,) of these sites."""
         x = (self.total[read] / self.count[read, None]).astype(np.float32)
-        found, whole = np.array(list(self.nuclei.values()), dtype=int).reshape(-1, 2).T
+        counts = [self.nuclei[row] for row in np.flatnonzero(read).tolist() if row in self.nuclei]
+        found, whole = np.array(counts, dtype=int).reshape(-1, 2).T
         few = {
             "show no nuclei": found == 0,
             "show a single nucleus": found == 1,

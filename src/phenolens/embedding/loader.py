@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from phenolens.core.errors import PhenolensError
+from phenolens.core.errors import failure_of
 from phenolens.core.random import spawn
 from phenolens.datasets import Manifest
 from phenolens.encoders import Measurement, NucleiMeasurement
@@ -48,9 +48,9 @@ class Batch:
     measured
         Manifest row -> the result of each measurement, in the given order.
     failures
-        Manifest row -> the reason why it could not be read.
+        Manifest row -> the reason why it could not be read or measured.
     n_sites
-        The number of sites, including those that could not be read.
+        The number of sites, including those that failed.
     """
 
     stacks: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
@@ -84,17 +84,16 @@ class _Sites(Dataset[Any]):
         )
 
     def __getitem__(self, row: int) -> tuple[int, Any]:
+        site_id = str(self.manifest.table.index[row])
         try:
-            site = read_site(
-                self.manifest.images(row), self.manifest.names, site_id=str(self.manifest.table.index[row])
-            ).select(self.channels)
+            site = read_site(self.manifest.images(row), self.manifest.names, site_id=site_id).select(self.channels)
             at = corners(site, self.crop)
             pixels = cut(site.pixels, at, self.crop)
             if self.intervention is not None:
                 pixels = self._change(row, site, at, pixels)
             return row, (pixels if self.wants_pixels else None, self._measure(row, site, at, pixels))
-        except PhenolensError as error:
-            return row, str(error)
+        except Exception as error:  # one bad image must not end a run
+            return row, failure_of(site_id, error)
 
     def _change(self, row: int, site: Site, at: NDArray[np.intp], pixels: NDArray[Any]) -> NDArray[Any]:
         """Return the crops after the intervention; nuclei are segmented before it."""

@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from phenolens.core.errors import EncoderError, ImageError, did_you_mean
@@ -19,10 +17,13 @@ from phenolens.nets import (
     Card,
     adapt_batch_norm,
     build,
+    build_shapes,
+    check_tensors,
     embedder,
     is_agnostic,
     load_weights,
     read_card,
+    tensor_shapes,
 )
 
 _HUB = "hf/"
@@ -67,13 +68,17 @@ def checkpoint(
     file = _file(name, path, revision)
     try:
         card = read_card(file)
+        # Before the network is built: a card may describe any size.
+        shapes = build_shapes(card.architecture, card.options, len(card.channels))
+        check_tensors(file, shapes, tensor_shapes(file), f"the {card.architecture} of its card")
         if untrained is None:
             model = _build(card)
             load_weights(model, file)
         else:
             model = untrained.draw(lambda: _build(card))
     except ValueError as error:
-        raise EncoderError(str(error)) from error
+        reason = str(error)
+        raise EncoderError(reason if str(file) in reason else f"{file}: {reason}") from error
     return _network(name, model, card, channels, manifest, adapt=adapt)
 
 
@@ -106,12 +111,13 @@ def _network(
 def _batches(manifest: Manifest, channels: Sequence[str], size: int) -> Iterator[torch.Tensor]:
     """Yield standardised centre crops (B, C, h, w) of evenly sampled sites that can be read."""
     rows = np.linspace(0, len(manifest) - 1, min(len(manifest), _ADAPT_SITES)).astype(int)
-    crops: dict[tuple[int, ...], list[NDArray[Any]]] = {}
+    crops: dict[tuple[int, ...], list[torch.Tensor]] = {}
     for row in rows:
         with suppress(ImageError):
             site = read_site(manifest.images(row), manifest.names).select(channels)
             middle = Crop("centre", min(size, *site.pixels.shape[1:]))
-            crops.setdefault(site.pixels.shape, []).append(cut(site.pixels, corners(site, middle), middle)[0])
+            crop = self_standardise(torch.from_numpy(cut(site.pixels, corners(site, middle), middle)))
+            crops.setdefault(site.pixels.shape, []).append(crop)
     for same_size in crops.values():
         for start in range(0, len(same_size), _ADAPT_BATCH):
-            yield self_standardise(torch.from_numpy(np.stack(same_size[start : start + _ADAPT_BATCH])))
+            yield torch.cat(same_size[start : start + _ADAPT_BATCH])

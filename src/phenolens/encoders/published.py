@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from phenolens.core.errors import EncoderError
 from phenolens.encoders.network import Network, Untrained
-from phenolens.encoders.weights import download_weights, read_weights
+from phenolens.encoders.weights import check_weights, download_weights, read_weights
 from phenolens.nets import SIZES, MicroscopyViT
 
 _ENCODER = "encoder.vit_backbone."
-_POSITIONS = "pos_embed"
+# The decoder of training, and positions, which are computed for the size of images.
+_NOT_READ = ("decoder.", "decoder_pred.", "encoder_decoder_proj.", _ENCODER + "pos_embed")
 
 
 def openphenom(
@@ -42,20 +42,11 @@ def openphenom(
     if untrained is not None:
         return Network(untrained.draw(_network), channels)
     file = download_weights(name, repository) if weights is None else Path(weights)
-    state = {
-        key.removeprefix(_ENCODER): value
-        for key, value in read_weights(file).items()
-        if key.startswith(_ENCODER) and key != _ENCODER + _POSITIONS
-    }
+    state = read_weights(file)
     model = _network()
-    expected = model.backbone.state_dict()
-    for key in sorted({*expected, *state}):
-        if key not in state or key not in expected or state[key].shape != expected[key].shape:
-            raise EncoderError(
-                f"{file}: is not a ViT-S/16 of OpenPhenom's layout: tensor '{_ENCODER}{key}' is missing, unknown or of "
-                "another shape"
-            )
-    model.backbone.load_state_dict(state)
+    expected = {_ENCODER + name: value.shape for name, value in model.backbone.state_dict().items()}
+    check_weights(file, expected, state, "a ViT-S/16 of OpenPhenom's layout", _NOT_READ)
+    model.backbone.load_state_dict({name.removeprefix(_ENCODER): state[name] for name in expected})
     return Network(model, channels)
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from torch import nn
 
 from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.encoders.network import Mixing, Network, Untrained, in_channels
-from phenolens.encoders.weights import read_weights
+from phenolens.encoders.weights import check_weights, read_weights
 from phenolens.images import RGB
 from phenolens.nets import SIZES, Initialisation, MicroscopyViT, RandomConvolutions, draw
 
@@ -98,7 +99,7 @@ def pretrained(
     mixing = mixing or ("joint" if tuple(channels) == RGB else "concat")
     if untrained is not None:
         return _as_trained(untrained.draw(lambda: _create(architecture, mixing, channels)), channels, mixing)
-    state = None if weights is None else read_weights(Path(weights))
+    state = None if weights is None else _read_own(Path(weights), architecture, in_channels(mixing, channels))
     try:
         overlay = None if state is None else {"state_dict": dict(state)}
         model = _create(architecture, mixing, channels, pretrained=True, pretrained_cfg_overlay=overlay)
@@ -108,14 +109,26 @@ def pretrained(
             f"{name}: the weights cannot be obtained ({reason}); check the network, or give a local file: "
             f"timm/{architecture}@weights=FILE.safetensors"
         ) from error
-    # If the head has another size, timm silently loads only the tensors that fit.
-    lacking = set() if state is None else set(model.state_dict()) - set(state)
-    if lacking:
-        raise EncoderError(
-            f"{weights}: does not hold weights of timm's {architecture}: {len(lacking)} of "
-            f"{len(model.state_dict())} tensors are missing, such as '{min(lacking)}'"
-        )
     return _as_trained(model, channels, mixing)
+
+
+def _read_own(path: Path, architecture: str, channels: int) -> dict[str, torch.Tensor]:
+    """Return the weights of a file if they are those of the architecture, with any classifier or none.
+
+    timm itself leaves out what does not fit. It reads weights of colour images for any number of channels, and those of
+    one channel for one.
+    """
+    state = read_weights(path)
+    config = timm.get_pretrained_cfg(architecture)
+    first = state.get(f"{config.first_conv}.weight") if config is not None else None
+    gray = channels == 1 and first is not None and first.ndim > 1 and first.shape[1] == 1
+    with torch.device("meta"):
+        body = timm.create_model(architecture, num_classes=0, in_chans=1 if gray else 3).state_dict()
+        whole = timm.create_model(architecture, in_chans=1 if gray else 3).state_dict()
+    shapes = {name: value.shape for name, value in body.items()}
+    classifier = [name for name in whole if name not in body]
+    check_weights(path, shapes, state, f"timm's {architecture}", classifier)
+    return state
 
 
 def _as_trained(model: nn.Module, channels: Sequence[str], mixing: Mixing) -> Network:

@@ -1,5 +1,6 @@
 """Weights from local files and from the Hugging Face hub."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from phenolens.core.errors import EncoderError
+from phenolens.nets import check_tensors
 
 _FILE = "model.safetensors"
 
@@ -31,6 +33,26 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise EncoderError(f"{path}: is not a safetensors file: {error}") from error
+
+
+def check_weights(
+    path: Path,
+    expected: Mapping[str, Sequence[int]],
+    weights: Mapping[str, torch.Tensor],
+    network: str,
+    not_read: Sequence[str] = (),
+) -> None:
+    """Refuse weights whose tensors are not those of a network; see `phenolens.nets.check_tensors`.
+
+    Raises
+    ------
+    EncoderError
+        If any tensor is missing, unknown or of another shape.
+    """
+    try:
+        check_tensors(path, expected, {name: value.shape for name, value in weights.items()}, network, not_read)
+    except ValueError as error:
+        raise EncoderError(str(error)) from error
 
 
 def download_weights(name: str, repository: str, revision: str | None = None) -> Path:

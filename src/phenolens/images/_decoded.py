@@ -14,6 +14,29 @@ _MAX_VALUES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """The parts of an image that its file leaves out, which stand for a fill value.
+
+    Attributes
+    ----------
+    parts
+        What is left out: chunks, tiles or strips.
+    count, total
+        How many of how many.
+    channels
+        The indices of channels of which nothing is there.
+    fill
+        The value that the file gives for them; None if it gives none.
+    """
+
+    parts: str
+    count: int
+    total: int
+    channels: tuple[int, ...]
+    fill: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """The samples of one file, with their description in the file.
 
@@ -27,12 +50,18 @@ class Decoded:
         Whether the samples belong to one gray or RGB picture rather than to separate channels.
     alpha
         Whether the last sample is opacity.
+    lossy
+        The compression, if it is known to have changed the samples; else empty.
+    absent
+        What the file leaves out, if anything.
     """
 
     samples: NDArray[Any]
     names: tuple[str, ...] | None = None
     colour: bool = False
     alpha: bool = False
+    lossy: str = ""
+    absent: Absent | None = None
 
 
 def check_size(path: Path, shape: tuple[int, ...]) -> None:

@@ -1,30 +1,35 @@
 """Decoder of OME-Zarr (NGFF 0.4 on zarr v2, 0.5 on zarr v3): the highest resolution level of one image.
 
-A missing chunk of a zarr array means "all fill value", and writers do leave out empty chunks; but an interrupted copy
-looks the same. An image or a channel without any chunk is refused. If some chunks of a channel are missing, they are
-read as the fill value, with a `PhenolensWarning`.
+A missing chunk of a zarr array means "all fill value", and writers do leave out empty chunks; an interrupted copy looks
+the same. The decoder reads them as the fill value, and says what is absent.
 """
 
 import json
-import warnings
-from collections.abc import Iterator
-from itertools import product
-from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.core.errors import ImageError, PhenolensWarning
-from phenolens.images._decoded import Decoded, check_size
+from phenolens.core.errors import ImageError
+from phenolens.images._axes import Axis, Layout, find_layout
+from phenolens.images._decoded import Absent, Decoded, check_size
+from phenolens.images._file import check_regular
+from phenolens.images._zarr_chunks import check_chunk, check_grid, read_codecs
 
-# Codecs of numbers; all others are refused before reading, since numcodecs' "pickle" would run code.
-_CODECS = frozenset(
-    {"blosc", "bytes", "bz2", "crc32c", "delta", "gzip", "lz4", "lzma", "sharding_indexed", "shuffle"}
-    | {"transpose", "zlib", "zstd"}
-)
-_STACKS = {"t": "time points", "z": "z-planes"}
+_MOST_METADATA = 2**24  # bytes
+
+_Kind = Literal["y", "x", "channel", "z", "time", "other"]
+_BY_TYPE: dict[str, _Kind] = {"channel": "channel", "time": "time"}
+_BY_NAME: dict[str, _Kind] = {
+    "x": "x",
+    "y": "y",
+    "z": "z",
+    "c": "channel",
+    "channel": "channel",
+    "t": "time",
+    "time": "time",
+}
 
 
 def decode_ome_zarr(path: Path) -> Decoded:
@@ -37,33 +42,41 @@ def decode_ome_zarr(path: Path) -> Decoded:
     level = path / str(multiscale["datasets"][0]["path"])
     if not level.resolve().is_relative_to(path.resolve()):
         raise ImageError(f"{path}: its metadata refers to files outside of the folder; export the image again")
-    _refuse_foreign_codecs(path, level, version)
+    codecs = read_codecs(path, _level_metadata(path, level, version), version)
     array = zarr.open_array(str(level), mode="r", zarr_format=version)
-    axes = _axes(path, multiscale, array.ndim)
     check_size(path, array.shape)
     if array.dtype.kind not in "buif":
         raise ImageError(f"{path}: pixels of type {array.dtype} are not numbers; export the image again")
-    for axis, length in zip(axes, array.shape, strict=True):
-        if axis not in "cyx" and length > 1:
-            advice = "project the z-stack first" if axis == "z" else "save one of them on its own"
-            raise ImageError(f"{path}: {length} {_STACKS.get(axis, 'planes')} where a site has one; {advice}")
-    names = _names(attributes, array.shape[axes.index("c")] if "c" in axes else 1)
-    _check_chunks(path, level, array, axes, names)
-    return Decoded(_channels_first(np.asarray(array[...]), axes), names)
+    layout = find_layout(path, array.shape, _axes(multiscale))
+    is_absent = np.zeros(check_grid(path, array), bool)
+    for at in np.ndindex(is_absent.shape):
+        try:
+            check_chunk(path, level / array.metadata.encode_chunk_key(at), array, codecs)
+        except FileNotFoundError:
+            is_absent[at] = True
+    samples = layout.channels_first(np.asarray(array[...]))
+    return Decoded(samples, _names(attributes, len(samples)), absent=_describe_absent(array, layout, is_absent))
 
 
 def _attributes(path: Path) -> tuple[dict[str, Any], Literal[2, 3]]:
     """Return the OME attributes of a zarr group and its format version (2 or 3)."""
-    if (path / "zarr.json").is_file():
-        attributes = json.loads((path / "zarr.json").read_bytes()).get("attributes", {})
+    if (path / "zarr.json").exists():
+        attributes = _read_json(path / "zarr.json").get("attributes", {})
         return attributes.get("ome", attributes), 3
-    if (path / ".zattrs").is_file():
-        return json.loads((path / ".zattrs").read_bytes()), 2
+    if (path / ".zattrs").exists():
+        return _read_json(path / ".zattrs"), 2
     if not path.exists():
         raise ImageError(f"{path}: no such file; check the path in the manifest")
     if path.is_file():
         raise ImageError(f"{path}: an OME-Zarr image is a folder, this is a file; unpack or export it again")
     raise ImageError(f"{path}: not an image but a folder without OME-Zarr metadata; name an image file")
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    if check_regular(file) > _MOST_METADATA:
+        raise ImageError(f"{file}: is too large for the metadata of an image; export it again")
+    metadata: dict[str, Any] = json.loads(file.read_bytes())
+    return metadata
 
 
 def _multiscale(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -75,14 +88,37 @@ def _multiscale(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
     raise ImageError(f"{path}: the zarr folder has no 'multiscales' metadata; export it as OME-Zarr 0.5")
 
 
-def _axes(path: Path, multiscale: dict[str, Any], ndim: int) -> str:
-    """Return one letter per axis; before NGFF 0.3 the axes were always tczyx."""
+def _level_metadata(path: Path, level: Path, version: int) -> dict[str, Any]:
+    """Return the metadata of the array of a resolution level, after checking all files that zarr will open."""
+    needed, further = ("zarr.json", ()) if version == 3 else (".zarray", (".zattrs",))
+    if not (level / needed).exists():
+        raise ImageError(f"{path}: the resolution level '{level.name}' is missing; copy or export it again")
+    for name in further:
+        if (level / name).exists():
+            _read_json(level / name)
+    return _read_json(level / needed)
+
+
+def _axes(multiscale: dict[str, Any]) -> list[Axis]:
+    """Return the axes by their type; without one, by their name. Before NGFF 0.3 the axes were always tczyx.
+
+    Axes in space are z, y and x by their names, or, if these are others, by their position, which the format requires
+    to be that order.
+    """
     listed = multiscale.get("axes", list("tczyx"))
-    names = [axis["name"] if isinstance(axis, dict) else axis for axis in listed]
-    if len(names) != ndim or not {"y", "x"} <= set(names) or len(set(names)) != ndim:
-        raise ImageError(f"{path}: the axes {names} do not fit an array of {ndim} dimensions; export it again")
-    # Axes may have any name; those of more than one letter ("lifetime") are other kinds of stacks.
-    return "".join(name if len(name) == 1 else "?" for name in names)
+    described = [axis if isinstance(axis, dict) else {"name": axis} for axis in listed]
+    names = [str(axis["name"]) for axis in described]
+    types = [str(axis.get("type") or "").lower() for axis in described]
+    kinds: list[_Kind] = []
+    for name, of_type in zip(names, types, strict=True):
+        kinds.append(_BY_TYPE.get(of_type, "other") if of_type else _BY_NAME.get(name.lower(), "other"))
+    in_space = [at for at, of_type in enumerate(types) if of_type == "space"]
+    letters = [names[at].lower() for at in in_space]
+    if sorted(letters) not in (["x", "y"], ["x", "y", "z"]):
+        letters = ["x", "y", "z"][: len(in_space)][::-1]
+    for at, letter in zip(in_space, letters, strict=False):
+        kinds[at] = _BY_NAME[letter]
+    return [Axis(kind, name) for kind, name in zip(kinds, names, strict=True)]
 
 
 def _names(attributes: dict[str, Any], n_channels: int) -> tuple[str, ...] | None:
@@ -91,58 +127,14 @@ def _names(attributes: dict[str, Any], n_channels: int) -> tuple[str, ...] | Non
     return names if len(names) == n_channels and all(names) else None
 
 
-def _refuse_foreign_codecs(path: Path, level: Path, version: int) -> None:
-    file = level / ("zarr.json" if version == 3 else ".zarray")
-    if not file.is_file():
-        raise ImageError(f"{path}: the resolution level '{level.name}' is missing; copy or export it again")
-    metadata = json.loads(file.read_bytes())
-    foreign = sorted(set(_codec_names(metadata, version)) - _CODECS)
-    if foreign:
-        raise ImageError(f"{path}: the zarr codec '{foreign[0]}' is not supported; export it with zstd")
-
-
-def _codec_names(metadata: dict[str, Any], version: int) -> Iterator[str]:
-    if version == 2:
-        for codec in (metadata.get("compressor"), *(metadata.get("filters") or ())):
-            if codec is not None:
-                yield codec["id"]
-        return
-    for codec in metadata["codecs"]:
-        name = codec if isinstance(codec, str) else codec["name"]
-        yield name
-        if name == "sharding_indexed":
-            inner = codec["configuration"]
-            yield from _codec_names(inner, 3)
-            yield from _codec_names({"codecs": inner.get("index_codecs", [])}, 3)
-
-
-def _check_chunks(path: Path, level: Path, array: Any, axes: str, names: tuple[str, ...] | None) -> None:
-    """Refuse channels with no chunk on disk; warn if some chunks are missing."""
-    chunks = array.shards or array.chunks
-    grid = [-(-length // chunk) for length, chunk in zip(array.shape, chunks, strict=True)]
-    along_channels = axes.index("c") if "c" in axes else None
-    absent: dict[int, int] = {}
-    for at in product(*map(range, grid)):
-        if not (level / array.metadata.encode_chunk_key(at)).is_file():
-            row = at[along_channels] if along_channels is not None else 0
-            absent[row] = absent.get(row, 0) + 1
-    if not absent:
-        return
-    rows = grid[along_channels] if along_channels is not None else 1
-    per_row = prod(grid) // rows
-    for row, count in absent.items():
-        if count == per_row:
-            first = row * chunks[along_channels] if along_channels is not None else 0
-            what = f"channel '{names[first]}'" if names else f"channel {first}"
-            raise ImageError(f"{path}: {what} has no data on disk; copy it again, or write its empty chunks")
-    warnings.warn(
-        f"{path}: {sum(absent.values())} of {prod(grid)} chunks are not on disk: read as {array.fill_value}",
-        PhenolensWarning,
-        stacklevel=2,
-    )
-
-
-def _channels_first(samples: NDArray[Any], axes: str) -> NDArray[Any]:
-    order = sorted(range(len(axes)), key=lambda axis: "cyx".find(axes[axis]))
-    height, width = (samples.shape[axes.index(axis)] for axis in "yx")
-    return np.ascontiguousarray(samples.transpose(order).reshape(-1, height, width))
+def _describe_absent(array: Any, layout: Layout, is_absent: NDArray[np.bool_]) -> Absent | None:
+    if not is_absent.any():
+        return None
+    grid, n_channels, per_chunk = is_absent[np.newaxis], 1, 1
+    if layout.channel is not None:
+        grid = np.moveaxis(is_absent, layout.channel, 0)
+        n_channels = array.shape[layout.channel]
+        per_chunk = (array.shards or array.chunks)[layout.channel]
+    channels = tuple(at for at in range(n_channels) if grid[at // per_chunk].all())
+    fill = float(array.fill_value or 0)
+    return Absent("chunks", int(is_absent.sum()), is_absent.size, channels, fill)

@@ -6,18 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ImageError
-from phenolens.images.read import read_image
+from phenolens.images.read import decode, named_channels
 
 _MOST_LABELS = np.iinfo(np.int32).max
+_SPECK = 0.05  # of the area of the largest part of the same label; smaller parts are no objects of their own
+_PARTS_PER_LABEL = 1.5  # on average; labels of objects have hardly more than 1
 
 
 def read_mask(path: str | Path, shape: tuple[int, int]) -> NDArray[np.int32]:
     """Read an image of instance labels: 0 is background, every other number is one object.
 
+    An object may consist of several parts, such as fragments of a nucleus. If labels have several parts on average,
+    however, they are classes, such as 0 and 255 of a binary mask, and are refused. Chunks, tiles and strips
+    that a file leaves out have no objects.
+
     Parameters
     ----------
     path
-        An image of one channel, in any format of `read_image`.
+        An image of one channel, in any lossless format of `read_image`.
     shape
         Height and width of the corresponding image.
 
@@ -28,9 +34,19 @@ def read_mask(path: str | Path, shape: tuple[int, int]) -> NDArray[np.int32]:
     Raises
     ------
     ImageError
-        If it cannot be read, has several channels, another shape, or values that are not labels.
+        If it cannot be read, has several channels, another shape, a lossy compression, or values that are not labels
+        of single objects.
     """
-    labels, channels = read_image(path)
+    path = Path(path)
+    decoded = decode(path)
+    if decoded.lossy:
+        raise ImageError(f"{path}: {decoded.lossy} changes values and cannot hold labels; save the mask as PNG or TIFF")
+    if decoded.absent is not None and decoded.absent.fill != 0:
+        raise ImageError(
+            f"{path}: {decoded.absent.count} of {decoded.absent.total} {decoded.absent.parts} are left out, and do not "
+            f"stand for background; write all {decoded.absent.parts}"
+        )
+    labels, channels = named_channels(path, decoded)
     if len(channels) != 1:
         raise ImageError(
             f"{path}: a mask must have one channel with the number of the object at each pixel, found {len(channels)}"
@@ -44,7 +60,37 @@ def read_mask(path: str | Path, shape: tuple[int, int]) -> NDArray[np.int32]:
         raise ImageError(
             f"{path}: labels must be whole numbers from 0, found values from {labels.min()} to {labels.max()}"
         )
-    return labels[0].astype(np.int32)
+    found = labels[0].astype(np.int32)
+    _refuse_classes(path, found)
+    return found
+
+
+def _refuse_classes(path: Path, labels: NDArray[np.int32]) -> None:
+    """Refuse masks whose numbers are classes of pixels, each with many separate objects."""
+    n_labels, n_parts = _count_parts(labels)
+    if n_labels == 0 or n_parts < _PARTS_PER_LABEL * n_labels:
+        return
+    kind = "a binary mask" if n_labels == 1 else "a mask of classes"
+    raise ImageError(
+        f"{path}: is {kind}, not of objects: {n_parts} separate parts share {n_labels} "
+        f"number{'s' * (n_labels > 1)}; number the objects first, as skimage.measure.label does"
+    )
+
+
+def _count_parts(labels: NDArray[np.int32]) -> tuple[int, int]:
+    """Return the number of labels in (H, W), and of their parts that do not touch, not counting specks."""
+    from skimage.measure import label
+
+    parts = label(labels, connectivity=2)  # 0 is background in both
+    if not parts.any():
+        return 0, 0
+    areas = np.bincount(parts.ravel())[1:]
+    label_of_part = np.zeros(len(areas), np.int32)
+    label_of_part[parts[parts > 0] - 1] = labels[parts > 0]
+    found, group = np.unique(label_of_part, return_inverse=True)
+    largest = np.zeros(len(found), np.int64)
+    np.maximum.at(largest, group, areas)
+    return len(found), int((areas >= _SPECK * largest[group]).sum())
 
 
 def on_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:

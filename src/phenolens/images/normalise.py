@@ -29,12 +29,14 @@ def self_standardise(pixels: Tensor, eps: float = 1e-6) -> Tensor:
     Raises
     ------
     ImageError
-        If the tensor does not have four axes.
+        If the tensor does not have four axes, or images have a single pixel.
     """
     import torch
     from torch.nn import functional as F
 
     _check_batch(pixels)
+    if pixels.shape[-2:].numel() == 1:
+        raise ImageError("an image of a single pixel has no contrast to standardise; leave it out")
     # Subtracting the first pixel keeps float32 exact if the offset is large and the contrast small; it also makes a
     # constant channel exactly zero.
     if pixels.dtype == torch.float64:

@@ -1,6 +1,7 @@
 """Reading of sites from one or several files, as pixels with named channels."""
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phenolens.core.errors import ImageError, did_you_mean
+from phenolens.core.errors import ImageError, PhenolensWarning, did_you_mean
 from phenolens.images._decoded import Decoded
 from phenolens.images._ome_zarr import decode_ome_zarr
 from phenolens.images._raster import decode_jp2, decode_jpeg, decode_png
@@ -75,22 +76,61 @@ def read_image(path: str | Path, names: Sequence[str] | None = None) -> tuple[ND
     ------
     ImageError
         If the file is missing, damaged, truncated or of an unknown format; if it holds a time series or
-        z-stack, transparency, or values that are not finite; or if `names` does not match its channels.
+        z-stack, transparency, or values that are not finite; if a channel has no data on disk; or if `names` does not
+        match its channels.
 
     Warns
     -----
     PhenolensWarning
-        If some chunks of an OME-Zarr image are not on disk, which are read as the fill value.
+        If the file leaves out some chunks, tiles or strips, which are read as the fill value.
 
     Notes
     -----
     JPEG, JPEG 2000 and LZW or uncompressed TIFF have no checksums: altered bytes in a file of the right length may not
     be noticed.
     """
+    decoded = decode(path)
+    samples, channels = named_channels(Path(path), decoded, names)
+    _check_whole(Path(path), decoded, channels)
+    return samples, channels
+
+
+def decode(path: str | Path) -> Decoded:
+    """Decode one image file by its suffix.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, damaged, truncated or of an unknown format; errors of libraries become one line.
+    """
     if _REMOTE.match(str(path)):
         raise ImageError(f"{path}: only local files can be read; download it first")
     path = Path(path)
-    decoded = _decode(path)
+    kind, decoder = _DECODERS.get(file_of(path).suffix.lower(), ("", None))
+    if path.is_dir():
+        kind, decoder = "OME-Zarr", decode_ome_zarr
+    if decoder is None:
+        found = f"suffix '{path.suffix}'" if path.suffix else "a name without suffix"
+        raise ImageError(f"{path}: {found} is not a known image format; use {_FORMATS}")
+    try:
+        return decoder(path)
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file; check the path in the manifest") from None
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be opened ({error.strerror or _one_line(error)})") from None
+    except Exception as error:
+        raise ImageError(
+            f"{path}: cannot be read as {kind} ({_one_line(error)}); "
+            "it may be damaged or cut short, copy or export it again"
+        ) from None
+
+
+def named_channels(
+    path: Path, decoded: Decoded, names: Sequence[str] | None = None
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return the pixels (C, H, W) of a decoded file in a dtype of sites, with their names, as in `read_image`."""
     samples = decoded.samples
     if isinstance(names, str):
         raise ImageError(f"{path}: names must be a list of channel names, found the text '{names}'")
@@ -150,27 +190,30 @@ def read_site(
     return Site(np.stack(planes), chosen, site_id)
 
 
-def _decode(path: Path) -> Decoded:
-    """Decode by suffix; errors of libraries become one line."""
-    kind, decoder = _DECODERS.get(file_of(path).suffix.lower(), ("", None))
-    if path.is_dir():
-        kind, decoder = "OME-Zarr", decode_ome_zarr
-    if decoder is None:
-        found = f"suffix '{path.suffix}'" if path.suffix else "a name without suffix"
-        raise ImageError(f"{path}: {found} is not a known image format; use {_FORMATS}")
-    try:
-        return decoder(path)
-    except ImageError:
-        raise
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file; check the path in the manifest") from None
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be opened ({error.strerror or _one_line(error)})") from None
-    except Exception as error:
+def _check_whole(path: Path, decoded: Decoded, channels: tuple[str, ...]) -> None:
+    """Refuse channels of which the file has nothing, or has parts without a value; warn of parts that it leaves out.
+
+    An empty part is left out by many writers, but an interrupted copy looks the same.
+    """
+    absent = decoded.absent
+    if absent is None:
+        return
+    if absent.channels:
+        name = channels[absent.channels[0]] if len(channels) > absent.channels[0] else "alpha"
         raise ImageError(
-            f"{path}: cannot be read as {kind} ({_one_line(error)}); "
-            "it may be damaged or cut short, copy or export it again"
-        ) from None
+            f"{path}: channel '{name}' has no data on disk, all its {absent.parts} are left out; copy it again, or "
+            f"write its empty {absent.parts}"
+        )
+    if absent.fill is None:
+        raise ImageError(
+            f"{path}: {absent.count} of {absent.total} {absent.parts} are left out, and the file does not say with "
+            f"which value; write its blank {absent.parts}"
+        )
+    warnings.warn(
+        f"{path}: {absent.count} of {absent.total} {absent.parts} are not on disk: read as {absent.fill:g}",
+        PhenolensWarning,
+        stacklevel=3,
+    )
 
 
 def _one_line(error: Exception) -> str:

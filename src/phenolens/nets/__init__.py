@@ -1,7 +1,7 @@
 """Networks as torch modules; they do not import anything else of Phenolens, and run wherever torch and timm do."""
 
-from phenolens.nets.build import build, embedder, is_agnostic
-from phenolens.nets.checkpoint import Card, load_weights, read_card, save_checkpoint
+from phenolens.nets.build import build, build_shapes, embedder, is_agnostic
+from phenolens.nets.checkpoint import Card, check_tensors, load_weights, read_card, save_checkpoint, tensor_shapes
 from phenolens.nets.classifier import Classifier, adapt_batch_norm
 from phenolens.nets.contrastive import Contrastive
 from phenolens.nets.graph_network import GraphNetwork
@@ -32,6 +32,8 @@ __all__ = [
     "Size",
     "adapt_batch_norm",
     "build",
+    "build_shapes",
+    "check_tensors",
     "draw",
     "embedder",
     "initialise",
@@ -44,5 +46,6 @@ __all__ = [
     "read_card",
     "save_checkpoint",
     "sincos_positions",
+    "tensor_shapes",
     "unpatchify",
 ]

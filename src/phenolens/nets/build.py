@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import timm
+import torch
 from torch import nn
 
 from phenolens.nets.classifier import Classifier
@@ -11,6 +12,11 @@ from phenolens.nets.contrastive import Contrastive
 from phenolens.nets.mae import MaskedAutoencoder
 from phenolens.nets.munet import MaskedUNet
 from phenolens.nets.vit import SIZES, MicroscopyViT, Size
+
+_MOST_BLOCKS = 256
+
+# What torch, timm and our networks raise for sizes that do not fit together.
+_UNFIT = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def build(architecture: str, options: Mapping[str, Any], channels: int) -> nn.Module:
@@ -30,20 +36,32 @@ def build(architecture: str, options: Mapping[str, Any], channels: int) -> nn.Mo
     ValueError
         If there is no such architecture, size or backbone, or an option is unknown.
     """
-    options = dict(options)
+    builders = {
+        "masked-autoencoder": _masked_autoencoder,
+        "masked-unet": _masked_unet,
+        "classifier": _classifier,
+        "contrastive": _contrastive,
+    }
+    if architecture not in builders:
+        raise ValueError(f"no architecture '{architecture}'; there is: {', '.join(builders)}")
     try:
-        if architecture == "masked-autoencoder":
-            size = _size(options.pop("size"))
-            decoder = options.pop("decoder", None)
-            return MaskedAutoencoder(size, channels, decoder=None if decoder is None else tuple(decoder), **options)
-        if architecture == "masked-unet":
-            return MaskedUNet(channels, **options)
-        if architecture in ("classifier", "contrastive"):
-            backbone = _backbone(options.pop("backbone"), channels)
-            return (Classifier if architecture == "classifier" else Contrastive)(backbone, **options)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"a {architecture} cannot be built from these options: {error}") from error
-    raise ValueError(f"no architecture '{architecture}'")
+        return builders[architecture](dict(options), channels)
+    except _UNFIT as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"a {architecture} cannot be built from these options: {said}") from error
+
+
+def build_shapes(architecture: str, options: Mapping[str, Any], channels: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the tensors of the network that `build` returns, without using memory for them.
+
+    Raises
+    ------
+    ValueError
+        As `build`.
+    """
+    with torch.device("meta"):
+        state = build(architecture, options, channels).state_dict()
+    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 def embedder(model: nn.Module) -> nn.Module:
@@ -61,12 +79,41 @@ def is_agnostic(model: nn.Module) -> bool:
     return isinstance(part, MicroscopyViT) and part.agnostic
 
 
+def _masked_autoencoder(options: dict[str, Any], channels: int) -> nn.Module:
+    size = _size(options.pop("size"))
+    decoder = options.pop("decoder", None)
+    if decoder is not None:
+        _check_depth(decoder[1])
+    return MaskedAutoencoder(size, channels, decoder=None if decoder is None else tuple(decoder), **options)
+
+
+def _masked_unet(options: dict[str, Any], channels: int) -> nn.Module:
+    _check_depth(options.get("depth", 1))
+    return MaskedUNet(channels, **options)
+
+
+def _classifier(options: dict[str, Any], channels: int) -> nn.Module:
+    return Classifier(_backbone(options.pop("backbone"), channels), **options)
+
+
+def _contrastive(options: dict[str, Any], channels: int) -> nn.Module:
+    return Contrastive(_backbone(options.pop("backbone"), channels), **options)
+
+
+def _check_depth(depth: int) -> None:
+    """Refuse a number of blocks that would take long to create, even without their weights."""
+    if not 0 < depth <= _MOST_BLOCKS:
+        raise ValueError(f"depth must be from 1 to {_MOST_BLOCKS}, found {depth}")
+
+
 def _size(size: str | Mapping[str, Any]) -> Size:
     if isinstance(size, str):
         if size not in SIZES:
             raise ValueError(f"no size '{size}'; there is: {', '.join(SIZES)}")
         return SIZES[size]
-    return Size(**size)
+    chosen = Size(**size)
+    _check_depth(chosen.depth)
+    return chosen
 
 
 def _backbone(name: str, channels: int) -> nn.Module:
