@@ -2,7 +2,10 @@
 
 from phenolens.embedding.embed import Embedded, dataset_channels, default_workers, embed, first_site
 from phenolens.embedding.folder import embed_to_folder
+from phenolens.embedding.h5ad_file import check_h5ad
+from phenolens.embedding.journal import Journal
 from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
+from phenolens.embedding.storable import check_storable
 from phenolens.embedding.store import (
     Missing,
     mark_controls,
@@ -18,7 +21,10 @@ __all__ = [
     "NOTE",
     "PROVENANCE",
     "Embedded",
+    "Journal",
     "Missing",
+    "check_h5ad",
+    "check_storable",
     "dataset_channels",
     "default_workers",
     "embed",

@@ -169,13 +169,14 @@ def load_batches(
     channels: Sequence[str],
     crop: Crop,
     *,
+    start: int = 0,
     sites_per_batch: int,
     workers: int,
     measurements: Sequence[Measurement] = (),
     wants_pixels: bool = True,
     intervention: Intervention | None = None,
 ) -> Iterator[Batch]:
-    """Yield the crops of all sites and their measurements, in the order of the manifest.
+    """Yield the crops of sites and their measurements, in the order of the manifest.
 
     Parameters
     ----------
@@ -185,6 +186,8 @@ def load_batches(
         The channels to read, in this order.
     crop
         What to take of each image.
+    start
+        The row of the first site.
     sites_per_batch
         The number of sites in a batch.
     workers
@@ -198,7 +201,7 @@ def load_batches(
     """
     yield from DataLoader(
         _Sites(manifest, channels, crop, measurements, wants_pixels, intervention),
-        sampler=range(len(manifest)),
+        sampler=range(start, len(manifest)),
         batch_size=sites_per_batch,
         collate_fn=_collate,
         num_workers=workers,
