@@ -235,9 +235,10 @@ def _see(
                 for one, result in zip(measuring, measured, strict=True):
                     one.add_measured(row, result)
             for rows, pixels in batch.stacks:
-                for part_rows, part in zip(torch.split(rows, batch_size), torch.split(pixels, batch_size), strict=True):
+                for first in range(0, len(rows), batch_size):
+                    part = torch.as_tensor(pixels[first : first + batch_size])
                     for one in networks:
-                        one.add(part_rows.numpy(), part, channels)
+                        one.add(rows[first : first + batch_size], part, channels)
             done += batch.n_sites
             if journal is not None and (done == len(manifest) or journal.is_due()):
                 journal.keep(kept, done, _part(kept, done, sums, failures))

@@ -26,6 +26,7 @@ from phenolens.datasets import (
 from phenolens.embedding import (
     FILE,
     PROVENANCE,
+    check_storable,
     dataset_channels,
     embed,
     embed_to_folder,
@@ -184,6 +185,7 @@ def check_dataset(recipe: Recipe) -> CheckedDataset:
         return CheckedDataset(", ".join(embeddings), max(embeddings.values(), key=len).obs)
     manifest = _open_manifest(recipe)
     manifest.check_files()
+    check_storable(manifest)
     return CheckedDataset(str(manifest.source), manifest.table)
 
 

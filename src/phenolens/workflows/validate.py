@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import Manifest, read_manifest
+from phenolens.embedding import check_storable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,9 @@ def validate(path: Path) -> Validated:
         If any of them is invalid; the message names the culprit.
     """
     if path.suffix not in (".yaml", ".yml"):
-        return _checked("manifest", read_manifest(path))
+        manifest = read_manifest(path)
+        check_storable(manifest)
+        return _checked("manifest", manifest)
     from phenolens.recipes import Recipe, ScalingRecipe, load_recipe
     from phenolens.workflows.study import check_dataset
 
