@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.core.json import strict_json
@@ -144,6 +146,14 @@ def options_from_flags(
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; square brackets in names from files are no markup."""
+    table = Table(*(Column(Text(name)) for name in columns))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    stdout.print(table)
 
 
 def print_json(content: Any) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 
 from phenolens.cli.options import (
     Json,
@@ -13,9 +12,9 @@ from phenolens.cli.options import (
     Strict,
     fail_if_unanswered,
     print_json,
+    print_table,
     print_unanswered,
     print_verdicts,
-    stdout,
     without_garbage_collection,
 )
 from phenolens.core.numbers import duration
@@ -67,10 +66,7 @@ def list_(
     if as_json:
         print_json(entries)
         return
-    table = Table("name", "description")
-    for name, summary in entries.items():
-        table.add_row(name, summary)
-    stdout.print(table)
+    print_table(("name", "description"), entries.items())
 
 
 def _list_options(as_json: bool) -> None:
@@ -81,13 +77,13 @@ def _list_options(as_json: bool) -> None:
     if as_json:
         print_json({task: {name: asdict(option) for name, option in found.items()} for task, found in options.items()})
         return
-    table = Table("task", "option", "type", "default", "description")
+    rows = []
     for task, found in options.items():
         for name, option in found.items():
             kind = f"{option.type}, repeatable" if option.repeatable else option.type
             default = "required" if option.required else str(option.default)
-            table.add_row(task, name, kind, default, option.help)
-    stdout.print(table)
+            rows.append((task, name, kind, default, option.help))
+    print_table(("task", "option", "type", "default", "description"), rows)
 
 
 def validate(
@@ -122,7 +118,4 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print_json(findings)
         return
-    table = Table("what", "found")
-    for name, finding in findings.items():
-        table.add_row(name, str(finding))
-    stdout.print(table)
+    print_table(("what", "found"), [(name, str(finding)) for name, finding in findings.items()])

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from phenolens.cli.options import (
     Batch,
@@ -31,10 +30,10 @@ from phenolens.cli.options import (
     options_from_flags,
     parse_options,
     print_json,
+    print_table,
     print_unanswered,
     print_verdicts,
     split_arguments,
-    stdout,
 )
 from phenolens.core.errors import PhenolensError, TaskNotApplicable
 from phenolens.core.numbers import count, interval, number
@@ -134,21 +133,24 @@ def evaluate(
             }
         )
         return
-    stdout.print(_score_table(summaries(evaluation)))
+    print_table(_SCORE_COLUMNS, _score_rows(summaries(evaluation)))
     print_verdicts(card.verdicts)
     for item in evaluation.skipped:
         typer.echo(f"skipped: {item.encoder}, {item.profiling}: {item.reason}", err=True)
 
 
-def _score_table(scores: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("encoder", "profiling", "", "value", "95% interval", "chance", "units", "caveats")
+_SCORE_COLUMNS = ("encoder", "profiling", "", "value", "95% interval", "chance", "units", "caveats")
+
+
+def _score_rows(scores: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
     for score in scores:
         leak = [f"leaking split: {score['leak']}"] if score["leak"] else []
         caveats = "; ".join([*leak, *score["notes"]])
-        table.add_row(score["encoder_id"], score["profiling"], "", *_score_cells(score, score["unit"]), caveats)
+        rows.append((score["encoder_id"], score["profiling"], "", *_score_cells(score, score["unit"]), caveats))
         for part, row in (score.get("sources", {}) | score.get("targets", {})).items():
-            table.add_row("", "", part, *_score_cells(row, score["unit"]))
-    return table
+            rows.append(("", "", str(part), *_score_cells(row, score["unit"])))
+    return rows
 
 
 def _score_cells(row: Mapping[str, Any], unit: str) -> tuple[str, ...]:

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from phenolens.cli.options import Json, Out, print_json, stdout
+from phenolens.cli.options import Json, Out, print_json, print_table
 
 
 def train(
@@ -30,10 +29,8 @@ def train(
         if as_json:
             print_json(found)
             return
-        table = Table("what", training.name)
-        for name, value in found.items():
-            table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.3g}")
-        stdout.print(table)
+        texts = {name: f"{value:,}" if isinstance(value, int) else f"{value:.3g}" for name, value in found.items()}
+        print_table(("what", training.name), [(name.replace("_", " "), text) for name, text in texts.items()])
         return
     path = run_training(training, out, progress=True)
     if as_json:

@@ -81,3 +81,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower = {each.lower(): each for each in known}
     close = [by_lower[each] for each in get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)]
     return f"; did you mean '{close[0]}'?" if close else f"; there is: {', '.join(known) or 'nothing'}"
+
+
+def reason_of(error: BaseException) -> str:
+    r"""Return the message of an error of another library in one line, or the kind of error if it has none.
+
+    Parameters
+    ----------
+    error
+        The error.
+
+    Examples
+    --------
+    >>> reason_of(ValueError("no such block\nsee above")), reason_of(MemoryError())
+    ('no such block', 'MemoryError')
+    """
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next(filter(None, lines), type(error).__name__)

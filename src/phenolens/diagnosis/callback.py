@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from phenolens.core.files import replaced_whole
 from phenolens.datasets import Manifest
 from phenolens.embedding import embed
 from phenolens.encoders.network import Network, NetworkEncoder
@@ -143,10 +144,15 @@ class DiagnoseWhileTraining(Callback):
         return rows
 
     def _write(self, rows: Sequence[GainAtStep]) -> None:
+        """Add rows; those of the same or later steps are of a run that was stopped before it could save its state."""
+        if not rows:
+            return
         path = self.folder / FILE
-        is_new = not path.is_file()
-        with path.open("a", newline="") as file:
+        earlier = []
+        if path.is_file():
+            with path.open(newline="") as file:
+                earlier = [row for row in csv.DictReader(file) if int(row["step"]) < rows[0].step]
+        with replaced_whole(path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, [each.name for each in fields(GainAtStep)])
-            if is_new:
-                writer.writeheader()
-            writer.writerows(asdict(row) for row in rows)
+            writer.writeheader()
+            writer.writerows([*earlier, *(asdict(row) for row in rows)])

@@ -2,8 +2,11 @@
 
 from phenolens.embedding.embed import Embedded, dataset_channels, default_workers, embed, first_site, resolve_device
 from phenolens.embedding.folder import embed_to_folder
+from phenolens.embedding.h5ad_file import check_h5ad
+from phenolens.embedding.journal import Journal
 from phenolens.embedding.make_encoders import make_encoders
 from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
+from phenolens.embedding.storable import check_storable
 from phenolens.embedding.store import (
     Missing,
     mark_controls,
@@ -20,8 +23,11 @@ __all__ = [
     "NOTE",
     "PROVENANCE",
     "Embedded",
+    "Journal",
     "Missing",
     "Trial",
+    "check_h5ad",
+    "check_storable",
     "dataset_channels",
     "default_workers",
     "embed",

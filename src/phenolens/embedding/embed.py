@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from phenolens.core.errors import EmbeddingError, ImageError, failure_of
 from phenolens.datasets import Manifest
 from phenolens.embedding.make_encoders import EncoderLike, make_encoders
 from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE
+from phenolens.embedding.storable import storable
 from phenolens.encoders import Encoder, EncoderInfo, Measurement, RowEncoder
 from phenolens.images import Crop, Intervention, Site, find_intervention, read_site
 
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     import torch
     from anndata import AnnData
 
+    from phenolens.embedding.journal import Journal
     from phenolens.embedding.loader import Measured
 
+_log = logging.getLogger(__name__)
 _MOST_WORKERS = 8
 _HOPELESS = 32  # sites; an encoder that fails for each of the first ones does not fit the images
 
@@ -99,6 +103,7 @@ def embed(
     device: str = "auto",
     precision: str = "fp32",
     intervention: str | None = None,
+    journal: Journal | None = None,
     progress: bool = False,
 ) -> Embedded:
     """Embed every site with every encoder, reading each image once.
@@ -130,6 +135,8 @@ def embed(
         ``fp32`` or ``bf16``.
     intervention
         The name of a change made to the crops before they are embedded; see `interventions`.
+    journal
+        Where finished sites are kept, and those of a run that was killed are found; nowhere if None.
     progress
         Whether to draw a progress bar on stderr.
 
@@ -160,10 +167,13 @@ def embed(
         if not isinstance(one.encoder, RowEncoder)
     }
     change = None if intervention is None else find_intervention(intervention, channels)
-    failures = _see(manifest, sums, channels, crop, batch_size, workers, change, progress) if sums else {}
+    # The state of files before they are read: vectors of a file that is replaced meanwhile do not count as current.
+    settings = embedding_settings(manifest, channels, crop, precision, intervention) | {"device": device}
+    failures = _see(manifest, sums, channels, crop, batch_size, workers, change, journal, progress) if sums else {}
     if len(failures) == len(manifest):
         raise ImageError(f"{manifest.source}: no site could be embedded; the first: {failures[0]}")
-    settings = embedding_settings(manifest, channels, crop, precision, intervention) | {"device": device}
+    if manifest.fingerprint != settings["manifest"]:
+        _log.warning("%s: images were changed while they were embedded; run again to embed them anew", manifest.source)
     read = np.array([row not in failures for row in range(len(manifest))])
     return Embedded(
         {
@@ -172,8 +182,13 @@ def embed(
             else sums[one.info.id].to_anndata(manifest, read, settings)
             for one in made
         },
-        {str(manifest.table.index[row]): reason for row, reason in sorted(failures.items())},
+        {str(manifest.table.index[row]): _as_text(reason) for row, reason in sorted(failures.items())},
     )
+
+
+def _as_text(reason: str) -> str:
+    """Return a reason as text that every file can hold: names of files may be no text."""
+    return reason.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _see(
@@ -184,6 +199,7 @@ def _see(
     batch_size: int,
     workers: int | None,
     intervention: Intervention | None,
+    journal: Journal | None,
     progress: bool,
 ) -> dict[int, str]:
     """Run the encoders over all images; return manifest row -> reason why it could not be read or embedded."""
@@ -194,10 +210,12 @@ def _see(
     measuring = [one for one in sums.values() if isinstance(one.encoder, Measurement)]
     networks = [one for one in sums.values() if not isinstance(one.encoder, Measurement)]
     failures: dict[int, str] = {}
+    done = kept = _restore(journal, sums, failures)
     batches = load_batches(
         manifest,
         channels,
         crop,
+        start=done,
         # Measurements gain nothing from batches, and the last batches would leave processes idle.
         sites_per_batch=batch_size if networks else 1,
         workers=default_workers(networks=bool(networks)) if workers is None else workers,
@@ -213,18 +231,45 @@ def _see(
         console=Console(file=sys.stderr),
         disable=not progress,
     ) as bar:
-        task = bar.add_task("", total=len(manifest))
+        task = bar.add_task("", total=len(manifest), completed=done)
         for batch in batches:
             failures.update(batch.failures)
             for row, measured in batch.measured.items():
                 for one, result in zip(measuring, measured, strict=True):
                     failures.update(one.add_measured(row, result))
             for rows, pixels in batch.stacks:
-                for part_rows, part in zip(torch.split(rows, batch_size), torch.split(pixels, batch_size), strict=True):
+                for first in range(0, len(rows), batch_size):
+                    part = torch.as_tensor(pixels[first : first + batch_size])
                     for one in networks:
-                        failures.update(one.add(part_rows.numpy(), part, channels))
-            bar.advance(task, batch.n_sites)
+                        failures.update(one.add(rows[first : first + batch_size], part, channels))
+            done += batch.n_sites
+            if journal is not None and (done == len(manifest) or journal.is_due()):
+                journal.keep(kept, done, _part(kept, done, sums, failures))
+                kept = done
+            bar.update(task, completed=done)
     return failures
+
+
+def _restore(journal: Journal | None, sums: Mapping[str, _Sums], failures: dict[int, str]) -> int:
+    """Take over what an earlier run has kept; return how many sites these are."""
+    done = 0
+    for stop, arrays in journal.parts() if journal is not None else ():
+        for name, one in sums.items():
+            one.restore(done, stop, {field: arrays[f"{field}:{name}"] for field in _Sums.KEPT})
+        failures.update(zip(arrays["failed"].tolist(), arrays["reason"].tolist(), strict=True))
+        done = stop
+    if done:
+        _log.info("going on after %d sites that an earlier run has embedded", done)
+    return done
+
+
+def _part(start: int, stop: int, sums: Mapping[str, _Sums], failures: Mapping[int, str]) -> dict[str, NDArray[Any]]:
+    """Return all that is known of consecutive sites, as arrays."""
+    failed = [row for row in range(start, stop) if row in failures]
+    arrays = {"failed": np.array(failed, dtype=int), "reason": np.array([failures[row] for row in failed], dtype=str)}
+    for name, one in sums.items():
+        arrays |= {f"{field}:{name}": values for field, values in one.part(start, stop).items()}
+    return arrays
 
 
 def _read_rows(
@@ -276,6 +321,8 @@ def resolve_device(device: str) -> str:
 @dataclass
 class _Sums:
     """The running mean of each site's crops under one encoder."""
+
+    KEPT: ClassVar[tuple[str, ...]] = ("total", "count", "nuclei", "seconds")
 
     n_sites: int
     info: EncoderInfo
@@ -330,6 +377,23 @@ class _Sums:
         reason = f"{self.info.id}: the vector of the image has NaN or infinite values; check its intensities"
         return {int(row): reason for row in rows}
 
+    def part(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
+        """Return what is known of consecutive sites, and the time that all took so far."""
+        nuclei = [(row, *self.nuclei[row]) for row in range(start, stop) if row in self.nuclei]
+        return {
+            "total": self.total[start:stop],
+            "count": self.count[start:stop],
+            "nuclei": np.array(nuclei, dtype=int).reshape(-1, 3),
+            "seconds": np.array(self.seconds),
+        }
+
+    def restore(self, start: int, stop: int, part: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what `part` has returned."""
+        self.total[start:stop] = part["total"]
+        self.count[start:stop] = part["count"]
+        self.nuclei.update({row: (found, whole) for row, found, whole in part["nuclei"].tolist()})
+        self.seconds = float(part["seconds"])
+
     def to_anndata(self, manifest: Manifest, read: NDArray[np.bool_], settings: Mapping[str, Any]) -> AnnData:
         """Return the mean vector of each site that is not quarantined; `read` is the mask (n,) of these sites."""
         x = (self.total[read] / self.count[read, None]).astype(np.float32)
@@ -370,10 +434,3 @@ def _to_anndata(
         var=pd.DataFrame(index=list(encoder.feature_names)),
         uns={PROVENANCE: provenance | ({NOTE: note} if note else {})},
     )
-
-
-def storable(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table that .h5ad can store: text columns become categories, which may have missing values."""
-    table = table.rename_axis(None)
-    table.index = table.index.astype(str)
-    return table.astype({column: "category" for column in table if table[column].dtype == object})

@@ -1,23 +1,40 @@
 """Embeddings of a data set in a folder: computed once and reused, with a list of sites that could not be read."""
 
-import logging
-from collections.abc import Sequence
-from pathlib import Path
+from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 import pandas as pd
 
 from phenolens.core.errors import EmbeddingError
-from phenolens.core.files import replaced_whole
+from phenolens.core.files import only_writer, replaced_whole
 from phenolens.datasets import Manifest
-from phenolens.embedding.embed import Embedded, dataset_channels, embed, embedding_settings, resolve_device
+from phenolens.embedding.embed import (
+    Embedded,
+    dataset_channels,
+    embed,
+    embedding_settings,
+    resolve_device,
+)
+from phenolens.embedding.journal import Journal
 from phenolens.embedding.make_encoders import make_encoders
-from phenolens.embedding.provenance import INFO
-from phenolens.embedding.store import is_current, read_embeddings, write_embeddings
+from phenolens.embedding.provenance import INFO, PROVENANCE
+from phenolens.embedding.storable import check_storable
+from phenolens.embedding.store import read_embeddings, read_if_current, write_embeddings
 from phenolens.embedding.trial import MOST_UNTRIED, try_few_sites
 from phenolens.encoders import Named, RowEncoder, as_file_name
 from phenolens.images import Crop
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+
 _log = logging.getLogger(__name__)
+
+_QUARANTINE = "quarantine"  # key in the provenance: which sites could not be read, and why
 
 
 def embed_to_folder(
@@ -38,7 +55,8 @@ def embed_to_folder(
     """Embed every site with every encoder into `folder`, and reuse what is already there.
 
     Writes one .h5ad per encoder, named like it, and quarantine.csv, which lists sites that could not be read with the
-    reason. Files with the same images, model, weights and settings are reused.
+    reason. Files with the same images, model, weights and settings are reused, and so are the sites that a run has
+    embedded before it was killed.
 
     Parameters
     ----------
@@ -53,66 +71,86 @@ def embed_to_folder(
     ------
     EmbeddingError
         If more sites failed than allowed; everything has been written by then.
+    ManifestError
+        If .h5ad cannot hold a column of the manifest.
+    PhenolensError
+        If another run is writing to the folder.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)  # fails now, not after hours of work
     crop = crop or Crop()
     channels = dataset_channels(manifest, channels)
     device = resolve_device(device)
+    check_storable(manifest)
     settings = embedding_settings(manifest, channels, crop, precision, intervention)
     made = make_encoders(encoders, channels, manifest=manifest, device=device, precision=precision)
     paths = {one.info.id: folder / f"{as_file_name(one.info.id)}.h5ad" for one in made}
-    listing = folder / "quarantine.csv"
-    wanted = []
-    for one in made:
-        of_encoder = {INFO: one.info.as_dict(), "weights_hash": one.encoder.weights_hash}
-        if not listing.is_file() or not is_current(paths[one.info.id], settings | of_encoder):
-            wanted.append(one)
-    if wanted:
-        if len(manifest) > MOST_UNTRIED:
-            try_few_sites(
+    keys = {one.info.id: {INFO: one.info.as_dict(), "weights_hash": one.encoder.weights_hash} for one in made}
+    with only_writer(folder):
+        found = {name: read_if_current(path, settings | keys[name]) for name, path in paths.items()}
+        current = {name: vectors for name, vectors in found.items() if vectors is not None}
+        quarantine = {}
+        for vectors in current.values():
+            quarantine.update(_quarantine_of(vectors))
+        wanted = [one for one in made if one.info.id not in current]
+        if wanted:
+            if len(manifest) > MOST_UNTRIED:
+                try_few_sites(
+                    manifest,
+                    wanted,
+                    channels=channels,
+                    crop=crop,
+                    batch_size=batch_size,
+                    device=device,
+                    precision=precision,
+                    intervention=intervention,
+                )
+            _log.info("embedding %d sites with %d of %d encoders", len(manifest), len(wanted), len(made))
+            reading = {one.info.id: keys[one.info.id] for one in wanted if not isinstance(one.encoder, RowEncoder)}
+            journal = Journal(folder, manifest, settings, reading) if reading else None
+            new = embed(
                 manifest,
                 wanted,
                 channels=channels,
                 crop=crop,
                 batch_size=batch_size,
+                workers=workers,
                 device=device,
                 precision=precision,
                 intervention=intervention,
+                journal=journal,
+                progress=progress,
             )
-        _log.info("embedding %d sites with %d of %d encoders", len(manifest), len(wanted), len(made))
-        new = embed(
-            manifest,
-            wanted,
-            channels=channels,
-            crop=crop,
-            batch_size=batch_size,
-            workers=workers,
-            device=device,
-            precision=precision,
-            intervention=intervention,
-            progress=progress,
-        )
-        quarantine = new.quarantine
-        # If only the manifest was read, the images that an earlier run could not read are still quarantined.
-        if listing.is_file() and all(isinstance(one.encoder, RowEncoder) for one in wanted) and len(wanted) < len(made):
-            quarantine = _read_listing(listing)
-        for name, vectors in new.embeddings.items():
-            write_embeddings(vectors[~vectors.obs_names.isin(quarantine)], paths[name])
+            quarantine.update(new.quarantine)
+            for name, vectors in new.embeddings.items():
+                # Also if only the manifest was read: the images that an earlier run could not read are left out.
+                kept = vectors[~vectors.obs_names.isin(quarantine)]
+                write_embeddings(_with_quarantine(kept, quarantine), paths[name])
+                current[name] = read_embeddings(paths[name])
+            if journal is not None:
+                journal.remove()
+        listing = folder / "quarantine.csv"
         with replaced_whole(listing) as temporary:
             pd.DataFrame(quarantine.items(), columns=["site_id", "reason"]).to_csv(temporary, index=False)
-    else:
-        quarantine = _read_listing(listing)
     if len(quarantine) > max_failed * len(manifest):
         raise EmbeddingError(
             f"{len(quarantine)} of {len(manifest)} sites could not be read, more than the {max_failed:.1%} "
             f"allowed; the first: {next(iter(quarantine.values()))}; all are listed in {listing}; fix them, "
             "or raise max_failed to continue without them"
         )
-    return Embedded({name: read_embeddings(path) for name, path in paths.items()}, quarantine)
+    return Embedded({name: current[name] for name in paths}, quarantine)
 
 
-def _read_listing(listing: Path) -> dict[str, str]:
-    """Return site_id -> reason why it could not be read, from an earlier run."""
-    table = pd.read_csv(listing, dtype=str)
-    return dict(zip(table["site_id"], table["reason"], strict=True))
+def _with_quarantine(vectors: AnnData, quarantine: Mapping[str, str]) -> AnnData:
+    """Return vectors that say which sites could not be read, so that no other file must be asked."""
+    vectors = vectors.copy()
+    if quarantine:
+        sites, reasons = np.array(list(quarantine), dtype=object), np.array(list(quarantine.values()), dtype=object)
+        vectors.uns[PROVENANCE][_QUARANTINE] = {"site_id": sites, "reason": reasons}
+    return vectors
+
+
+def _quarantine_of(vectors: AnnData) -> dict[str, str]:
+    """Return site_id -> reason why it could not be read, as written with vectors."""
+    listed = vectors.uns[PROVENANCE].get(_QUARANTINE, {"site_id": (), "reason": ()})
+    return dict(zip(map(str, listed["site_id"]), map(str, listed["reason"]), strict=True))

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from phenolens.core.errors import failure_of
+from phenolens.core.errors import EmbeddingError, failure_of
 from phenolens.core.random import spawn
 from phenolens.datasets import Manifest
 from phenolens.encoders import Measurement, NucleiMeasurement
@@ -44,7 +44,8 @@ class Batch:
     Attributes
     ----------
     stacks
-        Pairs of rows (T,), the manifest row of each crop, and pixels (T, C, h, w); empty if pixels are not needed.
+        Pairs of rows (T,), the manifest row of each crop, and pixels (T, C, h, w); empty if pixels are not needed. From
+        worker processes, pixels come as tensors in shared memory, or as arrays where there is too little of it.
     measured
         Manifest row -> the result of each measurement, in the given order.
     failures
@@ -53,7 +54,7 @@ class Batch:
         The number of sites, including those that failed.
     """
 
-    stacks: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    stacks: list[tuple[NDArray[np.intp], torch.Tensor | NDArray[Any]]] = field(default_factory=list)
     measured: dict[int, list[Measured]] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     n_sites: int = 0
@@ -159,8 +160,21 @@ def _collate(items: list[tuple[int, Any]]) -> Batch:
     for group in by_shape.values():
         rows = np.repeat([row for row, _ in group], [len(result) for _, result in group])
         pixels = np.concatenate([result for _, result in group])
-        batch.stacks.append((torch.from_numpy(rows), torch.from_numpy(pixels)))
+        batch.stacks.append((rows, _to_send(pixels)))
     return batch
+
+
+def _to_send(pixels: NDArray[Any]) -> torch.Tensor | NDArray[Any]:
+    """Return pixels in shared memory if this is a worker process and there is enough of it, else as they are.
+
+    The memory is claimed here, since a failure in the thread that sends results would never be heard of.
+    """
+    if get_worker_info() is None:
+        return pixels
+    try:
+        return torch.from_numpy(pixels).share_memory_()
+    except RuntimeError:  # such as 64 MB in a container
+        return pixels
 
 
 def load_batches(
@@ -168,13 +182,14 @@ def load_batches(
     channels: Sequence[str],
     crop: Crop,
     *,
+    start: int = 0,
     sites_per_batch: int,
     workers: int,
     measurements: Sequence[Measurement] = (),
     wants_pixels: bool = True,
     intervention: Intervention | None = None,
 ) -> Iterator[Batch]:
-    """Yield the crops of all sites and their measurements, in the order of the manifest.
+    """Yield the crops of sites and their measurements, in the order of the manifest.
 
     Parameters
     ----------
@@ -184,6 +199,8 @@ def load_batches(
         The channels to read, in this order.
     crop
         What to take of each image.
+    start
+        The row of the first site.
     sites_per_batch
         The number of sites in a batch.
     workers
@@ -194,12 +211,26 @@ def load_batches(
         Whether batches hold the crops themselves.
     intervention
         The change made to the crops of each site before they are measured or embedded.
+
+    Raises
+    ------
+    EmbeddingError
+        If the system has ended a worker process.
     """
-    yield from DataLoader(
+    batches = DataLoader(
         _Sites(manifest, channels, crop, measurements, wants_pixels, intervention),
-        sampler=range(len(manifest)),
+        sampler=range(start, len(manifest)),
         batch_size=sites_per_batch,
         collate_fn=_collate,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
     )
+    try:
+        yield from batches
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise EmbeddingError(
+            f"{manifest.source}: a process that reads images was ended, for lack of memory or of shared memory in "
+            "/dev/shm; use fewer processes, or none (--workers 0)"  # noqa: S108 - not a file to write to
+        ) from error

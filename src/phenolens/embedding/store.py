@@ -8,19 +8,18 @@ from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype, is_integer_dtype, is_numeric_dtype
 from scipy.sparse import issparse
 
-from phenolens.core.errors import EmbeddingError, EncoderError, PhenolensWarning, did_you_mean
-from phenolens.core.files import replaced_whole
+from phenolens.core.errors import EmbeddingError, EncoderError, PhenolensWarning, did_you_mean, reason_of
 from phenolens.core.precision import narrowed
 from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns, spell_well
-from phenolens.embedding.embed import storable
+from phenolens.embedding.h5ad_file import is_sealed, read_h5ad, write_h5ad
 from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
+from phenolens.embedding.storable import storable
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -32,10 +31,7 @@ _METADATA_PREFIX = "Metadata_"  # pycytominer's convention
 
 def write_embeddings(embeddings: AnnData, path: str | Path) -> None:
     """Write embeddings to a .h5ad file, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replaced_whole(path) as temporary:
-        embeddings.write_h5ad(temporary, compression="lzf")
+    write_h5ad(embeddings, Path(path))
 
 
 def read_embeddings(
@@ -91,8 +87,10 @@ def read_embeddings(
     reserved = {*ManifestRow.model_fields, *columns, *origins, *map(without_prefix, metadata)}
     try:
         embeddings = readers[path.suffix](path, reserved)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise EmbeddingError(f"{path}: cannot be read as embeddings: {str(error).splitlines()[0]}") from error
+    except EmbeddingError:
+        raise
+    except Exception as error:  # what damaged content leads to is not limited to any type
+        raise EmbeddingError(f"{path}: cannot be read as embeddings: {reason_of(error)}") from error
     if features is not None:
         embeddings = _choose_features(embeddings, features, path)
     if 0 in embeddings.shape:
@@ -101,6 +99,8 @@ def read_embeddings(
     embeddings = _without_gaps(_with_distinct_names(embeddings, path), missing, path)
     provenance = embeddings.uns.setdefault(PROVENANCE, {})
     name = name or str(provenance.get("encoder", path.stem))
+    if not name.isprintable():
+        raise EmbeddingError(f"{path}: holds vectors of an encoder whose name is no text in one line: {name!a:.60}")
     try:
         info = encoder_info(embeddings, name)
     except EncoderError as error:
@@ -236,15 +236,17 @@ def _without_gaps(embeddings: AnnData, missing: Missing, path: Path) -> AnnData:
     return kept
 
 
-def is_current(path: Path, expected: Mapping[str, Any]) -> bool:
-    """Whether a .h5ad file holds embeddings with exactly this provenance, so that it can be reused."""
-    if not path.is_file():
-        return False
+def read_if_current(path: Path, expected: Mapping[str, Any]) -> AnnData | None:
+    """Return the embeddings of a .h5ad file if it is undamaged and they have exactly this provenance, else None."""
     try:
-        found = read_embeddings(path).uns[PROVENANCE]
+        if not path.is_file() or not is_sealed(path):
+            return None
+        embeddings = read_embeddings(path)
     except EmbeddingError:
-        return False
-    return all(_plain(found.get(key)) == _plain(value) for key, value in expected.items())
+        return None
+    found = embeddings.uns[PROVENANCE]
+    same = all(_plain(found.get(key)) == _plain(value) for key, value in expected.items())
+    return embeddings if same else None
 
 
 def _plain(value: object) -> object:
@@ -253,13 +255,16 @@ def _plain(value: object) -> object:
 
 
 def _read_h5ad(path: Path, reserved: Collection[str]) -> AnnData:
-    import anndata
-
-    embeddings = anndata.read_h5ad(path)
+    embeddings = read_h5ad(path)
     if embeddings.X is None:
         raise ValueError("it has no matrix X")
     dense = embeddings.X.toarray() if issparse(embeddings.X) else np.asarray(embeddings.X)
+    if dense.dtype.kind not in "biuf":
+        raise ValueError(f"its matrix X holds {dense.dtype}, not numbers")
     embeddings.X = narrowed(dense)
+    provenance = embeddings.uns.get(PROVENANCE, {})
+    if not isinstance(provenance, Mapping) or not isinstance(provenance.get(INFO, {}), Mapping):
+        raise ValueError(f"its entry uns['{PROVENANCE}'] is not what describes an encoder; delete this entry")
     return embeddings
 
 

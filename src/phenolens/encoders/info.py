@@ -90,5 +90,7 @@ class EncoderInfo:
         for key, allowed in (("role", get_args(Role)), ("feature_type", get_args(FeatureType))):
             if key in known and known[key] not in allowed:
                 raise EncoderError(f"'{known['name']}': no {key} '{known[key]}'{did_you_mean(known[key], allowed)}")
-        seed = int(known.pop("seed")) if "seed" in known else None
-        return cls(seed=seed, **known)  # type: ignore[arg-type]
+        seed = known.pop("seed", None)
+        if seed is not None and not seed.isdecimal():
+            raise EncoderError(f"'{known['name']}': the seed of an encoder is a number, not '{seed}'; embed again")
+        return cls(seed=None if seed is None else int(seed), **known)  # type: ignore[arg-type]

@@ -7,13 +7,13 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from phenolens.core.errors import PhenolensError, RecipeError, did_you_mean
+from phenolens.recipes.bounded_yaml import load_yaml
 
 # Recipes from others must not read secrets from the environment.
-_VARIABLE = re.compile(r"\$\{(PHENOLENS_\w+)(?::-([^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{(PHENOLENS_\w+)(?::-([^{}]*))?\}")
 _MOST_ERRORS = 5
 _UNKNOWN_ENTRY = ("extra_forbidden", "unexpected_keyword_argument")
 
@@ -60,14 +60,14 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     RecipeError
-        If it is missing, or not valid YAML.
+        If it is missing, not valid YAML, or larger than any recipe.
     """
     if not path.is_file():
         raise RecipeError(f"no recipe at {path}")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+        return load_yaml(path.read_bytes())
+    except Exception as error:  # what PyYAML raises at odd values is not limited to its own errors
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise RecipeError(f"{path}: is not valid YAML: {reason}") from error
 
 

@@ -1,6 +1,7 @@
 """Recipes of scaling studies: a training recipe and the entries to vary."""
 
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, Self
 
@@ -8,6 +9,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from phenolens.recipes.file import Section, read_recipe_file
 from phenolens.recipes.training import TrainingRecipe
+
+_MOST_RUNS = 1000
 
 
 class ScalingRecipe(Section):
@@ -31,6 +34,9 @@ class ScalingRecipe(Section):
     def _can_be_made(self) -> Self:
         if self.train.diagnose is None:
             raise ValueError("train.diagnose is missing: add it, with the tasks that trained encoders are scored on")
+        runs = prod(len(values) for values in self.vary.values())
+        if runs > _MOST_RUNS:
+            raise ValueError(f"vary gives {runs} runs; give values of which at most {_MOST_RUNS} can be combined")
         try:
             self.runs()
         except ValidationError as error:

@@ -271,7 +271,7 @@ class Recipe(Section):
     encoders: list[TestedEncoder] = []
     baselines: list[EncoderText] = []
     leave_out: dict[str, Annotated[str, Field(min_length=1)]] = {}
-    seeds: int = Field(3, ge=1)
+    seeds: int = Field(3, ge=1, le=1000)
     embedding: EmbeddingSection = EmbeddingSection()
     profiling: list[ProfilingText] = Field(["raw"], min_length=1)
     batch_by: tuple[str, ...] | None = None

@@ -1,5 +1,6 @@
 """Two-dimensional maps of the embeddings: to look at, not to conclude from."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from phenolens.core.errors import PhenolensError
+from phenolens.core.errors import EmbeddingError, PhenolensError
+from phenolens.embedding import check_h5ad
 from phenolens.report.map_columns import hover_columns, map_columns
+
+_log = logging.getLogger(__name__)
 
 MAX_POINTS = 1500
 _COMPONENTS = 50
@@ -132,6 +136,11 @@ def layout_points(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
 def _files_by_encoder(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.h5ad")) if folder.is_dir() else []:
+        try:
+            check_h5ad(path)
+        except EmbeddingError as error:
+            _log.warning("left out of the maps: %s", error)
+            continue
         store = anndata.read_h5ad(path, backed="r")
         try:
             origin = store.uns.get("phenolens", {})

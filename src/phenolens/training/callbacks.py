@@ -18,10 +18,10 @@ from phenolens.nets import Card, save_checkpoint, unpatchify
 from phenolens.training.data import CropStream
 from phenolens.training.masked import MaskedImages
 from phenolens.training.objective import NotFiniteError
+from phenolens.training.state import STATE
 
 _log = logging.getLogger(__name__)
 
-STATE = "state.ckpt"
 MODEL = "model.safetensors"
 _PREFIX = "model."  # of the names of the network's weights in an objective
 
@@ -43,7 +43,12 @@ class Save(Callback):
         self.folder = folder
         self.card = card
         self.every = every
+        self.has_begun = False
         self._saved = -1
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Note that an earlier state, if any, has been taken over."""
+        self.has_begun = True
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -64,9 +69,9 @@ class Save(Callback):
         # All processes take part in gathering the state, and only the first writes it.
         place = replaced_whole(state) if trainer.is_global_zero else nullcontext(state)
         try:
-            with place as path:
-                trainer.save_checkpoint(path, weights_only=False)  # optimiser and loops too
             self._save_network(trainer)
+            with place as path:  # the state last: what follows a step, such as its row of the log, then follows at once
+                trainer.save_checkpoint(path, weights_only=False)  # optimiser and loops too
         except OSError as error:
             _log.warning("step %d could not be saved (%s); the earlier state stays", trainer.global_step, error)
 

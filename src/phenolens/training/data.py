@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from phenolens.core.cpu import available_cores
 from phenolens.core.errors import ImageError, TrainingError
@@ -167,6 +167,15 @@ class _Places(Sampler[int]):
             place += self.world * self.batch
 
 
+def _collate(items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """Return a batch, in worker processes in shared memory.
+
+    It is claimed here, since a failure in the thread that sends results would never be heard of.
+    """
+    batch: dict[str, torch.Tensor] = default_collate(items)
+    return {name: values.share_memory_() for name, values in batch.items()} if get_worker_info() is not None else batch
+
+
 def stream_loader(
     stream: CropStream, *, start: int, batch: int, workers: int, rank: int = 0, world: int = 1
 ) -> DataLoader[Any]:
@@ -190,6 +199,7 @@ def stream_loader(
         stream,
         batch_size=batch,
         sampler=_Places(start, batch, rank, world),
+        collate_fn=_collate,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         pin_memory=torch.cuda.is_available(),

@@ -1,7 +1,9 @@
 """Train a network and save it as a checkpoint; a stopped run is resumed."""
 
 import logging
+import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,19 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from phenolens.core.errors import TrainingError, did_you_mean
+from phenolens.core.errors import TrainingError, did_you_mean, reason_of
+from phenolens.core.files import only_writer
 from phenolens.datasets import Manifest
 from phenolens.nets import Card, MaskedAutoencoder, MaskedUNet, build
-from phenolens.training.callbacks import MODEL, STATE, NameBadBatch, Pictures, Save
+from phenolens.training.callbacks import MODEL, NameBadBatch, Pictures, Save
 from phenolens.training.classification import Classification
 from phenolens.training.contrast import ContrastOfViews
 from phenolens.training.data import CropStream, stream_loader
+from phenolens.training.log import CsvLog
 from phenolens.training.masked import MaskedImages
 from phenolens.training.objective import Objective
 from phenolens.training.options import (
@@ -32,6 +36,7 @@ from phenolens.training.options import (
     OptimiserOptions,
     RunOptions,
 )
+from phenolens.training.state import STATE, bad_state, read_steps
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +107,10 @@ def train(
     Raises
     ------
     TrainingError
-        If options contradict each other or do not fit the images, or the loss is not finite.
+        If options contradict each other or do not fit the images, the state in the folder is damaged or that of
+        another network, or the loss is not finite.
+    PhenolensError
+        If another run is writing to the folder.
     """
     data, optimiser, run = data or DataOptions(), optimiser or OptimiserOptions(), run or RunOptions()
     out = Path(out)
@@ -136,42 +144,59 @@ def train(
         data_hash=manifest.fingerprint,
         licence=licence,
     )
-    every: list[Callback] = [Save(out, card, run.save_every), NameBadBatch(out, stream), *callbacks]
+    save = Save(out, card, run.save_every)
+    every: list[Callback] = [NameBadBatch(out, stream), *callbacks]
     if run.ema is not None:
         every.insert(0, EMAWeightAveraging(decay=run.ema))
     if run.picture_every is not None and isinstance(objective, MaskedImages):
         every.append(Pictures(out, stream, run.picture_every))
-    trainer = pl.Trainer(
-        default_root_dir=out,
-        max_steps=run.steps,
-        precision=run.precision,
-        devices=run.devices,
-        strategy=run.strategy,
-        accumulate_grad_batches=run.accumulate,
-        gradient_clip_val=optimiser.clip,
-        logger=[CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="tensorboard")],
-        callbacks=every,
-        log_every_n_steps=run.log_every,
-        enable_checkpointing=False,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
-    per_device = _batch_of_device(data.batch_size, run.accumulate, trainer.world_size)
+    every.append(save)  # last, so that a state has all that was found out at its step
     state = out / STATE
-    start = _steps_done(state) * data.batch_size
-    loader = stream_loader(
-        stream,
-        start=start,
-        batch=per_device,
-        workers=data.workers,
-        rank=trainer.global_rank,
-        world=trainer.world_size,
-    )
-    if start:
-        _log.info("resuming from step %d of %d", start // data.batch_size, run.steps)
-    trainer.fit(objective, loader, ckpt_path=state if state.is_file() else None, weights_only=True)
+    with _only_writer(out):
+        done = read_steps(state, objective)
+        trainer = pl.Trainer(
+            default_root_dir=out,
+            max_steps=run.steps,
+            precision=run.precision,
+            devices=run.devices,
+            strategy=run.strategy,
+            accumulate_grad_batches=run.accumulate,
+            gradient_clip_val=optimiser.clip,
+            logger=[CsvLog(out / "log" / "metrics.csv", done), TensorBoardLogger(out, name="", version="tensorboard")],
+            callbacks=every,
+            log_every_n_steps=run.log_every,
+            enable_checkpointing=False,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        loader = stream_loader(
+            stream,
+            start=done * data.batch_size,
+            batch=_batch_of_device(data.batch_size, run.accumulate, trainer.world_size),
+            workers=data.workers,
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+        )
+        if done:
+            _log.info("resuming from step %d of %d", done, run.steps)
+        try:
+            trainer.fit(objective, loader, ckpt_path=state if state.is_file() else None, weights_only=True)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if state.is_file() and not save.has_begun:
+                raise bad_state(state, reason_of(error)) from error
+            if any(sign in str(error) for sign in ("shared memory", "DataLoader worker (pid")):
+                raise TrainingError(
+                    "a process that reads images has too little memory or shared memory (/dev/shm); set data.workers to "
+                    "0, or data.keep_gib so that all images are kept"
+                ) from error
+            raise
     return out / MODEL
+
+
+def _only_writer(out: Path) -> AbstractContextManager[None]:
+    """Be the only run in the folder, together with the processes that this one starts for further devices."""
+    return nullcontext() if int(os.environ.get("LOCAL_RANK", "0")) else only_writer(out)
 
 
 def check_fit(network: nn.Module, n_channels: int, crop: int) -> None:
@@ -253,12 +278,6 @@ def _batch_of_device(batch: int, accumulate: int, world: int) -> int:
             f"{accumulate * world}"
         )
     return batch // (accumulate * world)
-
-
-def _steps_done(state: Path) -> int:
-    if not state.is_file():
-        return 0
-    return int(torch.load(state, map_location="cpu", weights_only=True, mmap=True)["global_step"])
 
 
 def _checkpoint_gradients(network: nn.Module) -> None:

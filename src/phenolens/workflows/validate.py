@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import Manifest, read_manifest
+from phenolens.embedding import check_storable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,9 @@ def validate(path: Path) -> Validated:
         If any of them is invalid; the message names the culprit.
     """
     if path.suffix not in (".yaml", ".yml"):
-        return _checked("manifest", read_manifest(path))
+        manifest = read_manifest(path)
+        check_storable(manifest)
+        return _checked("manifest", manifest)
     from phenolens.recipes import Recipe, ScalingRecipe, load_recipe
     from phenolens.workflows.study import check_tables
 
@@ -98,6 +101,7 @@ def _tried(recipe: Recipe) -> Validated:
 
     recipe.dataset.open().check_files()
     plan, settings = plan_images(recipe), recipe.embedding
+    check_storable(plan.manifest)
     device = resolve_device(settings.device)
     made = make_encoders(
         plan.encoders, plan.channels, manifest=plan.manifest, device=device, precision=settings.precision
