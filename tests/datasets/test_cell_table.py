@@ -85,7 +85,7 @@ def test_a_step_alone_leaves_out_those_before_it(cells, sites):
     [
         (lambda t: t.drop(columns="tile"), "no column 'tile' for the site_id of cells"),
         (lambda t: t.assign(x=t["x"].where(t.index != 3)), r"1 cells have no finite 'x', the first in row 5"),
-        (lambda t: t.assign(y="far"), "does not hold only numbers"),
+        (lambda t: t.assign(y="far"), "30 cells have no finite 'y', the first in row 2, where it holds 'far'"),
         (lambda t: t.assign(kind=t["kind"].where(t.index != 0)), "1 cells have no 'kind', the first in row 2"),
         (lambda t: t.assign(tile="other"), "has no cells of the sites"),
         (lambda t: t.iloc[:0], "has no rows"),

@@ -3,14 +3,8 @@
 from phenolens.embedding.embed import Embedded, dataset_channels, default_workers, embed, first_site
 from phenolens.embedding.folder import embed_to_folder
 from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
-from phenolens.embedding.store import (
-    Missing,
-    mark_controls,
-    read_embeddings,
-    rename_rows,
-    without_prefix,
-    write_embeddings,
-)
+from phenolens.embedding.store import mark_controls, read_embeddings, rename_rows, write_embeddings
+from phenolens.embedding.vector_tables import Missing
 
 __all__ = [
     "FILE",
@@ -28,6 +22,5 @@ __all__ = [
     "mark_controls",
     "read_embeddings",
     "rename_rows",
-    "without_prefix",
     "write_embeddings",
 ]

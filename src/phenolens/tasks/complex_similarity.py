@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from phenolens.core.errors import TaskNotApplicable
-from phenolens.datasets import treated
+from phenolens.datasets import look_alikes, treated, warn_of_look_alikes
 from phenolens.metrics import SimilarityRanks, set_similarity
 from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, WellTask
@@ -122,8 +122,10 @@ class ComplexSimilarity(WellTask):
     def _members(self, path: Path, genes: AnnData) -> dict[str, NDArray[np.intp]]:
         """Return complex -> the row numbers of its members, of complexes with enough members and not all genes."""
         number = pd.Series(np.arange(len(genes)), index=genes.obs_names)
-        found = {}
-        for name, members in read_sets(path).items():
+        found, sets = {}, read_sets(path)
+        every = dict.fromkeys(member for members in sets.values() for member in members)
+        warn_of_look_alikes(look_alikes(every, genes.obs_names), path, "perturbations")
+        for name, members in sets.items():
             rows = number.reindex(members).dropna().to_numpy(dtype=np.intp)
             if self.least_members <= len(rows) < len(genes):
                 found[name] = np.sort(rows)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from phenolens.core.errors import PhenolensError, TaskNotApplicable
-from phenolens.datasets import treated
+from phenolens.core.parse_numbers import parse_numbers
+from phenolens.datasets import look_alikes, treated, warn_of_look_alikes
 from phenolens.metrics import average_precision, chance_average_precision, cosine_similarity, permutation_p
 from phenolens.profiling import Average, aggregate
 from phenolens.tasks.base import Contract, PerturbationTask
@@ -99,8 +100,9 @@ class CompoundGene(ExcludesSame, PerturbationTask):
             )
         required_column(wells, "perturbation", self.id)
         by_gene = aggregate(genes, ["perturbation"], self.average)
-        doses = "dose" in compounds.obs and compounds.obs["dose"].notna().all()
-        by_dose = aggregate(compounds, ["perturbation", *(["dose"] if doses else [])], self.average)
+        of_dose = [column for column in ("dose", "dose_unit") if column in compounds.obs]
+        known = [column for column in of_dose if compounds.obs[column].notna().all()]
+        by_dose = aggregate(compounds, ["perturbation", *known], self.average)
         similarity = np.abs(cosine_similarity(np.asarray(by_dose.X), np.asarray(by_gene.X)))
         strongest = (
             pd.DataFrame(similarity, columns=by_gene.obs["perturbation"].astype(str))
@@ -170,15 +172,17 @@ class CompoundGene(ExcludesSame, PerturbationTask):
         pairs = pd.concat([table.iloc[:, :3].set_axis(self._names(table), axis=1) for table in tables])
         if "activity" not in pairs:
             pairs["activity"] = 0.0
-        activity = pd.to_numeric(pairs["activity"], errors="coerce")
-        if activity.isna().any():
-            culprit = pairs[activity.isna()].iloc[0]
+        activity = parse_numbers(pairs["activity"])
+        if np.isnan(activity).any():
+            culprit = pairs[np.isnan(activity)].iloc[0]
             raise PhenolensError(
                 f"{self.id}: '{culprit['activity']}' is not a concentration in uM, for {culprit['entity1']} and "
                 f"{culprit['entity2']}"
             )
         # A pair measured several times counts with its most potent value.
         pairs = pairs.assign(activity=activity).groupby(["entity1", "entity2"], as_index=False)["activity"].min()
+        warn_of_look_alikes(look_alikes(pairs["entity1"].unique(), compounds), "relations", "compounds")
+        warn_of_look_alikes(look_alikes(pairs["entity2"].unique(), genes), "relations", "genes")
         pairs = pairs[pairs["entity1"].isin(compounds) & pairs["entity2"].isin(genes)]
         return pairs.assign(
             positive=pairs["activity"] <= self.active_below, negative=pairs["activity"] > self.inactive_above
