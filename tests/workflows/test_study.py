@@ -40,7 +40,7 @@ def study(tmp_path):
             file = f"images/{plate}_{well}.tif"
             tifffile.imwrite(tmp_path / file, pixels, photometric="minisblack")
             role = "negative_control" if name == "dmso" else "treatment"
-            rows.append((f"{plate}_{well}", file, plate, f"A{well:02d}", name, role))
+            rows.append((f"{plate}_{well}", file, plate, f"A{well + 1:02d}", name, role))
     columns = ["site_id", "image", "plate", "well", "perturbation", "role"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
     recipe = {

@@ -13,13 +13,7 @@ from phenolens.datasets.manifest import (
     treated,
 )
 from phenolens.datasets.metadata import tidy_metadata
-from phenolens.datasets.names import (
-    look_alikes,
-    plain_name,
-    warn_of_look_alikes,
-    warn_of_nearly_controls,
-    warn_of_replaced_names,
-)
+from phenolens.datasets.names import describe_look_alikes, describe_replaced_names, look_alikes, warn_of_nearly_controls
 from phenolens.datasets.pack import Packed, pack
 from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 from phenolens.datasets.schema import NAMES, NEGATIVE_CONTROL, ManifestRow
@@ -44,12 +38,13 @@ __all__ = [
     "column_name",
     "column_origins",
     "condition_names",
+    "describe_look_alikes",
+    "describe_replaced_names",
     "known_positions",
     "look_alikes",
     "map_metadata",
     "open_dataset",
     "pack",
-    "plain_name",
     "plain_table",
     "position_features",
     "read_cell_table",
@@ -62,8 +57,6 @@ __all__ = [
     "table_suffix",
     "tidy_metadata",
     "treated",
-    "warn_of_look_alikes",
     "warn_of_nearly_controls",
-    "warn_of_replaced_names",
     "well_positions",
 ]

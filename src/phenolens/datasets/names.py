@@ -51,14 +51,27 @@ def look_alikes(names: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     return {name: by_plain[plain_name(name)] for name in names if name not in exact and plain_name(name) in by_plain}
 
 
-def warn_of_look_alikes(found: Mapping[str, str], source: str | Path, what: str) -> None:
-    """Warn of names that are nearly those of something else, and are not taken for it."""
-    if found:
-        shown = [f"'{name}' ('{other}')" for name, other in sorted(found.items())[:_MOST_SHOWN]]
-        _warn(
-            f"{source}: {', '.join(shown)}{_more(len(found))} differ from {what} by case, blanks or hyphens alone, and "
-            "are taken for other names; spell them alike"
-        )
+def describe_look_alikes(found: Mapping[str, str], what: str) -> str:
+    """Return a sentence on names that are nearly those of something else, and are not taken for it; empty if none."""
+    if not found:
+        return ""
+    shown = ", ".join(f"'{name}' ('{other}')" for name, other in sorted(found.items())[:_MOST_SHOWN])
+    return (
+        f"{shown}{_more(len(found))} differ from {what} by case, blanks or hyphens alone, and are taken for other "
+        "names; spell them alike"
+    )
+
+
+def describe_replaced_names(names: Iterable[str]) -> str:
+    """Return a sentence on names that a spreadsheet seems to have replaced, such as SEPT2 by 2-Sep; empty if none."""
+    found = [name for name in names if _DATE.match(name) or _ROUNDED.match(name)]
+    if not found:
+        return ""
+    shown = ", ".join(f"'{name}'" for name in found[:_MOST_SHOWN])
+    return (
+        f"{shown}{_more(len(found))} look like names that a spreadsheet has turned into dates or numbers, such as "
+        "SEPT2; restore them"
+    )
 
 
 def warn_of_nearly_controls(names: Iterable[str], controls: Sequence[str], source: str | Path) -> None:
@@ -91,19 +104,9 @@ def warn_of_near_names(table: pd.DataFrame, source: str | Path) -> None:
                 f"{source}: column '{column}': {shown}{_more(len(groups))} differ by case, blanks or hyphens alone, "
                 "and are taken for different names; spell them alike if they are one"
             )
-        if column == "perturbation":
-            warn_of_replaced_names(names, f"{source}: column '{column}'")
-
-
-def warn_of_replaced_names(names: Iterable[str], where: str) -> None:
-    """Warn of names that look like dates or numbers which a spreadsheet made of them, such as 2-Sep of SEPT2."""
-    found = [name for name in names if _DATE.match(name) or _ROUNDED.match(name)]
-    if found:
-        shown = ", ".join(f"'{name}'" for name in found[:_MOST_SHOWN])
-        _warn(
-            f"{where}: {shown}{_more(len(found))} look like names that a spreadsheet has turned into dates or numbers, "
-            "such as SEPT2; restore them"
-        )
+        replaced = describe_replaced_names(names) if column == "perturbation" else ""
+        if replaced:
+            _warn(f"{source}: column '{column}': {replaced}")
 
 
 def _more(n: int) -> str:
@@ -111,4 +114,4 @@ def _more(n: int) -> str:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, PhenolensWarning, stacklevel=4)
+    warnings.warn(text, PhenolensWarning, stacklevel=3)

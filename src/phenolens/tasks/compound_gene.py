@@ -13,15 +13,15 @@ from pydantic import Field
 
 from phenolens.core.errors import PhenolensError, TaskNotApplicable
 from phenolens.core.parse_numbers import parse_numbers
-from phenolens.datasets import look_alikes, treated, warn_of_look_alikes
+from phenolens.datasets import treated
 from phenolens.metrics import average_precision, chance_average_precision, cosine_similarity, permutation_p
 from phenolens.profiling import Average, aggregate
 from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.clusters import related_clusters
 from phenolens.tasks.columns import required_column
 from phenolens.tasks.exclusion import ExcludesSame
-from phenolens.tasks.relations import read_relations, relation_files
-from phenolens.tasks.score import Score, unit_table
+from phenolens.tasks.relations import read_relations, related_names, relation_files, spelling_note
+from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -140,7 +140,9 @@ class CompoundGene(ExcludesSame, PerturbationTask):
         units = unit_table(
             table["unit"], table["value"], chance=table["chance"], p=table["p"], clusters=table["unit"].map(clusters)
         )
-        return Score("mAP", "compound", units, bounds=(0, 1))
+        tables = map(read_relations, relation_files(self.relations).values())
+        unlike = spelling_note(related_names(tables), [*strongest.index, *strongest.columns])
+        return Score("mAP", "compound", units, notes_of(names_spelled_otherwise=unlike), bounds=(0, 1))
 
     def _compared(self, compounds: AnnData, genes: AnnData, strongest: pd.DataFrame) -> pd.DataFrame:
         """Return which genes each compound is compared with: those that share no value of `exclude_same`."""
@@ -181,8 +183,6 @@ class CompoundGene(ExcludesSame, PerturbationTask):
             )
         # A pair measured several times counts with its most potent value.
         pairs = pairs.assign(activity=activity).groupby(["entity1", "entity2"], as_index=False)["activity"].min()
-        warn_of_look_alikes(look_alikes(pairs["entity1"].unique(), compounds), "relations", "compounds")
-        warn_of_look_alikes(look_alikes(pairs["entity2"].unique(), genes), "relations", "genes")
         pairs = pairs[pairs["entity1"].isin(compounds) & pairs["entity2"].isin(genes)]
         return pairs.assign(
             positive=pairs["activity"] <= self.active_below, negative=pairs["activity"] > self.inactive_above

@@ -1,7 +1,7 @@
 """Known relations between entities such as genes, read from tables of pairs or of sets."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -15,12 +15,12 @@ from phenolens.core.errors import PhenolensError
 from phenolens.datasets import (
     TABLES,
     as_names,
+    describe_look_alikes,
+    describe_replaced_names,
     look_alikes,
     read_table,
     read_text,
     table_suffix,
-    warn_of_look_alikes,
-    warn_of_replaced_names,
 )
 from phenolens.metrics import distinct_pairs
 
@@ -162,6 +162,28 @@ def read_translation(path: Path) -> dict[str, list[str]]:
     return {str(name): sorted(set(entities)) for name, entities in table.groupby("entity2")["entity1"]}
 
 
+def spelling_note(names: Iterable[str], entities: Iterable[str], of: str = "relations") -> str:
+    """Return which names are not found among entities for their spelling alone; empty if none.
+
+    Parameters
+    ----------
+    names
+        The names in relations, or the members of sets.
+    entities
+        The names of perturbations, or of what relations are translated from.
+    of
+        What the names are of.
+    """
+    names = list(names)
+    found = describe_look_alikes(look_alikes(names, entities), "perturbations"), describe_replaced_names(names)
+    return "; ".join(f"names of {of}: {text}" for text in found if text)
+
+
+def related_names(relations: Iterable[pd.DataFrame]) -> list[str]:
+    """Return the distinct names in tables of relations, as `read_relations` returns them."""
+    return pd.unique(np.concatenate([table[["entity1", "entity2"]].to_numpy().ravel() for table in relations])).tolist()
+
+
 def pairs_among(
     relations: pd.DataFrame, entities: Sequence[str], translation: Mapping[str, Sequence[str]] | None = None
 ) -> NDArray[np.intp]:
@@ -176,8 +198,6 @@ def pairs_among(
     translation
         Name in the relations -> the entities that it stands for.
 
-    A warning states which names differ from entities by case, blanks or hyphens alone: these are not related.
-
     Raises
     ------
     PhenolensError
@@ -187,15 +207,11 @@ def pairs_among(
     if len(number) < len(entities):
         twice = next(name for row, name in enumerate(entities) if number[name] != row)
         raise PhenolensError(f"'{twice}' names more than one row; average them first")
-    related = pd.unique(relations[["entity1", "entity2"]].to_numpy().ravel())
-    warn_of_replaced_names(related, "relations")
     if translation is None:
-        warn_of_look_alikes(look_alikes(related, entities), "relations", "perturbations")
         known = pd.Series(number, dtype="int64")
         first, second = relations["entity1"].map(known), relations["entity2"].map(known)
         both = first.notna() & second.notna()
         return distinct_pairs(np.stack([first[both], second[both]], axis=1).astype(np.intp))
-    warn_of_look_alikes(look_alikes(related, translation), "relations", "names of the translation")
     meant = {name: [number[entity] for entity in known if entity in number] for name, known in translation.items()}
     pairs: list[Any] = [
         (one, other)
