@@ -125,6 +125,10 @@ def test_excel_names_its_separator(tmp_path):
     assert names(read(tmp_path / "t.csv", "sep=;\r\nplate;f0\r\np;1\r\n")) == {"plate": ["p"], "f0": ["1"]}
 
 
+def test_what_spreadsheets_write_below_and_beside_a_table_is_left_out(tmp_path):
+    assert names(read(tmp_path / "t.csv", "a,b,,\n1,x,,\n,y,,\n,,,\n,,,\n")) == {"a": ["1", None], "b": ["x", "y"]}
+
+
 def test_quoted_cells_hold_separators_line_ends_and_quotes(tmp_path):
     rows = read(tmp_path / "t.csv", 'a,b\n"x,y","line 1\nline ""2"""\nz,w\n')
     assert names(rows) == {"a": ["x,y", "z"], "b": ['line 1\nline "2"', "w"]}

@@ -17,7 +17,7 @@ from phenolens.datasets.names import describe_look_alikes, describe_replaced_nam
 from phenolens.datasets.pack import Packed, pack
 from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 from phenolens.datasets.schema import NAMES, NEGATIVE_CONTROL, ManifestRow
-from phenolens.datasets.table_file import TABLES, read_table, table_suffix
+from phenolens.datasets.table_file import TABLES, read_table, table_suffix, workbook_hint
 from phenolens.datasets.text_file import COMPRESSIONS, read_text
 from phenolens.datasets.wells import known_positions, position_features, spell_well, well_positions
 
@@ -59,4 +59,5 @@ __all__ = [
     "treated",
     "warn_of_nearly_controls",
     "well_positions",
+    "workbook_hint",
 ]

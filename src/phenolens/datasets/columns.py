@@ -111,7 +111,9 @@ def _index_to_columns(table: pd.DataFrame) -> pd.DataFrame:
 
 def _with_row_names(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose first column, if it has no name, is its index instead."""
-    if not table.shape[1] or not _UNNAMED.match(str(table.columns[0]).strip()):
+    if not isinstance(table.index, pd.RangeIndex) or not table.shape[1]:
+        return table
+    if not _UNNAMED.match(str(table.columns[0]).strip()):
         return table
     names = as_names(plain_values(table.iloc[:, 0]))
     table = table.iloc[:, 1:]
@@ -197,4 +199,6 @@ def as_names(values: "pd.Series[Any]") -> "pd.Series[Any]":
         if whole.any() and whole[values.notna()].all():
             values = values.str.replace(r"\.0+$", "", regex=True)
         return values.astype(object).where(values.notna(), None)
-    return pd.Series([None if pd.isna(each) else _spelled(each) for each in values], values.index, object, values.name)
+    codes, distinct = pd.factorize(values)
+    names = np.array([*map(_spelled, distinct.tolist()), None], dtype=object)[codes]  # -1 is the code of missing values
+    return pd.Series(names, values.index, object, values.name)

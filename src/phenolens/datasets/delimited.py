@@ -52,8 +52,9 @@ class _Header:
 def read_delimited(path: Path) -> tuple[list[str], list[pa.ChunkedArray]]:
     """Read a table in a text file; return the names and the cells of its columns.
 
-    Cells are text, or missing if they are empty. In columns of numbers, decimal commas become points, unless the
-    separator is a comma, other columns of the file have decimal points, or all commas may separate thousands.
+    Cells are text, or missing if they are empty; rows of empty cells at the end are left out. In columns of numbers,
+    decimal commas become points, unless the separator is a comma, other columns of the file have decimal points, or all
+    commas may separate thousands.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def read_delimited(path: Path) -> tuple[list[str], list[pa.ChunkedArray]]:
         )
     except pa.ArrowInvalid as error:
         raise ValueError(_uneven(text, header) or str(error).splitlines()[0]) from error
-    return header.names, _with_decimal_points(table.columns, header.separator)
+    return header.names, _with_decimal_points(_without_empty_end(table).columns, header.separator)
 
 
 def _read_header(text: str, separator: str | None) -> _Header:
@@ -132,6 +133,14 @@ def _uneven(text: str, header: _Header) -> str:
             n_names = len(header.names)
             return f"row {number} has {len(row)} cells, the header {n_names} (taken apart at {header.separator!r})"
     return ""
+
+
+def _without_empty_end(table: pa.Table) -> pa.Table:
+    """Return a table without the rows at its end that hold nothing, which spreadsheets write."""
+    n_rows = len(table)
+    while n_rows and not any(column[n_rows - 1].is_valid for column in table.columns):
+        n_rows -= 1
+    return table.slice(0, n_rows)
 
 
 def _with_decimal_points(columns: list[pa.ChunkedArray], separator: str) -> list[pa.ChunkedArray]:

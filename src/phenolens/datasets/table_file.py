@@ -13,6 +13,7 @@ from phenolens.datasets.text_file import COMPRESSIONS
 
 _TEXT_FILES = (".csv", ".tsv", ".txt", ".tab")
 _PARQUET = (".parquet", ".pq")
+_WORKBOOK = re.compile(r"^\.(xls[xmb]?|ods|numbers)$")
 TABLES = (*_TEXT_FILES, *_PARQUET)
 """The suffixes of files with tables, without that of their compression."""
 
@@ -54,8 +55,12 @@ def read_table(path: Path) -> Table:
         return plain_table(numbered.to_pandas(types_mapper=_TYPES.get).set_axis(names, axis=1))
     if suffix in _PARQUET:
         return plain_table(_read_parquet(path))
-    hint = "; save the sheet as CSV" if re.match(r"\.xls[xmb]?$|\.ods$", suffix) else ""
-    raise ValueError(f"a table is {', '.join(TABLES)}, not '{path.suffix}'{hint}")
+    raise ValueError(f"a table is {', '.join(TABLES)}, not '{path.suffix}'{workbook_hint(path)}")
+
+
+def workbook_hint(path: Path) -> str:
+    """Return what to do with a workbook; empty for other files."""
+    return "; save the sheet as CSV" if _WORKBOOK.match(path.suffix.lower()) else ""
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from phenolens.datasets import (
     plain_table,
     table_suffix,
     warn_of_nearly_controls,
+    workbook_hint,
 )
 from phenolens.embedding.embed import storable
 from phenolens.embedding.provenance import FILE, INFO, PROVENANCE, encoder_info
@@ -99,7 +100,9 @@ def read_embeddings(
     suffix = table_suffix(path)
     readers = {".h5ad": _read_h5ad, ".npz": read_npz, **dict.fromkeys(TABLES, read_vector_table)}
     if suffix not in readers:
-        raise EmbeddingError(f"{path}: embeddings must be {', '.join(readers)}, not '{path.suffix}'")
+        raise EmbeddingError(
+            f"{path}: embeddings must be {', '.join(readers)}, not '{path.suffix}'{workbook_hint(path)}"
+        )
     columns = columns or {}
     origins = {name for origin in columns.values() for name in column_origins(origin)}
     reserved = {*ManifestRow.model_fields, *columns, *map(column_name, (*origins, *metadata))}
@@ -109,7 +112,9 @@ def read_embeddings(
         raise EmbeddingError(f"{path}: cannot be read as embeddings: {str(error).splitlines()[0]}") from error
     table = choose_features(table, features, path)
     if 0 in table.embeddings.shape:
-        raise EmbeddingError(f"{path}: holds {table.embeddings.n_obs} rows and {table.embeddings.n_vars} features")
+        n_rows, n_features = table.embeddings.shape
+        others = ", ".join(map(str, table.embeddings.obs)) or "none"
+        raise EmbeddingError(f"{path}: holds {n_rows} rows and {n_features} features; columns of metadata: {others}")
     _with_distinct_names(table.embeddings, path)
     embeddings = without_gaps(table, missing, path)
     with warnings.catch_warnings():
