@@ -117,7 +117,7 @@ def read_sets(path: Path) -> dict[str, list[str]]:
     """
     try:
         if table_suffix(path) == _GMT:
-            return {name: members[1:] for name, members in _rows_of_sets(path, "\t").items()}
+            return _rows_of_sets(path, "\t", first=1)  # before the members stands a description, which may be empty
         table = _read(path, path.stat().st_mtime_ns)
         if table.shape[1] >= 2 and _SET_COLUMN.match(str(table.columns[0])):
             return _members_of(table)
@@ -140,13 +140,13 @@ def _members_of(table: pd.DataFrame) -> dict[str, list[str]]:
     return {str(name): members.unique().tolist() for name, members in rows.groupby("set", sort=False)["member"]}
 
 
-def _rows_of_sets(path: Path, separator: str) -> dict[str, list[str]]:
-    """Return set -> what follows its name and a tab on its line, each once."""
+def _rows_of_sets(path: Path, separator: str, first: int = 0) -> dict[str, list[str]]:
+    """Return set -> what follows its name and a tab on its line, from the given number on, each once."""
     sets: dict[str, list[str]] = {}
     for line in read_text(path).splitlines():
         name, _, members = line.partition("\t")
         if name.strip():
-            named = map(str.strip, members.split(separator))
+            named = map(str.strip, members.split(separator)[first:])
             sets[name.strip()] = [*dict.fromkeys(member for member in named if member)]
     return sets
 
