@@ -151,6 +151,12 @@ def plain_values(values: "pd.Series[Any]") -> "pd.Series[Any]":
     return pd.Series(TEXT.__from_arrow__(text), values.index, name=values.name)
 
 
+def python_text(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose columns of text hold Python's text, and None where it is missing."""
+    text = [column for column in rows if rows[column].dtype == TEXT]
+    return rows.assign(**{column: rows[column].astype(object).where(rows[column].notna(), None) for column in text})
+
+
 def _plain_cell(cell: object) -> Any:
     """Return a cell as text or a number; None if it is missing."""
     if isinstance(cell, np.generic):

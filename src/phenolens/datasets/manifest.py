@@ -16,7 +16,7 @@ from phenolens.core.errors import ManifestError, did_you_mean
 from phenolens.core.random import spawn
 from phenolens.datasets.cell_table import CellTable
 from phenolens.datasets.class_folders import list_class_folders
-from phenolens.datasets.columns import TEXT, as_names, column_name
+from phenolens.datasets.columns import as_names, column_name, python_text
 from phenolens.datasets.metadata import tidy_metadata
 from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NEGATIVE_CONTROL, ManifestRow
 from phenolens.datasets.table_file import read_table
@@ -252,15 +252,14 @@ def treated(table: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def _read_rows(path: Path) -> pd.DataFrame:
-    """Read a table; columns of text have Python's text, as others may be added to them."""
+    """Read a table, and give its rows numbers."""
     if not path.is_file():
         raise ManifestError(f"no manifest at {path}")
     try:
-        rows = read_table(path).rows.reset_index(drop=True)
+        return read_table(path).rows.reset_index(drop=True)
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ManifestError(f"{path}: cannot be read as a table: {reason}") from error
-    return rows.astype({column: object for column in rows if rows[column].dtype == TEXT})
 
 
 def map_metadata(
@@ -282,7 +281,7 @@ def map_metadata(
     ManifestError
         If the table lacks a named column.
     """
-    table = _with_columns(table, columns, source)
+    table = _with_columns(python_text(table), columns, source)
     for column, mapping in values.items():
         if column not in table:
             raise ManifestError(f"{source}: values are given for column '{column}', which is missing")
