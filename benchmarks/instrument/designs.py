@@ -334,10 +334,14 @@ def wells(design: Design, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def effects_of(design: Design, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-    """Return what perturbations do; those of a mechanism, complex or gene do much of it together."""
+    """Return what perturbations do; those of a mechanism, complex or gene do much of it together.
+
+    Complexes and genes are drawn from many, as perturbations are. Mechanisms and classes of patients are what they are:
+    they do the same in all screens, and no interval holds that they could be others.
+    """
     found = {}
     size = max(design.complex_size, design.guides)
-    groups = rng.normal(size=(design.units, D))
+    groups = (np.random.default_rng(0) if design.classes else rng).normal(size=(design.units, D))
     for unit in range(design.units):
         group = unit % design.classes if design.classes else unit // size if size > 1 else unit
         found[f"t{unit}"] = rng.exponential(0.8) * (0.6 * groups[group] + 0.8 * rng.normal(size=D))

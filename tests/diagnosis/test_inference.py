@@ -253,3 +253,14 @@ def test_false_claims_are_controlled_over_all_questions():
             scores += [score(name, truth + rng.normal(0, 0.1, 40), task) for name in ("mine", "cell-count")]
         called += any(gain.p_adjusted <= 0.05 for gain in gains(*scores))
     assert called <= 1  # 20 questions each: without the adjustment nearly every card would claim something
+
+
+def test_a_concept_of_one_factor_is_not_encoded_where_its_own_interval_holds_zero():
+    within, of_mean = Estimate(0.2, -0.05, 0.45, 60, 0.01), Estimate(0.1, -0.05, 0.25, 60, 0.01)
+    one = ConceptScore(within, "mine", "density", True, "nuclei_count", 0.2)
+    several = ConceptScore(of_mean, "mine", "shape", True, "factor", 0.2)  # the p value is that of the best of them
+    found = [
+        each.estimate.p_adjusted for each in control_claims([replace(one, encoder="a"), replace(several, encoder="b")])
+    ]
+    assert found[0] > 0.1
+    assert found[1] <= 0.02

@@ -46,6 +46,19 @@ def test_value_equals_scikit_learn_query_by_query():
     assert "2 perturbations could not be scored, e.g. c" in score.caveat
 
 
+def test_labels_that_can_be_exchanged_in_more_ways_than_a_float_holds():
+    rng, plates = np.random.default_rng(1), 130
+    names = ["dmso"] * 8 + ["poscon"] * 4
+    role = ["negative_control"] * 8 + ["positive_control"] * 4
+    plate = np.repeat([f"p{i}" for i in range(plates)], len(names))
+    wells = screen(rng.normal(size=(len(plate), 3)), role * plates, names * plates, plate=plate)
+    task = make_task("replicate-retrieval", n_permutations=20)
+    score = task.score(wells, rng)
+    assert score.details[""]["least_p"] == 0  # one of 495 ** 130
+    assert score.details[""]["least_p_adjusted"] == 1 / 21
+    assert 1 / 21 <= score.units["p"].item() <= 1
+
+
 @pytest.mark.parametrize("measures", ["activity", "distinctiveness"])
 def test_a_constant_embedding_scores_exactly_chance(measures):
     wells = noise(np.random.default_rng(1), 8, 16, 3)

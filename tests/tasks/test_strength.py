@@ -52,6 +52,21 @@ def test_p_holds_its_level_on_noise(measure, partner):
     assert 0.01 <= np.mean(p <= 0.05) <= 0.09
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("unit", [1e-150, 1e-20, 1e20, 1e150])
+def test_the_unit_of_the_vectors_does_not_matter(measure, unit):
+    data = screen(np.random.default_rng(0), shift=2)
+    task = make_task("perturbation-strength", measure=measure, n_permutations=49)
+    score = task.score(data, np.random.default_rng(1))
+    scaled = AnnData(np.asarray(data.X, dtype=np.float64) * unit, obs=data.obs)
+    of_scaled = task.score(scaled, np.random.default_rng(1))
+    assert of_scaled.units[["value", "p"]].equals(score.units[["value", "p"]])
+    size = unit if measure == "energy" else 1
+    assert of_scaled.details[""][f"mean_{measure}"] == pytest.approx(
+        size * score.details[""][f"mean_{measure}"], rel=1e-3
+    )
+
+
 def test_refusals():
     rng = np.random.default_rng(3)
     data = screen(rng)

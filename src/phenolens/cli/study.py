@@ -18,6 +18,7 @@ from phenolens.cli.options import (
     stdout,
     without_garbage_collection,
 )
+from phenolens.core.numbers import duration
 
 
 def run(
@@ -100,11 +101,17 @@ def validate(
         found = validate_file(file)
     if as_json:
         of = {"kind": found.kind, "manifest": found.source, "n_sites": found.n_sites}
-        print_json({"valid": True, **of, "warnings": list(found.warnings)})
+        cost = None if found.cost is None else asdict(found.cost)
+        print_json({"valid": True, **of, "warnings": list(found.warnings), "cost": cost})
         return
     for warning in found.warnings:
         typer.echo(f"warning: {warning}")
     typer.echo(f"valid: {file}; {found.n_sites} sites in {found.source}")
+    if found.cost is not None:
+        typer.echo(
+            f"embedding them with {found.cost.n_encoders} encoders on {found.cost.device} takes about "
+            f"{duration(found.cost.seconds)} and {found.cost.gib:.1f} GiB"
+        )
 
 
 def doctor(as_json: Json = False) -> None:

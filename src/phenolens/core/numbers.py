@@ -132,3 +132,17 @@ def decimals_for(widths: Sequence[float]) -> int:
     if not known:
         return 3
     return min(4, max(2, math.ceil(-math.log10(known[len(known) // 2]))))
+
+
+def duration(seconds: float) -> str:
+    """Write how long something takes, in the largest unit of which it takes one and a half.
+
+    Examples
+    --------
+    >>> duration(40), duration(100), duration(6000), duration(1e6)
+    ('40 s', '2 min', '1.7 h', '11.6 days')
+    """
+    for unit, length, decimals in (("days", 86400, 1), ("h", 3600, 1), ("min", 60, 0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.{decimals}f} {unit}"
+    return f"{seconds:.0f} s"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from phenolens.core.errors import ManifestError, did_you_mean
@@ -101,6 +102,10 @@ class Manifest:
                 f"{self.source}: none of {len(is_test)} values of '{group}' is in the part '{part}'; change the seed"
             )
         return replace(self, table=self.table[chosen])
+
+    def take(self, rows: NDArray[np.intp]) -> "Manifest":
+        """Return the given rows, by number."""
+        return replace(self, table=self.table.iloc[rows])
 
     def mask(self, row: int) -> Path | None:
         """Return the file of instance labels of one row; None if the manifest has no masks.

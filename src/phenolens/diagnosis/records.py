@@ -757,8 +757,8 @@ class ConceptScore(Claim):
 
     @property
     def null(self) -> float:
-        """NaN: the interval is that of the mean over factors, and p that of the best."""
-        return NAN
+        """Zero for one factor; NaN for more, as the interval is then that of their mean, and p that of the best."""
+        return 0.0 if self.best_r == self.estimate.value else NAN
 
     @property
     def allowed_r(self) -> float:

@@ -1,9 +1,11 @@
 """Embedding of data sets: images are read in worker processes, vectors are stored as AnnData with provenance."""
 
-from phenolens.embedding.embed import Embedded, dataset_channels, default_workers, embed, first_site
+from phenolens.embedding.embed import Embedded, dataset_channels, default_workers, embed, first_site, resolve_device
 from phenolens.embedding.folder import embed_to_folder
+from phenolens.embedding.make_encoders import make_encoders
 from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
 from phenolens.embedding.store import mark_controls, read_embeddings, rename_rows, write_embeddings
+from phenolens.embedding.trial import Trial, try_few_sites
 from phenolens.embedding.vector_tables import Missing
 
 __all__ = [
@@ -13,14 +15,18 @@ __all__ = [
     "PROVENANCE",
     "Embedded",
     "Missing",
+    "Trial",
     "dataset_channels",
     "default_workers",
     "embed",
     "embed_to_folder",
     "encoder_info",
     "first_site",
+    "make_encoders",
     "mark_controls",
     "read_embeddings",
     "rename_rows",
+    "resolve_device",
+    "try_few_sites",
     "write_embeddings",
 ]

@@ -13,6 +13,7 @@ from phenolens.embedding.embed import Embedded, dataset_channels, embed, embeddi
 from phenolens.embedding.make_encoders import make_encoders
 from phenolens.embedding.provenance import INFO
 from phenolens.embedding.store import is_current, read_embeddings, write_embeddings
+from phenolens.embedding.trial import MOST_UNTRIED, try_few_sites
 from phenolens.encoders import Named, RowEncoder, as_file_name
 from phenolens.images import Crop
 
@@ -68,6 +69,17 @@ def embed_to_folder(
         if not listing.is_file() or not is_current(paths[one.info.id], settings | of_encoder):
             wanted.append(one)
     if wanted:
+        if len(manifest) > MOST_UNTRIED:
+            try_few_sites(
+                manifest,
+                wanted,
+                channels=channels,
+                crop=crop,
+                batch_size=batch_size,
+                device=device,
+                precision=precision,
+                intervention=intervention,
+            )
         _log.info("embedding %d sites with %d of %d encoders", len(manifest), len(wanted), len(made))
         new = embed(
             manifest,

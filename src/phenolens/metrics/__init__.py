@@ -10,7 +10,15 @@ from phenolens.metrics.bootstrap import (
     stratum_shares,
 )
 from phenolens.metrics.consistency import mean_pairwise_cosine, set_consistency
-from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further, n_first_labellings
+from phenolens.metrics.further_draws import (
+    FOR_CHANCE,
+    MOST_COMPARED,
+    Labellings,
+    TailUnit,
+    draw_further,
+    n_first_labellings,
+    spread_rows,
+)
 from phenolens.metrics.geometry import (
     hubness,
     linear_cka,
@@ -73,6 +81,8 @@ from phenolens.metrics.trend import rank_trend
 
 __all__ = [
     "CROSSED",
+    "FOR_CHANCE",
+    "MOST_COMPARED",
     "Apart",
     "Labellings",
     "PairNull",
@@ -139,6 +149,7 @@ __all__ = [
     "similarity_rank_correlation",
     "small_sample_widening",
     "split_half_reliability",
+    "spread_rows",
     "stratified_mean",
     "stratum_shares",
     "tie_groups",

@@ -4,12 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.metrics.permutation import count_reached, count_sets, draw_sets
 
 FEW = 10
 """A unit that fewer labellings reach is in the tail, and its p value is coarse."""
+MOST_COMPARED = 100
+"""Rows of a unit whose label is exchanged for its p value; of more, so many are drawn."""
+FOR_CHANCE = 4
+"""Labellings of all rows of such a unit, on which its chance level rests: with many rows they vary little."""
 _LOOK_UPS = 2_000_000  # of cosines, for the first labellings of one layout
 _FEWEST_LABELLINGS = 200
 _BUDGET = 0.2  # of the first labellings of all units
@@ -24,6 +29,22 @@ def n_first_labellings(n_permutations: int, k: int) -> int:
     labellings, and units that hardly any labelling reaches get more (`draw_further`).
     """
     return min(n_permutations, max(_FEWEST_LABELLINGS, _LOOK_UPS // k**2))
+
+
+def spread_rows(
+    rows: NDArray[np.intp], groups: NDArray[np.intp], rng: np.random.Generator, most: int = MOST_COMPARED
+) -> NDArray[np.intp]:
+    """Return at most so many of the rows of a unit, from as many groups (n,) as possible, in their order.
+
+    A positive control stands on every plate, and costs the square of its wells in each labelling. A hundred of them
+    give a p value that is as valid.
+    """
+    if len(rows) <= most:
+        return rows
+    shuffled = rng.permutation(rows)
+    by_group = pd.Series(groups[shuffled])
+    turn = by_group.groupby(by_group).cumcount().to_numpy()  # one from every group before a second from any
+    return np.sort(shuffled[np.argsort(turn, kind="stable")[:most]])
 
 
 @dataclass(eq=False)

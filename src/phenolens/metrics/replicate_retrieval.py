@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 
 from phenolens.metrics.apart import Apart
 from phenolens.metrics.directions import Directions, directions
-from phenolens.metrics.further_draws import Labellings, TailUnit, draw_further, n_first_labellings
+from phenolens.metrics.further_draws import (
+    FOR_CHANCE,
+    MOST_COMPARED,
+    Labellings,
+    TailUnit,
+    draw_further,
+    n_first_labellings,
+    spread_rows,
+)
 from phenolens.metrics.permutation import count_reached, draw_sets, mean_defined, permutation_p
 from phenolens.metrics.plate_exchange import PlateExchange
 from phenolens.metrics.set_retrieval import set_average_precision
@@ -70,7 +78,8 @@ def replicate_retrieval_p(
         exchanged among rows of the same pattern on a plate. None if there are none.
     n_permutations
         The number of labellings to draw first; of a perturbation with k > 31 replicates, no more than 2,000,000 / k**2
-        and 200. Those that hardly any of them reaches get more, as all do.
+        and 200. Those that hardly any of them reaches get more, as all do. Of a perturbation with more than 100
+        replicates, the p value is that of 100 of these, from as many plates as possible.
     rng
         The source of randomness; unused if all labellings are enumerated.
 
@@ -78,9 +87,46 @@ def replicate_retrieval_p(
     -------
     Mean AP over the replicates with a control on their plate; NaN if there are none.
     """
-    found = directions(x)
     codes = np.unique(plates, return_inverse=True)[1]
     kinds = codes if apart is None else apart.within(codes)
+    screen = _Screen(x, directions(x), codes, control, kinds, apart)
+    (rest,) = rng.spawn(1)
+    found = _exchange(screen, [spread_rows(rows, kinds, rest) for rows in units], n_permutations, rng)
+    large = [number for number, rows in enumerate(units) if len(rows) > MOST_COMPARED]
+    if large:
+        of_all = _exchange(screen, [units[number] for number in large], FOR_CHANCE, rest)
+        found.value[large], found.chance[large] = of_all.value, of_all.chance
+    return found
+
+
+class _Screen(NamedTuple):
+    """The rows of a screen.
+
+    Attributes
+    ----------
+    x, directions
+        (n, d) vectors, and their directions.
+    codes, control
+        (n,) plate of each row, and whether it is a control.
+    kinds
+        (n,) kind of each row: its plate, and its pattern where rows are kept apart. Labels are exchanged within kinds.
+    apart
+        As in `replicate_retrieval_p`.
+    """
+
+    x: NDArray[Any]
+    directions: Directions
+    codes: NDArray[np.intp]
+    control: NDArray[np.bool_]
+    kinds: NDArray[np.intp]
+    apart: Apart | None
+
+
+def _exchange(
+    screen: _Screen, units: Sequence[NDArray[np.intp]], n_permutations: int, rng: np.random.Generator
+) -> RetrievalNull:
+    """Return what the exchange of all rows of each unit says; see `replicate_retrieval_p`."""
+    kinds = screen.kinds
     units = [rows[np.argsort(kinds[rows], kind="stable")] for rows in units]
     layouts: dict[tuple[int, ...], list[int]] = {}
     for number, replicates in enumerate(units):
@@ -89,7 +135,7 @@ def replicate_retrieval_p(
     tails: dict[int, list[TailUnit]] = {}  # by the number of first labellings
     n_units: dict[int, int] = {}
     for kinds_of_layout, numbers in layouts.items():
-        layout = _Layout(x, found, codes, control, np.array(kinds_of_layout), kinds, apart)
+        layout = _Layout(screen, np.array(kinds_of_layout))
         n_first = n_first_labellings(n_permutations, layout.k)
         tail = tails.setdefault(n_first, [])
         n_units[n_first] = n_units.get(n_first, 0) + len(numbers)
@@ -120,14 +166,10 @@ class _Layout:
 
     Parameters
     ----------
-    x, found, codes, control
-        Vectors, their directions, plate and whether it is a control, of each row.
+    screen
+        The rows of the screen.
     of_replicates
         (k,) kind of each replicate.
-    kinds
-        (n,) kind of each row: its plate, and its pattern where rows are kept apart. Labels are exchanged within kinds.
-    apart
-        As in `replicate_retrieval_p`.
 
     Attributes
     ----------
@@ -137,18 +179,9 @@ class _Layout:
         The places of each kind, and how many of them a perturbation takes.
     """
 
-    def __init__(
-        self,
-        x: NDArray[Any],
-        found: Directions,
-        codes: NDArray[np.intp],
-        control: NDArray[np.bool_],
-        of_replicates: NDArray[np.intp],
-        kinds: NDArray[np.intp],
-        apart: Apart | None,
-    ) -> None:
-        self.k = len(of_replicates)
-        self._x, self._codes, self._apart = x, codes, apart
+    def __init__(self, screen: _Screen, of_replicates: NDArray[np.intp]) -> None:
+        self.k, self._screen = len(of_replicates), screen
+        control, kinds, apart = screen.control, screen.kinds, screen.apart
         # Where rows are kept apart, controls of other plates may be negatives.
         self._controls = np.flatnonzero(control if apart is not None else control & np.isin(kinds, of_replicates))
         place = np.concatenate([of_replicates, kinds[self._controls]])
@@ -158,7 +191,7 @@ class _Layout:
         self._exchange = None
         if one_of_each_plate and len(self._controls) and len(place) ** 2 <= _MOST_PAIRS:
             on_plates = [self._controls[pool[pool >= self.k] - self.k] for pool in self.pools]
-            self._exchange = PlateExchange(found, on_plates)
+            self._exchange = PlateExchange(screen.directions, on_plates)
             self._on_plate = np.empty(len(place), dtype=np.intp)  # of each place, its number among those of its plate
             for pool in self.pools:
                 self._on_plate[pool] = np.arange(len(pool))
@@ -171,19 +204,19 @@ class _Layout:
             labelled = self._on_plate[sets]
             found = zip(units, labelled, strict=True)
             return np.stack([self._exchange.mean_ap(rows, np.concatenate([as_is, of_unit])) for rows, of_unit in found])
-        rows = np.concatenate([controls, *units])
+        screen, rows = self._screen, np.concatenate([controls, *units])
         observed = len(controls) + np.arange(len(units) * k).reshape(len(units), 1, k)
         as_is = np.broadcast_to(np.arange(k), (len(units), 1, k))
         sets = np.concatenate([as_is, sets], axis=1)
         wells = np.take_along_axis(np.broadcast_to(observed, sets.shape), np.minimum(sets, k - 1), axis=2)
         labelled = np.where(sets < k, wells, sets - k).reshape(-1, k)
         ap = set_average_precision(
-            self._x[rows],
+            screen.x[rows],
             labelled,
             negative=np.arange(len(rows)) < len(controls),
             also=np.repeat(observed[:, 0], sets.shape[1], axis=0),
-            plates=self._codes[rows],
-            apart=None if self._apart is None else self._apart.among(rows),
+            plates=screen.codes[rows],
+            apart=None if screen.apart is None else screen.apart.among(rows),
         )
         return mean_defined(ap).reshape(len(units), -1)
 

@@ -91,7 +91,9 @@ def set_average_precision(
             chosen, place = np.nonzero(kind_of_query == kind)
             further = None
             if also is not None:
-                further = _Further(also[chosen], _are_left(also[chosen], sets[chosen], is_open))
+                # Replicates stand in the order of their plates: few columns may be negatives of one kind of query.
+                beside = also[:, is_open[also].any(axis=0)]
+                further = _Further(beside, _are_left(beside, sets, is_open)).of(chosen)
             result[chosen, place] = _one_kind(cosines, sets[chosen], place, negative & is_open, further, apart)
     return result
 
@@ -133,7 +135,8 @@ class _Further(NamedTuple):
 
 def _are_left(also: NDArray[np.intp], sets: NDArray[np.intp], is_open: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which further rows (s, e) may be negatives and are not members of their set."""
-    return is_open[also] & (also[:, :, None] != sets[:, None, :]).all(axis=2)
+    first = len(is_open) * np.arange(len(sets))[:, None]  # rows of each set get numbers of their own
+    return is_open[also] & ~np.isin(also + first, sets + first)
 
 
 class _Cosines:
@@ -196,7 +199,8 @@ def _one_kind(
     order = np.argsort(query, kind="stable")
     distinct, first = np.unique(query[order], return_index=True)
     first = np.append(first, len(query))
-    per_block = max(1, _BLOCK_CELLS // len(candidates))
+    compared = (others.shape[1] + n_further) * len(query) // len(distinct)  # with each distinct query
+    per_block = max(1, _BLOCK_CELLS // max(len(candidates), compared))
     for start in range(0, len(distinct), per_block):
         block = distinct[start : start + per_block]
         similarity = cosines.between(block, candidates)

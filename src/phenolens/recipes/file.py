@@ -2,17 +2,20 @@
 
 import os
 import re
+from collections.abc import Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from phenolens.core.errors import RecipeError
+from phenolens.core.errors import PhenolensError, RecipeError, did_you_mean
 
 # Recipes from others must not read secrets from the environment.
 _VARIABLE = re.compile(r"\$\{(PHENOLENS_\w+)(?::-([^}]*))?\}")
 _MOST_ERRORS = 5
+_UNKNOWN_ENTRY = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 class Section(BaseModel):
@@ -40,10 +43,13 @@ def read_recipe_file(path: str | Path, kind: type[Model]) -> Model:
     if not isinstance(content, dict):
         needed = [name for name, field in kind.model_fields.items() if field.is_required()]
         raise RecipeError(f"{path}: a recipe must be a mapping with {', '.join(needed)}")
+    filled = _fill_in(content, path)
     try:
-        recipe = kind.model_validate(_fill_in(content, path))
+        recipe = kind.model_validate(filled)
     except ValidationError as error:
-        raise RecipeError(f"{path}: {_describe(error)}") from error
+        raise RecipeError(f"{path}: {_describe(error, kind)}") from error
+    except PhenolensError as error:  # of a part that checks itself, such as crops
+        raise RecipeError(f"{path}: {error}") from error
     located: Model = _located(recipe, path.parent)
     return located
 
@@ -97,12 +103,43 @@ def _fill_in(value: Any, path: Path) -> Any:
     return _VARIABLE.sub(look_up, value)
 
 
-def _describe(error: ValidationError) -> str:
-    """Return the first errors of pydantic in one line, with entries and found values."""
+def _describe(error: ValidationError, kind: type[BaseModel]) -> str:
+    """Return the first errors of pydantic in one line, with entries, found values, and the nearest that are allowed."""
     parts = []
     for item in error.errors()[:_MOST_ERRORS]:
         entry = ".".join(str(part) for part in item["loc"]) or "recipe"
-        found = "" if item["type"] in ("missing", "extra_forbidden") else f", found {item['input']!r:.60}"
+        if item["type"] in _UNKNOWN_ENTRY:
+            nearest = did_you_mean(str(item["loc"][-1]), _entries_beside(kind, item["loc"]))
+            parts.append(f"{entry}: no such entry{nearest}")
+            continue
+        if item["type"] == "value_error":
+            parts.append(f"{entry}: {item['ctx']['error']}")  # our own words, which name what was found
+            continue
+        found = "" if item["type"] == "missing" else f", found {item['input']!r:.60}"
         parts.append(f"{entry}: {item['msg'][0].lower()}{item['msg'][1:]}{found}")
     more = error.error_count() - len(parts)
     return "; ".join(parts) + (f"; and {more} more" if more else "")
+
+
+def _entries_beside(kind: type, place: Sequence[int | str]) -> list[str]:
+    """Return the entries that the section at a place of a recipe may have."""
+    sections = [kind]
+    for part in place[:-1]:
+        inner = [_entries(section)[str(part)] for section in sections if str(part) in _entries(section)]
+        if inner:  # the number of an item of a list leads to no other section
+            sections = [section for annotation in inner for section in _sections_in(annotation)]
+    return sorted({name for section in sections for name in _entries(section)})
+
+
+def _entries(section: type) -> dict[str, Any]:
+    """Return the entries of a section, with their types."""
+    if issubclass(section, BaseModel):
+        return {name: each.annotation for name, each in section.model_fields.items()}
+    return get_type_hints(section)
+
+
+def _sections_in(annotation: Any) -> list[type]:
+    """Return the sections that a type such as ``list[One | Other] | None`` names."""
+    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation)):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections_in(part)]

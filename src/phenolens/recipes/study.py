@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from phenolens.core.errors import PhenolensError, ProfilingError, RecipeError
+from phenolens.core.errors import EncoderError, PhenolensError, ProfilingError, RecipeError
 from phenolens.datasets import CellTable, Manifest, read_manifest
 from phenolens.embedding import Missing
 from phenolens.encoders import EncoderName, Kind, Named, find_encoder, is_registered
@@ -17,7 +17,10 @@ from phenolens.tasks import AnyTask, refuse_repeated
 
 
 def _is_encoder(name: str) -> str:
-    find_encoder(EncoderName.parse(name).base)
+    try:
+        find_encoder(EncoderName.parse(name).base)
+    except EncoderError as error:
+        raise ValueError(str(error)) from error
     return name
 
 
@@ -52,6 +55,16 @@ class NamedEncoder(Section):
 
     name: Annotated[str, Field(pattern=r"^[\w][\w .-]*$"), AfterValidator(_is_free)]
     encoder: EncoderText
+
+
+def _is_named(value: object) -> str:
+    return "name" if isinstance(value, str) else "named"
+
+
+TestedEncoder = Annotated[
+    Annotated[EncoderText, Tag("name")] | Annotated[NamedEncoder, Tag("named")], Discriminator(_is_named)
+]
+"""An encoder under test: its name, or a mapping that gives it one."""
 
 
 class TableSection(Section):
@@ -256,7 +269,7 @@ class Recipe(Section):
 
     name: str = Field(min_length=1)
     dataset: DatasetSection
-    encoders: list[EncoderText | NamedEncoder] = []
+    encoders: list[TestedEncoder] = []
     baselines: list[EncoderText] = []
     leave_out: dict[str, Annotated[str, Field(min_length=1)]] = {}
     seeds: int = Field(3, ge=1)

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.metrics import (
+    FOR_CHANCE,
+    MOST_COMPARED,
     Labellings,
     TailUnit,
     count_reached,
@@ -15,6 +17,7 @@ from phenolens.metrics import (
     mean_defined,
     n_first_labellings,
     permutation_p,
+    spread_rows,
 )
 
 _SETS_AT_ONCE = 100_000
@@ -65,11 +68,39 @@ def exchange_labels(
         Maps sets of rows (s, k) to their statistic (s,), for which each row is compared with each other.
     n_permutations
         The number of sets to draw for each null; all sets if there are fewer. At least as many are drawn as chance
-        needs, and of units with many rows fewer: see `n_first_labellings`.
+        needs, and of units with many rows fewer: see `n_first_labellings`. The p value of a unit with more than 100
+        rows is that of 100 of these, from as many groups as possible.
     rng
         The source of randomness.
     """
     codes = np.unique(np.asarray(groups), return_inverse=True)[1]
+    large = [number for number, rows in enumerate(units) if len(rows) > MOST_COMPARED]
+    if not large:
+        return _exchange(observed, units, pool, codes, statistic, n_permutations, rng)
+    (rest,) = rng.spawn(1)
+    compared, tested = list(units), observed.copy()
+    for number in large:
+        compared[number] = spread_rows(units[number], codes, rest)
+        tested[number] = statistic(compared[number][None])[0]
+    found = _exchange(tested, compared, pool, codes, statistic, n_permutations, rng)
+    of_all = _exchange(
+        observed[large], [units[number] for number in large], pool, codes, statistic, FOR_CHANCE, rest, FOR_CHANCE
+    )
+    found.chance[large] = of_all.chance
+    return found
+
+
+def _exchange(
+    observed: NDArray[np.float64],
+    units: Sequence[NDArray[np.intp]],
+    pool: NDArray[np.bool_],
+    codes: NDArray[np.intp],
+    statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]],
+    n_permutations: int,
+    rng: np.random.Generator,
+    fewest_in_all: int = _FEWEST_IN_ALL,
+) -> Exchanged:
+    """Return what the exchange of all rows of each unit says; see `exchange_labels`."""
     members = {code: np.flatnonzero(pool & (codes == code)) for code in np.unique(codes)}
     layouts: dict[tuple[tuple[int, int], ...], list[int]] = {}
     for number, rows in enumerate(units):
@@ -83,7 +114,7 @@ def exchange_labels(
     n_units: dict[int, int] = {}
     for size, same_size in by_size.items():
         first = n_first_labellings(n_permutations, size)
-        n_first = max(first, n_first_labellings(_FEWEST_IN_ALL // len(layouts), size))
+        n_first = max(first, n_first_labellings(fewest_in_all // len(layouts), size))
         tail = tails.setdefault(first, [])
         n_units[first] = n_units.get(first, 0) + sum(len(layouts[layout]) for layout in same_size)
         per_part = max(1, _SETS_AT_ONCE // n_first)

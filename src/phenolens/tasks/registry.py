@@ -79,7 +79,11 @@ def _validate(content: Any) -> Task:
 
 def _within(name: str, item: Any) -> InitErrorDetails:
     """Return an error in a task's options as an error in a recipe, located under the name of the task."""
-    reason = PydanticCustomError(item["type"], "{reason}", {"reason": item["msg"]})
+    if item["type"] == "extra_forbidden":
+        nearest = did_you_mean(str(item["loc"][-1]), TASKS[name].model_fields)
+        reason = PydanticCustomError("missing", "{reason}", {"reason": f"no such option{nearest}"})
+    else:
+        reason = PydanticCustomError(item["type"], "{reason}", {"reason": item["msg"]})
     return InitErrorDetails(type=reason, loc=(name, *item["loc"]), input=item["input"])
 
 

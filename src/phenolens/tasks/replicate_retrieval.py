@@ -199,12 +199,13 @@ class ReplicateRetrieval(ExcludesSame, PerturbationTask):
         among_treated = not self.needs_controls or partner == "treatments"
         codes = np.unique(wells.plate if apart is None else apart.within(wells.plate), return_inverse=True)[1]
         others = np.bincount(codes[wells.treated if among_treated else wells.control], minlength=codes.max() + 1)
-        exchanges = []
+        least = []
         for rows in units:
             plates, taken = np.unique(codes[rows], return_counts=True)
             sizes = others[plates] + (0 if among_treated else taken)
-            exchanges.append(count_sets(sizes.tolist(), taken.tolist()))
-        return 1 / np.array(exchanges, dtype=float)
+            # A whole number, which may be too large for a float: its inverse is then 0.
+            least.append(1 / count_sets(sizes.tolist(), taken.tolist()))
+        return np.array(least)
 
     def _exchange(
         self,

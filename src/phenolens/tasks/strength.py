@@ -110,7 +110,7 @@ class PerturbationStrength(PerturbationTask):
         required_column(wells.profiles[wells.treated], "perturbation", self.id)
         layout = describe_layout(obs, wells.treated, wells.control, whole=wells.whole)
         partner = choose_exchange(self.exchange_with, layout)
-        x = np.asarray(wells.profiles.X, dtype=np.float64)
+        x, size = _of_unit_size(np.asarray(wells.profiles.X, dtype=np.float64))
         # Computed once for all perturbations, as long as that fits in memory.
         between = distances(x) if self.measure in _OF_DISTANCES and len(x) <= _MOST_TOGETHER else None
         names = condition_names(obs)[wells.treated]
@@ -132,6 +132,7 @@ class PerturbationStrength(PerturbationTask):
         clusters = self.clusters(wells.profiles[wells.treated], names)
         unscored = f"{len(left_out)} perturbations could not be scored, e.g. {left_out[0]}" if left_out else ""
         exchange = explain_exchange(self.exchange_with, partner)
+        of_measure = size if self.measure == "energy" else 1.0  # the others have no unit
         notes = (*notes_of(not_scored=unscored), *layout.notes, *notes_of(exchange=exchange))
         return Score(
             f"share of random sets surpassed in {self.measure}",
@@ -145,7 +146,7 @@ class PerturbationStrength(PerturbationTask):
             ),
             notes,
             bounds=(0, 1),
-            details={"": {f"mean_{self.measure}": float(table["statistic"].mean())}},
+            details={"": {f"mean_{self.measure}": float(table["statistic"].mean()) * of_measure}},
         )
 
     def _compare(
@@ -215,3 +216,9 @@ class PerturbationStrength(PerturbationTask):
         of_pool = distances(x[pool]) if between is None else between[np.ix_(pool, pool)]
         dissimilarity = of_pool if self.measure == "energy" else gaussian_dissimilarities(of_pool)
         return lambda sets: two_sample_statistic(dissimilarity, sets, compared)
+
+
+def _of_unit_size(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return vectors whose largest number is one, and what it was: rounding and overflow are then those of any unit."""
+    size = float(np.abs(x).max(initial=0.0)) or 1.0
+    return x / size, size

@@ -34,7 +34,7 @@ from phenolens.embedding import (
     mark_controls,
     read_embeddings,
 )
-from phenolens.encoders import EncoderName, Named, counterpart_of, create_encoder, default_panel, kind_of
+from phenolens.encoders import EncoderName, Kind, Named, counterpart_of, create_encoder, default_panel, kind_of
 from phenolens.evaluation import Evaluation, Skipped, evaluate, stratum_records, tabulate_scores, tabulate_units
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
@@ -155,41 +155,46 @@ def _asked_for(found: Found) -> Found:
     return replace(found, skipped=tuple(replace(each, asked_for=True) for each in found.skipped))
 
 
-@dataclass(frozen=True, eq=False)
-class CheckedDataset:
-    """The data set of a recipe that was found complete.
-
-    Attributes
-    ----------
-    source
-        The manifest, or the tables.
-    rows
-        Metadata of sites; of the largest table, if there are several.
-    """
-
-    source: str
-    rows: pd.DataFrame
-
-
-def check_dataset(recipe: Recipe) -> CheckedDataset:
-    """Check that the images or tables of a recipe exist with the columns that it needs.
+def check_tables(recipe: Recipe) -> pd.DataFrame:
+    """Check the tables of a recipe; return the metadata of the largest.
 
     Raises
     ------
     PhenolensError
         If a file, a column or the negative controls are missing.
     """
-    if recipe.dataset.tables:
-        embeddings = _read_tables(recipe).embeddings
-        return CheckedDataset(", ".join(embeddings), max(embeddings.values(), key=len).obs)
-    manifest = _open_manifest(recipe)
-    manifest.check_files()
-    return CheckedDataset(str(manifest.source), manifest.table)
+    return max(_read_tables(recipe).embeddings.values(), key=len).obs
 
 
-def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
-    from phenolens.report import write_examples
+@dataclass(frozen=True, eq=False)
+class ImagePlan:
+    """What a study of images embeds.
 
+    Attributes
+    ----------
+    manifest, channels
+        The sites, and the channels of their images.
+    kind
+        ``cells`` or ``tissue``.
+    encoders, missing
+        The encoders, with their seeds, and the baselines of the panel that are missing, with the reason.
+    """
+
+    manifest: Manifest
+    channels: tuple[str, ...]
+    kind: Kind
+    encoders: list[Named]
+    missing: list[dict[str, Any]]
+
+
+def plan_images(recipe: Recipe) -> ImagePlan:
+    """Return what a recipe embeds.
+
+    Raises
+    ------
+    PhenolensError
+        If an encoder, an intervention or a baseline to leave out does not exist, or does not fit the images.
+    """
     manifest = _open_manifest(recipe)
     channels = dataset_channels(manifest, recipe.dataset.channels)
     if recipe.interventions != "all":
@@ -198,9 +203,17 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
     kind = recipe.dataset.kind or kind_of(manifest, channels)
     typed = manifest.cells is not None and bool(manifest.cells.type_names)
     names, missing = _choose_encoders(recipe, default_panel(kind, len(channels), typed=typed), channels, manifest)
+    return ImagePlan(manifest, channels, kind, names, missing)
+
+
+def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
+    from phenolens.report import write_examples
+
+    plan = plan_images(recipe)
+    manifest, channels = plan.manifest, plan.channels
     embedded = embed_to_folder(
         manifest,
-        names,
+        plan.encoders,
         out / "embeddings",
         channels=channels,
         progress=progress,
@@ -209,7 +222,7 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
     description = {
         "manifest": str(manifest.source),
         "manifest_hash": manifest.fingerprint,
-        "kind": kind,
+        "kind": plan.kind,
         "channels": list(channels),
         "n_cells": len(manifest.cells) if manifest.cells is not None else None,
         **_describe_rows(manifest.table, recipe),
@@ -217,7 +230,7 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
     return _Material(
         embedded.embeddings,
         description,
-        missing,
+        plan.missing,
         embedded.quarantine,
         write_examples(manifest, channels, out) if channels else [],
         str(next(iter(embedded.embeddings.values())).uns[PROVENANCE]["device"]),

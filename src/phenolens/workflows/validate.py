@@ -13,7 +13,26 @@ from phenolens.datasets import Manifest, read_manifest
 if TYPE_CHECKING:
     import pandas as pd
 
+    from phenolens.recipes import Recipe
     from phenolens.tasks import Task
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What embedding is expected to take.
+
+    Attributes
+    ----------
+    seconds, gib
+        Time and memory of this process, from a few sites that were tried.
+    n_encoders, device
+        How many encoders, and where networks run.
+    """
+
+    seconds: float
+    gib: float
+    n_encoders: int
+    device: str
 
 
 @dataclass(frozen=True)
@@ -29,17 +48,22 @@ class Validated:
     n_sites
         The number of sites or rows.
     warnings
-        Which questions cannot be answered or are answered otherwise than asked, as far as metadata show.
+        What cannot be answered or read, or is done otherwise than asked, as far as metadata and a few sites show.
+    cost
+        What embedding is expected to take; None where nothing is embedded.
     """
 
     kind: Literal["study", "training", "scaling", "manifest"]
     source: str
     n_sites: int
     warnings: tuple[str, ...] = ()
+    cost: Cost | None = None
 
 
 def validate(path: Path) -> Validated:
     """Check a recipe and the images or tables that it names, or a manifest and its images.
+
+    Of a study of images, a few sites are embedded with all its encoders.
 
     Raises
     ------
@@ -49,12 +73,14 @@ def validate(path: Path) -> Validated:
     if path.suffix not in (".yaml", ".yml"):
         return _checked("manifest", read_manifest(path))
     from phenolens.recipes import Recipe, ScalingRecipe, load_recipe
-    from phenolens.workflows.study import check_dataset
+    from phenolens.workflows.study import check_tables
 
     recipe = load_recipe(path)
     if isinstance(recipe, Recipe):
-        checked = check_dataset(recipe)
-        return Validated("study", checked.source, len(checked.rows), foresee(recipe.tasks, checked.rows))
+        if not recipe.dataset.tables:
+            return _tried(recipe)
+        rows = check_tables(recipe)
+        return Validated("study", ", ".join(recipe.dataset.tables), len(rows), foresee(recipe.tasks, rows))
     training = recipe.train if isinstance(recipe, ScalingRecipe) else recipe
     warnings: tuple[str, ...] = ()
     if training.diagnose is not None:
@@ -62,6 +88,38 @@ def validate(path: Path) -> Validated:
         asked.check_files()
         warnings = foresee(training.diagnose.tasks, asked.table)
     return _checked("training" if training is recipe else "scaling", training.dataset.open(), warnings)
+
+
+def _tried(recipe: Recipe) -> Validated:
+    """Return what a few sites of a study of images show."""
+    from phenolens.embedding import default_workers, make_encoders, resolve_device, try_few_sites
+    from phenolens.encoders import Measurement
+    from phenolens.workflows.study import plan_images
+
+    recipe.dataset.open().check_files()
+    plan, settings = plan_images(recipe), recipe.embedding
+    device = resolve_device(settings.device)
+    made = make_encoders(
+        plan.encoders, plan.channels, manifest=plan.manifest, device=device, precision=settings.precision
+    )
+    trial = try_few_sites(
+        plan.manifest,
+        made,
+        channels=plan.channels,
+        crop=settings.crop,
+        batch_size=settings.batch_size,
+        device=device,
+        precision=settings.precision,
+    )
+    warnings = [f"of {trial.n_sites} sites that were tried, {site}: {reason}" for site, reason in trial.failed.items()]
+    warnings += [f"{each['name']} cannot be run: {each['reason']}" for each in plan.missing if not each["by_recipe"]]
+    # Networks run in one process; measurements are shared by all that read images.
+    only_measured = all(isinstance(each.encoder, Measurement) for each in made)
+    workers = max(1, (settings.workers or default_workers(networks=False)) if only_measured else 1)
+    n_sites = len(plan.manifest)
+    cost = Cost(trial.seconds_per_site * n_sites / workers, trial.bytes_held / 2**30, len(made), device)
+    warnings += foresee(recipe.tasks, plan.manifest.table)
+    return Validated("study", str(plan.manifest.source), n_sites, tuple(warnings), cost)
 
 
 def foresee(tasks: Sequence[Task], rows: pd.DataFrame) -> tuple[str, ...]:
