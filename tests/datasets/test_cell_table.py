@@ -85,7 +85,7 @@ def test_a_step_alone_leaves_out_those_before_it(cells, sites):
     [
         (lambda t: t.drop(columns="tile"), "no column 'tile' for the site_id of cells"),
         (lambda t: t.assign(x=t["x"].where(t.index != 3)), r"1 cells have no finite 'x', the first in row 5"),
-        (lambda t: t.assign(y="far"), "does not hold only numbers"),
+        (lambda t: t.assign(y="far"), "30 cells have no finite 'y', the first in row 2, where it holds 'far'"),
         (lambda t: t.assign(kind=t["kind"].where(t.index != 0)), "1 cells have no 'kind', the first in row 2"),
         (lambda t: t.assign(tile="other"), "has no cells of the sites"),
         (lambda t: t.iloc[:0], "has no rows"),
@@ -145,3 +145,38 @@ def test_names_of_sites_keep_their_leading_zeros(tmp_path):
     (tmp_path / "cells.csv").write_text("site_id,x,y\n007,1,2\n010,3,4\n007,5,6\n")
     manifest = read_manifest(tmp_path / "sites.csv", cells=read_cell_table(tmp_path / "cells.csv"))
     assert [len(manifest.cells.of(site)) for site in manifest.table.index] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("file", "options"),
+    [
+        ("cells.csv", {}),
+        ("cells.tsv", {"sep": "\t"}),
+        ("cells.csv.gz", {}),
+        ("cells.txt", {"sep": ";", "decimal": ",", "encoding": "utf-8-sig"}),
+    ],
+)
+def test_sites_and_types_are_what_stands_in_the_file(tmp_path, file, options):
+    table = pd.DataFrame(
+        {
+            "Metadata_site_id": ["007", "7", "007"],
+            "x": [1.5, 2.5, 3.5],
+            "y": [1.25, 2, 3],
+            "type": ["NA", "None", "nan"],
+        }
+    )
+    table.to_csv(tmp_path / file, index=False, **options)
+    cells = read_cell_table(tmp_path / file)
+    assert {site: end - first for site, (first, end) in cells.rows.items()} == {"007": 2, "7": 1}
+    assert cells.type_names == ("NA", "None", "nan")
+    assert_allclose(cells.of("7", (9, 9)).positions, [[2.5, 2]])
+
+
+@pytest.mark.parametrize("cell", ["1e10745244367", "#DIV/0!", "NaN", "1,5"])
+def test_a_position_that_is_no_number_is_named(tmp_path, cell):
+    (tmp_path / "cells.csv").write_text(f'site_id,x,y\na,1,2\na,"{cell}",2\n')
+    with pytest.raises(
+        ManifestError, match="1 cells have no finite 'x', the first in row 3, where it holds '"
+    ) as caught:
+        read_cell_table(tmp_path / "cells.csv")
+    assert f"'{cell}'" in str(caught.value)

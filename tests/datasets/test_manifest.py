@@ -101,3 +101,41 @@ def test_missing_files_are_listed_and_change_the_fingerprint(tmp_path):
     (tmp_path / "y.png").write_bytes(b"2")
     assert manifest.missing_files() == []
     assert manifest.fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("m.csv", {}),
+        ("m.csv.gz", {}),
+        ("m.tsv", {"sep": "\t", "encoding": "utf-16"}),
+        ("m.txt", {"sep": ";", "decimal": ",", "encoding": "utf-8-sig"}),
+    ],
+)
+def test_dialects_read_the_same(tmp_path, name, options):
+    table = pd.DataFrame(
+        {
+            "Metadata_Site_ID": ["01", "1"],
+            "image": ["a.tif", "b.tif"],
+            "Metadata_Plate": ["007", "NA"],
+            "Metadata_Well": ["a1", "r01c02"],
+            "Metadata_Role": ["Negative Control", "treatment"],
+            "Metadata_donor": ["None", None],
+            "dose": [0.5, 1.5],
+        }
+    )
+    table.to_csv(tmp_path / name, index=False, **options)
+    found = read_manifest(tmp_path / name, columns={"patient": "Metadata_donor"})
+    assert found.table.index.tolist() == ["01", "1"]
+    assert found.table["plate"].tolist() == ["007", "NA"]
+    assert found.table["well"].tolist() == ["A01", "A02"]
+    assert found.controls.tolist() == [True, False]
+    assert found.table["dose"].tolist() == [0.5, 1.5]
+    assert found.table["patient"].tolist() == ["None", None]
+    assert found.table["donor"].tolist()[0] == "None"
+
+
+def test_a_template_needs_all_of_its_columns(tmp_path):
+    path = write(tmp_path, "Metadata_Plate,Metadata_Well,image\n7,A1,a.png\n7,,b.png\n")
+    with pytest.raises(ManifestError, match="row 3, column 'site_id'"):
+        read_manifest(path, columns={"site_id": "{Metadata_Plate}_{Metadata_Well}"})

@@ -14,7 +14,7 @@ def folder(tmp_path):
     rng = np.random.default_rng(0)
     rows = []
     for index in range(12):
-        row = {"site_id": f"s{index}", "plate": "p1", "well": f"A{index // 2:02d}", "site": index % 2}
+        row = {"site_id": f"s{index}", "plate": "p1", "well": f"A{index // 2 + 1:02d}", "site": index % 2}
         row["role"] = "negative_control" if index < 6 else "treatment"
         row["perturbation"] = "dmso" if index < 6 else "drug"
         for channel in ("dna", "er"):

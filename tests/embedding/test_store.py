@@ -37,9 +37,9 @@ def test_npz(tmp_path):
 def test_refusals(tmp_path):
     with pytest.raises(EmbeddingError, match="no embeddings at"):
         read_embeddings(tmp_path / "none.h5ad")
-    (tmp_path / "x.txt").write_text("x")
-    with pytest.raises(EmbeddingError, match=r"not '\.txt'"):
-        read_embeddings(tmp_path / "x.txt")
+    (tmp_path / "x.doc").write_text("x")
+    with pytest.raises(EmbeddingError, match=r"not '\.doc'"):
+        read_embeddings(tmp_path / "x.doc")
     for suffix in (".h5ad", ".parquet", ".npz"):
         (tmp_path / f"x{suffix}").write_text("nonsense")
         with pytest.raises(EmbeddingError, match="cannot be read") as caught:
@@ -67,14 +67,14 @@ def test_leading_zeros_of_metadata_are_kept(tmp_path):
     found = read_embeddings(tmp_path / "t.csv").obs
     assert found["perturbation"].tolist()[:2] == ["007", "7"]
     assert found["perturbation"].isna().tolist() == [False, False, True]
-    assert found["plate"].tolist() == [1, 2, 3]
+    assert found["plate"].tolist() == ["1", "2", "3"]
 
 
 def test_one_well_has_one_spelling(tmp_path):
     (tmp_path / "t.csv").write_text("plate,well,f0\np,A1,1\np,A01,2\np,B2,3\n")
     assert read_embeddings(tmp_path / "t.csv").obs["well"].tolist() == ["A01", "A01", "B02"]
-    (tmp_path / "t.csv").write_text("plate,well,f0\np,A1,1\np,A2,2\np,B2,3\n")
-    assert read_embeddings(tmp_path / "t.csv").obs["well"].tolist() == ["A1", "A2", "B2"]
+    (tmp_path / "t.csv").write_text("plate,well,f0\np,r01c01,1\np,a-2,2\np,B2,3\n")
+    assert read_embeddings(tmp_path / "t.csv").obs["well"].tolist() == ["A01", "A02", "B02"]
 
 
 def test_a_column_with_and_without_prefix_must_agree(tmp_path):

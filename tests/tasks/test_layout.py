@@ -12,8 +12,9 @@ WELLS = [f"{letter}{number:02d}" for letter in "ABCDEFGH" for number in range(1,
 
 def test_positions():
     found = well_positions(pd.Series(["A01", "h12", "AA3", "P024"]))
-    assert found.to_numpy().tolist() == [[0, 0, 0], [7, 11, 7], [26, 2, 0], [15, 23, 0]]
-    assert well_positions(pd.Series(["A01", "well 7"])) is None
+    assert found[["row", "column", "edge"]].to_numpy().tolist() == [[0, 0, 0], [7, 11, 7], [26, 2, 2], [15, 23, 15]]
+    assert well_positions(pd.Series(["A01", "well 7"]))["row"].isna().tolist() == [False, True]
+    assert well_positions(pd.Series(["well 6", "well 7"])) is None
 
 
 @pytest.mark.parametrize(

@@ -112,5 +112,5 @@ def test_refusals():
         task.score(data, rng)
     other = plates(rng)
     other.obs["well"] = [f"well {i % 96}" for i in range(480)]
-    with pytest.raises(TaskNotApplicable, match="some wells are not named like B03"):
+    with pytest.raises(TaskNotApplicable, match="no well is named by its position, as B03"):
         make_task("leakage", nuisance="row").score(other, rng)

@@ -1,10 +1,19 @@
 """Tables of relations as people have them."""
 
+import gzip
+
 import pandas as pd
 import pytest
 
 from phenolens.core.errors import PhenolensError
-from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
+from phenolens.tasks.relations import (
+    pairs_among,
+    read_relations,
+    read_sets,
+    read_translation,
+    relation_files,
+    spelling_note,
+)
 
 
 def write(path, text):
@@ -63,3 +72,40 @@ def test_nothing_there(tmp_path):
         relation_files([tmp_path / "none.csv"])
     with pytest.raises(PhenolensError, match="holds no table"):
         relation_files([tmp_path])
+
+
+@pytest.mark.parametrize("file", ["p.csv", "p.txt", "p.tsv.gz", "p.csv.xz", "semicolons.csv", "p.parquet"])
+def test_names_are_what_stands_in_the_file(tmp_path, file):
+    pairs = pd.DataFrame({"a": ["nan", "NA", "007", "1000"], "b": ["None", "7", "1E3", None], "score": [0.5, 1, 2, 3]})
+    if file == "p.parquet":
+        pairs.to_parquet(tmp_path / file)
+    else:
+        separator = ";" if "semi" in file else "," if "csv" in file else "\t"
+        pairs.to_csv(tmp_path / file, sep=separator, decimal="," if separator == ";" else ".", index=False)
+    found = read_relations(tmp_path / file)
+    assert found[["entity1", "entity2"]].to_numpy().tolist() == [["nan", "None"], ["NA", "7"], ["007", "1E3"]]
+
+
+def test_entrez_ids_stay_whole_beside_an_empty_cell(tmp_path):
+    pairs = pd.DataFrame({"a": [1000, 1001, 1002], "b": [1001, None, 1003]})
+    pairs.to_csv(tmp_path / "p.csv", index=False)
+    pairs.to_parquet(tmp_path / "p.parquet")
+    for file in ("p.csv", "p.parquet"):
+        found = read_relations(tmp_path / file)[["entity1", "entity2"]]
+        assert found.to_numpy().tolist() == [["1000", "1001"], ["1002", "1003"]]
+
+
+@pytest.mark.parametrize("suffix", [".gmt", ".gmt.gz"])
+def test_members_of_sets_in_any_compression_and_without_blanks(tmp_path, suffix):
+    text = b"one\tabout\tNA\tB \tNA\t\ntwo\t\tnan\tC\n"
+    (tmp_path / f"s{suffix}").write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    assert read_sets(tmp_path / f"s{suffix}") == {"one": ["NA", "B"], "two": ["nan", "C"]}
+    write(tmp_path / "s.tsv", "set\tgene\nNA\tnan\nNA\t NA\n")
+    assert read_sets(tmp_path / "s.tsv") == {"NA": ["nan", "NA"]}
+
+
+def test_names_that_are_not_found_for_their_spelling_are_named():
+    note = spelling_note(["Brca1", "TP53", "2-Sep", "new"], ["BRCA1", "TP53", "SEPT2"])
+    assert "'Brca1' ('BRCA1') differ from perturbations" in note
+    assert "'2-Sep' look like names that a spreadsheet" in note
+    assert spelling_note(["TP53", "new"], ["TP53"]) == ""

@@ -124,8 +124,10 @@ def test_refusals(relations, tmp_path):
     data = wells(rng)
     lower = data.copy()
     lower.obs["perturbation"] = lower.obs["perturbation"].astype(str).str.lower()
-    with pytest.raises(TaskNotApplicable, match=r"no relation of Truth, Noise|no relation of Noise, Truth") as caught:
+    unlike = r"no relation of Truth, Noise|no relation of Noise, Truth"
+    with pytest.raises(TaskNotApplicable, match=unlike) as caught:
         ask(relations).score(lower, rng)
+    assert "'G0' ('g0'), 'G1' ('g1'), 'G10' ('g10') and 117 more differ from perturbations by case" in str(caught.value)
     assert "such as 'g0'" in str(caught.value)
     with pytest.raises(TaskNotApplicable, match="needs at least 10 perturbations, found 9"):
         ask(relations).score(data[:27], rng)

@@ -49,7 +49,7 @@ def evaluate(
     context: typer.Context,
     arguments: Annotated[
         list[str],
-        typer.Argument(metavar="EMBEDDINGS...", help=".h5ad, .parquet, .csv or .npz files, and options of the task."),
+        typer.Argument(metavar="EMBEDDINGS...", help=".h5ad or .npz files or tables, and options of the task."),
     ],
     task: Annotated[str, typer.Option(help="The task; see: phenolens ls tasks.")],
     option: Annotated[list[str] | None, typer.Option(help="An option of the task, name=value; repeatable.")] = None,
@@ -74,8 +74,9 @@ def evaluate(
     Options of the task are given by their names, such as --label COLUMN; see: phenolens ls options. If this command has
     an option of the same name, such as --seed, that of the task is given as --option seed=1.
     """
+    from phenolens.datasets import column_name
     from phenolens.diagnosis import compare_scores
-    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings, without_prefix
+    from phenolens.embedding import PROVENANCE, mark_controls, read_embeddings
     from phenolens.evaluation import evaluate as evaluate_tasks
     from phenolens.evaluation import summaries
     from phenolens.tasks import TASKS, make_task
@@ -116,9 +117,9 @@ def evaluate(
         read,
         [question],
         profilings=profiling or ["raw"],
-        batch_by=batch_by,
+        batch_by=None if batch_by is None else [column_name(column) for column in batch_by],
         seed=seed,
-        key=None if key is None else without_prefix(key),
+        key=None if key is None else column_name(key),
     )
     if not evaluation.scores:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
@@ -158,7 +159,7 @@ def _score_cells(row: Mapping[str, Any], unit: str) -> tuple[str, ...]:
 
 
 def diagnose(
-    embeddings: Annotated[list[Path], typer.Argument(help=".h5ad, .parquet, .csv or .npz files, one per encoder.")],
+    embeddings: Annotated[list[Path], typer.Argument(help=".h5ad or .npz files or tables, one per encoder.")],
     label: Label = None,
     patient: Annotated[str | None, typer.Option(help="Column of patients, or of other groups of rows.")] = None,
     profiling: Profilings = None,

@@ -11,6 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ManifestError, did_you_mean
+from phenolens.core.parse_numbers import parse_numbers
+from phenolens.datasets.columns import as_names, column_name
+from phenolens.datasets.table_file import read_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +129,7 @@ def read_cell_table(
     Parameters
     ----------
     path
-        A CSV or Parquet file with columns `site_id`, `x`, `y` and optionally `type`.
+        A table, as in `read_table`, with columns `site_id`, `x`, `y` and optionally `type`.
     columns
         One of these columns -> its name in the file.
     morphology
@@ -143,12 +146,12 @@ def read_cell_table(
     for column in columns:
         if column not in known:
             raise ManifestError(f"{path}: cells have no column '{column}'{did_you_mean(column, known)}")
-    names = {column: columns.get(column, column) for column in known}
-    table = _read(path, names["site_id"])
+    names = {column: column_name(columns.get(column, column)) for column in known}
+    table = _read(path)
     for column, name in names.items():
         if name not in table and (column != "type" or column in columns):
             raise ManifestError(f"{path}: no column '{name}' for the {column} of cells{did_you_mean(name, table)}")
-    site = table[names["site_id"]]
+    site = as_names(table[names["site_id"]])
     if site.isna().any():
         raise ManifestError(f"{path}: row {_first(site.isna())}: the cell has no {names['site_id']}")
     # Cells are grouped by site, in the order of the file.
@@ -174,36 +177,29 @@ def read_cell_table(
     )
 
 
-def _read(path: Path, site: str) -> pd.DataFrame:
-    """Read a table; in text files, the column of sites stays text, as in a manifest: 007 is not 7."""
+def _read(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise ManifestError(f"no table of cells at {path}")
     try:
-        match path.suffix.lower():
-            case ".csv":
-                table = pd.read_csv(path, dtype={site: str})
-            case ".parquet":
-                table = pd.read_parquet(path)
-            case other:
-                raise ManifestError(f"{path}: a table of cells is .csv or .parquet, not '{other}'")
+        table = read_table(path).rows
     except (ValueError, OSError) as error:
-        raise ManifestError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from error
+        raise ManifestError(f"{path}: cannot be read as a table of cells: {str(error).splitlines()[0]}") from error
     if table.empty:
         raise ManifestError(f"{path}: has no rows")
     return table
 
 
 def _numbers(table: pd.DataFrame, columns: Sequence[str], path: Path) -> NDArray[np.float64]:
-    try:
-        values = table[list(columns)].to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ManifestError(f"{path}: column {' or '.join(columns)} does not hold only numbers") from error
+    values = np.stack([parse_numbers(table[column]) for column in columns], axis=1)
     bad = ~np.isfinite(values)
     if bad.any():
-        row, column = np.argwhere(bad)[0]
+        row, number = np.argwhere(bad)[0]
+        column = columns[number]
+        text = table[column].iloc[row]
+        found = "" if pd.isna(text) else f", where it holds '{text}'"
         raise ManifestError(
-            f"{path}: {bad.any(axis=1).sum()} cells have no finite '{columns[column]}', the first in row {row + 2}; "
-            "remove them"
+            f"{path}: {bad.any(axis=1).sum()} cells have no finite '{column}', the first in row {row + 2}{found}; "
+            "remove or correct them"
         )
     return values
 
@@ -211,20 +207,21 @@ def _numbers(table: pd.DataFrame, columns: Sequence[str], path: Path) -> NDArray
 def _types(table: pd.DataFrame, name: str, path: Path) -> tuple[NDArray[np.intp] | None, tuple[str, ...]]:
     if name not in table:
         return None, ()
-    missing = table[name].isna()
+    types = as_names(table[name])
+    missing = types.isna()
     if missing.any():
         raise ManifestError(
             f"{path}: {missing.sum()} cells have no '{name}', the first in row {_first(missing)}; give them a type, "
             "such as unknown"
         )
-    code, names = pd.factorize(table[name].astype(str), sort=True)
+    code, names = pd.factorize(types, sort=True)
     return code.astype(np.intp), tuple(map(str, names))
 
 
 def _choose(table: pd.DataFrame, patterns: Sequence[str], path: Path) -> list[str]:
     chosen: list[str] = []
     for pattern in patterns:
-        matching = [str(name) for name in table if fnmatchcase(str(name), pattern)]
+        matching = [str(name) for name in table if fnmatchcase(str(name), column_name(pattern))]
         if not matching:
             raise ManifestError(f"{path}: no column '{pattern}' of cells{did_you_mean(pattern, map(str, table))}")
         chosen += matching

@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from phenolens.core.errors import PhenolensError, did_you_mean
+from phenolens.datasets.columns import as_names, column_name
+from phenolens.datasets.table_file import read_table
 
 
 def read_gene_table(path: Path, column: str) -> "pd.Series[str]":
@@ -14,8 +16,7 @@ def read_gene_table(path: Path, column: str) -> "pd.Series[str]":
     Parameters
     ----------
     path
-        A CSV, TSV or Parquet table, gzipped or not, whose first column holds the names of genes, as perturbations are
-        called.
+        A table, as in `read_table`, whose first column holds the names of genes, as perturbations are called.
     column
         The column to read.
 
@@ -26,19 +27,19 @@ def read_gene_table(path: Path, column: str) -> "pd.Series[str]":
     """
     try:
         table = _read(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+    except (OSError, ValueError) as error:
         raise PhenolensError(f"{path}: cannot be read as a table of genes: {str(error).splitlines()[0]}") from error
-    if column not in table.columns[1:]:
+    called = column_name(column)
+    if called not in table.columns[1:]:
         raise PhenolensError(f"{path}: no column '{column}'{did_you_mean(column, table.columns[1:])}")
-    known = table.dropna(subset=[table.columns[0], column]).drop_duplicates([table.columns[0], column])
-    genes = known.iloc[:, 0].astype(str)
+    named = pd.DataFrame({"gene": as_names(table.iloc[:, 0]), called: as_names(table[called])})
+    known = named.dropna().drop_duplicates()
+    genes = known["gene"]
     if genes.duplicated().any():
         raise PhenolensError(f"{path}: gene '{genes[genes.duplicated()].iloc[0]}' has several values of '{column}'")
-    return pd.Series(known[column].to_numpy(), index=genes.to_numpy())
+    return pd.Series(known[called].to_numpy(), index=genes.to_numpy())
 
 
 @lru_cache(maxsize=8)
 def _read(path: Path, _modified: int) -> pd.DataFrame:
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    return pd.read_csv(path, sep="\t" if ".tsv" in path.name.lower() else ",")
+    return read_table(path).rows

@@ -6,78 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from phenolens.core.errors import ManifestError, did_you_mean
 from phenolens.core.random import spawn
 from phenolens.datasets.cell_table import CellTable
 from phenolens.datasets.class_folders import list_class_folders
+from phenolens.datasets.columns import as_names, column_name, python_text
+from phenolens.datasets.metadata import tidy_metadata
+from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NEGATIVE_CONTROL, ManifestRow
+from phenolens.datasets.table_file import read_table
 from phenolens.images import file_of
 
-IMAGE_COLUMN = "image"
-IMAGE_PREFIX = "image_"
-NEGATIVE_CONTROL = "negative_control"
 _FIRST_DATA_LINE = 2  # row numbers in messages are those of a spreadsheet, whose first line is the header
 _MOST_ERRORS = 5
-
-
-def _missing_to_none(value: object) -> object:
-    """Return None for the empty cells of any table format."""
-    if value is None or value is pd.NA or value is pd.NaT or value == "":
-        return None
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
-def _to_text(value: object) -> object:
-    """Return identifiers as text, such as '7' for a plate called 7."""
-    value = _missing_to_none(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value) if isinstance(value, int | float | np.generic) else value
-
-
-Text = Annotated[str, BeforeValidator(_to_text), Field(min_length=1)]
-OptionalText = Annotated[str | None, BeforeValidator(_to_text)]
-OptionalNumber = Annotated[float | None, BeforeValidator(_missing_to_none)]
-
-
-class ManifestRow(BaseModel):
-    """One row of a manifest: the columns that Phenolens knows; other columns are kept unchanged.
-
-    A row also has `image` (one file with all channels) or `image_<channel>` (one file per channel), with paths
-    relative to the folder of the manifest.
-    """
-
-    model_config = ConfigDict(extra="allow")
-
-    site_id: Text
-    plate: OptionalText = None
-    well: OptionalText = None
-    site: OptionalText = None
-    batch: OptionalText = None
-    perturbation: OptionalText = None
-    perturbation_type: Annotated[
-        Literal["crispr", "orf", "compound", "sirna", "none"] | None, BeforeValidator(_missing_to_none)
-    ] = None
-    dose: Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_missing_to_none)] = None
-    dose_unit: OptionalText = None
-    role: Annotated[
-        Literal["treatment", "negative_control", "positive_control", "empty"] | None,
-        BeforeValidator(_missing_to_none),
-    ] = None
-    slide: OptionalText = None
-    patient: OptionalText = None
-    label: OptionalText = None
-    x: OptionalNumber = None
-    y: OptionalNumber = None
-    mask: OptionalText = None
-    mpp: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_missing_to_none)] = None
-
 
 _ROWS = TypeAdapter(list[ManifestRow])
 
@@ -235,7 +182,7 @@ def read_manifest(
     Parameters
     ----------
     path
-        A CSV, TSV or Parquet file; or a folder of class folders, as in `list_class_folders`.
+        A table, as in `read_table`; or a folder of class folders, as in `list_class_folders`.
     columns
         Manifest column -> column of the file, for tables with other names. A value with braces is a template, filled
         from the row: ``{"site_id": "{plate}_{well}"}``.
@@ -254,11 +201,8 @@ def read_manifest(
     """
     path = Path(path)
     is_folder = path.is_dir()
-    table = map_columns(list_class_folders(path) if is_folder else _read_table(path), columns or {}, path)
-    for column, mapping in (values or {}).items():
-        if column not in table:
-            raise ManifestError(f"{path}: values are given for column '{column}', which is missing")
-        table[column] = table[column].replace(dict(mapping))
+    table = list_class_folders(path) if is_folder else _read_rows(path)
+    table = map_metadata(table, columns or {}, values or {}, path)
     table = _validated(table, path, needs_images=cells is None)
     if cells is not None and not any(site in cells.rows for site in table.index):
         raise ManifestError(
@@ -315,50 +259,79 @@ def treated(table: pd.DataFrame) -> "pd.Series[bool]":
     return ~table["role"].astype(object).isin([NEGATIVE_CONTROL, "empty"])
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    """Read a table; in text files, every cell stays text."""
+def _read_rows(path: Path) -> pd.DataFrame:
+    """Read a table, and give its rows numbers."""
     if not path.is_file():
         raise ManifestError(f"no manifest at {path}")
     try:
-        match path.suffix.lower():
-            case ".csv" | ".tsv":
-                separator = "\t" if path.suffix.lower() == ".tsv" else ","
-                return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
-            case ".parquet":
-                return pd.read_parquet(path)
-            case other:
-                raise ManifestError(f"{path}: a manifest is .csv, .tsv or .parquet, not '{other}'")
+        return read_table(path).rows.reset_index(drop=True)
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ManifestError(f"{path}: cannot be read as a table: {reason}") from error
 
 
-def map_columns(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
-    """Add columns that are copies of others, or templates filled from several, such as ``{plate}_{well}``.
+def map_metadata(
+    table: pd.DataFrame, columns: Mapping[str, str], values: Mapping[str, Mapping[str, str]], source: Path
+) -> pd.DataFrame:
+    """Return metadata with the columns and values of manifests, and as `tidy_metadata` leaves them.
+
+    Parameters
+    ----------
+    table
+        The rows of a file.
+    columns, values
+        As in `read_manifest`.
+    source
+        The file, for messages.
 
     Raises
     ------
     ManifestError
         If the table lacks a named column.
     """
-    source = table.copy()
+    table = _with_columns(python_text(table), columns, source)
+    for column, mapping in values.items():
+        if column not in table:
+            raise ManifestError(f"{source}: values are given for column '{column}', which is missing")
+        table[column] = as_names(table[column]).replace(dict(mapping))
+    return tidy_metadata(table, source)
+
+
+def _with_columns(table: pd.DataFrame, columns: Mapping[str, str], source: Path) -> pd.DataFrame:
+    """Add columns that are copies of others, or templates filled from several, such as ``{plate}_{well}``."""
+    mapped = table.copy(deep=False)
     for column, origin in columns.items():
-        needed = re.findall(r"{([^{}]+)}", origin) or [origin]
-        for name in needed:
-            if name not in source:
+        origins = {name: column_name(name) for name in column_origins(origin)}
+        for name, called in origins.items():
+            if called not in table:
                 raise ManifestError(
-                    f"{path}: column '{column}' is mapped from '{name}', which is missing"
-                    f"{did_you_mean(name, source.columns)}"
+                    f"{source}: column '{column}' is mapped from '{name}', which is missing"
+                    f"{did_you_mean(called, table.columns)}"
                 )
-        if needed == [origin]:
-            table[column] = source[origin]
+        if [*origins] == [origin]:
+            mapped[column] = table[origins[origin]]
         else:
-            table[column] = [_fill(origin, row) for row in source[needed].to_dict("records")]
-    return table
+            names = {name: as_names(table[called]).tolist() for name, called in origins.items()}
+            rows = (dict(zip(names, row, strict=True)) for row in zip(*names.values(), strict=True))
+            mapped[column] = [_fill(origin, row) for row in rows]
+    return mapped
 
 
-def _fill(template: str, row: Mapping[Any, object]) -> str:
+def column_origins(origin: str) -> list[str]:
+    """Return the columns that a mapped column is filled from.
+
+    Examples
+    --------
+    >>> column_origins("{plate}_{well}"), column_origins("compound")
+    (['plate', 'well'], ['compound'])
+    """
+    return re.findall(r"{([^{}]+)}", origin) or [origin]
+
+
+def _fill(template: str, row: Mapping[str, str | None]) -> str | None:
     """Fill in plain column names only: `str.format` would let untrusted templates access attributes."""
+    if None in row.values():
+        return None
     return re.sub(r"{([^{}]+)}", lambda match: str(row[match[1]]), template)
 
 
@@ -386,7 +359,7 @@ def _validated(table: pd.DataFrame, path: Path, *, needs_images: bool) -> pd.Dat
         empty = table[column].isna()
         if empty.any():
             raise ManifestError(f"{path}: row {_first(empty)}, column '{column}': no image file is named")
-        table[column] = table[column].astype(str)
+        table[column] = as_names(table[column])
     repeated = table["site_id"].duplicated()
     if repeated.any():
         site_id = table["site_id"][repeated].iloc[0]

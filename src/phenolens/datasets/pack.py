@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 from phenolens.core.cpu import available_cores
 from phenolens.core.errors import ImageError
 from phenolens.core.files import replaced_whole
-from phenolens.datasets.manifest import IMAGE_COLUMN, Manifest
+from phenolens.datasets.manifest import Manifest
+from phenolens.datasets.schema import IMAGE_COLUMN
 from phenolens.images import Site, place_in_shard, read_site, shard_content, write_shard
 
 _log = logging.getLogger(__name__)

@@ -7,15 +7,9 @@ from phenolens.embedding.journal import Journal
 from phenolens.embedding.make_encoders import make_encoders
 from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
 from phenolens.embedding.storable import check_storable
-from phenolens.embedding.store import (
-    Missing,
-    mark_controls,
-    read_embeddings,
-    rename_rows,
-    without_prefix,
-    write_embeddings,
-)
+from phenolens.embedding.store import mark_controls, read_embeddings, rename_rows, write_embeddings
 from phenolens.embedding.trial import Trial, try_few_sites
+from phenolens.embedding.vector_tables import Missing
 
 __all__ = [
     "FILE",
@@ -40,6 +34,5 @@ __all__ = [
     "rename_rows",
     "resolve_device",
     "try_few_sites",
-    "without_prefix",
     "write_embeddings",
 ]

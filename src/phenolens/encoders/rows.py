@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from phenolens.core.errors import EncoderError, ImageError, did_you_mean
 from phenolens.core.random import spawn
-from phenolens.datasets import Manifest, well_positions
+from phenolens.datasets import Manifest, known_positions
 from phenolens.encoders.base import RowEncoder, hash_text
 from phenolens.images import bit_depth, file_of
 
@@ -76,9 +76,11 @@ class WellPosition(RowEncoder):
         self.name = name
         if "well" not in manifest.table:
             raise EncoderError(f"{name}: the manifest has no column 'well'")
-        places = well_positions(manifest.table["well"])
-        if places is None:
-            raise EncoderError(f"{name}: some wells are not named like B03")
+        places = known_positions(manifest.table)
+        known = np.zeros(len(manifest), bool) if places is None else places["row"].notna().to_numpy()
+        if places is None or not known.all():
+            odd = manifest.table["well"][~known].iloc[0]
+            raise EncoderError(f"{name}: {(~known).sum()} wells are not named like B03, the first is '{odd}'")
         self._places = places[list(self.feature_names)]
         self.weights_hash = hash_text("well-position")
 

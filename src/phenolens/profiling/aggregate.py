@@ -76,8 +76,9 @@ def aggregate(embeddings: AnnData, by: Sequence[str], average: Average = "mean")
     else:
         x = np.asarray(embeddings.X, dtype=np.float64)
         averages = np.stack([_AVERAGES[average](x[rows]) for _, rows in Batches(codes)])
-    constant = [column for column in obs if counts.max() == 1 or (grouped[column].nunique(dropna=False) == 1).all()]
-    metadata = obs[constant].iloc[np.unique(codes, return_index=True)[1]].copy()
+    first_rows = np.unique(codes, return_index=True)[1]
+    constant = [column for column in obs if _is_constant(obs[column], codes, first_rows)]
+    metadata = obs[constant].iloc[first_rows].copy()
     first, *others = (metadata[column].astype(str) for column in by)
     metadata.index = pd.Index((first.str.cat(others, sep="_") if others else first).to_numpy())
     metadata["n_averaged"] = counts
@@ -87,6 +88,12 @@ def aggregate(embeddings: AnnData, by: Sequence[str], average: Average = "mean")
         var=embeddings.var,
         uns=embeddings.uns,
     )
+
+
+def _is_constant(values: pd.Series[Any], codes: NDArray[np.intp], first_rows: NDArray[np.intp]) -> bool:
+    """Whether all rows of each group have the value of its first one; missing values are one value."""
+    distinct = pd.factorize(values, use_na_sentinel=True)[0]
+    return bool((distinct == distinct[first_rows][codes]).all())
 
 
 def _covariance_weighted(rows: NDArray[np.float64]) -> NDArray[np.float64]:

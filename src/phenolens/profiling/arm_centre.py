@@ -11,7 +11,8 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from phenolens.core.errors import ProfilingError, did_you_mean
-from phenolens.datasets import read_gene_table
+from phenolens.core.parse_numbers import parse_numbers
+from phenolens.datasets import as_names, read_gene_table
 from phenolens.profiling.controls import ControlProfiler, check_batch, check_controls
 
 
@@ -120,12 +121,12 @@ class GeneArms:
         averaged = pd.Series(data=True, index=obs.index)
         if self.expression is not None:
             level = self._column(self.expression, obs)
-            known = pd.to_numeric(level, errors="coerce")
+            known = pd.Series(parse_numbers(level), level.index)
             if (known.isna() & level.notna()).any():
                 raise ProfilingError(f"arm-centre: column '{self.expression}' does not hold numbers")
             averaged = known < self.below
         arm = self._column(self.arm, obs)
-        return pd.DataFrame({"gene": gene, "arm": arm.where(arm.isna(), arm.astype(str)), "averaged": averaged})
+        return pd.DataFrame({"gene": gene, "arm": as_names(arm), "averaged": averaged})
 
     def _column(self, column: str, obs: pd.DataFrame) -> "pd.Series[Any]":
         if self.genes is not None:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ProfilingError, did_you_mean
+from phenolens.core.parse_numbers import parse_numbers
 from phenolens.core.plugins import Registry
 from phenolens.core.renamed import current_name
 from phenolens.core.spec import parse_spec
@@ -89,15 +90,17 @@ class Step:
         return self.profiler.fit_transform(x, **known)
 
     def _look_up(self, obs: pd.DataFrame) -> NDArray[np.float64]:
+        """Return the covariates (n, c) of rows."""
+        found = []
         for column in self.covariates:
             if column not in obs:
                 raise ProfilingError(f"no column '{column}' to regress out{did_you_mean(column, obs.columns)}")
-        try:
-            return obs[list(self.covariates)].to_numpy(dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ProfilingError(
-                f"column {' or '.join(self.covariates)} to regress out does not hold numbers"
-            ) from error
+            numbers = parse_numbers(obs[column])
+            text = obs[column][np.isnan(numbers) & obs[column].notna().to_numpy()]
+            if len(text):
+                raise ProfilingError(f"column '{column}' to regress out holds '{text.iloc[0]}', which is no number")
+            found.append(numbers)
+        return np.stack(found, axis=1)
 
 
 def parse_profiling(profiling: str) -> list[Step]:

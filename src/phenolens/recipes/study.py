@@ -73,7 +73,8 @@ class TableSection(Section):
     Attributes
     ----------
     file
-        A .h5ad, .parquet, .csv or .npz file; relative paths are relative to the folder of the recipe.
+        A .h5ad or .npz file, or a table, as in `read_embeddings`; relative paths are relative to the folder of the
+        recipe.
     features
         The feature columns, also as patterns such as ``feat_*``; if None, numeric columns that are not metadata.
     missing
@@ -147,7 +148,7 @@ class CellsSection(Section):
     Attributes
     ----------
     file
-        A .parquet or .csv file; relative paths are relative to the folder of the recipe.
+        A table, as in `read_cell_table`; relative paths are relative to the folder of the recipe.
     columns, morphology
         As in `read_cell_table`.
     """

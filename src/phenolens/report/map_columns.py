@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phenolens.core.parse_numbers import parse_numbers
+from phenolens.datasets import NAMES
+
 _FIRST = ("perturbation", "role", "label", "plate", "batch", "well row", "well column", "dose")
 _HOVER = ("perturbation", "plate", "well")
 _NEVER = {"site_id", "image", "mask", "x", "y", "mpp", "dose_unit", "well"}
@@ -51,6 +54,7 @@ def hover_columns(obs: pd.DataFrame) -> dict[str, Any]:
 
 
 def _column(name: str, values: pd.Series, obs: pd.DataFrame) -> dict[str, Any] | None:
+    values = _as_numbers(name, values)
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if name == "dose" and numeric:
         return _numbers(name, values, log=True)
@@ -67,6 +71,14 @@ def _column(name: str, values: pd.Series, obs: pd.DataFrame) -> dict[str, Any] |
     if numeric and pd.api.types.is_float_dtype(values):
         return _numbers(name, values, log=False)
     return None
+
+
+def _as_numbers(name: str, values: pd.Series) -> pd.Series:
+    """Return a column of text as numbers, if it holds nothing else and is no column of names."""
+    if name in NAMES or pd.api.types.is_bool_dtype(values):
+        return values
+    numbers = pd.Series(parse_numbers(values), values.index)
+    return numbers if numbers.notna().equals(values.notna()) and numbers.notna().any() else values
 
 
 def _numbers(name: str, values: pd.Series, *, log: bool) -> dict[str, Any] | None:

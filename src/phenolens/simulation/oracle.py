@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import EncoderError, did_you_mean
+from phenolens.core.parse_numbers import parse_numbers
 from phenolens.core.random import spawn
 from phenolens.datasets import Manifest
 from phenolens.encoders import EncoderEntry
@@ -93,7 +94,7 @@ def _columns(what: str, manifest: Manifest, name: str) -> list[str]:
 
 def _standardise(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]:
     """Return factors (n, k) with mean 0 and variance 1; unknown values are set to the mean."""
-    values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    values = np.stack([parse_numbers(table[column]) for column in columns], axis=1)
     centred = values - np.nanmean(values, axis=0)
     scale = np.nanstd(values, axis=0)
     return np.nan_to_num(centred / np.where(scale > 0, scale, 1.0))

@@ -17,7 +17,7 @@ from phenolens.profiling import Average
 from phenolens.tasks.base import Contract, WellTask
 from phenolens.tasks.columns import value_of_each
 from phenolens.tasks.perturbations import perturbation_profiles
-from phenolens.tasks.relations import pairs_among, read_relations, relation_files
+from phenolens.tasks.relations import pairs_among, read_relations, relation_files, spelling_note
 from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ class ArmBias(WellTask):
     def score(self, profiles: AnnData, rng: np.random.Generator) -> Score:
         """Return probabilities, with one unit per chromosome arm; see `Task.score`."""
         genes = perturbation_profiles(profiles, "perturbation", self.average, self.id)
-        arm = self._arms(profiles).reindex(genes.obs_names)
+        arms = self._arms(profiles)
+        unlike = "" if self.genes is None else spelling_note(arms.index, genes.obs_names, "the table of genes")
+        arm = arms.reindex(genes.obs_names)
         without = int(arm.isna().sum())
         genes, arm = genes[arm.notna().to_numpy()], arm.dropna().astype(str)
         sizes = arm.value_counts()
@@ -114,6 +116,7 @@ class ArmBias(WellTask):
         few = len(sizes) - len(names)
         notes = notes_of(
             genes_without_arm=f"{without} genes without a chromosome arm left out" if without else "",
+            names_spelled_otherwise=unlike,
             small_arms=f"{few} chromosome arms with fewer than {self.fewest} genes left out" if few else "",
         )
         recall = self._recall(genes, null, arm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -21,7 +22,7 @@ from phenolens.tasks.base import Contract, WellTask
 from phenolens.tasks.label_null import exchange_labels
 from phenolens.tasks.perturbations import perturbation_profiles
 from phenolens.tasks.plates import Exchange, exchange_within_plates
-from phenolens.tasks.relations import read_sets, relation_files
+from phenolens.tasks.relations import read_sets, relation_files, spelling_note
 from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
@@ -88,13 +89,17 @@ class ComplexSimilarity(WellTask):
             raise TaskNotApplicable(
                 f"{self.id}: needs at least {_FEWEST_PERTURBATIONS} perturbations, found {len(genes)}"
             )
-        sources = {name: self._members(path, genes) for name, path in relation_files(self.sets).items()}
+        sets = {name: read_sets(path) for name, path in relation_files(self.sets).items()}
+        sources = {name: self._members(of_source, genes) for name, of_source in sets.items()}
+        every_set = itertools.chain.from_iterable(of_source.values() for of_source in sets.values())
+        named = dict.fromkeys(itertools.chain.from_iterable(every_set))
+        unlike = spelling_note(named, genes.obs_names, "complexes")
         empty = [name for name, complexes in sources.items() if not complexes]
         if len(empty) == len(sources):
             raise TaskNotApplicable(
                 f"{self.id}: no complex of {', '.join(sources)} has {self.least_members} members among "
                 f"{len(genes)} perturbations (such as '{genes.obs_names[0]}'); is '{self.entity}' the column with the "
-                "names that the complexes use?"
+                f"names that the complexes use?{' ' + unlike if unlike else ''}"
             )
         ranks = SimilarityRanks(np.asarray(genes.X))
         wells = profiles.obs[treated(profiles.obs).to_numpy()]
@@ -113,17 +118,17 @@ class ComplexSimilarity(WellTask):
             "mean AUC",
             "complex",
             pd.concat(tables, ignore_index=True),
-            notes_of(sources_without_complexes=without, label_is_plate=go_with_plates),
+            notes_of(sources_without_complexes=without, names_spelled_otherwise=unlike, label_is_plate=go_with_plates),
             bounds=(0, 1),
             strata_are="sources",
             details=details,
         )
 
-    def _members(self, path: Path, genes: AnnData) -> dict[str, NDArray[np.intp]]:
+    def _members(self, sets: Mapping[str, Sequence[str]], genes: AnnData) -> dict[str, NDArray[np.intp]]:
         """Return complex -> the row numbers of its members, of complexes with enough members and not all genes."""
         number = pd.Series(np.arange(len(genes)), index=genes.obs_names)
         found = {}
-        for name, members in read_sets(path).items():
+        for name, members in sets.items():
             rows = number.reindex(members).dropna().to_numpy(dtype=np.intp)
             if self.least_members <= len(rows) < len(genes):
                 found[name] = np.sort(rows)

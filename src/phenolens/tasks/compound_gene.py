@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from phenolens.core.errors import PhenolensError, TaskNotApplicable
+from phenolens.core.parse_numbers import parse_numbers
 from phenolens.datasets import treated
 from phenolens.metrics import average_precision, chance_average_precision, cosine_similarity, permutation_p
 from phenolens.profiling import Average, aggregate
@@ -19,8 +20,8 @@ from phenolens.tasks.base import Contract, PerturbationTask
 from phenolens.tasks.clusters import related_clusters
 from phenolens.tasks.columns import required_column
 from phenolens.tasks.exclusion import ExcludesSame
-from phenolens.tasks.relations import read_relations, relation_files
-from phenolens.tasks.score import Score, unit_table
+from phenolens.tasks.relations import read_relations, related_names, relation_files, spelling_note
+from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -99,8 +100,9 @@ class CompoundGene(ExcludesSame, PerturbationTask):
             )
         required_column(wells, "perturbation", self.id)
         by_gene = aggregate(genes, ["perturbation"], self.average)
-        doses = "dose" in compounds.obs and compounds.obs["dose"].notna().all()
-        by_dose = aggregate(compounds, ["perturbation", *(["dose"] if doses else [])], self.average)
+        of_dose = [column for column in ("dose", "dose_unit") if column in compounds.obs]
+        known = [column for column in of_dose if compounds.obs[column].notna().all()]
+        by_dose = aggregate(compounds, ["perturbation", *known], self.average)
         similarity = np.abs(cosine_similarity(np.asarray(by_dose.X), np.asarray(by_gene.X)))
         strongest = (
             pd.DataFrame(similarity, columns=by_gene.obs["perturbation"].astype(str))
@@ -138,7 +140,9 @@ class CompoundGene(ExcludesSame, PerturbationTask):
         units = unit_table(
             table["unit"], table["value"], chance=table["chance"], p=table["p"], clusters=table["unit"].map(clusters)
         )
-        return Score("mAP", "compound", units, bounds=(0, 1))
+        tables = map(read_relations, relation_files(self.relations).values())
+        unlike = spelling_note(related_names(tables), [*strongest.index, *strongest.columns])
+        return Score("mAP", "compound", units, notes_of(names_spelled_otherwise=unlike), bounds=(0, 1))
 
     def _compared(self, compounds: AnnData, genes: AnnData, strongest: pd.DataFrame) -> pd.DataFrame:
         """Return which genes each compound is compared with: those that share no value of `exclude_same`."""
@@ -170,9 +174,9 @@ class CompoundGene(ExcludesSame, PerturbationTask):
         pairs = pd.concat([table.iloc[:, :3].set_axis(self._names(table), axis=1) for table in tables])
         if "activity" not in pairs:
             pairs["activity"] = 0.0
-        activity = pd.to_numeric(pairs["activity"], errors="coerce")
-        if activity.isna().any():
-            culprit = pairs[activity.isna()].iloc[0]
+        activity = parse_numbers(pairs["activity"])
+        if np.isnan(activity).any():
+            culprit = pairs[np.isnan(activity)].iloc[0]
             raise PhenolensError(
                 f"{self.id}: '{culprit['activity']}' is not a concentration in uM, for {culprit['entity1']} and "
                 f"{culprit['entity2']}"

@@ -12,7 +12,7 @@ from pydantic import Field
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.metrics import cosine_similarity, rank_trend
 from phenolens.tasks.base import Contract, PerturbationTask
-from phenolens.tasks.columns import numbers, required_column
+from phenolens.tasks.columns import doses_in_one_unit, required_column
 from phenolens.tasks.score import Score, notes_of, unit_table
 from phenolens.tasks.wells import Wells, unseen_wells
 
@@ -76,7 +76,7 @@ class DoseResponse(PerturbationTask):
         if not dosed.any():
             raise TaskNotApplicable(f"{self.id}: no treated well has a dose and a negative control on its plate")
         compounds = required_column(profiles[dosed], "perturbation", self.id)
-        dose = numbers(obs.loc[dosed, "dose"], self.id).to_numpy()
+        dose = doses_in_one_unit(obs[dosed], self.id).to_numpy()
         size = np.linalg.norm(effect[dosed], axis=1)
         plate = wells.plate[dosed]
         rows, confounded = [], 0

@@ -99,7 +99,7 @@ def describe_layout(
     obs
         Metadata with `well`, `plate` and `perturbation`, where known.
     treated, control
-        (n,) masks.
+        (n,) masks; wells whose position is not known are left out.
     whole
         Metadata of these wells and of those that were left out at random, such as controls that a profiler was fitted
         on: plates of one layout are then seen to have it.
@@ -107,9 +107,11 @@ def describe_layout(
     places = known_positions(obs)
     if places is None:
         return Layout(float("nan"), float("nan"))
+    known = places["row"].notna().to_numpy()
+    treated, control = treated & known, control & known
     covered = float("nan")
     if control.any() and treated.any():
-        held = [places.loc[treated, name].isin(set(places.loc[control, name])) for name in places]
+        held = [places.loc[treated, name].isin(set(places.loc[control, name])) for name in ("row", "column", "edge")]
         covered = float(np.logical_and.reduce(held).mean())
     fixed = float("nan")
     if "plate" in obs and "perturbation" in obs and treated.any():
@@ -138,6 +140,8 @@ def _dealt_alike(obs: pd.DataFrame, treated: NDArray[np.bool_], control: NDArray
     places = known_positions(obs)
     if places is None:
         return float("nan")
+    known = places["row"].notna().to_numpy()
+    treated, control = treated & known, control & known
     features = position_features(places)
     wells = obs["well"].astype(str).to_numpy()
     plates = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from phenolens.core.errors import TaskNotApplicable
-from phenolens.datasets import NEGATIVE_CONTROL, condition_names, well_positions
+from phenolens.core.errors import TaskNotApplicable, did_you_mean
+from phenolens.datasets import NEGATIVE_CONTROL, condition_names, known_positions
 from phenolens.profiling.batches import Batches
 from phenolens.tasks.base import Contract, WellTask
 from phenolens.tasks.columns import required_column
@@ -118,11 +118,7 @@ class Leakage(WellTask):
         controls.obs = controls.obs.drop(columns="perturbation", errors="ignore")
         group, folds = None, self.folds
         if self.nuisance in _POSITIONS:
-            places = well_positions(required_column(profiles, "well", self.id))
-            if places is None:
-                raise TaskNotApplicable(f"{self.id}: some wells are not named like B03")
-            places["edge"] = np.where(places["edge"] == 0, "edge", "inside")
-            controls.obs[self.nuisance] = places.loc[controls.obs_names, self.nuisance].astype(str)
+            controls.obs[self.nuisance] = self._positions(profiles)[controls.obs_names].to_numpy()
             required_column(controls, "plate", self.id)
             group = "plate"
         elif self._belongs_to_plates(controls.obs):
@@ -135,6 +131,20 @@ class Leakage(WellTask):
         except TaskNotApplicable as error:
             raise TaskNotApplicable(f"{self.id}, from {len(controls)} negative controls: {error}") from error
         return replace(score, higher_is_better=False)
+
+    def _positions(self, profiles: AnnData) -> pd.Series[str]:
+        """Return the row, the column, or ``edge`` or ``inside`` of each well; missing where it is not known."""
+        if "well" not in profiles.obs:
+            raise TaskNotApplicable(f"{self.id}: no column 'well'{did_you_mean('well', profiles.obs.columns)}")
+        places = known_positions(profiles.obs)
+        if places is None:
+            raise TaskNotApplicable(f"{self.id}: no well is named by its position, as B03 or r02c03")
+        known = places["row"].notna()
+        if self.nuisance == "edge":
+            names = places["outermost"].map({1.0: "edge", 0.0: "inside"})
+        else:
+            names = places.loc[known, self.nuisance].astype(int).astype(str)
+        return names.astype(object).reindex(places.index)
 
 
 def _treatments(obs: pd.DataFrame) -> NDArray[np.str_]:

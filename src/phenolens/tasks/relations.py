@@ -1,8 +1,7 @@
 """Known relations between entities such as genes, read from tables of pairs or of sets."""
 
-import gzip
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -13,10 +12,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import PhenolensError
+from phenolens.datasets import (
+    TABLES,
+    as_names,
+    describe_look_alikes,
+    describe_replaced_names,
+    look_alikes,
+    read_table,
+    read_text,
+    table_suffix,
+)
 from phenolens.metrics import distinct_pairs
 
-_GMT = (".gmt", ".gmt.gz")
-_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", *_GMT, ".parquet")
+_GMT = ".gmt"
 _SET_COLUMN = re.compile(r"^(complex|set|cluster|pathway|module|term|group)([_ ]?(id|name))?$", re.IGNORECASE)
 
 
@@ -31,9 +39,9 @@ def relation_files(paths: Sequence[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
-            files = sorted(file for file in path.iterdir() if file.name.lower().endswith(_SUFFIXES))
+            files = sorted(file for file in path.iterdir() if table_suffix(file) in (*TABLES, _GMT))
             if not files:
-                raise PhenolensError(f"{path}: holds no table of relations ({', '.join(_SUFFIXES)})")
+                raise PhenolensError(f"{path}: holds no table of relations ({', '.join((*TABLES, _GMT))})")
         elif path.is_file():
             files = [path]
         else:
@@ -51,7 +59,7 @@ def read_relations(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path
-        A CSV, TSV, GMT or Parquet table, gzipped or not. If its first column is called complex, set, cluster, pathway,
+        A table, as in `read_table`, or a ``.gmt`` file. If its first column is called complex, set, cluster, pathway,
         module, term or group, all members of a set are related. Otherwise the columns entity1 and entity2 (or, without
         them, the first two) are the related pairs, and further columns are kept.
 
@@ -64,22 +72,22 @@ def read_relations(path: Path) -> pd.DataFrame:
     PhenolensError
         If it cannot be read or has fewer than two columns or no rows.
     """
-    if path.name.lower().endswith(_GMT):
+    if table_suffix(path) == _GMT:
         return _pairs_of(read_sets(path))
     try:
         table = _read(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+    except (OSError, ValueError) as error:
         raise PhenolensError(f"{path}: cannot be read as relations: {str(error).splitlines()[0]}") from error
     if table.shape[1] < 2 or not len(table):
         raise PhenolensError(f"{path}: relations need two columns and a row, found {table.shape[1]} and {len(table)}")
     named = [column for column in ("entity1", "entity2") if column in table]
-    rest = [column for column in table if column not in named and not str(column).startswith("Unnamed: ")]
-    table = table[named + rest]
+    table = table[named + [column for column in table if column not in named]]
     first, second = table.columns[:2]
-    if not _SET_COLUMN.match(str(first)):
-        pairs = table.rename(columns={first: "entity1", second: "entity2"})
-        return pairs.dropna(subset=["entity1", "entity2"]).astype({"entity1": str, "entity2": str})
-    return _pairs_of(_members_of(table))
+    if _SET_COLUMN.match(str(first)):
+        return _pairs_of(_members_of(table))
+    pairs = table.rename(columns={first: "entity1", second: "entity2"})
+    ends = {column: as_names(pairs[column]) for column in ("entity1", "entity2")}
+    return pairs.assign(**ends).dropna(subset=list(ends))
 
 
 def _pairs_of(sets: Mapping[str, Sequence[str]]) -> pd.DataFrame:
@@ -94,9 +102,9 @@ def read_sets(path: Path) -> dict[str, list[str]]:
     Parameters
     ----------
     path
-        A CSV, TSV or Parquet table, gzipped or not, with a row for each member, whose first column is called complex,
-        set, cluster, pathway, module, term or group; a ``.gmt`` file; or a TSV without a header whose second column
-        holds members separated by blanks, as that of EFAAR.
+        A table, as in `read_table`, with a row for each member, whose first column is called complex, set, cluster,
+        pathway, module, term or group; a ``.gmt`` file; or a TSV without a header whose second column holds members
+        separated by blanks, as that of EFAAR.
 
     Returns
     -------
@@ -108,16 +116,16 @@ def read_sets(path: Path) -> dict[str, list[str]]:
         If it cannot be read as sets.
     """
     try:
-        if path.name.lower().endswith(_GMT):
-            return {name: members[1:] for name, members in _rows_of_sets(path, "\t").items()}
+        if table_suffix(path) == _GMT:
+            return _rows_of_sets(path, "\t", first=1)  # before the members stands a description, which may be empty
         table = _read(path, path.stat().st_mtime_ns)
         if table.shape[1] >= 2 and _SET_COLUMN.match(str(table.columns[0])):
             return _members_of(table)
-        if table.shape[1] == 2 and ".tsv" in path.name.lower():
+        if table.shape[1] == 2 and table_suffix(path) == ".tsv":
             sets = _rows_of_sets(path, " ")
             if any(len(members) > 1 for members in sets.values()):  # else it is a table of pairs
                 return sets
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+    except (OSError, ValueError) as error:
         raise PhenolensError(f"{path}: cannot be read as sets: {str(error).splitlines()[0]}") from error
     raise PhenolensError(
         f"{path}: is no table of sets; its first column must be called complex, set, cluster, pathway, module, term or "
@@ -128,34 +136,52 @@ def read_sets(path: Path) -> dict[str, list[str]]:
 def _members_of(table: pd.DataFrame) -> dict[str, list[str]]:
     """Return set -> its members, each once, of a table whose first two columns hold these."""
     first, second = table.columns[:2]
-    rows = table.dropna(subset=[first, second]).astype({first: str, second: str})
-    return {str(name): members.unique().tolist() for name, members in rows.groupby(first, sort=False)[second]}
+    rows = pd.DataFrame({"set": as_names(table[first]), "member": as_names(table[second])}).dropna()
+    return {str(name): members.unique().tolist() for name, members in rows.groupby("set", sort=False)["member"]}
 
 
-def _rows_of_sets(path: Path, separator: str) -> dict[str, list[str]]:
-    """Return set -> what follows its name and a tab on its line, each once."""
-    opened = gzip.open if path.suffix == ".gz" else open
+def _rows_of_sets(path: Path, separator: str, first: int = 0) -> dict[str, list[str]]:
+    """Return set -> what follows its name and a tab on its line, from the given number on, each once."""
     sets: dict[str, list[str]] = {}
-    with opened(path, "rt", encoding="utf-8") as file:
-        for line in file:
-            name, _, members = line.rstrip("\n").partition("\t")
-            if name:
-                sets[name] = [*dict.fromkeys(member for member in members.split(separator) if member)]
+    for line in read_text(path).splitlines():
+        name, _, members = line.partition("\t")
+        if name.strip():
+            named = map(str.strip, members.split(separator)[first:])
+            sets[name.strip()] = [*dict.fromkeys(member for member in named if member)]
     return sets
 
 
 @lru_cache(maxsize=32)
 def _read(path: Path, _modified: int) -> pd.DataFrame:
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    separator = "\t" if ".tsv" in path.name.lower() else ","
-    return pd.read_csv(path, sep=separator)
+    return read_table(path).rows
 
 
 def read_translation(path: Path) -> dict[str, list[str]]:
     """Read a table of entities (first column) and their names in the relations (second); return name -> entities."""
     table = read_relations(path)
     return {str(name): sorted(set(entities)) for name, entities in table.groupby("entity2")["entity1"]}
+
+
+def spelling_note(names: Iterable[str], entities: Iterable[str], of: str = "relations") -> str:
+    """Return which names are not found among entities for their spelling alone; empty if none.
+
+    Parameters
+    ----------
+    names
+        The names in relations, or the members of sets.
+    entities
+        The names of perturbations, or of what relations are translated from.
+    of
+        What the names are of.
+    """
+    names = list(names)
+    found = describe_look_alikes(look_alikes(names, entities), "perturbations"), describe_replaced_names(names)
+    return "; ".join(f"names of {of}: {text}" for text in found if text)
+
+
+def related_names(relations: Iterable[pd.DataFrame]) -> list[str]:
+    """Return the distinct names in tables of relations, as `read_relations` returns them."""
+    return pd.unique(np.concatenate([table[["entity1", "entity2"]].to_numpy().ravel() for table in relations])).tolist()
 
 
 def pairs_among(

@@ -19,7 +19,14 @@ from phenolens.tasks.base import Contract, WellTask
 from phenolens.tasks.clusters import related_clusters
 from phenolens.tasks.exclusion import ExcludesSame
 from phenolens.tasks.perturbations import perturbation_profiles
-from phenolens.tasks.relations import pairs_among, read_relations, read_translation, relation_files
+from phenolens.tasks.relations import (
+    pairs_among,
+    read_relations,
+    read_translation,
+    related_names,
+    relation_files,
+    spelling_note,
+)
 from phenolens.tasks.score import Score, notes_of, unit_table
 
 if TYPE_CHECKING:
@@ -95,7 +102,9 @@ class RelationshipRecall(ExcludesSame, WellTask):
             )
         translation = read_translation(self.translate) if self.translate else None
         files = relation_files(self.relations)
-        pairs = {name: pairs_among(read_relations(path), list(names), translation) for name, path in files.items()}
+        relations = {name: read_relations(path) for name, path in files.items()}
+        pairs = {name: pairs_among(table, list(names), translation) for name, table in relations.items()}
+        unlike = spelling_note(related_names(relations.values()), names if translation is None else translation)
         apart = self._apart(profiles)
         if apart is not None:
             pairs = {name: known[~apart.pairs_together(known)] for name, known in pairs.items()}
@@ -104,7 +113,7 @@ class RelationshipRecall(ExcludesSame, WellTask):
             raise TaskNotApplicable(
                 f"{self.id}: no relation of {', '.join(pairs)} connects two of {len(names)} perturbations (such as "
                 f"'{names[0]}'){self.with_restriction}; is '{self.entity}' the column with the names that the "
-                "relations use?"
+                f"relations use?{' ' + unlike if unlike else ''}"
             )
         clusters, order, crossed = related_clusters(np.concatenate(list(pairs.values())), names)
         null = PairNull(np.asarray(entities.X), tail=self.tail, apart=apart)
@@ -122,7 +131,11 @@ class RelationshipRecall(ExcludesSame, WellTask):
             f"recall of relations in {'the tails' if self.tails == 'both' else 'the upper tail'}",
             "perturbation",
             pd.concat(tables, ignore_index=True),
-            notes_of(sources_without_relations=without, crossed_relations=interwoven if crossed else ""),
+            notes_of(
+                sources_without_relations=without,
+                names_spelled_otherwise=unlike,
+                crossed_relations=interwoven if crossed else "",
+            ),
             order=order,
             bounds=(0, 1),
             strata_are="sources",

@@ -18,6 +18,7 @@ from phenolens.core.errors import EncoderError, ManifestError, PhenolensError, R
 from phenolens.datasets import (
     NEGATIVE_CONTROL,
     Manifest,
+    column_name,
     condition_names,
     read_cell_table,
     rows_without_images,
@@ -32,7 +33,6 @@ from phenolens.embedding import (
     encoder_info,
     mark_controls,
     read_embeddings,
-    without_prefix,
 )
 from phenolens.encoders import EncoderName, Kind, Named, counterpart_of, create_encoder, default_panel, kind_of
 from phenolens.evaluation import Evaluation, Skipped, evaluate, stratum_records, tabulate_scores, tabulate_units
@@ -96,9 +96,9 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         material.embeddings,
         recipe.tasks,
         profilings=recipe.profiling,
-        batch_by=recipe.batch_by,
+        batch_by=None if recipe.batch_by is None else [column_name(column) for column in recipe.batch_by],
         seed=recipe.seed,
-        key=None if recipe.dataset.key is None else without_prefix(recipe.dataset.key),
+        key=None if recipe.dataset.key is None else column_name(recipe.dataset.key),
     )
     if not evaluation.scores:
         raise PhenolensError(f"no task could be scored; the first: {evaluation.skipped[0].reason}")

@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 
 from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.parse_numbers import parse_numbers
 from phenolens.evaluation import Profiles
 from phenolens.profiling import profile
 from phenolens.simulation import LEVELS, TRUTH, Level, truth_columns
@@ -123,7 +124,7 @@ def _true_factors(sites: AnnData) -> dict[str, pd.DataFrame]:
     for concept in LEVELS:
         columns = truth_columns(concept, sites.obs.columns)
         if columns:
-            numbers = sites.obs[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+            numbers = np.stack([parse_numbers(sites.obs[column]) for column in columns], axis=1)
             names = pd.Index(columns).str.removeprefix(TRUTH)
             truth = AnnData(numbers, obs=sites.obs, var=pd.DataFrame(index=names))
             found[concept] = profile(truth, "raw", level="well").to_df()
