@@ -374,7 +374,7 @@ class _Sums:
         return self._not_finite([] if np.isfinite(measured.vectors).all() else [row])
 
     def _not_finite(self, rows: Iterable[int]) -> dict[int, str]:
-        reason = f"{self.info.id}: the vector of the image has NaN or infinite values; check its intensities"
+        reason = f"{self.info.id}: the vector of the image has NaN or infinite values; check it, and the weights"
         return {int(row): reason for row in rows}
 
     def part(self, start: int, stop: int) -> dict[str, NDArray[Any]]:

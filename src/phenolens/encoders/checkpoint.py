@@ -109,7 +109,10 @@ def _network(
 
 
 def _batches(manifest: Manifest, channels: Sequence[str], size: int) -> Iterator[torch.Tensor]:
-    """Yield standardised centre crops (B, C, h, w) of evenly sampled sites that can be read."""
+    """Yield standardised centre crops (B, C, h, w) of evenly sampled sites that can be read.
+
+    Sites smaller than the crop are left out, unless all are.
+    """
     rows = np.linspace(0, len(manifest) - 1, min(len(manifest), _ADAPT_SITES)).astype(int)
     crops: dict[tuple[int, ...], list[torch.Tensor]] = {}
     for row in rows:
@@ -118,6 +121,7 @@ def _batches(manifest: Manifest, channels: Sequence[str], size: int) -> Iterator
             middle = Crop("centre", min(size, *site.pixels.shape[1:]))
             crop = self_standardise(torch.from_numpy(cut(site.pixels, corners(site, middle), middle)))
             crops.setdefault(site.pixels.shape, []).append(crop)
-    for same_size in crops.values():
+    large = {shape: found for shape, found in crops.items() if min(shape[1:]) >= size}
+    for same_size in (large or crops).values():
         for start in range(0, len(same_size), _ADAPT_BATCH):
             yield torch.cat(same_size[start : start + _ADAPT_BATCH])

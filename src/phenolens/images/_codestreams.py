@@ -75,7 +75,12 @@ def jpeg_is_whole(data: bytes) -> bool:
 
 
 def is_lossy_jpeg(data: bytes) -> bool:
-    """Return whether a JPEG is one of the cosine transform; lossless JPEG and JPEG-LS have frames of their own."""
+    """Return whether a JPEG is one of the cosine transform; lossless JPEG and JPEG-LS have frames of their own.
+
+    The scans of the first TIFF files with JPEG lack the markers, and are lossy.
+    """
+    if not data.startswith(JPEG_START):
+        return True
     frame = next((marker for marker, _ in jpeg_markers(data) if marker in _JPEG_FRAMES), None)
     return frame not in _JPEG_LOSSLESS
 

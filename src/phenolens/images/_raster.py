@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ImageError
-from phenolens.images._codestreams import JP2_START, JPEG_START, is_lossy_jpeg2000, jpeg_frame, jpeg_is_whole
+from phenolens.images._codestreams import (
+    JP2_START,
+    JPEG_START,
+    is_lossy_jpeg,
+    is_lossy_jpeg2000,
+    jpeg_frame,
+    jpeg_is_whole,
+)
 from phenolens.images._decoded import Decoded, check_size
 from phenolens.images._file import check_regular
 
@@ -46,7 +53,8 @@ def decode_jpeg(path: Path) -> Decoded:
     n_samples = jpeg_frame(data)[2]
     if n_samples not in (1, 3):
         raise ImageError(f"{path}: a JPEG with {n_samples} samples (such as CMYK) is not supported; convert it to RGB")
-    return Decoded(_channels_first(imagecodecs.jpeg_decode(data)), colour=True, lossy="JPEG")
+    lossy = "JPEG" if is_lossy_jpeg(data) else ""
+    return Decoded(_channels_first(imagecodecs.jpeg_decode(data)), colour=True, lossy=lossy)
 
 
 def decode_jp2(path: Path) -> Decoded:

@@ -81,13 +81,11 @@ def _count_parts(labels: NDArray[np.int32]) -> tuple[int, int]:
     """Return the number of labels in (H, W), and of their parts that do not touch, not counting specks."""
     from skimage.measure import label
 
-    parts = label(labels, connectivity=2)  # 0 is background in both
-    if not parts.any():
-        return 0, 0
-    areas = np.bincount(parts.ravel())[1:]
-    label_of_part = np.zeros(len(areas), np.int32)
-    label_of_part[parts[parts > 0] - 1] = labels[parts > 0]
-    found, group = np.unique(label_of_part, return_inverse=True)
+    parts, n_parts = label(labels, connectivity=2, return_num=True)  # 0 is background in both
+    label_of_part = np.zeros(n_parts + 1, np.int32)
+    label_of_part[parts.ravel()] = labels.ravel()
+    found, group = np.unique(label_of_part[1:], return_inverse=True)
+    areas = np.bincount(parts.ravel(), minlength=n_parts + 1)[1:]
     largest = np.zeros(len(found), np.int64)
     np.maximum.at(largest, group, areas)
     return len(found), int((areas >= _SPECK * largest[group]).sum())
