@@ -33,6 +33,9 @@ def read_steps(path: Path, objective: nn.Module, steps: int) -> int:
     try:
         _check_whole(path)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        missing = {"loops", "optimizer_states", "lr_schedulers", "state_dict"} - set(state)
+        if missing:
+            raise ValueError(f"it lacks {' and '.join(sorted(missing))}")
         done, planned = state["global_step"], state["lr_schedulers"][0]["total_steps"]
         if not isinstance(done, int) or not isinstance(planned, int) or done < 0:
             raise ValueError("it does not say after which step it was saved")
