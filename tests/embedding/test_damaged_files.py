@@ -10,6 +10,8 @@ import zlib
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from anndata import AnnData
 from scipy.sparse import csr_matrix
@@ -241,6 +243,15 @@ def test_other_tables_that_are_damaged(tmp_path, vectors, damage, suffix):
             assert read_embeddings(path).n_obs
         except EmbeddingError as error:
             assert "\n" not in str(error)  # noqa: PT017 - either way is right
+
+
+def test_a_table_that_claims_more_rows_than_it_can_hold(tmp_path):
+    path = tmp_path / "theirs.parquet"
+    rows = 5 * 10**7
+    table = pa.table({"f0": pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([1.0]))})
+    pq.write_table(table, path)
+    assert path.stat().st_size < 300_000
+    assert "rows, more than it can" in refused(path)
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, vectors):

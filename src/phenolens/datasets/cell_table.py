@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ManifestError, did_you_mean
+from phenolens.core.parquet import read_parquet
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +184,7 @@ def _read(path: Path, site: str) -> pd.DataFrame:
             case ".csv":
                 table = pd.read_csv(path, dtype={site: str})
             case ".parquet":
-                table = pd.read_parquet(path)
+                table = read_parquet(path)
             case other:
                 raise ManifestError(f"{path}: a table of cells is .csv or .parquet, not '{other}'")
     except (ValueError, OSError) as error:

@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from phenolens.core.errors import ManifestError, did_you_mean
+from phenolens.core.parquet import read_parquet
 from phenolens.core.random import spawn
 from phenolens.datasets.cell_table import CellTable
 from phenolens.datasets.class_folders import list_class_folders
@@ -316,7 +317,7 @@ def _read_table(path: Path) -> pd.DataFrame:
                 separator = "\t" if path.suffix.lower() == ".tsv" else ","
                 return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
             case ".parquet":
-                return pd.read_parquet(path)
+                return read_parquet(path)
             case other:
                 raise ManifestError(f"{path}: a manifest is .csv, .tsv or .parquet, not '{other}'")
     except (ValueError, OSError) as error:

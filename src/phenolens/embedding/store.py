@@ -15,6 +15,7 @@ from pandas.api.types import is_float_dtype, is_integer_dtype, is_numeric_dtype
 from scipy.sparse import issparse
 
 from phenolens.core.errors import EmbeddingError, EncoderError, PhenolensWarning, did_you_mean, reason_of
+from phenolens.core.parquet import read_parquet
 from phenolens.core.precision import narrowed
 from phenolens.datasets import NEGATIVE_CONTROL, ManifestRow, map_columns, spell_well
 from phenolens.embedding.h5ad_file import is_sealed, read_h5ad, write_h5ad
@@ -269,7 +270,7 @@ def _read_h5ad(path: Path, reserved: Collection[str]) -> AnnData:
 
 
 def _read_table(path: Path, reserved: Collection[str]) -> AnnData:
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    table = read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     table.columns = [str(column) for column in table]
     # Row numbers that pandas has written come back as an unnamed column, which is not a feature.
     prefixes = (_METADATA_PREFIX, "Unnamed: ")
