@@ -76,7 +76,6 @@ def folder(tmp_path):
         "ls profilers",
         "ls datasets",
         "ls options",
-        "validate recipe.yaml",
         "validate train.yaml",
         "validate scale.yaml",
         "validate manifest.csv",
@@ -90,7 +89,7 @@ def test_loads_no_network_library(folder, command):
     assert done.stdout.splitlines()[-2:] == ["exit code 0", "loaded []"], done.stderr
 
 
-@pytest.mark.parametrize("command", ["ls encoders", "validate recipe.yaml"])
+@pytest.mark.parametrize("command", ["ls encoders", "validate train.yaml"])
 def test_loads_no_library_of_tables_of_vectors_or_of_pages(folder, command):
     call = CALL.replace(str(HEAVY), str(("anndata", "zarr", "jinja2", "plotly", "skimage", "sklearn.linear_model")))
     done = subprocess.run(

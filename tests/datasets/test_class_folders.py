@@ -103,4 +103,11 @@ def test_validate_takes_a_folder(photographs, capsys):
         main(["validate", str(photographs), "--json"])
     assert not end.value.code
     found = json.loads(capsys.readouterr().out)
-    assert found == {"valid": True, "kind": "manifest", "manifest": str(photographs), "n_sites": 4, "warnings": [], "cost": None}
+    assert found == {
+        "valid": True,
+        "kind": "manifest",
+        "manifest": str(photographs),
+        "n_sites": 4,
+        "warnings": [],
+        "cost": None,
+    }

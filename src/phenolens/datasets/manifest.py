@@ -140,8 +140,7 @@ class Manifest:
             digest.update(repr((self.cells.type_names, self.cells.morphology_names)).encode())
         for column in self._file_columns:
             for name in self.table[column].dropna():
-                path = file_of(self.root / name)
-                if path.exists():
+                for path in _files_in(file_of(self.root / name)):
                     stat = path.stat()
                     digest.update(f"{stat.st_size}:{stat.st_mtime_ns}".encode())
         return digest.hexdigest()[:16]
@@ -366,6 +365,13 @@ def _validated(table: pd.DataFrame, path: Path, *, needs_images: bool) -> pd.Dat
         at = np.flatnonzero(table["site_id"] == site_id) + _FIRST_DATA_LINE
         raise ManifestError(f"{path}: column 'site_id': '{site_id}' is in rows {', '.join(map(str, at))}")
     return table.set_index("site_id", drop=False).rename_axis(None)
+
+
+def _files_in(path: Path) -> list[Path]:
+    """Return a file, or all files of an image that is a folder; none if it does not exist."""
+    if path.is_dir():
+        return sorted(each for each in path.rglob("*") if each.is_file())
+    return [path] if path.exists() else []
 
 
 def _image_columns(columns: Iterable[str]) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-from pyarrow import parquet
 
+from phenolens.core.parquet import read_parquet
 from phenolens.datasets.columns import TEXT, Table, plain_table
 from phenolens.datasets.delimited import read_delimited
 from phenolens.datasets.text_file import COMPRESSIONS
@@ -54,15 +54,10 @@ def read_table(path: Path) -> Table:
         numbered = pa.table(cells, [str(number) for number in range(len(cells))])  # names may repeat
         return plain_table(numbered.to_pandas(types_mapper=_TYPES.get).set_axis(names, axis=1))
     if suffix in _PARQUET:
-        return plain_table(_read_parquet(path))
+        return plain_table(read_parquet(path, _TYPES.get))
     raise ValueError(f"a table is {', '.join(TABLES)}, not '{path.suffix}'{workbook_hint(path)}")
 
 
 def workbook_hint(path: Path) -> str:
     """Return what to do with a workbook; empty for other files."""
     return "; save the sheet as CSV" if _WORKBOOK.match(path.suffix.lower()) else ""
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    # One file alone: a folder called plate=1 above it adds no column.
-    return parquet.ParquetFile(path).read().to_pandas(types_mapper=_TYPES.get)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 from phenolens.core.files import write_whole
 from phenolens.core.json import plain
 from phenolens.datasets import Manifest
+
+_log = logging.getLogger(__name__)
 
 _KEY = "key.json"
 _LEAST_SECONDS = 1.0
@@ -78,13 +82,22 @@ class Journal:
         return now - self._last >= max(_LEAST_SECONDS, _SHARE * (now - self._began))
 
     def keep(self, start: int, stop: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep what is known of the sites from `start` up to `stop`."""
+        """Keep what is known of the sites from `start` up to `stop`.
+
+        If the disk is full, all parts make room for the embeddings.
+        """
         content = BytesIO()
         np.savez(content, **dict(arrays))  # type: ignore[arg-type]
-        for left in self._folder.glob(f"{start}-*.npz"):  # a damaged one
-            left.unlink()
-        write_whole(self._folder / f"{start}-{stop}.npz", content.getvalue())
-        self._last = time.monotonic()
+        try:
+            for left in self._folder.glob(f"{start}-*.npz"):  # a damaged one
+                left.unlink()
+            write_whole(self._folder / f"{start}-{stop}.npz", content.getvalue())
+        except OSError as error:
+            _log.warning("finished sites are not kept (%s); a run that is killed starts again", error)
+            self.remove()
+            self._last = math.inf
+        else:
+            self._last = time.monotonic()
 
     def remove(self) -> None:
         """Delete all parts."""

@@ -11,21 +11,33 @@ from phenolens.core.errors import TrainingError, reason_of
 STATE = "state.ckpt"
 
 
-def read_steps(path: Path, objective: nn.Module) -> int:
+def read_steps(path: Path, objective: nn.Module, steps: int) -> int:
     """Return the number of steps after which a state was saved, 0 if there is none.
+
+    Parameters
+    ----------
+    path
+        The file.
+    objective
+        What is trained.
+    steps
+        The number of steps of the run.
 
     Raises
     ------
     TrainingError
-        If it is damaged, or the state of another network.
+        If it is damaged, or the state of another network or of a shorter run.
     """
     if not path.is_file():
         return 0
     try:
         _check_whole(path)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        steps = state["global_step"]
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+        missing = {"loops", "optimizer_states", "lr_schedulers", "state_dict"} - set(state)
+        if missing:
+            raise ValueError(f"it lacks {' and '.join(sorted(missing))}")
+        done, planned = state["global_step"], state["lr_schedulers"][0]["total_steps"]
+        if not isinstance(done, int) or not isinstance(planned, int) or done < 0:
             raise ValueError("it does not say after which step it was saved")
         found = {name: tuple(value.shape) for name, value in state["state_dict"].items()}
     except Exception as error:  # what damaged content leads to is not limited to any type
@@ -34,7 +46,9 @@ def read_steps(path: Path, objective: nn.Module) -> int:
     for name in sorted({*found, *expected}):
         if found.get(name) != expected.get(name):
             raise bad_state(path, f"it is the state of another network, which differs in '{name}'")
-    return steps
+    if planned < steps:
+        raise bad_state(path, f"it is the state of a run of {planned} steps, not of {steps}")
+    return done
 
 
 def bad_state(path: Path, reason: str) -> TrainingError:

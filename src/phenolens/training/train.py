@@ -153,7 +153,7 @@ def train(
     every.append(save)  # last, so that a state has all that was found out at its step
     state = out / STATE
     with _only_writer(out):
-        done = read_steps(state, objective)
+        done = read_steps(state, objective, run.steps)
         trainer = pl.Trainer(
             default_root_dir=out,
             max_steps=run.steps,
@@ -187,8 +187,8 @@ def train(
                 raise bad_state(state, reason_of(error)) from error
             if any(sign in str(error) for sign in ("shared memory", "DataLoader worker (pid")):
                 raise TrainingError(
-                    "a process that reads images has too little memory or shared memory (/dev/shm); set data.workers to "
-                    "0, or data.keep_gib so that all images are kept"
+                    "a process that reads images has too little memory or shared memory (/dev/shm); set data.workers "
+                    "to 0, or data.keep_gib so that all images are kept"
                 ) from error
             raise
     return out / MODEL
