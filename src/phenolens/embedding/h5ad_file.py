@@ -43,6 +43,8 @@ def as_h5ad(embeddings: AnnData) -> memoryview:
     content = BytesIO()
     with h5py.File(content, "w") as file:
         write_elem(file, "/", embeddings)
+        if embeddings.raw is None and "raw" in file:
+            del file["raw"]  # which says that there is none, and is taken for one where files are read in parts
     return content.getbuffer()
 
 
