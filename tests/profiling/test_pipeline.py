@@ -70,7 +70,7 @@ def test_covariates_come_from_metadata(wells):
     assert_allclose(found.X[:, 0], wells.obs["cell_count"].mean(), atol=1e-3)
     with pytest.raises(ProfilingError, match="did you mean 'cell_count'"):
         profile(wells, "regress-out@covariates=cell_counts")
-    with pytest.raises(ProfilingError, match="does not hold numbers"):
+    with pytest.raises(ProfilingError, match="column 'role' to regress out holds 'negative_control'"):
         profile(wells, "regress-out@covariates=role")
 
 

@@ -20,7 +20,7 @@ def parse_numbers(values: "pd.Series[Any]") -> NDArray[np.float64]:
     --------
     >>> import pandas as pd
     >>> parse_numbers(pd.Series(["1.5", "2e-3", "1e999", "#DIV/0!", None]))
-    array([1.5e+00, 2.0e-03,     inf,     nan,     nan])
+    array([1.5  , 0.002,   inf,   nan,   nan])
     """
     if pd.api.types.is_numeric_dtype(values):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
