@@ -112,7 +112,7 @@ def test_a_lazy_package_brings_what_type_checkers_see(package):
         _ = module.nothing
 
 
-@pytest.mark.parametrize("file", ["recipe.yaml", "nothing.yaml"])
+@pytest.mark.parametrize("file", ["train.yaml", "nothing.yaml"])
 def test_garbage_is_collected_again_after_a_short_command(folder, file):
     with contextlib.suppress(SystemExit):
         main(["validate", str(folder / file)])

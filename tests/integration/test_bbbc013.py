@@ -8,9 +8,10 @@ from phenolens.recipes.study import read_recipe
 from phenolens.workflows.study import run
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "bbbc013.yaml"
-TOP = [f"wortmannin {dose} nM" for dose in ("62.5", "125", "150", "250")]
+TOP = [f"wortmannin {dose} uM" for dose in ("0.0625", "0.125", "0.15", "0.25")]  # of nM, as the other compound's
 TOP += [f"LY294002 {dose} uM" for dose in ("20", "40", "80")]
-LOWEST = [f"wortmannin {dose} nM" for dose in ("0.98", "1.95")] + [f"LY294002 {dose} uM" for dose in ("0.31", "0.63")]
+LOWEST = [f"wortmannin {dose} uM" for dose in ("0.00098", "0.00195")]
+LOWEST += [f"LY294002 {dose} uM" for dose in ("0.31", "0.63")]
 
 
 @pytest.fixture(scope="module")
