@@ -104,7 +104,7 @@ def standardise(table: pd.DataFrame) -> NDArray[np.float64]:
 
     Of numbers that are all positive, logarithms are taken: amounts, sizes and shares multiply each other.
     """
-    values = np.ascontiguousarray(table, dtype=np.float64)  # sums of rows and of columns are rounded differently
+    values = table.to_numpy(dtype=np.float64)
     known = np.isfinite(values)
     positive = (np.where(known, values, 1) > 0).all(axis=0)
     values = np.where(positive, np.log(np.where(known & positive, values, 1)), values)

@@ -124,7 +124,7 @@ def _true_factors(sites: AnnData) -> dict[str, pd.DataFrame]:
     for concept in LEVELS:
         columns = truth_columns(concept, sites.obs.columns)
         if columns:
-            numbers = np.stack([parse_numbers(sites.obs[column]) for column in columns], axis=1)
+            numbers = np.stack([parse_numbers(sites.obs[column]) for column in columns]).T
             names = pd.Index(columns).str.removeprefix(TRUTH)
             truth = AnnData(numbers, obs=sites.obs, var=pd.DataFrame(index=names))
             found[concept] = profile(truth, "raw", level="well").to_df()
