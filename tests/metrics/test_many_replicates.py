@@ -52,7 +52,6 @@ def test_value_and_chance_are_those_of_all_wells(monkeypatch):
     assert found.p[0] == 1 / 50
     for module in ("replicate_retrieval", "further_draws"):
         monkeypatch.setattr(f"phenolens.metrics.{module}.MOST_COMPARED", 1000)
-    monkeypatch.setattr("phenolens.metrics.replicate_retrieval.spread_rows", lambda rows, *_: rows)
     every = asked(0, effect=1.0)
     assert_allclose(every.value, found.value)
     assert found.chance[0] == pytest.approx(every.chance[0], abs=0.01)

@@ -31,20 +31,18 @@ def n_first_labellings(n_permutations: int, k: int) -> int:
     return min(n_permutations, max(_FEWEST_LABELLINGS, _LOOK_UPS // k**2))
 
 
-def spread_rows(
-    rows: NDArray[np.intp], groups: NDArray[np.intp], rng: np.random.Generator, most: int = MOST_COMPARED
-) -> NDArray[np.intp]:
-    """Return at most so many of the rows of a unit, from as many groups (n,) as possible, in their order.
+def spread_rows(rows: NDArray[np.intp], groups: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return at most 100 of the rows of a unit, from as many groups (n,) as possible, in their order.
 
     A positive control stands on every plate, and costs the square of its wells in each labelling. A hundred of them
     give a p value that is as valid.
     """
-    if len(rows) <= most:
+    if len(rows) <= MOST_COMPARED:
         return rows
     shuffled = rng.permutation(rows)
     by_group = pd.Series(groups[shuffled])
     turn = by_group.groupby(by_group).cumcount().to_numpy()  # one from every group before a second from any
-    return np.sort(shuffled[np.argsort(turn, kind="stable")[:most]])
+    return np.sort(shuffled[np.argsort(turn, kind="stable")[:MOST_COMPARED]])
 
 
 @dataclass(eq=False)

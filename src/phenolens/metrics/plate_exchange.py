@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.metrics.directions import Directions
+from phenolens.metrics.set_retrieval import fill_up
 from phenolens.metrics.ties import count_reaching, expected_precision, harmonic_numbers, sort_rows
 
 if TYPE_CHECKING:
@@ -37,16 +38,14 @@ class PlateExchange:
 
     def __init__(self, found: Directions, controls: Sequence[NDArray[np.intp]]) -> None:
         self._found = found
-        self._k, self._most = len(controls), max(map(len, controls))
-        self._queries = np.flatnonzero([len(rows) > 0 for rows in controls])  # plates whose places have negatives
         # All plates get equally many places; those beyond their controls are in no set, and negatives of none.
-        filled = np.arange(self._most) < np.array([len(rows) for rows in controls])[:, None]
-        self._controls = np.zeros(filled.shape, dtype=np.intp)
-        self._controls[filled] = np.concatenate(controls)
-        self._filled, plate = filled, np.arange(self._k)
+        self._controls, self._filled = fill_up(controls)
+        self._k, self._most = self._controls.shape
+        self._queries = np.flatnonzero(self._filled.any(axis=1))  # plates whose places have negatives
+        plate = np.arange(self._k)
         self._between = self._cosines(self._controls.ravel(), self._controls.ravel())
         own_plate = self._between.view(self._k, self._most, self._k, self._most)[plate, :, plate]
-        negatives = self._below_all(own_plate, ~filled[:, None] | np.eye(self._most, dtype=bool))
+        negatives = self._below_all(own_plate, ~self._filled[:, None] | np.eye(self._most, dtype=bool))
         self._negatives = sort_rows(negatives.reshape(-1, self._most))
         above, tied = count_reaching(self._negatives, self._between, found.tolerance)
         self._before = above.int(), tied.int()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -248,11 +249,9 @@ def _score_block(
     # Members among the reference are positives, not negatives.
     member = torch.from_numpy(reference[others]).to(positive.device)
     some, every = bool(member.any()), bool(member.all())
-    if counts is None and (every or not some):
-        positive = sort_rows(positive)  # in any order, their mean is the same, and in this one they are found faster
-        ascending = positive
-    else:
-        ascending = sort_rows(positive)
+    ascending = sort_rows(positive)
+    if counts is None and some == every:
+        positive = ascending  # in any order, their mean is the same, and in this one they are found faster
     row = torch.from_numpy(np.repeat(np.arange(len(times)), times)).to(positive.device)
     above, tied = count_reaching_in_row(similarity, row, positive, cosines.tolerance)
     positives_above, positives_tied = count_reaching(ascending, positive, cosines.tolerance)
@@ -310,26 +309,29 @@ def control_average_precision(
     result = np.full(len(x), np.nan)
     found = directions(x, device=device)
     codes = np.unique(plates, return_inverse=True)[1]
-    per_plate = [np.flatnonzero(control & (codes == code)) for code in range(codes.max() + 1)]
-    # Plates with fewer controls than others are filled up with rows that do not count.
-    n_controls = np.array([len(rows) for rows in per_plate])
-    controls = np.zeros((len(per_plate), n_controls.max()), dtype=np.intp)
-    filled = np.arange(n_controls.max()) < n_controls[:, None]
-    controls[filled] = np.concatenate(per_plate)
+    on_plates = [np.flatnonzero(control & (codes == code)) for code in range(codes.max() + 1)]
+    controls, filled = fill_up(on_plates)
+    n_controls = filled.sum(axis=1)
     for members in rows_by_label(np.asarray(labels), ~control):
         k = members.shape[1]
-        if k == 1:
-            continue
-        place = np.tile(np.arange(k), len(members))
-        queries = members.ravel()
-        others = np.repeat(members, k, axis=0)[np.arange(k) != place[:, None]].reshape(len(queries), -1)
-        is_scored = np.flatnonzero(n_controls[codes[queries]] > 0)
-        per_block = max(1, _BLOCK_CELLS // (k * found.unit.shape[1]))
-        for start in range(0, len(is_scored), per_block):
-            block = is_scored[start : start + per_block]
-            plate = codes[queries[block]]
-            result[queries[block]] = _before_own(found, queries[block], others[block], controls[plate], filled[plate])
+        scored = np.flatnonzero(n_controls[codes[members.ravel()]]) if k > 1 else ()
+        per_block = max(1, _BLOCK_CELLS // (max(k, controls.shape[1]) * found.unit.shape[1]))
+        for start in range(0, len(scored), per_block):
+            number, place = np.divmod(scored[start : start + per_block], k)
+            queries = members[number, place]
+            others = members[number][np.arange(k) != place[:, None]].reshape(len(queries), -1)
+            plate = codes[queries]
+            result[queries] = _before_own(found, queries, others, controls[plate], filled[plate])
     return result
+
+
+def fill_up(rows: Sequence[NDArray[np.intp]]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return rows of several plates as one table (plates, most), and a mask of those that are no filling."""
+    sizes = np.array([len(of_plate) for of_plate in rows])
+    filled = np.arange(sizes.max()) < sizes[:, None]
+    table = np.zeros(filled.shape, dtype=np.intp)
+    table[filled] = np.concatenate(rows)
+    return table, filled
 
 
 def _before_own(

@@ -104,7 +104,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         raise PhenolensError(f"no task could be scored; the first: {evaluation.skipped[0].reason}")
     changed = layers = None
     if recipe.interventions or recipe.sweep:
-        further = FurtherEmbeddings(recipe, _open_manifest(recipe), material.dataset["channels"], out, progress)
+        further = FurtherEmbeddings(recipe, open_manifest(recipe), material.dataset["channels"], out, progress)
         changed = _asked_for(further.intervene(material.embeddings, evaluation)) if recipe.interventions else None
         layers = _asked_for(further.sweep(material.embeddings, evaluation)) if recipe.sweep else None
     card = diagnose(evaluation, interventions=changed, layers=layers)
@@ -172,30 +172,28 @@ class ImagePlan:
 
     Attributes
     ----------
-    manifest, channels
-        The sites, and the channels of their images.
+    channels
+        The channels of the images.
     kind
         ``cells`` or ``tissue``.
     encoders, missing
         The encoders, with their seeds, and the baselines of the panel that are missing, with the reason.
     """
 
-    manifest: Manifest
     channels: tuple[str, ...]
     kind: Kind
     encoders: list[Named]
     missing: list[dict[str, Any]]
 
 
-def plan_images(recipe: Recipe) -> ImagePlan:
-    """Return what a recipe embeds.
+def plan_images(recipe: Recipe, manifest: Manifest) -> ImagePlan:
+    """Return what a recipe embeds of its manifest.
 
     Raises
     ------
     PhenolensError
         If an encoder, an intervention or a baseline to leave out does not exist, or does not fit the images.
     """
-    manifest = _open_manifest(recipe)
     channels = dataset_channels(manifest, recipe.dataset.channels)
     if recipe.interventions != "all":
         for intervention in recipe.interventions:
@@ -203,14 +201,15 @@ def plan_images(recipe: Recipe) -> ImagePlan:
     kind = recipe.dataset.kind or kind_of(manifest, channels)
     typed = manifest.cells is not None and bool(manifest.cells.type_names)
     names, missing = _choose_encoders(recipe, default_panel(kind, len(channels), typed=typed), channels, manifest)
-    return ImagePlan(manifest, channels, kind, names, missing)
+    return ImagePlan(channels, kind, names, missing)
 
 
 def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
     from phenolens.report import write_examples
 
-    plan = plan_images(recipe)
-    manifest, channels = plan.manifest, plan.channels
+    manifest = open_manifest(recipe)
+    plan = plan_images(recipe, manifest)
+    channels = plan.channels
     embedded = embed_to_folder(
         manifest,
         plan.encoders,
@@ -284,7 +283,14 @@ def _digest(file: Path) -> bytes:
         return hashlib.file_digest(stream, "sha256").digest()
 
 
-def _open_manifest(recipe: Recipe) -> Manifest:
+def open_manifest(recipe: Recipe) -> Manifest:
+    """Return the manifest of a recipe, with its cells.
+
+    Raises
+    ------
+    PhenolensError
+        If it cannot be read, or lacks columns or controls that the recipe needs.
+    """
     dataset = recipe.dataset
     section = dataset.cells
     cells = None

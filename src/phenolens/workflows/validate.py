@@ -97,17 +97,16 @@ def _tried(recipe: Recipe) -> Validated:
     """Return what a few sites of a study of images show."""
     from phenolens.embedding import default_workers, make_encoders, resolve_device, try_few_sites
     from phenolens.encoders import Measurement
-    from phenolens.workflows.study import plan_images
+    from phenolens.workflows.study import open_manifest, plan_images
 
-    recipe.dataset.open().check_files()
-    plan, settings = plan_images(recipe), recipe.embedding
-    check_storable(plan.manifest)
+    manifest, settings = open_manifest(recipe), recipe.embedding
+    manifest.check_files()
+    check_storable(manifest)
+    plan = plan_images(recipe, manifest)
     device = resolve_device(settings.device)
-    made = make_encoders(
-        plan.encoders, plan.channels, manifest=plan.manifest, device=device, precision=settings.precision
-    )
+    made = make_encoders(plan.encoders, plan.channels, manifest=manifest, device=device, precision=settings.precision)
     trial = try_few_sites(
-        plan.manifest,
+        manifest,
         made,
         channels=plan.channels,
         crop=settings.crop,
@@ -120,10 +119,10 @@ def _tried(recipe: Recipe) -> Validated:
     # Networks run in one process; measurements are shared by all that read images.
     only_measured = all(isinstance(each.encoder, Measurement) for each in made)
     workers = max(1, (settings.workers or default_workers(networks=False)) if only_measured else 1)
-    n_sites = len(plan.manifest)
+    n_sites = len(manifest)
     cost = Cost(trial.seconds_per_site * n_sites / workers, trial.bytes_held / 2**30, len(made), device)
-    warnings += foresee(recipe.tasks, plan.manifest.table)
-    return Validated("study", str(plan.manifest.source), n_sites, tuple(warnings), cost)
+    warnings += foresee(recipe.tasks, manifest.table)
+    return Validated("study", str(manifest.source), n_sites, tuple(warnings), cost)
 
 
 def foresee(tasks: Sequence[Task], rows: pd.DataFrame) -> tuple[str, ...]:
