@@ -60,9 +60,7 @@ def values(scores):
         lambda t, path: t.rename(columns={"plate": "Metadata_Plate", "well": "Metadata_Well"}).to_csv(
             path, index=False
         ),
-        lambda t, path: (
-            t.assign(well=t["well"].str.lower().str.replace("0", "")).assign(well=t["well"].str.lower()).to_csv(path)
-        ),
+        lambda t, path: t.assign(well=t["well"].str.lower().str.replace(r"^([a-z])0", r"\1", regex=True)).to_csv(path),
         lambda t, path: t.to_csv(path, sep=";", decimal=",", index=False, encoding="utf-16"),
         lambda t, path: t.assign(perturbation=t["perturbation"] + " ").to_csv(path, sep="\t", index=False),
         lambda t, path: t.assign(comment="#DIV/0!").to_csv(path, index=False),

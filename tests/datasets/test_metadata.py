@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from phenolens.core.errors import PhenolensWarning
-from phenolens.datasets import tidy_metadata
+from phenolens.datasets.metadata import tidy_metadata
 from phenolens.datasets.names import look_alikes, near_names
 
 

@@ -1,8 +1,10 @@
 """The one reader of tables: dialects, encodings, compression, names of columns, and cells that look like others."""
 
 import bz2
+import csv
 import datetime
 import gzip
+import io
 import lzma
 import zipfile
 
@@ -154,12 +156,32 @@ def test_r_quotes_text_and_writes_na_without_quotes(tmp_path):
         ("plate,Metadata_Plate\n1,2\n", "columns 'plate' and 'Metadata_Plate' differ"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook; save the sheet as CSV"),
         (b"\x1f\x8b\x08\x00broken", "damaged"),
+        (b"BZh9broken", "damaged"),
+        (b"\x28\xb5\x2f\xfdbroken", "damaged"),
+        (",a\nr1,1\n,2\n", "column 1 has no name of its own"),
     ],
 )
 def test_what_cannot_be_read_is_named_on_one_line(tmp_path, content, message):
     with pytest.raises((ValueError, OSError), match=message) as caught:
         read(tmp_path / "t.csv", content)
     assert "\n" not in str(caught.value)
+
+
+def test_an_encrypted_archive_is_refused(tmp_path):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("t.csv", "a,b\n1,2\n")
+    marked = bytearray(content.getvalue())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        marked[marked.index(header) + flags] |= 1
+    with pytest.raises(ValueError, match="damaged or encrypted"):
+        read(tmp_path / "t.csv.zip", bytes(marked))
+
+
+def test_a_long_cell_is_read_whatever_the_limit_was(tmp_path):
+    csv.field_size_limit(100)
+    rows = read(tmp_path / "t.csv", f"sep=;\na;b\n{'x' * 200};1\n")
+    assert rows["a"].tolist() == ["x" * 200]
 
 
 def test_workbooks_are_refused_with_what_to_do(tmp_path):

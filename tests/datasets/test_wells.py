@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phenolens.datasets import known_positions, position_features, spell_well, well_positions
-from phenolens.datasets.wells import PLATE_FORMATS, parse_well
+from phenolens.datasets.wells import (
+    PLATE_FORMATS,
+    known_positions,
+    parse_well,
+    position_features,
+    spell_well,
+    well_positions,
+)
 
 
 def wells(n_rows, n_columns, first_row=0, first_column=0):

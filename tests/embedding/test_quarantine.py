@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 from phenolens.core.errors import EncoderError, ImageError
 from phenolens.embedding import embed, embed_to_folder
 from phenolens.encoders import Measurement
+from phenolens.encoders.power_spectrum import PowerSpectrum
 
 
 def replace_site(folder, index, pixels):
@@ -72,6 +73,23 @@ def test_a_site_that_an_encoder_cannot_embed_is_quarantined_for_all(folder, mani
     for vectors in embedded.embeddings.values():
         assert vectors.obs_names.tolist() == [f"s{index}" for index in range(12) if index != 4]
         assert np.isfinite(vectors.X).all()
+
+
+def test_a_site_that_a_later_encoder_cannot_embed_is_left_out_of_earlier_ones(folder, manifest, tmp_path, monkeypatch):
+    replace_site(folder, 4, np.zeros((48, 48), np.uint16))
+    before = embed_to_folder(manifest, ["pixel-statistics"], tmp_path / "out", workers=0)
+    assert len(before.embeddings["pixel-statistics"]) == 12
+    measure = PowerSpectrum.embed
+
+    def embed_no_dark(self, pixels, channels):
+        return measure(self, pixels, channels) if np.asarray(pixels).any() else fail(ZeroDivisionError("dark"))
+
+    monkeypatch.setattr(PowerSpectrum, "embed", embed_no_dark)
+    both = ["pixel-statistics", "power-spectrum"]
+    for _ in range(2):  # also where nothing is left to do
+        found = embed_to_folder(manifest, both, tmp_path / "out", workers=0, max_failed=0.1)
+        assert list(found.quarantine) == ["s4"]
+        assert [len(found.embeddings[name]) for name in both] == [11, 11]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 2)])

@@ -7,7 +7,7 @@ import tifffile
 import yaml
 
 from phenolens.cli import main
-from phenolens.core.errors import EmbeddingError, EncoderError, RecipeError
+from phenolens.core.errors import EmbeddingError, EncoderError, ImageError, RecipeError
 from phenolens.datasets import read_manifest
 from phenolens.embedding import embed_to_folder
 from phenolens.images import Crop
@@ -95,7 +95,7 @@ def test_validation_says_what_embedding_takes(plate, tmp_path, capsys):
     [
         ({"leave_out": {"untraind/*": "slow"}}, RecipeError, "no baseline 'untraind/*' in the panel"),
         ({"encoders": ["checkpoint:nowhere.ckpt"]}, EncoderError, "nowhere.ckpt"),
-        ({"interventions": ["blurr"]}, Exception, "blurr"),
+        ({"interventions": ["blurr"]}, ImageError, "blurr"),
     ],
 )
 def test_validation_finds_what_a_run_would_find(plate, tmp_path, changes, error, message):

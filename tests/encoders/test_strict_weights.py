@@ -134,6 +134,16 @@ CARDS = {
 }
 
 
+# What the card says is wrong is told before its tensors are looked at.
+WORDS = {
+    "options as list": "options that are not named",
+    "architecture as list": "an architecture that is no text",
+    "no channels": "channels without names",
+    "channels without names": "channels without names",
+    "no crop": "a crop that is no number of pixels",
+}
+
+
 @pytest.mark.parametrize("prefix", ["", "twin/"])
 @pytest.mark.parametrize("kind", CARDS)
 def test_a_card_that_describes_no_network_of_its_file_is_refused_at_once(tmp_path, kind, prefix):
@@ -141,6 +151,7 @@ def test_a_card_that_describes_no_network_of_its_file_is_refused_at_once(tmp_pat
     with pytest.raises(EncoderError, match=r"model\.safetensors: ") as caught:
         create_encoder(f"{prefix}checkpoint:{path}", ("gray",))
     assert "\n" not in str(caught.value)
+    assert WORDS.get(kind, "") in str(caught.value)
 
 
 @pytest.mark.parametrize(

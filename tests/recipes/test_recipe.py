@@ -72,8 +72,8 @@ def test_variables_of_our_own_are_filled_in_and_no_others(tmp_path, monkeypatch)
         ),
         ({"embedding": {"crop": {"mod": "whole"}}}, "embedding.crop.mod: no such entry; did you mean 'mode'?"),
         ({"embedding": {"crop": {"mode": "tiles"}}}, "mode 'tiles' needs a size"),
-        ({"encoders": ["cell-counts"]}, "encoders.0.name: no encoder 'cell-counts'; did you mean 'cell-count'?"),
-        ({"encoders": [{"nam": "x"}]}, "encoders.0.named.nam: no such entry; did you mean 'name'?"),
+        ({"encoders": ["cell-counts"]}, "encoders.0: no encoder 'cell-counts'; did you mean 'cell-count'?"),
+        ({"encoders": [{"nam": "x"}]}, "encoders.0.nam: no such entry; did you mean 'name'?"),
         ({"seeds": "many"}, "seeds: input should be a valid integer"),
     ],
 )

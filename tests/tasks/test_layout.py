@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenolens.datasets import well_positions
+from phenolens.datasets.wells import well_positions
 from phenolens.tasks.layout import describe_layout
 
 WELLS = [f"{letter}{number:02d}" for letter in "ABCDEFGH" for number in range(1, 13)]

@@ -10,7 +10,7 @@ from phenolens.cli.options import Device, Json, Out, PrecisionOption, print_json
 
 
 def embed(
-    manifest: Annotated[Path, typer.Argument(help="The manifest (CSV, TSV, Parquet).")],
+    manifest: Annotated[Path, typer.Argument(help="The manifest: a table, or a folder of class folders.")],
     encoder: Annotated[list[str], typer.Option(help="Encoder; repeatable.")],
     out: Out = Path("out/embeddings"),
     channel: Annotated[list[str] | None, typer.Option(help="Channel to use; repeatable, in order.")] = None,
@@ -51,7 +51,7 @@ def embed(
 
 
 def pack(
-    manifest: Annotated[Path, typer.Argument(help="The manifest (CSV, TSV, Parquet).")],
+    manifest: Annotated[Path, typer.Argument(help="The manifest: a table, or a folder of class folders.")],
     out: Out = Path("out/packed"),
     channel: Annotated[list[str] | None, typer.Option(help="Channel to keep; repeatable, in order.")] = None,
     shard_mib: Annotated[int, typer.Option(min=1, help="Approximate size of a shard in MiB.")] = 256,

@@ -44,28 +44,6 @@ class PhenolensWarning(UserWarning):
     """Something was handled in a way that users should know of."""
 
 
-def failure_of(name: str, error: Exception) -> str:
-    """Return in one line why something failed: our own messages as they are, others with a name and their type.
-
-    Parameters
-    ----------
-    name
-        What failed, such as an encoder or a file.
-    error
-        What was raised.
-
-    Examples
-    --------
-    >>> failure_of("cell-count", ZeroDivisionError("division by zero"))
-    'cell-count: failed for this image (ZeroDivisionError: division by zero)'
-    """
-    if isinstance(error, PhenolensError):
-        return str(error)
-    said = " ".join(str(error).split())[:160]
-    kind = type(error).__name__
-    return f"{name}: failed for this image ({kind}: {said})" if said else f"{name}: failed for this image ({kind})"
-
-
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known name closest to `name`, or the known names if none is.
 

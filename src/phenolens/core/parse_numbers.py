@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+NO_NUMBER = r"(?i)^\s*(|#.*|[+-]?nan|n/?a|null|none|<na>|nat|missing|-|[+-]?1\.#.*)\s*$"
+"""What programs write in a column of numbers where there is none, as a regular expression."""
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?([iI]nf|INF)(inity|INITY)?$"
 
 
@@ -32,6 +34,20 @@ def parse_numbers(values: "pd.Series[Any]") -> NDArray[np.float64]:
         text = pc.if_else(pc.match_substring_regex(text, _NUMBER), text, pa.scalar(None, text.type))
         numbers = pc.cast(text, pa.float64())
     return np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def numbers_and_text(values: "pd.Series[Any]") -> tuple[NDArray[np.float64], str | None]:
+    """Return a column (n,) as numbers, and the first of its cells that holds something else; None if none does.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> numbers_and_text(pd.Series(["1", None, "many"]))
+    (array([ 1., nan, nan]), 'many')
+    """
+    numbers = parse_numbers(values)
+    text = values[np.isnan(numbers) & values.notna().to_numpy()]
+    return numbers, str(text.iloc[0]) if len(text) else None
 
 
 def _as_arrow(values: "pd.Series[Any]") -> pa.Array:

@@ -12,17 +12,15 @@ from phenolens.datasets.manifest import (
     rows_without_images,
     treated,
 )
-from phenolens.datasets.metadata import tidy_metadata
-from phenolens.datasets.names import describe_look_alikes, describe_replaced_names, look_alikes, warn_of_nearly_controls
+from phenolens.datasets.names import describe_look_alikes, describe_replaced_names, warn_of_nearly_controls
 from phenolens.datasets.pack import Packed, pack
 from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 from phenolens.datasets.schema import NAMES, NEGATIVE_CONTROL, ManifestRow
-from phenolens.datasets.table_file import TABLES, read_table, table_suffix, workbook_hint
-from phenolens.datasets.text_file import COMPRESSIONS, read_text
-from phenolens.datasets.wells import known_positions, position_features, spell_well, well_positions
+from phenolens.datasets.table_file import TABLES, read_rows, read_table, table_suffix, workbook_hint
+from phenolens.datasets.text_file import read_text
+from phenolens.datasets.wells import known_positions, position_features, spell_well
 
 __all__ = [
-    "COMPRESSIONS",
     "DATASETS",
     "NAMES",
     "NEGATIVE_CONTROL",
@@ -41,7 +39,6 @@ __all__ = [
     "describe_look_alikes",
     "describe_replaced_names",
     "known_positions",
-    "look_alikes",
     "map_metadata",
     "open_dataset",
     "pack",
@@ -50,14 +47,13 @@ __all__ = [
     "read_cell_table",
     "read_gene_table",
     "read_manifest",
+    "read_rows",
     "read_table",
     "read_text",
     "rows_without_images",
     "spell_well",
     "table_suffix",
-    "tidy_metadata",
     "treated",
     "warn_of_nearly_controls",
-    "well_positions",
     "workbook_hint",
 ]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from phenolens.core.errors import ManifestError, did_you_mean
 from phenolens.core.parse_numbers import parse_numbers
 from phenolens.datasets.columns import as_names, column_name
-from phenolens.datasets.table_file import read_table
+from phenolens.datasets.table_file import read_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +180,7 @@ def read_cell_table(
 def _read(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise ManifestError(f"no table of cells at {path}")
-    try:
-        table = read_table(path).rows
-    except (ValueError, OSError) as error:
-        raise ManifestError(f"{path}: cannot be read as a table of cells: {str(error).splitlines()[0]}") from error
+    table = read_rows(path, "a table of cells", ManifestError)
     if table.empty:
         raise ManifestError(f"{path}: has no rows")
     return table

@@ -60,7 +60,7 @@ def plain_table(table: pd.DataFrame) -> Table:
     """Return a table of any columns and any index as a `Table`.
 
     Levels of the index that have names become columns. A column without a name holds the names of rows if it is the
-    first one, and is left out if it is empty. A column that is there twice must hold the same.
+    first one, and is left out if it is empty or holds row numbers. A column that is there twice must hold the same.
 
     Raises
     ------
@@ -116,8 +116,9 @@ def _with_row_names(table: pd.DataFrame) -> pd.DataFrame:
     if not _UNNAMED.match(str(table.columns[0]).strip()):
         return table
     names = as_names(plain_values(table.iloc[:, 0]))
-    table = table.iloc[:, 1:]
-    return table if names.isna().any() else table.set_axis(pd.Index(names.to_numpy()))
+    if names.isna().any():
+        return table  # `plain_table` leaves it out if it is empty, and refuses it otherwise
+    return table.iloc[:, 1:].set_axis(pd.Index(names.to_numpy()))
 
 
 def _are_row_numbers(values: "pd.Series[Any]") -> bool:

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from phenolens.core.errors import reason_of
+from phenolens.core.parse_numbers import NO_NUMBER
 from phenolens.datasets.text_file import read_text
 
 _SEPARATORS = ("\t", ";", ",", "|", " ")  # a rarer one inside cells is less likely than a commoner one
@@ -24,7 +26,7 @@ _WITH_COMMA = r"^\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*$"
 _WITH_POINT = r"^\s*[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _NUMBER = r"^\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*$"
 _THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
-_NO_NUMBER = r"^\s*(|#.*|[nN][aA][nN]?|[nN]/[aA]|[+-]?[iI]nf(inity)?)\s*$"
+_INFINITE = r"(?i)^\s*[+-]?inf(inity)?\s*$"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def read_delimited(path: Path) -> tuple[list[str], list[pa.ChunkedArray]]:
     OSError
         If it cannot be opened.
     """
+    csv.field_size_limit(_SAMPLE)
     text = read_text(path).lstrip("\r\n")
     given = _SEPARATOR_LINE.match(text)
     if given:
@@ -84,7 +87,7 @@ def read_delimited(path: Path) -> tuple[list[str], list[pa.ChunkedArray]]:
             ),
         )
     except pa.ArrowInvalid as error:
-        raise ValueError(_uneven(text, header) or str(error).splitlines()[0]) from error
+        raise ValueError(_uneven(text, header) or reason_of(error)) from error
     return header.names, _with_decimal_points(_without_empty_end(table).columns, header.separator)
 
 
@@ -119,7 +122,6 @@ def _find_separator(sample: str) -> str:
 
 def _rows(text: str, separator: str) -> Iterator[list[str]]:
     """Yield the rows that are not empty."""
-    csv.field_size_limit(_SAMPLE)
     try:
         yield from filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     except csv.Error as error:
@@ -161,7 +163,9 @@ def _are_numbers_with(column: pa.ChunkedArray, mark: str, pattern: str) -> bool:
     """Whether a column holds nothing but numbers, and some with this decimal mark."""
     if not _any(pc.match_substring(column, mark)) or not _any(pc.match_substring_regex(column, pattern)):
         return False
-    held = pc.or_(pc.match_substring_regex(column, _NUMBER), pc.match_substring_regex(column, _NO_NUMBER))
+    held = pc.match_substring_regex(column, _NUMBER)
+    for other in (NO_NUMBER, _INFINITE):
+        held = pc.or_(held, pc.match_substring_regex(column, other))
     return bool(pc.all(held, min_count=0).as_py())
 
 

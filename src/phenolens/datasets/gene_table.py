@@ -1,13 +1,12 @@
 """Tables of genes, such as the chromosome arm of each."""
 
-from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.datasets.columns import as_names, column_name
-from phenolens.datasets.table_file import read_table
+from phenolens.datasets.table_file import read_rows
 
 
 def read_gene_table(path: Path, column: str) -> "pd.Series[str]":
@@ -25,10 +24,7 @@ def read_gene_table(path: Path, column: str) -> "pd.Series[str]":
     PhenolensError
         If it cannot be read, has no such column, or a gene has several values.
     """
-    try:
-        table = _read(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError) as error:
-        raise PhenolensError(f"{path}: cannot be read as a table of genes: {str(error).splitlines()[0]}") from error
+    table = read_rows(path, "a table of genes", keep=True)
     called = column_name(column)
     if called not in table.columns[1:]:
         raise PhenolensError(f"{path}: no column '{column}'{did_you_mean(column, table.columns[1:])}")
@@ -38,8 +34,3 @@ def read_gene_table(path: Path, column: str) -> "pd.Series[str]":
     if genes.duplicated().any():
         raise PhenolensError(f"{path}: gene '{genes[genes.duplicated()].iloc[0]}' has several values of '{column}'")
     return pd.Series(known[called].to_numpy(), index=genes.to_numpy())
-
-
-@lru_cache(maxsize=8)
-def _read(path: Path, _modified: int) -> pd.DataFrame:
-    return read_table(path).rows

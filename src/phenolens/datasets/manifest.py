@@ -20,7 +20,7 @@ from phenolens.datasets.class_folders import list_class_folders
 from phenolens.datasets.columns import as_names, column_name, python_text
 from phenolens.datasets.metadata import tidy_metadata
 from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NEGATIVE_CONTROL, ManifestRow
-from phenolens.datasets.table_file import read_table
+from phenolens.datasets.table_file import read_rows
 from phenolens.images import file_of
 
 _FIRST_DATA_LINE = 2  # row numbers in messages are those of a spreadsheet, whose first line is the header
@@ -36,7 +36,7 @@ class Manifest:
     Attributes
     ----------
     table
-        One row per site, indexed by `site_id`: the columns of `ManifestRow` in the file, other columns unchanged, and
+        One row per site, indexed by `site_id`: the columns of `ManifestRow` in the file, all others, and
         the image columns.
     root
         The folder that image paths are relative to.
@@ -262,11 +262,7 @@ def _read_rows(path: Path) -> pd.DataFrame:
     """Read a table, and give its rows numbers."""
     if not path.is_file():
         raise ManifestError(f"no manifest at {path}")
-    try:
-        return read_table(path).rows.reset_index(drop=True)
-    except (ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ManifestError(f"{path}: cannot be read as a table: {reason}") from error
+    return read_rows(path, "a table", ManifestError).reset_index(drop=True)
 
 
 def map_metadata(

@@ -30,7 +30,7 @@ OptionalNumber = Annotated[float | None, BeforeValidator(_missing_to_none)]
 
 
 class ManifestRow(BaseModel):
-    """One row of a manifest: the columns that Phenolens knows; other columns are kept unchanged.
+    """One row of a manifest: the columns that Phenolens knows; other columns are kept.
 
     A row also has `image` (one file with all channels) or `image_<channel>` (one file per channel), with paths
     relative to the folder of the manifest.

@@ -1,14 +1,16 @@
 """The one reader of tables in files, for manifests, vectors, cells, genes and relations."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from phenolens.core.parquet import read_parquet
-from phenolens.datasets.columns import TEXT, Table, plain_table
+from phenolens.core.errors import PhenolensError, reason_of
+from phenolens.datasets.columns import Table, plain_table
 from phenolens.datasets.delimited import read_delimited
+from phenolens.datasets.parquet_file import TYPES, read_parquet
 from phenolens.datasets.text_file import COMPRESSIONS
 
 _TEXT_FILES = (".csv", ".tsv", ".txt", ".tab")
@@ -16,9 +18,6 @@ _PARQUET = (".parquet", ".pq")
 _WORKBOOK = re.compile(r"^\.(xls[xmb]?|ods|numbers)$")
 TABLES = (*_TEXT_FILES, *_PARQUET)
 """The suffixes of files with tables, without that of their compression."""
-
-# Text takes a sixth of the memory of Python's, and integers with gaps stay integers.
-_TYPES = {pa.string(): TEXT, pa.large_string(): TEXT, pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}
 
 
 def table_suffix(path: Path) -> str:
@@ -52,10 +51,42 @@ def read_table(path: Path) -> Table:
     if suffix in _TEXT_FILES:
         names, cells = read_delimited(path)
         numbered = pa.table(cells, [str(number) for number in range(len(cells))])  # names may repeat
-        return plain_table(numbered.to_pandas(types_mapper=_TYPES.get).set_axis(names, axis=1))
+        return plain_table(numbered.to_pandas(types_mapper=TYPES.get).set_axis(names, axis=1))
     if suffix in _PARQUET:
-        return plain_table(read_parquet(path, _TYPES.get))
+        return plain_table(read_parquet(path))
     raise ValueError(f"a table is {', '.join(TABLES)}, not '{path.suffix}'{workbook_hint(path)}")
+
+
+def read_rows(
+    path: Path, what: str, kind: type[PhenolensError] = PhenolensError, *, keep: bool = False
+) -> pd.DataFrame:
+    """Return the rows of a table.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        What it is read as, for the error.
+    kind
+        The kind of error.
+    keep
+        Whether rows are kept for whoever asks again, as those of small tables that every score reads.
+
+    Raises
+    ------
+    PhenolensError
+        Of this kind, if it cannot be read.
+    """
+    try:
+        return _read_once(path, path.stat().st_mtime_ns) if keep else read_table(path).rows
+    except (OSError, ValueError) as error:
+        raise kind(f"{path}: cannot be read as {what}: {reason_of(error)}") from error
+
+
+@lru_cache(maxsize=32)
+def _read_once(path: Path, _modified: int) -> pd.DataFrame:
+    return read_table(path).rows
 
 
 def workbook_hint(path: Path) -> str:

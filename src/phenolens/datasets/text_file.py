@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from phenolens.core.errors import PhenolensWarning
+from phenolens.core.errors import PhenolensWarning, reason_of
 
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -36,14 +36,15 @@ def read_text(path: Path) -> str:
     Raises
     ------
     ValueError
-        If it is damaged, a workbook, or no text.
+        If it is damaged, encrypted, a workbook, or no text.
     OSError
         If it cannot be opened.
     """
+    content = path.read_bytes()
     try:
-        content = _decompressed(path.read_bytes())
-    except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
-        raise ValueError(f"it is damaged: {error}") from error
+        content = _decompressed(content)
+    except (EOFError, OSError, RuntimeError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
+        raise ValueError(f"it is damaged or encrypted: {reason_of(error)}") from error
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
             return _decoded(content, encoding)

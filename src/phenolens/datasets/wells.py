@@ -124,7 +124,7 @@ def known_positions(obs: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def position_features(places: pd.DataFrame) -> NDArray[np.float64]:
-    """Return (n, 6) numbers on which effects of position may depend, the largest of each is 1.
+    """Return (n, 6) numbers on which effects of position may depend, none of them larger than 1.
 
     Wells of unknown position are put at the mean.
     """

@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phenolens.core.cpu import available_cores
-from phenolens.core.errors import EmbeddingError, ImageError, failure_of
+from phenolens.core.errors import EmbeddingError, ImageError, reason_of
 from phenolens.datasets import Manifest
+from phenolens.embedding.failure import failure_of
 from phenolens.embedding.make_encoders import EncoderLike, make_encoders
 from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE
 from phenolens.embedding.storable import storable
@@ -255,7 +256,7 @@ def _restore(journal: Journal | None, sums: Mapping[str, _Sums], failures: dict[
     done = 0
     for stop, arrays in journal.parts() if journal is not None else ():
         for name, one in sums.items():
-            one.restore(done, stop, {field: arrays[f"{field}:{name}"] for field in _Sums.KEPT})
+            one.restore(done, stop, {kept: arrays[f"{kept}:{name}"] for kept in _Sums.KEPT})
         failures.update(zip(arrays["failed"].tolist(), arrays["reason"].tolist(), strict=True))
         done = stop
     if done:
@@ -268,7 +269,7 @@ def _part(start: int, stop: int, sums: Mapping[str, _Sums], failures: Mapping[in
     failed = [row for row in range(start, stop) if row in failures]
     arrays = {"failed": np.array(failed, dtype=int), "reason": np.array([failures[row] for row in failed], dtype=str)}
     for name, one in sums.items():
-        arrays |= {f"{field}:{name}": values for field, values in one.part(start, stop).items()}
+        arrays |= {f"{kept}:{name}": values for kept, values in one.part(start, stop).items()}
     return arrays
 
 
@@ -313,8 +314,7 @@ def resolve_device(device: str) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise EmbeddingError(f"device '{device}' cannot be used: {reason}; try device auto or cpu") from error
+        raise EmbeddingError(f"device '{device}' cannot be used: {reason_of(error)}; try device auto or cpu") from error
     return device
 
 

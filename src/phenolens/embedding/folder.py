@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from phenolens.embedding.journal import Journal
 from phenolens.embedding.make_encoders import make_encoders
 from phenolens.embedding.provenance import INFO, PROVENANCE
 from phenolens.embedding.storable import check_storable
-from phenolens.embedding.store import read_embeddings, read_if_current, write_embeddings
+from phenolens.embedding.store import read_if_current, read_own, write_embeddings
 from phenolens.embedding.trial import MOST_UNTRIED, try_few_sites
 from phenolens.encoders import Named, RowEncoder, as_file_name
 from phenolens.images import Crop
@@ -89,7 +89,7 @@ def embed_to_folder(
     with only_writer(folder):
         found = {name: read_if_current(path, settings | keys[name]) for name, path in paths.items()}
         current = {name: vectors for name, vectors in found.items() if vectors is not None}
-        quarantine = {}
+        quarantine: dict[str, str] = {}
         for vectors in current.values():
             quarantine.update(_quarantine_of(vectors))
         wanted = [one for one in made if one.info.id not in current]
@@ -124,9 +124,9 @@ def embed_to_folder(
             quarantine.update(new.quarantine)
             for name, vectors in new.embeddings.items():
                 # Also if only the manifest was read: the images that an earlier run could not read are left out.
-                kept = vectors[~vectors.obs_names.isin(quarantine)]
+                kept = _without(vectors, quarantine)
                 write_embeddings(_with_quarantine(kept, quarantine), paths[name])
-                current[name] = read_embeddings(paths[name])
+                current[name] = read_own(paths[name])
             if journal is not None:
                 journal.remove()
         listing = folder / "quarantine.csv"
@@ -138,7 +138,13 @@ def embed_to_folder(
             f"allowed; the first: {next(iter(quarantine.values()))}; all are listed in {listing}; fix them, "
             "or raise max_failed to continue without them"
         )
-    return Embedded({name: current[name] for name in paths}, quarantine)
+    # What one encoder could not embed is left out of those, too, that an earlier run has embedded.
+    return Embedded({name: _without(current[name], quarantine) for name in paths}, quarantine)
+
+
+def _without(vectors: AnnData, sites: Collection[str]) -> AnnData:
+    left_out = vectors.obs_names.isin(list(sites))
+    return vectors[~left_out].copy() if left_out.any() else vectors
 
 
 def _with_quarantine(vectors: AnnData, quarantine: Mapping[str, str]) -> AnnData:

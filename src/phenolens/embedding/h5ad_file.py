@@ -57,8 +57,15 @@ def columns_in_h5ad(content: memoryview) -> list[str]:
         return list(read_elem(file["obs"]))
 
 
-def read_h5ad(path: Path) -> AnnData:
+def read_h5ad(path: Path, *, own: bool = False) -> AnnData:
     """Read a .h5ad file that may be damaged, or made to do harm.
+
+    Parameters
+    ----------
+    path
+        The file.
+    own
+        Whether this run has written it, or has found it in its own folder: see `check_h5ad`.
 
     Raises
     ------
@@ -67,18 +74,18 @@ def read_h5ad(path: Path) -> AnnData:
     """
     import anndata
 
-    check_h5ad(path)
+    check_h5ad(path, own=own)
     try:
         return anndata.read_h5ad(path)
     except Exception as error:  # what damaged content leads to is not limited to any type
         raise _refusal(path, reason_of(error)) from error
 
 
-def check_h5ad(path: Path) -> None:
+def check_h5ad(path: Path, *, own: bool = False) -> None:
     """Refuse a file that must not be read.
 
-    A file with our checksum is undamaged, so that it is enough to see what it refers to. Any other is first read by a
-    process of its own, which may fail.
+    It is first read by a process of its own, which may fail. A checksum shows that a file is undamaged, and not who
+    wrote it: only of our own files it is enough.
 
     Raises
     ------
@@ -89,7 +96,7 @@ def check_h5ad(path: Path) -> None:
 
     from phenolens.embedding import hdf5_check
 
-    if not is_sealed(path):
+    if not (is_sealed(path) and own):
         command = [sys.executable, "-P", hdf5_check.__file__, os.fspath(path)]
         alone = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # threads reserve memory
         done = subprocess.run(command, capture_output=True, check=False, text=True, errors="replace", env=alone)  # noqa: S603

@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-_FREE = 2**26  # bytes that a file may claim in any case
+_FREE = 2**26  # bytes that a file may claim in any case; as in `parquet_file`, which this script does not import
 _MOST_EXPANDED = 1100  # times that filters can expand what is stored, at most
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
 
@@ -45,7 +45,8 @@ def check_content(file: h5py.File, size: int) -> int:
         If it refers to other files, links to itself, uses unusual filters, or claims more than it can hold.
     """
     claimed = stored = 0
-    for each in _datasets(file):
+    datasets = (each for each in _objects(file) if isinstance(each, h5py.Dataset))
+    for each in datasets:
         claimed += max(prod(each.shape or ()), prod(each.chunks or ())) * each.dtype.itemsize
         stored += each.id.get_storage_size()
     most = _FREE + _MOST_EXPANDED * min(stored, size)
@@ -58,8 +59,8 @@ def check_content(file: h5py.File, size: int) -> int:
     return claimed
 
 
-def _datasets(file: h5py.File) -> Iterator[h5py.Dataset]:
-    """Yield all datasets; each object must lie in the file itself, and under one name."""
+def _objects(file: h5py.File) -> Iterator[h5py.Group | h5py.Dataset]:
+    """Yield all groups and datasets, which must lie in the file itself, and under one name."""
     groups: list[h5py.Group] = [file]
     seen = set()
     while groups:
@@ -77,7 +78,9 @@ def _datasets(file: h5py.File) -> Iterator[h5py.Dataset]:
                 groups.append(each)
             elif isinstance(each, h5py.Dataset):
                 _check_storage(each)
-                yield each
+            else:
+                continue
+            yield each
 
 
 def _check_storage(dataset: h5py.Dataset) -> None:
@@ -91,17 +94,13 @@ def _check_storage(dataset: h5py.Dataset) -> None:
 
 def read_everything(file: h5py.File, most: int) -> None:
     """Read all values and attributes, and refuse texts that are longer than `most` bytes together."""
-    texts = sum(_text_bytes(value) for value in file.attrs.values())
-    groups: list[h5py.Group] = [file]
-    while groups:
-        for each in groups.pop().values():
-            texts += sum(_text_bytes(value) for value in each.attrs.values())
-            if isinstance(each, h5py.Group):
-                groups.append(each)
-            elif isinstance(each, h5py.Dataset):
-                texts += sum(_text_bytes(block) for block in _blocks(each))
-            if texts > most:
-                raise ValueError("it holds the same text too often")
+    texts = 0
+    for each in (file, *_objects(file)):
+        texts += sum(_text_bytes(value) for value in each.attrs.values())
+        if isinstance(each, h5py.Dataset):
+            texts += sum(_text_bytes(block) for block in _blocks(each))
+        if texts > most:
+            raise ValueError("it holds the same text too often")
 
 
 def _blocks(dataset: h5py.Dataset) -> Iterator[Any]:

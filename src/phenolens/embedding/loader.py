@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from phenolens.core.errors import EmbeddingError, failure_of
+from phenolens.core.errors import EmbeddingError
 from phenolens.core.random import spawn
 from phenolens.datasets import Manifest
+from phenolens.embedding.failure import failure_of
 from phenolens.encoders import Measurement, NucleiMeasurement
 from phenolens.encoders.nuclei import Segmentation
 from phenolens.images import Crop, Intervention, Site, corners, cut, on_border, read_mask, read_site

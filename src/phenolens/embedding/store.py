@@ -63,8 +63,8 @@ def read_embeddings(
     ----------
     path
         A .h5ad file; or a table, as in `read_table`, whose columns of numbers are features and whose other columns are
-        metadata (``Metadata_`` columns, the convention of pycytominer, are always metadata, and lose the prefix); or an
-        .npz file with a matrix `X` and a vector for each metadata column.
+        metadata (so are ``Metadata_`` columns, the convention of pycytominer, unless `features` names them; they lose
+        the prefix); or an .npz file with a matrix `X` and a vector for each metadata column.
     name
         The name of the encoder; if None, the name in the file's provenance, else the name of the file. The description
         of the encoder is read with its vectors, see `encoder_info`.
@@ -107,6 +107,30 @@ def read_embeddings(
         raise
     except Exception as error:  # what damaged content leads to is not limited to any type
         raise EmbeddingError(f"{path}: cannot be read as embeddings: {reason_of(error)}") from error
+    return _finished(table, path, name, columns, values or {}, features, missing)
+
+
+def read_own(path: Path) -> AnnData:
+    """Return the embeddings of a .h5ad file that this run has written, or has found in its own folder.
+
+    Raises
+    ------
+    EmbeddingError
+        If it is damaged.
+    """
+    return _finished(_as_table(read_h5ad(path, own=True)), path, None, {}, {}, None, "refuse")
+
+
+def _finished(
+    table: VectorTable,
+    path: Path,
+    name: str | None,
+    columns: Mapping[str, str],
+    values: Mapping[str, Mapping[str, str]],
+    features: Sequence[str] | None,
+    missing: Missing,
+) -> AnnData:
+    """Return what was read as embeddings with metadata and a description; see `read_embeddings`."""
     table = choose_features(table, features, path)
     if 0 in table.embeddings.shape:
         n_rows, n_features = table.embeddings.shape
@@ -117,9 +141,9 @@ def read_embeddings(
     with warnings.catch_warnings():
         if PROVENANCE in embeddings.uns:  # written from a manifest, whose names were warned of when it was read
             warnings.simplefilter("ignore", PhenolensWarning)
-        embeddings.obs = storable(map_metadata(embeddings.obs, columns, values or {}, path))
+        embeddings.obs = storable(map_metadata(embeddings.obs, columns, values, path))
     provenance = embeddings.uns.setdefault(PROVENANCE, {})
-    name = name or str(provenance.get("encoder", path.name[: path.name.lower().rindex(suffix)]))
+    name = name or str(provenance.get("encoder", path.name[: path.name.lower().rindex(table_suffix(path))]))
     if not name.isprintable():
         raise EmbeddingError(f"{path}: holds vectors of an encoder whose name is no text in one line: {name!a:.60}")
     try:
@@ -190,7 +214,7 @@ def read_if_current(path: Path, expected: Mapping[str, Any]) -> AnnData | None:
     try:
         if not path.is_file() or not is_sealed(path):
             return None
-        embeddings = read_embeddings(path)
+        embeddings = read_own(path)
     except EmbeddingError:
         return None
     found = embeddings.uns[PROVENANCE]
@@ -204,7 +228,17 @@ def _plain(value: object) -> object:
 
 
 def _read_h5ad(path: Path, reserved: Collection[str]) -> VectorTable:
-    embeddings = read_h5ad(path)
+    return _as_table(read_h5ad(path))
+
+
+def _as_table(embeddings: AnnData) -> VectorTable:
+    """Return the content of a .h5ad file as a table of vectors.
+
+    Raises
+    ------
+    ValueError
+        If it holds no vectors, or describes its encoder in another way.
+    """
     if embeddings.X is None:
         raise ValueError("it has no matrix X")
     dense = embeddings.X.toarray() if issparse(embeddings.X) else np.asarray(embeddings.X)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from phenolens.core.errors import EmbeddingError, PhenolensWarning, did_you_mean
-from phenolens.core.parse_numbers import parse_numbers
+from phenolens.core.parse_numbers import NO_NUMBER, parse_numbers
 from phenolens.core.precision import narrowed
 from phenolens.datasets import column_name, plain_table, read_table
 from phenolens.embedding.provenance import NOTE, PROVENANCE
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 Missing = Literal["refuse", "rows", "features", "median"]
 
-_NO_NUMBER = r"(?i)^(#.*|[+-]?nan|n/?a|null|none|<na>|nat|missing|-|[+-]?1\.#.*)$"  # what programs write for one
 _WITH_COMMAS = r"^[+-]?[\d.]*,[\d,.]*\d([eE][+-]?\d+)?$"
 _MOST_SHOWN = 3
 
@@ -214,7 +213,7 @@ def _as_feature(values: pd.Series[Any]) -> tuple[NDArray[Any] | None, str | None
     if not np.isnan(numbers).any() or values.isna().all():
         return numbers, None
     texts = values[np.isnan(numbers) & values.notna().to_numpy()]
-    n_numbers, n_others = int((~np.isnan(numbers)).sum()), int((~texts.str.match(_NO_NUMBER)).sum())
+    n_numbers, n_others = int((~np.isnan(numbers)).sum()), int((~texts.str.match(NO_NUMBER)).sum())
     if not n_numbers > n_others:
         return None, None
     return numbers, str(texts.iloc[0]) if len(texts) else None

@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import nn
 
-from phenolens.core.errors import EncoderError, did_you_mean
+from phenolens.core.errors import EncoderError, did_you_mean, reason_of
 from phenolens.encoders.network import Mixing, Network, Untrained, in_channels
 from phenolens.encoders.weights import check_weights, read_weights
 from phenolens.images import RGB
@@ -104,7 +104,7 @@ def pretrained(
         overlay = None if state is None else {"state_dict": dict(state)}
         model = _create(architecture, mixing, channels, pretrained=True, pretrained_cfg_overlay=overlay)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         raise EncoderError(
             f"{name}: the weights cannot be obtained ({reason}); check the network, or give a local file: "
             f"timm/{architecture}@weights=FILE.safetensors"

@@ -9,7 +9,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from phenolens.core.errors import EncoderError
+from phenolens.core.errors import EncoderError, reason_of
 from phenolens.nets import check_tensors
 
 _FILE = "model.safetensors"
@@ -75,7 +75,7 @@ def download_weights(name: str, repository: str, revision: str | None = None) ->
     try:
         return Path(hf_hub_download(repository, _FILE, revision=revision))
     except (OSError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         raise EncoderError(
             f"'{name}': the weights cannot be obtained ({reason}); check the name and the network, or give a local file"
         ) from error

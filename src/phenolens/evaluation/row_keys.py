@@ -11,7 +11,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from phenolens.core.errors import EmbeddingError, did_you_mean
-from phenolens.datasets import spell_well
+from phenolens.datasets import as_names, spell_well
 from phenolens.embedding import FILE, PROVENANCE
 
 if TYPE_CHECKING:
@@ -146,15 +146,8 @@ def _are_row_numbers(names: pd.Index[str]) -> bool:
 
 def _texts(values: pd.Series[str]) -> np.ndarray:
     """Return values as texts in which one thing has one spelling: 7 and 7.0, A1 and a01; missing ones as ''."""
-    codes, distinct = pd.factorize(values.astype(object), use_na_sentinel=True)
-    spelled = np.array([*(_spelled(value, is_well=values.name == "well") for value in distinct), ""], dtype=object)
-    return spelled[codes]
-
-
-def _spelled(value: object, *, is_well: bool) -> str:
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        value = int(value)
-    return spell_well(value) if is_well else str(value)
+    names = as_names(values).fillna("")
+    return (names.map(spell_well) if values.name == "well" else names).to_numpy()
 
 
 def _differs(first: pd.Series[str], other: pd.Series[str]) -> np.ndarray:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from phenolens.core.errors import ImageError
 
+Kind = Literal["y", "x", "channel", "z", "time", "other"]
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -23,7 +25,7 @@ class Axis:
         Its name in the file, for messages.
     """
 
-    kind: Literal["y", "x", "channel", "z", "time", "other"]
+    kind: Kind
     name: str
 
 

@@ -1,4 +1,4 @@
-"""Files before they are opened: only regular ones are read, and only as much as an image can need."""
+"""Files before they are opened: only regular ones are read."""
 
 import stat
 from pathlib import Path

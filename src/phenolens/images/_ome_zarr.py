@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ImageError
-from phenolens.images._axes import Axis, Layout, find_layout
+from phenolens.images._axes import Axis, Kind, Layout, find_layout
 from phenolens.images._decoded import Absent, Decoded, check_size
 from phenolens.images._file import check_regular
 from phenolens.images._zarr_chunks import check_chunk, check_grid, read_codecs
 
 _MOST_METADATA = 2**24  # bytes
 
-_Kind = Literal["y", "x", "channel", "z", "time", "other"]
-_BY_TYPE: dict[str, _Kind] = {"channel": "channel", "time": "time"}
-_BY_NAME: dict[str, _Kind] = {
+_BY_TYPE: dict[str, Kind] = {"channel": "channel", "time": "time"}
+_BY_NAME: dict[str, Kind] = {
     "x": "x",
     "y": "y",
     "z": "z",
@@ -65,9 +64,8 @@ def _attributes(path: Path) -> tuple[dict[str, Any], Literal[2, 3]]:
         return attributes.get("ome", attributes), 3
     if (path / ".zattrs").exists():
         return _read_json(path / ".zattrs"), 2
-    if not path.exists():
-        raise ImageError(f"{path}: no such file; check the path in the manifest")
-    if path.is_file():
+    if not path.is_dir():
+        check_regular(path)
         raise ImageError(f"{path}: an OME-Zarr image is a folder, this is a file; unpack or export it again")
     raise ImageError(f"{path}: not an image but a folder without OME-Zarr metadata; name an image file")
 
@@ -109,7 +107,7 @@ def _axes(multiscale: dict[str, Any]) -> list[Axis]:
     described = [axis if isinstance(axis, dict) else {"name": axis} for axis in listed]
     names = [str(axis["name"]) for axis in described]
     types = [str(axis.get("type") or "").lower() for axis in described]
-    kinds: list[_Kind] = []
+    kinds: list[Kind] = []
     for name, of_type in zip(names, types, strict=True):
         kinds.append(_BY_TYPE.get(of_type, "other") if of_type else _BY_NAME.get(name.lower(), "other"))
     in_space = [at for at, of_type in enumerate(types) if of_type == "space"]

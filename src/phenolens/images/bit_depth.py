@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 from tifffile import TiffFile
 
-from phenolens.core.errors import ImageError
+from phenolens.core.errors import ImageError, reason_of
 from phenolens.images._file import check_regular
 from phenolens.images.read import read_image
 
@@ -32,5 +32,5 @@ def bit_depth(path: Path) -> int:
     except ImageError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         raise ImageError(f"{path}: its header cannot be read: {reason}") from error

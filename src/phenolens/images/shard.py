@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from phenolens.core.errors import ImageError
 from phenolens.core.files import replaced_whole
 from phenolens.images._decoded import Decoded
+from phenolens.images._file import check_regular
 from phenolens.images.site import Site
 
 SUFFIX = ".safetensors"
@@ -65,8 +66,7 @@ def decode_place(path: Path) -> Decoded:
     shard = file_of(path)
     if shard == path:
         raise ImageError(f"{path}: is a shard of many images; name one of them, as in {path.name}{_SEPARATOR}0")
-    if not shard.is_file():
-        raise FileNotFoundError(shard)
+    check_regular(shard)
     file, channels = _open(shard, shard.stat().st_mtime_ns)
     number = path.name.rpartition(_SEPARATOR)[2]
     if number not in file.keys():  # noqa: SIM118 - the file is not a mapping

@@ -11,7 +11,7 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from phenolens.core.errors import ProfilingError, did_you_mean
-from phenolens.core.parse_numbers import parse_numbers
+from phenolens.core.parse_numbers import numbers_and_text
 from phenolens.datasets import as_names, read_gene_table
 from phenolens.profiling.controls import ControlProfiler, check_batch, check_controls
 
@@ -121,10 +121,10 @@ class GeneArms:
         averaged = pd.Series(data=True, index=obs.index)
         if self.expression is not None:
             level = self._column(self.expression, obs)
-            known = pd.Series(parse_numbers(level), level.index)
-            if (known.isna() & level.notna()).any():
-                raise ProfilingError(f"arm-centre: column '{self.expression}' does not hold numbers")
-            averaged = known < self.below
+            known, text = numbers_and_text(level)
+            if text is not None:
+                raise ProfilingError(f"arm-centre: column '{self.expression}' holds '{text}', which is no number")
+            averaged = pd.Series(known, level.index) < self.below
         arm = self._column(self.arm, obs)
         return pd.DataFrame({"gene": gene, "arm": as_names(arm), "averaged": averaged})
 

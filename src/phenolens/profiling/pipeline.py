@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import ProfilingError, did_you_mean
-from phenolens.core.parse_numbers import parse_numbers
+from phenolens.core.parse_numbers import numbers_and_text
 from phenolens.core.plugins import Registry
 from phenolens.core.renamed import current_name
 from phenolens.core.spec import parse_spec
@@ -95,10 +95,9 @@ class Step:
         for column in self.covariates:
             if column not in obs:
                 raise ProfilingError(f"no column '{column}' to regress out{did_you_mean(column, obs.columns)}")
-            numbers = parse_numbers(obs[column])
-            text = obs[column][np.isnan(numbers) & obs[column].notna().to_numpy()]
-            if len(text):
-                raise ProfilingError(f"column '{column}' to regress out holds '{text.iloc[0]}', which is no number")
+            numbers, text = numbers_and_text(obs[column])
+            if text is not None:
+                raise ProfilingError(f"column '{column}' to regress out holds '{text}', which is no number")
             found.append(numbers)
         return np.stack(found, axis=1)
 

@@ -107,7 +107,9 @@ def _describe(error: ValidationError, kind: type[BaseModel]) -> str:
     """Return the first errors of pydantic in one line, with entries, found values, and the nearest that are allowed."""
     parts = []
     for item in error.errors()[:_MOST_ERRORS]:
-        entry = ".".join(str(part) for part in item["loc"]) or "recipe"
+        # What stands in angle brackets tells forms of an entry apart, and is none.
+        place = [part for part in item["loc"] if not str(part).startswith("<")]
+        entry = ".".join(map(str, place)) or "recipe"
         if item["type"] in _UNKNOWN_ENTRY:
             nearest = did_you_mean(str(item["loc"][-1]), _entries_beside(kind, item["loc"]))
             parts.append(f"{entry}: no such entry{nearest}")

@@ -58,11 +58,11 @@ class NamedEncoder(Section):
 
 
 def _is_named(value: object) -> str:
-    return "name" if isinstance(value, str) else "named"
+    return "<name>" if isinstance(value, str) else "<named>"
 
 
 TestedEncoder = Annotated[
-    Annotated[EncoderText, Tag("name")] | Annotated[NamedEncoder, Tag("named")], Discriminator(_is_named)
+    Annotated[EncoderText, Tag("<name>")] | Annotated[NamedEncoder, Tag("<named>")], Discriminator(_is_named)
 ]
 """An encoder under test: its name, or a mapping that gives it one."""
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phenolens.core.parse_numbers import parse_numbers
+from phenolens.core.parse_numbers import numbers_and_text
 from phenolens.datasets import NAMES
 
 _FIRST = ("perturbation", "role", "label", "plate", "batch", "well row", "well column", "dose")
@@ -77,8 +77,8 @@ def _as_numbers(name: str, values: pd.Series) -> pd.Series:
     """Return a column of text as numbers, if it holds nothing else and is no column of names."""
     if name in NAMES or pd.api.types.is_bool_dtype(values):
         return values
-    numbers = pd.Series(parse_numbers(values), values.index)
-    return numbers if numbers.notna().equals(values.notna()) and numbers.notna().any() else values
+    numbers, text = numbers_and_text(values)
+    return pd.Series(numbers, values.index) if text is None and values.notna().any() else values
 
 
 def _numbers(name: str, values: pd.Series, *, log: bool) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import TaskNotApplicable, did_you_mean
-from phenolens.core.parse_numbers import parse_numbers
+from phenolens.core.parse_numbers import numbers_and_text
 from phenolens.datasets import as_names
 
 if TYPE_CHECKING:
@@ -24,36 +24,10 @@ def numbers(column: pd.Series[Any], of: str) -> pd.Series[float]:
     TaskNotApplicable
         If it holds text that is not a number.
     """
-    found = pd.Series(parse_numbers(column), column.index, name=column.name)
-    text = column[found.isna() & column.notna()]
-    if len(text):
-        raise TaskNotApplicable(f"{of}: column '{column.name}' holds '{text.iloc[0]}', which is not a number")
-    return found
-
-
-def doses_in_one_unit(obs: pd.DataFrame, task: str) -> pd.Series[float]:
-    """Return doses that can be compared within each perturbation.
-
-    Tables are read with doses in one unit as far as units are known. A dose of zero needs none.
-
-    Raises
-    ------
-    TaskNotApplicable
-        If a dose is no number, or a perturbation has doses in units that cannot be converted.
-    """
-    dose = numbers(obs["dose"], task)
-    if "dose_unit" not in obs or "perturbation" not in obs:
-        return dose
-    unit = as_names(obs["dose_unit"]).fillna("no unit")[(dose != 0).to_numpy()]
-    perturbation = as_names(obs["perturbation"])[(dose != 0).to_numpy()]
-    n_units = unit.groupby(perturbation.to_numpy()).nunique()
-    if (n_units > 1).any():
-        name = n_units.idxmax()
-        units = " and ".join(sorted(unit[(perturbation == name).to_numpy()].unique()))
-        raise TaskNotApplicable(
-            f"{task}: '{name}' has doses in {units}, which cannot be converted; give its doses in one unit"
-        )
-    return dose
+    found, text = numbers_and_text(column)
+    if text is not None:
+        raise TaskNotApplicable(f"{of}: column '{column.name}' holds '{text}', which is not a number")
+    return pd.Series(found, column.index, name=column.name)
 
 
 def required_column(rows: AnnData | pd.DataFrame, column: str, task: str) -> pd.Series[str]:

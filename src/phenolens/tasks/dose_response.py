@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable
+from phenolens.datasets import as_names
 from phenolens.metrics import cosine_similarity, rank_trend
 from phenolens.tasks.base import Contract, PerturbationTask
-from phenolens.tasks.columns import doses_in_one_unit, required_column
+from phenolens.tasks.columns import numbers, required_column
 from phenolens.tasks.score import Score, notes_of, unit_table
 from phenolens.tasks.wells import Wells, unseen_wells
 
@@ -76,7 +77,7 @@ class DoseResponse(PerturbationTask):
         if not dosed.any():
             raise TaskNotApplicable(f"{self.id}: no treated well has a dose and a negative control on its plate")
         compounds = required_column(profiles[dosed], "perturbation", self.id)
-        dose = doses_in_one_unit(obs[dosed], self.id).to_numpy()
+        dose = _comparable_doses(obs[dosed], self.id).to_numpy()
         size = np.linalg.norm(effect[dosed], axis=1)
         plate = wells.plate[dosed]
         rows, confounded = [], 0
@@ -136,3 +137,29 @@ class DoseResponse(PerturbationTask):
             else float("nan")
             for which, mask in (("same", same), ("other", ~same))
         }
+
+
+def _comparable_doses(obs: pd.DataFrame, task: str) -> pd.Series[float]:
+    """Return doses that can be compared within each perturbation.
+
+    Tables are read with doses in one unit as far as units are known. A dose of zero needs none.
+
+    Raises
+    ------
+    TaskNotApplicable
+        If a dose is no number, or a perturbation has doses in units that cannot be converted.
+    """
+    dose = numbers(obs["dose"], task)
+    if "dose_unit" not in obs or "perturbation" not in obs:
+        return dose
+    given = (dose != 0).to_numpy()
+    unit = as_names(obs["dose_unit"]).fillna("no unit")[given]
+    perturbation = as_names(obs["perturbation"])[given]
+    n_units = unit.groupby(perturbation.to_numpy()).nunique()
+    if (n_units > 1).any():
+        name = n_units.idxmax()
+        units = " and ".join(sorted(unit[(perturbation == name).to_numpy()].unique()))
+        raise TaskNotApplicable(
+            f"{task}: '{name}' has doses in {units}, which cannot be converted; give its doses in one unit"
+        )
+    return dose

@@ -119,17 +119,23 @@ def describe_layout(
         several = grouped["plate"].nunique() > 1
         if several.any():
             fixed = float((grouped["well"].nunique()[several] == 1).mean())
-    return Layout(covered, fixed, _dealt_alike(obs, treated, control) if whole is None else _dealt_alike_in(whole))
+    dealt = _dealt_alike(obs, places, treated, control) if whole is None else _dealt_alike_in(whole)
+    return Layout(covered, fixed, dealt)
 
 
 def _dealt_alike_in(obs: pd.DataFrame) -> float:
     """Return the p value of `_dealt_alike` for treated wells and negative controls."""
-    if "role" not in obs:
+    places = known_positions(obs)
+    if "role" not in obs or places is None:
         return float("nan")
-    return _dealt_alike(obs, treated_wells(obs).to_numpy(), (obs["role"] == NEGATIVE_CONTROL).to_numpy())
+    known = places["row"].notna().to_numpy()
+    treated, control = treated_wells(obs).to_numpy() & known, (obs["role"] == NEGATIVE_CONTROL).to_numpy() & known
+    return _dealt_alike(obs, places, treated, control)
 
 
-def _dealt_alike(obs: pd.DataFrame, treated: NDArray[np.bool_], control: NDArray[np.bool_]) -> float:
+def _dealt_alike(
+    obs: pd.DataFrame, places: pd.DataFrame, treated: NDArray[np.bool_], control: NDArray[np.bool_]
+) -> float:
     """Return the p value that it is chance which wells of a plate are controls, and which are treated.
 
     The mean row, column, distance to the edge, squared distance from the middle row and column, and share of outermost
@@ -137,11 +143,6 @@ def _dealt_alike(obs: pd.DataFrame, treated: NDArray[np.bool_], control: NDArray
     mean and covariance of that are known, and the squared Mahalanobis distance is approximately chi-squared (Hajek,
     1960). Plates of one layout count once. NaN if positions are unknown or all wells are of one kind.
     """
-    places = known_positions(obs)
-    if places is None:
-        return float("nan")
-    known = places["row"].notna().to_numpy()
-    treated, control = treated & known, control & known
     features = position_features(places)
     wells = obs["well"].astype(str).to_numpy()
     plates = obs["plate"].astype(str).to_numpy() if "plate" in obs else np.full(len(obs), "")

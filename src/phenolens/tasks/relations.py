@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phenolens.core.errors import PhenolensError
+from phenolens.core.errors import PhenolensError, reason_of
 from phenolens.datasets import (
     TABLES,
     as_names,
     describe_look_alikes,
     describe_replaced_names,
-    look_alikes,
-    read_table,
+    read_rows,
     read_text,
     table_suffix,
 )
@@ -74,10 +72,7 @@ def read_relations(path: Path) -> pd.DataFrame:
     """
     if table_suffix(path) == _GMT:
         return _pairs_of(read_sets(path))
-    try:
-        table = _read(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError) as error:
-        raise PhenolensError(f"{path}: cannot be read as relations: {str(error).splitlines()[0]}") from error
+    table = read_rows(path, "relations", keep=True)
     if table.shape[1] < 2 or not len(table):
         raise PhenolensError(f"{path}: relations need two columns and a row, found {table.shape[1]} and {len(table)}")
     named = [column for column in ("entity1", "entity2") if column in table]
@@ -103,8 +98,8 @@ def read_sets(path: Path) -> dict[str, list[str]]:
     ----------
     path
         A table, as in `read_table`, with a row for each member, whose first column is called complex, set, cluster,
-        pathway, module, term or group; a ``.gmt`` file; or a TSV without a header whose second column holds members
-        separated by blanks, as that of EFAAR.
+        pathway, module, term or group; a ``.gmt`` file; or lines without a header, a name and, behind a tab, members
+        separated by blanks, as those of EFAAR.
 
     Returns
     -------
@@ -115,18 +110,15 @@ def read_sets(path: Path) -> dict[str, list[str]]:
     PhenolensError
         If it cannot be read as sets.
     """
-    try:
-        if table_suffix(path) == _GMT:
-            return _rows_of_sets(path, "\t", first=1)  # before the members stands a description, which may be empty
-        table = _read(path, path.stat().st_mtime_ns)
-        if table.shape[1] >= 2 and _SET_COLUMN.match(str(table.columns[0])):
-            return _members_of(table)
-        if table.shape[1] == 2 and table_suffix(path) == ".tsv":
-            sets = _rows_of_sets(path, " ")
-            if any(len(members) > 1 for members in sets.values()):  # else it is a table of pairs
-                return sets
-    except (OSError, ValueError) as error:
-        raise PhenolensError(f"{path}: cannot be read as sets: {str(error).splitlines()[0]}") from error
+    if table_suffix(path) == _GMT:
+        return _rows_of_sets(path, "\t", first=1)  # before the members stands a description, which may be empty
+    table = read_rows(path, "sets", keep=True)
+    if table.shape[1] >= 2 and _SET_COLUMN.match(str(table.columns[0])):
+        return _members_of(table)
+    if table.shape[1] == 2 and table_suffix(path) in (".tsv", ".txt", ".tab"):
+        sets = _rows_of_sets(path, " ")
+        if any(len(members) > 1 for members in sets.values()):  # else it is a table of pairs
+            return sets
     raise PhenolensError(
         f"{path}: is no table of sets; its first column must be called complex, set, cluster, pathway, module, term or "
         f"group, found '{table.columns[0]}'"
@@ -142,18 +134,17 @@ def _members_of(table: pd.DataFrame) -> dict[str, list[str]]:
 
 def _rows_of_sets(path: Path, separator: str, first: int = 0) -> dict[str, list[str]]:
     """Return set -> what follows its name and a tab on its line, from the given number on, each once."""
+    try:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
+        raise PhenolensError(f"{path}: cannot be read as sets: {reason_of(error)}") from error
     sets: dict[str, list[str]] = {}
-    for line in read_text(path).splitlines():
+    for line in lines:
         name, _, members = line.partition("\t")
         if name.strip():
             named = map(str.strip, members.split(separator)[first:])
             sets[name.strip()] = [*dict.fromkeys(member for member in named if member)]
     return sets
-
-
-@lru_cache(maxsize=32)
-def _read(path: Path, _modified: int) -> pd.DataFrame:
-    return read_table(path).rows
 
 
 def read_translation(path: Path) -> dict[str, list[str]]:
@@ -175,7 +166,7 @@ def spelling_note(names: Iterable[str], entities: Iterable[str], of: str = "rela
         What the names are of.
     """
     names = list(names)
-    found = describe_look_alikes(look_alikes(names, entities), "perturbations"), describe_replaced_names(names)
+    found = describe_look_alikes(names, entities), describe_replaced_names(names)
     return "; ".join(f"names of {of}: {text}" for text in found if text)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-from phenolens.core.errors import TrainingError
+from phenolens.core.errors import TrainingError, reason_of
 from phenolens.nets import Card, read_card
 from phenolens.training.callbacks import MODEL
 
@@ -57,7 +57,7 @@ def push(checkpoint: Path, repository: str, *, licence: str = "", private: bool 
         hub.create_repo(repository, private=private, exist_ok=True)
         hub.create_commit(repository, operations, commit_message=f"{card.architecture}, {card.steps} steps")
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         message = f"the hub refuses {repository} ({reason}); check the name, and log in: hf auth login"
         raise TrainingError(message) from error
     return name

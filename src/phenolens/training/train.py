@@ -1,7 +1,6 @@
 """Train a network and save it as a checkpoint; a stopped run is resumed."""
 
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
@@ -196,7 +196,7 @@ def train(
 
 def _only_writer(out: Path) -> AbstractContextManager[None]:
     """Be the only run in the folder, together with the processes that this one starts for further devices."""
-    return nullcontext() if int(os.environ.get("LOCAL_RANK", "0")) else only_writer(out)
+    return nullcontext() if getattr(rank_zero_only, "rank", 0) else only_writer(out)  # set when it is imported
 
 
 def check_fit(network: nn.Module, n_channels: int, crop: int) -> None:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from phenolens.core.errors import TaskNotApplicable
+import numpy as np
+
+from phenolens.core.errors import ProfilingError, TaskNotApplicable
 from phenolens.datasets import Manifest, read_manifest
 from phenolens.embedding import check_storable
+from phenolens.profiling import aggregate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +99,7 @@ def validate(path: Path) -> Validated:
 def _tried(recipe: Recipe) -> Validated:
     """Return what a few sites of a study of images show."""
     from phenolens.embedding import default_workers, make_encoders, resolve_device, try_few_sites
-    from phenolens.encoders import Measurement
+    from phenolens.encoders import Measurement, RowEncoder
     from phenolens.workflows.study import open_manifest, plan_images
 
     manifest, settings = open_manifest(recipe), recipe.embedding
@@ -117,8 +120,9 @@ def _tried(recipe: Recipe) -> Validated:
     warnings = [f"of {trial.n_sites} sites that were tried, {site}: {reason}" for site, reason in trial.failed.items()]
     warnings += [f"{each['name']} cannot be run: {each['reason']}" for each in plan.missing if not each["by_recipe"]]
     # Networks run in one process; measurements are shared by all that read images.
-    only_measured = all(isinstance(each.encoder, Measurement) for each in made)
-    workers = max(1, (settings.workers or default_workers(networks=False)) if only_measured else 1)
+    seen = [each.encoder for each in made if not isinstance(each.encoder, RowEncoder)]
+    asked = default_workers(networks=False) if settings.workers is None else settings.workers
+    workers = max(1, asked) if all(isinstance(each, Measurement) for each in seen) else 1
     n_sites = len(manifest)
     cost = Cost(trial.seconds_per_site * n_sites / workers, trial.bytes_held / 2**30, len(made), device)
     warnings += foresee(recipe.tasks, manifest.table)
@@ -140,19 +144,18 @@ def foresee(tasks: Sequence[Task], rows: pd.DataFrame) -> tuple[str, ...]:
         try:
             obs = _wells(rows) if task.aggregation == "well" else rows
             warnings += [f"{task.id}: {text}" for text in task.foresee(obs)]
-        except TaskNotApplicable as error:
+        except (ProfilingError, TaskNotApplicable) as error:
             warnings.append(f"cannot be answered: {error}")
     return tuple(warnings)
 
 
 def _wells(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the metadata of wells, if rows name theirs; a column that differs within any well is left out."""
-    if not {"plate", "well"} <= set(rows) or rows[["plate", "well"]].isna().any(axis=None):
+    if not {"plate", "well"} <= set(rows):
         return rows
-    by_well = rows.groupby(["plate", "well"], sort=False, observed=True)
-    constant = [column for column in rows if (by_well[column].nunique(dropna=False) <= 1).all()]
-    wells = by_well[constant].first()
-    return wells.reset_index(drop=True).set_axis([f"{plate}_{well}" for plate, well in wells.index])
+    from anndata import AnnData
+
+    return aggregate(AnnData(np.zeros((len(rows), 0), np.float32), obs=rows), ["plate", "well"]).obs
 
 
 def _checked(
