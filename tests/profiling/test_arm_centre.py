@@ -66,7 +66,7 @@ def test_a_table_of_genes_may_hold_the_arms(wells, tmp_path):
     ("how", "message"),
     [
         ("arm-centre@arm=chromosome_am", "no column 'chromosome_am'; did you mean 'chromosome_arm'"),
-        ("arm-centre@expression=role", "column 'role' does not hold numbers"),
+        ("arm-centre@expression=role", "column 'role' holds 'treatment', which is no number"),
         ("arm-centre@below=low", "below must be a number, found 'low'"),
         ("arm-centre@genes=nowhere.csv", "nowhere.csv: cannot be read as a table of genes"),
         ("arm-centre@arms=x", "has no option 'arms'"),

@@ -51,14 +51,14 @@ def look_alikes(names: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     return {name: by_plain[plain_name(name)] for name in names if name not in exact and plain_name(name) in by_plain}
 
 
-def describe_look_alikes(names: Iterable[str], known: Iterable[str]) -> str:
-    """Return a sentence on names that are nearly known ones, and are not taken for these; empty if none."""
-    found = look_alikes(names, known)
+def describe_look_alikes(names: Iterable[str], perturbations: Iterable[str]) -> str:
+    """Return a sentence on names that are nearly those of perturbations, and are not taken for these; empty if none."""
+    found = look_alikes(names, perturbations)
     if not found:
         return ""
     shown = ", ".join(f"'{name}' ('{other}')" for name, other in sorted(found.items())[:_MOST_SHOWN])
     return (
-        f"{shown}{_more(len(found))} differ from names that are known by case, blanks or hyphens alone, and are taken "
+        f"{shown}{_more(len(found))} differ from perturbations by case, blanks or hyphens alone, and are taken "
         "for other names; spell them alike"
     )
 
