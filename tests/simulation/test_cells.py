@@ -281,12 +281,19 @@ def test_every_cell_and_every_relation_is_written_down(tmp_path):
     assert shares[2].between(0.6, 1, inclusive="left").all()
 
 
-def test_a_fixed_layout_is_the_same_on_every_plate(tmp_path):
-    path = simulate_cells(
-        tmp_path, preset="layout-confounded", plates=2, wells=48, size=64, workers=1, channels=["dna"]
-    )
+@pytest.mark.parametrize(("preset", "is_sorted"), [("layout-confounded", True), ("mixed", False)])
+def test_a_layout_for_all_plates_is_the_same_on_every_plate(tmp_path, preset, is_sorted):
+    path = simulate_cells(tmp_path, preset=preset, plates=2, wells=48, size=64, workers=1, channels=["dna"])
     table = pd.read_csv(path)
     assert (table.groupby("well")["perturbation"].nunique() == 1).all()
+    controls = table.loc[table["plate"] == "plate1", "role"].eq("negative_control").to_numpy()
+    assert controls[-16:].all() == is_sorted  # with mechanisms side by side, controls come last
+
+
+def test_the_mixed_screen_changes_numbers_and_textures_alone():
+    library = draw_library(24, choose_preset("mixed", {}), np.random.default_rng(0))
+    names = {name for given in library for name in given.ratios}
+    assert {FACTORS[name].level for name in names} == {"density", "texture"}
 
 
 @pytest.mark.parametrize("channel", sorted(STAINS))

@@ -1,5 +1,7 @@
 """Oracles know what they are told and nothing else: the benchmark must find out which."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +27,19 @@ def found(manifest, name):
     evaluation = evaluate(embed(manifest, [name]).embeddings, [make_task("replicate-retrieval", n_permutations=499)])
     units = evaluation.scores[0].score.units
     return set(units.loc[units["p_adjusted"] <= 0.05, "unit"])
+
+
+def test_an_oracle_of_plate_and_position_knows_nothing_else(manifest):
+    vectors = create_encoder("oracle/plate+position", [], manifest=manifest).embed_rows()
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    table = manifest.table
+    same = (table["plate"].to_numpy()[:, None] == table["plate"].to_numpy()) & (
+        table["well"].to_numpy()[:, None] == table["well"].to_numpy()
+    )
+    assert cosines[same].min() > cosines[~same].max()
+    shuffled = replace(manifest, table=table.assign(true_count=table["true_count"].to_numpy()[::-1]))
+    assert np.array_equal(create_encoder("oracle/plate+position", [], manifest=shuffled).embed_rows(), vectors)
 
 
 @pytest.mark.parametrize(

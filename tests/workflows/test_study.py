@@ -23,6 +23,7 @@ pytestmark = pytest.mark.integration
 
 RUN = ["metadata", "pixel-statistics", "random-convolutions"]
 PROBE = {"task": "knn-probe", "label": "perturbation", "folds": 2, "level": "well"}
+QUICK = ["metadata", "well-position", "cell-count", "pixel-statistics"]
 LEFT_OUT = ["well-position", "file-size", "[ac]*", "power-spectrum", "untrained/*"]
 
 
@@ -148,6 +149,27 @@ def test_the_default_panel_runs_and_says_what_it_cannot(study):
     assert all("the nuclear channel is none of the usual names" in reason for reason in missing.values())
     assert not any(item["by_recipe"] for item in results.panel_missing)
     assert len(table) == results.dataset["n_sites"]
+
+
+def test_the_quick_panel_says_what_it_does_without(study):
+    results = run(rewrite(study, leave_out={"untrained/*": "no network"}, panel="quick"), study / "out")
+    assert {each["encoder"] for each in results.encoders} == set(QUICK)
+    missing = {item["name"]: item["reason"] for item in results.panel_missing}
+    assert missing["untrained/resnet18@mixing=joint"] == "no network"
+    assert missing["power-spectrum"] == "the quick panel, for a first look, does without it"
+
+
+def test_a_baseline_with_a_name_of_its_own_is_under_test(study):
+    """And is no baseline then: what it measures is asked of the panel's."""
+    mystery = {"name": "Mystery", "encoder": "pixel-statistics", "truth": "histograms alone"}
+    results = run(rewrite(study, encoders=[mystery]), study / "out")
+    described = {each["encoder"]: each for each in results.encoders}
+    assert not described["Mystery"]["baseline"]
+    assert described["Mystery"]["truth"] == "histograms alone"
+    assert described["pixel-statistics"]["baseline"]
+    gains = results.comparisons.query("encoder == 'Mystery' and baseline == 'pixel-statistics'")
+    assert len(gains) == 2 * 2
+    assert np.allclose(gains["difference"], 0)
 
 
 def test_a_recipe_cannot_leave_out_what_is_not_there_or_without_a_reason(study):

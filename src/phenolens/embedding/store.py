@@ -156,11 +156,15 @@ def _finished(
 
 def rename_rows(embeddings: AnnData, names: pd.Index[str]) -> AnnData:
     """Return embeddings with other row names; the vectors are not copied."""
-    from anndata import AnnData
-
     if embeddings.obs_names.equals(names):
         return embeddings
-    obs = embeddings.obs.set_axis(names)
+    return with_metadata(embeddings, embeddings.obs.set_axis(names))
+
+
+def with_metadata(embeddings: AnnData, obs: pd.DataFrame) -> AnnData:
+    """Return embeddings with other metadata; the vectors are not copied."""
+    from anndata import AnnData
+
     return AnnData(embeddings.X, obs=obs, var=embeddings.var, uns=embeddings.uns)
 
 

@@ -5,7 +5,7 @@ from phenolens.encoders.describe import Named, describe_encoder, is_registered
 from phenolens.encoders.info import EncoderInfo, FeatureType, Role
 from phenolens.encoders.names import EncoderName, as_file_name
 from phenolens.encoders.nuclei import NucleiMeasurement
-from phenolens.encoders.panel import Kind, default_panel, kind_of
+from phenolens.encoders.panel import Kind, PanelSize, default_panel, kind_of, quick_panel
 from phenolens.encoders.registry import (
     ENCODERS,
     EncoderEntry,
@@ -26,6 +26,7 @@ __all__ = [
     "Measurement",
     "Named",
     "NucleiMeasurement",
+    "PanelSize",
     "Pixels",
     "Role",
     "RowEncoder",
@@ -39,5 +40,6 @@ __all__ = [
     "is_registered",
     "kind_of",
     "list_encoders",
+    "quick_panel",
     "take_channels",
 ]

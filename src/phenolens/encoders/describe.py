@@ -20,10 +20,13 @@ class Named:
         Its name in tables, sentences and files.
     model
         The name that `create_encoder` takes, or an encoder.
+    under_test
+        Whether it is under test whatever it is, as a baseline is that a recipe lists among its encoders.
     """
 
     name: str
     model: str | Encoder | RowEncoder
+    under_test: bool = False
 
 
 @cache  # called thousands of times, and an unknown name is compared with all known ones

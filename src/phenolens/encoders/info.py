@@ -66,6 +66,10 @@ class EncoderInfo:
         """Whether it is under test."""
         return not self.is_baseline
 
+    def under_test(self) -> Self:
+        """Return the description of the same encoder under test; no part of a diagnosis then uses it as a baseline."""
+        return replace(self, role="tested", measures="") if self.is_baseline else self
+
     def renamed(self, name: str) -> Self:
         """Return the description under the name of a table, without a seed."""
         return replace(self, name=name, seed=None)

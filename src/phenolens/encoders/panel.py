@@ -7,10 +7,13 @@ from phenolens.datasets import Manifest
 from phenolens.images import RGB
 
 Kind = Literal["cells", "tissue"]
+PanelSize = Literal["full", "quick"]
 
 _LEAKS = ("metadata", "file-size")
 _CONTENT = ("cell-count", "area-fraction", "pixel-statistics", "power-spectrum", "classical-features")
 _NETWORKS = ("untrained/vit_small_patch16", "untrained/resnet18")
+# One baseline of each thing that a score may come from, each of which takes milliseconds for an image.
+_QUICK = ("metadata", "well-position", "cell-count", "pixel-statistics", "untrained/resnet18@mixing=joint")
 
 
 def kind_of(manifest: Manifest, channels: Sequence[str]) -> Kind:
@@ -49,3 +52,8 @@ def default_panel(kind: Kind, n_channels: int, *, typed: bool = False) -> list[s
         "random-convolutions",
         *(f"{network}@mixing={mixing}" for network in _NETWORKS for mixing in mixings),
     ]
+
+
+def quick_panel(panel: Sequence[str]) -> list[str]:
+    """Return the part of a default panel that suffices for a first look."""
+    return [name for name in panel if name in _QUICK]

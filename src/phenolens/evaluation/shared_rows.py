@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from phenolens.core.errors import EmbeddingError, TaskNotApplicable
-from phenolens.embedding import rename_rows
+from phenolens.embedding import rename_rows, with_metadata
 from phenolens.evaluation.row_keys import contradiction, file_of_vectors, find_keys, repeated_well, same_in_order
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def share_rows(embeddings: Mapping[str, AnnData], *, key: str | None = None, col
     EmbeddingError
         If rows cannot be matched, or rows that were matched differ in what they are.
     """
+    embeddings = {encoder: _with_plain_texts(vectors) for encoder, vectors in embeddings.items()}
     keys = find_keys(embeddings, key) if len(embeddings) > 1 or key is not None else None
     if keys is None:
         _refuse_unmatched(embeddings)
@@ -102,6 +103,14 @@ def share_rows(embeddings: Mapping[str, AnnData], *, key: str | None = None, col
     found = _select({encoder: rename_rows(vectors, keys[encoder]) for encoder, vectors in embeddings.items()}, shared)
     _refuse_contradictions(found.embeddings, columns)
     return found
+
+
+def _with_plain_texts(vectors: AnnData) -> AnnData:
+    """Return vectors without categories: AnnData looks through all of them for each part of the rows that is taken."""
+    categories = vectors.obs.select_dtypes("category")
+    if categories.empty:
+        return vectors
+    return with_metadata(vectors, vectors.obs.assign(**categories.astype(object)))
 
 
 def _are_equal(indices: Sequence[pd.Index[str]]) -> bool:

@@ -136,8 +136,14 @@ class _Further(NamedTuple):
 
 def _are_left(also: NDArray[np.intp], sets: NDArray[np.intp], is_open: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which further rows (s, e) may be negatives and are not members of their set."""
-    first = len(is_open) * np.arange(len(sets))[:, None]  # rows of each set get numbers of their own
-    return is_open[also] & ~np.isin(also + first, sets + first)
+    left = is_open[also]
+    per_part = max(1, _BLOCK_CELLS // len(is_open))
+    for part in (slice(start, start + per_part) for start in range(0, len(sets), per_part)):
+        number = np.arange(len(sets[part]))[:, None]
+        member = np.zeros((len(number), len(is_open)), dtype=bool)
+        member[number, sets[part]] = True
+        left[part] &= ~member[number, also[part]]
+    return left
 
 
 class _Cosines:

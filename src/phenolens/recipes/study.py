@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from phenolens.core.errors import EncoderError, PhenolensError, ProfilingError, RecipeError
 from phenolens.datasets import CellTable, Manifest, read_manifest
 from phenolens.embedding import Missing
-from phenolens.encoders import EncoderName, Kind, Named, find_encoder, is_registered
+from phenolens.encoders import EncoderName, Kind, Named, PanelSize, find_encoder, is_registered
 from phenolens.images import Crop
 from phenolens.profiling import parse_profiling
 from phenolens.recipes.file import Section, read_recipe_file
@@ -50,11 +50,14 @@ class NamedEncoder(Section):
     name
         Its name in tables and sentences: letters, digits, blanks, dots and dashes.
     encoder
-        The name by which it is created.
+        The name by which it is created. Baselines are under test as well where they have a name.
+    truth
+        What is known of it beforehand, which the report tells at its end: of encoders that test the study itself.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w][\w .-]*$"), AfterValidator(_is_free)]
     encoder: EncoderText
+    truth: str = ""
 
 
 def _is_named(value: object) -> str:
@@ -245,6 +248,9 @@ class Recipe(Section):
         of each trained network is added.
     baselines
         Baselines in addition to those of the default panel.
+    panel
+        ``full``: the default panel, for a claim. ``quick``: the part of it that suffices for a first look; the report
+        says so.
     leave_out
         Baseline of the panel, or a pattern such as ``untrained/*`` -> the reason why it is left out, which the report
         gives.
@@ -271,6 +277,7 @@ class Recipe(Section):
     dataset: DatasetSection
     encoders: list[TestedEncoder] = []
     baselines: list[EncoderText] = []
+    panel: PanelSize = "full"
     leave_out: dict[str, Annotated[str, Field(min_length=1)]] = {}
     seeds: int = Field(3, ge=1, le=1000)
     embedding: EmbeddingSection = EmbeddingSection()
@@ -316,7 +323,7 @@ class Recipe(Section):
         found = []
         for each in self.encoders:
             if isinstance(each, NamedEncoder):
-                found.append(Named(each.name, each.encoder))
+                found.append(Named(each.name, each.encoder, under_test=True))
             else:
                 found.append(Named(EncoderName.parse(each).short, each))
         return found

@@ -83,8 +83,9 @@ class Results:
         What was looked at: ``manifest``, ``manifest_hash``, ``n_sites``, ``n_wells``, ``n_plates``,
         ``channels``, ``n_perturbations``, ``n_negative_controls``, ``groups`` (a free dictionary).
     encoders
-        One dictionary per encoder and seed: ``id``, ``encoder``, ``baseline``, ``dim``, ``weights_hash``,
-        ``sites_per_second`` (may be None). The seeds of an untrained network share ``encoder``, its name.
+        One dictionary per encoder and seed: ``id``, ``encoder``, ``baseline``, ``truth`` (what the recipe knows of it),
+        ``dim``, ``weights_hash``, ``sites_per_second`` (may be None). The seeds of an untrained network share
+        ``encoder``, its name.
     panel_missing
         Baselines of the default panel that are not there: ``name``, ``reason``, and ``by_recipe``, whether the recipe
         left it out or the data cannot give it.

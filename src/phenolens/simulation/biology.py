@@ -4,12 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from phenolens.core.errors import ManifestError, did_you_mean
 from phenolens.simulation.factors import FACTORS, LEVELS, Level
+
+Layout = Literal["random", "shared", "side by side"]
 
 CONTROL = "DMSO"
 DOSES = (0.3, 1.0, 10.0)
@@ -67,8 +70,9 @@ class Preset:
         The share of cells that respond.
     acquisition
         The strength of plate, batch and edge effects; 1 is typical.
-    fixed_layout
-        Whether all plates have the same layout, with perturbations of a mechanism side by side, instead of random ones.
+    layout
+        ``random``: each plate has its own. ``shared``: all plates have the same random one. ``side by side``: all have
+        the same one, with perturbations of a mechanism side by side.
     levels
         Level -> factor that multiplies the strength of its effects, if not 1.
     """
@@ -78,7 +82,7 @@ class Preset:
     strength: float = 1.0
     penetrance: float = 1.0
     acquisition: float = 1.0
-    fixed_layout: bool = False
+    layout: Layout = "random"
     levels: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -94,6 +98,12 @@ PRESETS: Mapping[str, Preset] = {
         _of("shape", "texture", "arrangement"),
         strength=0.45,
         penetrance=0.75,
+    ),
+    "mixed": Preset(
+        "strong effects on the number of cells and on the texture of organelles; one random layout for all plates",
+        _of("density", "texture"),
+        strength=1.3,
+        layout="shared",
     ),
     "count-only": Preset("only the number of cells changes", ("count",)),
     "arrangement-only": Preset(
@@ -112,7 +122,7 @@ PRESETS: Mapping[str, Preset] = {
         strength=0.45,
         penetrance=0.75,
         acquisition=2.5,
-        fixed_layout=True,
+        layout="side by side",
     ),
 }
 

@@ -1,6 +1,6 @@
 """Oracles: encoders computed from chosen true factors of a phantom, to test the benchmark itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.core.parse_numbers import parse_numbers
 from phenolens.core.random import spawn
-from phenolens.datasets import Manifest
+from phenolens.datasets import Manifest, known_positions
 from phenolens.encoders import EncoderEntry
 from phenolens.encoders.base import RowEncoder, hash_text
 from phenolens.simulation import LEVELS, TRUTH, truth_columns
 
 _DIM = 128
+_PLATE, _POSITION = _OF_WELLS = ("plate", "position")
 
 ENTRY = EncoderEntry(
     "true factors of a phantom, to test the benchmark, e.g. oracle/density+texture@noise=0.3",
@@ -33,8 +34,8 @@ class Oracle(RowEncoder):
     Parameters
     ----------
     what
-        Levels (density, intensity, shape, texture, arrangement, acquisition) or factors as in the manifest without
-        ``true_``, joined by ``+``.
+        Levels (density, intensity, shape, texture, arrangement, acquisition), factors as in the manifest without
+        ``true_``, ``plate`` or ``position`` (row and column of the well), joined by ``+``.
     noise
         The standard deviation of the noise, relative to that between sites.
     seed
@@ -62,7 +63,7 @@ class Oracle(RowEncoder):
     ) -> None:
         self.name = name
         self.noise = noise
-        self._known = _standardise(manifest.table, _columns(what, manifest, name))
+        self._known = _standardise(_causes(what, manifest, name))
         self.what = what
         self.seed = seed
         self.weights_hash = hash_text(name)
@@ -76,25 +77,40 @@ class Oracle(RowEncoder):
         return np.asarray(features, dtype=np.float32)
 
 
-def _columns(what: str, manifest: Manifest, name: str) -> list[str]:
-    there = [column.removeprefix(TRUTH) for column in manifest.table if column.startswith(TRUTH)]
+def _causes(what: str, manifest: Manifest, name: str) -> pd.DataFrame:
+    """Return what an oracle knows of each site, a column for each cause."""
+    table = manifest.table
+    there = [column.removeprefix(TRUTH) for column in table if column.startswith(TRUTH)]
     if not there:
         raise EncoderError(
             f"{manifest.source}: has no columns {TRUTH}*, which '{name}' needs; give a phantom's manifest"
         )
-    chosen: list[str] = []
+    chosen: list[pd.DataFrame] = []
     for part in what.split("+"):
-        of_level = [truth_columns(level, manifest.table) for level in LEVELS if level == part]
-        columns = of_level[0] if of_level else [TRUTH + part] if part in there else []
-        if not columns:
-            raise EncoderError(f"'{name}': no level or factor '{part}'{did_you_mean(part, [*LEVELS, *there])}")
-        chosen += columns
-    return list(dict.fromkeys(chosen))
+        if part == _POSITION:
+            places = known_positions(table)
+            if places is None:
+                raise EncoderError(f"'{name}': {manifest.source} has no wells, whose position it needs")
+            chosen.append(places[["row", "column"]])
+        elif part == _PLATE and _PLATE in table:
+            chosen.append(pd.get_dummies(table["plate"].astype("category"), prefix=_PLATE, dtype=float))
+        else:
+            chosen.append(table[_true_columns(part, table.columns, there, name)].apply(parse_numbers))
+    causes = pd.concat(chosen, axis=1)
+    return causes.loc[:, ~causes.columns.duplicated()]
 
 
-def _standardise(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]:
-    """Return factors (n, k) with mean 0 and variance 1; unknown values are set to the mean."""
-    values = np.stack([parse_numbers(table[column]) for column in columns], axis=1)
+def _true_columns(part: str, columns: Iterable[str], there: Sequence[str], name: str) -> list[str]:
+    """Return the columns of a level or of a factor."""
+    found = truth_columns(part, columns) if part in LEVELS else [TRUTH + part] if part in there else []
+    if not found:
+        raise EncoderError(f"'{name}': no level or factor '{part}'{did_you_mean(part, [*_OF_WELLS, *LEVELS, *there])}")
+    return found
+
+
+def _standardise(causes: pd.DataFrame) -> NDArray[np.float64]:
+    """Return causes (n, k) with mean 0 and variance 1; unknown values are set to the mean."""
+    values = causes.to_numpy(float)
     centred = values - np.nanmean(values, axis=0)
     scale = np.nanstd(values, axis=0)
     return np.nan_to_num(centred / np.where(scale > 0, scale, 1.0))

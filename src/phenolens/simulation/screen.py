@@ -183,12 +183,14 @@ def plan_screen(
         The kind of screen, and its perturbations.
     """
     plans = []
-    for number, plate_seed in enumerate(np.random.SeedSequence(seed).spawn(plates), start=1):
-        layout_seed, acquisition_seed, sites_seed = plate_seed.spawn(3)
+    plate_seeds = [each.spawn(3) for each in np.random.SeedSequence(seed).spawn(plates)]
+    first_layout_seed = plate_seeds[0][0]
+    for number, (own_layout_seed, acquisition_seed, sites_seed) in enumerate(plate_seeds, start=1):
+        layout_seed = first_layout_seed if preset.layout == "shared" else own_layout_seed
         acquisition_rng = np.random.default_rng(acquisition_seed)
         # Drawn for all stains, so that imaged channels do not depend on channels left out.
         acquisitions = {channel: draw_acquisition(acquisition_rng, preset.acquisition) for channel in STAINS}
-        layout = lay_out(wells, library, np.random.default_rng(layout_seed), fixed=preset.fixed_layout)
+        layout = lay_out(wells, library, np.random.default_rng(layout_seed), fixed=preset.layout == "side by side")
         plans += [
             SitePlan(
                 plate=f"plate{number}",

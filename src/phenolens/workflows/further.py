@@ -48,7 +48,7 @@ class FurtherEmbeddings:
 
     def intervene(self, embeddings: Mapping[str, AnnData], evaluation: Evaluation) -> Found:
         """Embed changed images, and return what is left of scores."""
-        tested = [Named(info.name, info.model) for info in _tested(embeddings)]
+        tested = [Named(info.name, info.model, under_test=True) for info in _tested(embeddings)]
         if not tested:
             return Found(skipped=(Skipped("interventions", "no encoder is under test"),))
         names: Sequence[str] = self.recipe.interventions

@@ -34,11 +34,20 @@ from phenolens.embedding import (
     mark_controls,
     read_embeddings,
 )
-from phenolens.encoders import EncoderName, Kind, Named, counterpart_of, create_encoder, default_panel, kind_of
+from phenolens.encoders import (
+    EncoderName,
+    Kind,
+    Named,
+    counterpart_of,
+    create_encoder,
+    default_panel,
+    kind_of,
+    quick_panel,
+)
 from phenolens.evaluation import Evaluation, Skipped, evaluate, stratum_records, tabulate_scores, tabulate_units
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
-from phenolens.recipes import Recipe
+from phenolens.recipes import NamedEncoder, Recipe
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -111,7 +120,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
     results = Results(
         name=recipe.name,
         dataset=material.dataset,
-        encoders=_describe_encoders(material.embeddings),
+        encoders=_describe_encoders(material.embeddings, recipe),
         panel_missing=material.panel_missing,
         scores=tabulate_scores(evaluation),
         units=tabulate_units(evaluation),
@@ -338,8 +347,11 @@ def _choose_encoders(
             )
     chosen = [*recipe.tested, *(Named(EncoderName.parse(name).short, name) for name in recipe.baselines)]
     missing: list[dict[str, Any]] = []
+    kept = panel if recipe.panel == "full" else [*quick_panel(panel), *filter(None, counterparts)]
     for name in panel:
         why = next((why for pattern, why in recipe.leave_out.items() if fnmatchcase(name, pattern)), None)
+        if why is None and name not in kept:
+            why = "the quick panel, for a first look, does without it"
         if why is not None:
             missing.append({"name": name, "reason": why, "by_recipe": True})
             continue
@@ -349,7 +361,9 @@ def _choose_encoders(
         except EncoderError as error:
             missing.append({"name": name, "reason": str(error), "by_recipe": False})
     seeded = [
-        Named(each.name, str(one)) for each in chosen for one in EncoderName.parse(str(each.model)).seeds(recipe.seeds)
+        replace(each, model=str(one))
+        for each in chosen
+        for one in EncoderName.parse(str(each.model)).seeds(recipe.seeds)
     ]
     return list({(each.name, each.model): each for each in seeded}.values()), missing
 
@@ -367,7 +381,8 @@ def _describe_rows(table: pd.DataFrame, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _describe_encoders(embeddings: Mapping[str, AnnData]) -> list[dict[str, Any]]:
+def _describe_encoders(embeddings: Mapping[str, AnnData], recipe: Recipe) -> list[dict[str, Any]]:
+    truths = {each.name: each.truth for each in recipe.encoders if isinstance(each, NamedEncoder)}
     described = []
     for name, vectors in embeddings.items():
         info, provenance = encoder_info(vectors, name), vectors.uns[PROVENANCE]
@@ -376,6 +391,7 @@ def _describe_encoders(embeddings: Mapping[str, AnnData]) -> list[dict[str, Any]
                 "id": name,
                 "encoder": info.name,
                 "baseline": info.is_baseline,
+                "truth": truths.get(info.name, ""),
                 "dim": vectors.n_vars,
                 "weights_hash": str(provenance.get("weights_hash", "")),
                 "sites_per_second": provenance.get("sites_per_second"),

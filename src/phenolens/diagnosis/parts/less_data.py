@@ -93,7 +93,7 @@ def _compare_in_question(question: Question, evaluation: Evaluation) -> Found:
                     data=less.kind,
                     amount=amount,
                     estimate=estimate,
-                    chance=float(np.mean([each.chance for each in scores])),
+                    chance=scores[0].chance,
                     gain=gain,
                     note=less.note,
                 )
@@ -104,14 +104,18 @@ def _compare_in_question(question: Question, evaluation: Evaluation) -> Found:
 
 
 def _score_amounts(less: LessData, scored: EncoderScore, seed: int) -> _Curve:
-    """Return the scores with each amount of data, all of it last."""
+    """Return the scores with each amount of data, all of it last; chance is known of the first draw of each.
+
+    It takes exchanges of labels, and is that of an amount: other draws of as much have the same.
+    """
     amounts = less.amounts if less.scored else (*less.amounts, less.whole)
     curve: _Curve = {amount: [] for amount in amounts}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The number of unique classes")  # of few rows each is nearly one
         for amount, scores in curve.items():
             for task, rows in less.draws(amount):
-                scores.append(rescore(task, rows, np.asarray(rows.X), scored.profiling, with_chance=True, seed=seed))
+                x = np.asarray(rows.X)
+                scores.append(rescore(task, rows, x, scored.profiling, with_chance=not scores, seed=seed))
     if less.scored:
         curve[less.whole] = [scored.score]
     return curve
