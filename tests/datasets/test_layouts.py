@@ -98,6 +98,11 @@ def test_every_example_of_a_pattern_says_what_is_written_beside_it(pattern, file
     assert next(each for each in PATTERNS if each.parse(file)) is pattern
 
 
+def test_every_layout_is_in_the_guide():
+    guide = (Path(__file__).parents[2] / "docs" / "init.md").read_text()
+    assert [name for name in BY_NAME if f"`{name}`" not in guide] == []
+
+
 def test_every_pattern_has_an_example_a_source_and_a_replica():
     assert all(pattern.examples and pattern.source for pattern in PATTERNS)
     assert set(FILES) == set(BY_NAME)

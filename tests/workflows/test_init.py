@@ -51,6 +51,7 @@ def test_plates_without_a_platemap_get_one_to_fill_in(plate, tmp_path):
     assert read_manifest(tmp_path / "out/manifest.csv").controls.sum() == 3
 
 
+@pytest.mark.slow
 def test_a_plate_with_a_platemap_gets_a_recipe_that_is_valid_as_it_is(plate, tmp_path):
     drafted = init(plate, platemap=tmp_path / "plan.csv", choices=PlateChoices(channels={"1": "dna", "2": "actin"}))
     manifest, recipe = drafted.written
@@ -287,7 +288,6 @@ def of_bbbc013(data_dir, tmp_path):
         ("lc25000_lung", "class-folders", 2959, None),
     ],
 )
-@pytest.mark.slow
 def test_real_folders_reach_a_valid_recipe(data_dir, tmp_path, folder, layout, n_sites, options):
     given = options(data_dir, tmp_path) if options else {}
     drafted = init(data_dir / folder / "images", tmp_path / "out", **given)
@@ -295,7 +295,14 @@ def test_real_folders_reach_a_valid_recipe(data_dir, tmp_path, folder, layout, n
     manifest = read_manifest(drafted.written[0])
     assert len(manifest) == n_sites
     assert manifest.missing_files() == []
-    found = validate(drafted.written[1])
+    # Networks and measurements of nuclei take long; that they run on such images is tested elsewhere.
+    recipe = yaml.safe_load(drafted.written[1].read_text())
+    slow = ["untrained/*", "random-convolutions", "classical-features", "cell-graph/*"]
+    recipe["leave_out"] = dict.fromkeys(slow, "a quick test")
+    quick = tmp_path / "out/quick.yaml"
+    quick.write_text(yaml.safe_dump(recipe))
+    assert load_recipe(drafted.written[1]).name == folder
+    found = validate(quick)
     assert not any(warning.startswith("cannot be answered") for warning in found.warnings)
 
 

@@ -35,7 +35,11 @@ def init(
 ) -> None:
     """Write a manifest and a recipe for a folder of images, or a recipe for tables of vectors."""
     paths = folder or []
+    of_images = {"platemap": platemap, "channel": channel, "pattern": pattern, "table": table, "z": z, "time": time}
     if tables:
+        given = [f"--{name}" for name, value in of_images.items() if value]
+        if given:
+            raise typer.BadParameter(f"{given[0]} is for folders of images, and --tables for tables of vectors")
         from phenolens.workflows.init_tables import init_tables
 
         drafted = init_tables([*tables, *paths], out, controls=controls or [])

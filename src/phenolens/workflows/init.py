@@ -127,7 +127,8 @@ def init(
             recipe = _recipe(folder, manifest, survey, notes, found).encode()
             refuse_other(paths[RECIPE], {recipe})
             write_whole(paths[RECIPE], recipe)
-            written, next_step = (paths[MANIFEST], paths[RECIPE]), f"phenolens validate {paths[RECIPE]}"
+            written: tuple[Path, ...] = (paths[MANIFEST], paths[RECIPE])
+            next_step = f"phenolens validate {paths[RECIPE]}"
         else:
             written = _without_questions(folder, rows, paths, notes, platemap)
             next_step = _again(folder, out, paths[PLATEMAP], controls, pattern, table, choices)
@@ -209,7 +210,9 @@ def _survey(rows: pd.DataFrame, folder: Path, choices: PlateChoices | None, note
         If none of them can be read.
     """
     columns = [column for column in rows if column == IMAGE_COLUMN or str(column).startswith(IMAGE_PREFIX)]
-    shapes, channels, failed = set(), (), []
+    shapes: set[tuple[int, int]] = set()
+    channels: tuple[str, ...] = ()
+    failed: list[str] = []
     chosen = np.unique(np.linspace(0, len(rows) - 1, _MOST_READ).round().astype(int))
     for row in chosen:
         files = {column: folder / rows[column].iat[row] for column in columns}

@@ -1,7 +1,7 @@
 """Which of all known layouts a folder of images has."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from phenolens.core.errors import ManifestError, did_you_mean
@@ -11,6 +11,7 @@ from phenolens.datasets.layouts.image_files import ImageFiles, list_image_files
 from phenolens.datasets.layouts.layout import Layout
 from phenolens.datasets.layouts.plate_patterns import PATTERNS, ImageName, PlatePattern, own_pattern
 from phenolens.datasets.layouts.plates import PlateChoices, match_pattern, read_plates
+from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX
 
 _NEARLY_ALL = 0.9
 NAMES = (tables.NAME, ome_zarr.NAME, *(pattern.name for pattern in PATTERNS), class_folders.NAME)
@@ -68,11 +69,11 @@ def find_layout(
         If no layout explains nearly all images, or two explain different ones; the message names them and the option.
     """
     files = list_image_files(folder)
-    if table is not None:
-        return tables.find_tables(files, table)[0], files
     choices = choices or PlateChoices()
+    if table is not None:
+        return _with_choices(tables.find_tables(files, table)[0], choices), files
     if pattern is not None:
-        return _chosen(files, pattern, choices), files
+        return _with_choices(_chosen(files, pattern, choices), choices), files
     candidates = _candidates(files)
     enough = _NEARLY_ALL * len(files.images)
     full = [each for each in candidates if len(each.explained) >= enough]
@@ -83,7 +84,7 @@ def find_layout(
         same_kind = [each for each in full[1:] if each.name == full[0].name]
         if same_kind:
             raise _several(folder, full[0], same_kind[0])
-        return full[0].read(files, choices), files
+        return _with_choices(full[0].read(files, choices), choices), files
     apart = [each for each in candidates[1:] if not each.explained & candidates[0].explained]
     if apart:
         raise _several(folder, candidates[0], apart[0])
@@ -98,6 +99,32 @@ def find_layout(
         f"{folder}: nothing tells its {len(files.images)} images apart, the first is {files.images[0]}: no known file "
         "names, class folders or table beside them; name a table (--table), or describe the names (--pattern REGEX)"
     )
+
+
+def _with_choices(layout: Layout, choices: PlateChoices) -> Layout:
+    """Return a layout with channels as the user names them.
+
+    Raises
+    ------
+    ManifestError
+        If planes or times are chosen of a layout that has none.
+    """
+    if layout.name not in (tables.NAME, ome_zarr.NAME, class_folders.NAME):
+        return layout  # `read_plates` has done so
+    for option, chosen in (("--z", choices.z), ("--time", choices.time)):
+        if chosen is not None:
+            raise ManifestError(
+                f"{option} {chosen}: names of files tell planes and times apart, and these are {layout.description}; "
+                f"leave out {option}, or describe the names (--pattern REGEX)"
+            )
+    if IMAGE_COLUMN in layout.table:
+        return layout  # channels are in the files
+    channels = {column.removeprefix(IMAGE_PREFIX) for column in layout.table if column.startswith(IMAGE_PREFIX)}
+    unknown = [channel for channel in choices.channels if channel not in channels]
+    if unknown:
+        raise ManifestError(f"--channel {unknown[0]}: no such channel{did_you_mean(unknown[0], channels)}")
+    renamed = {f"{IMAGE_PREFIX}{old}": f"{IMAGE_PREFIX}{new}" for old, new in choices.channels.items()}
+    return replace(layout, table=layout.table.rename(columns=renamed))
 
 
 def _candidates(files: ImageFiles) -> list[_Candidate]:

@@ -13,9 +13,11 @@ from phenolens.images import IMAGE_SUFFIXES, is_zarr
 
 _THUMBNAIL = re.compile(r"(^|[_. -])thumb(nail)?s?([_. -]|\d|$)", re.IGNORECASE)
 _ILLUMINATION = re.compile(r"^(?:DC|SC|SHD)_.*_(?:CAM|CH)\d+\.tiff?$|(?:^|[_-])illum", re.IGNORECASE)
-_NOT_READ = (".bmp", ".dib", ".gif", ".webp", ".czi", ".nd2", ".lif", ".lsm", ".flex", ".c01", ".stk", ".dv", ".vsi")
-_NOT_READ += (".svs", ".ndpi", ".mrxs", ".scn", ".oib", ".ims")
+_MICROSCOPES = (".czi", ".nd2", ".lif", ".lsm", ".flex", ".c01", ".stk", ".dv", ".vsi", ".oib", ".ims")
+_SLIDES = (".svs", ".ndpi", ".mrxs", ".scn")
+_NOT_READ = (".bmp", ".dib", ".gif", ".webp", *_MICROSCOPES, *_SLIDES)
 _RESULTS = "results.json"
+_LARGEST_TABLE = 2**28  # bytes
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,11 @@ def list_image_files(folder: Path) -> ImageFiles:
             "name another folder, or convert images to TIFF"
         )
     files = sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
-    tables = tuple(each for each in files if table_suffix(each) in TABLES)
-    return ImageFiles(folder, tuple(sorted(images)), tables, dict(skipped))
+    tables = [each for each in files if table_suffix(each) in TABLES]
+    read = tuple(each for each in tables if each.stat().st_size <= _LARGEST_TABLE)
+    if len(read) < len(tables):
+        skipped["tables that are too large to list images (--table)"] = len(tables) - len(read)
+    return ImageFiles(folder, tuple(sorted(images)), read, dict(skipped))
 
 
 def _walk(folder: Path) -> Iterator[str]:

@@ -119,7 +119,7 @@ def find_columns(rows: pd.DataFrame, wanted: Iterable[str], notes: Notes) -> dic
     for column in map(str, rows.columns):
         by_plain.setdefault(_plain(column), column)
     found: dict[str, str] = {}
-    for column in wanted:
+    for column in sorted(wanted, key=lambda each: each != "dose"):  # which tells perturbations from their doses
         candidates = [by_plain[name] for name in _NAMES[column] if name in by_plain]
         if column == "well":
             candidates = [each for each in candidates if each == "well" or _are_wells(rows[each])]

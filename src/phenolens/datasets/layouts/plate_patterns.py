@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from phenolens.core.errors import ManifestError
 from phenolens.datasets.wells import parse_well, spell_well
@@ -68,7 +69,7 @@ class PlatePattern:
         found = re.fullmatch(self.expression, file_name, re.IGNORECASE)
         if found is None:
             return None
-        said = {name: _plain(text) for name, text in found.groupdict().items() if text is not None}
+        said: dict[str, Any] = {name: _plain(text) for name, text in found.groupdict().items() if text is not None}
         number = said.pop("number", None)
         if number is not None:
             return ImageName(number=int(number), **said) if int(number) else None

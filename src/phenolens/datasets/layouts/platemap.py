@@ -197,6 +197,8 @@ def mark_controls(table: pd.DataFrame, given: Sequence[str], notes: Notes, sourc
         If no row has a perturbation of a given name.
     """
     if "perturbation" not in table:
+        if given and "well" not in table:
+            raise ManifestError(f"{source}: has no column of perturbations, of which {given[0]} (--controls) is one")
         return table
     names = as_names(table["perturbation"])
     there = names.dropna().unique().tolist()

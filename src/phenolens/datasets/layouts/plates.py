@@ -90,7 +90,7 @@ def _as_table(folder: Path, names: Mapping[str, ImageName]) -> pd.DataFrame:
     rows = []
     for path, said in names.items():
         parts = []
-        of_folder = {}
+        of_folder: dict[str, str] = {}
         for part in PurePosixPath(path).parts[:-1]:
             axes = {axis: found[1] for axis, regex in _FOLDER_OF.items() if (found := regex.match(part))}
             of_folder |= {axis: str(int(number)) for axis, number in axes.items()}
