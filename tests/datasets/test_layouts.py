@@ -324,6 +324,13 @@ def test_class_folders_below_other_folders_and_splits(tmp_path):
     }
 
 
+def test_folders_within_classes_are_said(tmp_path):
+    touch(tmp_path, "cells/a/1.png", "cells/b/1.png", "tissue/c/1.png")
+    layout, _ = find_layout(tmp_path)
+    assert layout.table["label"].tolist() == ["cells", "cells", "tissue"]
+    assert "folders of its own" in layout.notes.guesses[1]
+
+
 @pytest.mark.parametrize("folders", [("only",), ("images", "masks")])
 def test_folders_that_are_no_classes(tmp_path, folders):
     touch(tmp_path, *(f"{folder}/{n}.png" for folder in folders for n in "ab"))
@@ -539,7 +546,7 @@ def test_roles_of_no_known_meaning_are_to_be_filled_in():
 
 
 def test_of_a_compound_and_its_dose_in_two_columns_the_compound_is_the_perturbation():
-    rows = pd.DataFrame({"perturbation": ["a_1", "a_2"], "compound": ["a", "a"], "dose": ["1", "2"]})
+    rows = pd.DataFrame({"perturbation": ["a_1", "a_2", "b_1"], "compound": ["a", "a", "b"], "dose": ["1", "2", "1"]})
     assert find_columns(rows, ["dose", "perturbation"], Notes())["perturbation"] == "compound"
 
 

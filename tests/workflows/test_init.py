@@ -83,6 +83,20 @@ def test_without_controls_nothing_that_needs_them_is_asked(plate, tmp_path):
     assert any("--controls DMSO" in sentence for sentence in drafted.missing)
 
 
+def test_a_table_of_wells_and_a_platemap_are_joined(plate, tmp_path):
+    table = pd.DataFrame({"file": [path.name for path in sorted(plate.iterdir())]})
+    table["well"] = table["file"].str.split("_").str[1]
+    table["gene"] = [f"g{number // 2}" for number in range(len(table))]
+    table[table["file"].str.contains("_w1")].assign(other=table["file"].str.replace("_w1", "_w2")).to_csv(
+        plate / "images.csv", index=False
+    )
+    drafted = init(plate, tmp_path / "out", platemap=tmp_path / "plan.csv")
+    found = read_manifest(drafted.written[0]).table
+    assert found["perturbation"].tolist() == TREATMENTS
+    assert set(found["plate"]) == {"screen"}
+    assert "the columns perturbation are those of plan.csv, and not of the table beside the images" in drafted.guesses
+
+
 def test_nothing_is_overwritten_and_nothing_is_left_behind(plate, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -235,6 +249,14 @@ def test_joined_cells_of_cytotable_keep_numbers_of_objects_out_of_the_features(t
     assert study.dataset.tables["cells"].file == tmp_path / "out/../cells.csv"
     assert any("no features: ObjectNumber" in guess for guess in drafted.guesses)
     assert validate(drafted.written[0]).n_sites == 24
+
+
+def test_features_of_one_prefix_and_a_constant_column_that_is_no_perturbation(tmp_path):
+    rows = profiles(prefix="feat_x.", perturbation="compound", gene=TREATMENTS * 2, target_plate=range(24))
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    study = load_recipe(init_tables([tmp_path / "a.csv"]).written[0])
+    assert study.dataset.tables["a"].features == ("feat_x.*",)
+    assert study.dataset.columns == {"perturbation": "gene"}
 
 
 def test_embeddings_in_h5ad_and_text_are_compared(tmp_path):

@@ -146,10 +146,9 @@ def _without_questions(
         If there are no wells, or there is a platemap already.
     """
     if platemap is not None or not {"plate", "well"} <= set(rows) or "perturbation" in rows:
-        source = platemap or folder
         raise ManifestError(
-            f"{source}: no task can be asked: no treatment is in two wells, and there are no two labels; name the "
-            "treatments of more wells in the platemap, or labels in a table beside the images"
+            f"{platemap or folder}: no task can be asked: no perturbation is in two wells or rows, and there is no "
+            "column 'label' with two values; add them to the platemap, or to a table beside the images"
         )
     template = rows[["plate", "well"]].drop_duplicates().reindex(columns=list(TEMPLATE))
     path = paths[PLATEMAP]

@@ -25,12 +25,12 @@ from phenolens.workflows.init import RECIPE, Drafted, refuse_other
 
 _WANTED = ("plate", "well", "site", "batch", "perturbation", "dose", "dose_unit", "role", "label", "patient", "slide")
 _CELLPROFILER = ("Cells_*", "Cytoplasm_*", "Nuclei_*")
-_NUMBERED = re.compile(r"^(.*?)\d+$")
+# What features have in common at the start of their names -> the share of all columns of numbers that must have it.
+_PREFIXES = {r"(.*?)\d+$": 0.5, r"([A-Za-z]+[_.])": 0.8}
 _NO_FEATURE = re.compile(
     r"(^|_)(ImageNumber|ObjectNumber|Object_Number|TableNumber|Parent|Location)(_|$)", re.IGNORECASE
 )
 _COUNTS = ("cell count", "count cells", "object count", "nuclei count", "n cells", "image count cells")
-_LEAST_SHARE = 0.5  # of the columns of numbers, that are features by their name
 _FEW_ROWS = 0.05
 
 
@@ -177,10 +177,10 @@ def _features(numbers: list[str], path: Path, notes: Notes) -> tuple[tuple[str, 
     patterns: tuple[str, ...] = tuple(
         each for each in _CELLPROFILER if any(fnmatchcase(name, each) for name in numbers)
     )
-    if not patterns:
-        prefixes = Counter(found[1] for name in numbers if (found := _NUMBERED.match(name)))
+    for expression, share in _PREFIXES.items():
+        prefixes = Counter(found[1] for name in numbers if (found := re.match(expression, name)))
         prefix, n = prefixes.most_common(1)[0] if prefixes else ("", 0)
-        if prefix and n >= _LEAST_SHARE * len(numbers) and not set(prefix) & set("*?["):
+        if not patterns and prefix and n >= share * len(numbers) and not set(prefix) & set("*?["):
             patterns = (f"{prefix}*",)
     if patterns:
         chosen = [name for name in numbers if any(fnmatchcase(name, pattern) for pattern in patterns)]

@@ -45,6 +45,11 @@ def find_class_folders(files: ImageFiles) -> Layout | None:
     notes = Notes()
     described = [f"{label} ({n})" for label, n in sorted(counts.items())]
     notes.guess(f"folders are the labels: {listed(described, 8)}")
+    deeper = {each[level] for each in below.values() if len(each) > level + 1}
+    if deeper == set(counts):
+        notes.guess(
+            "each of these has folders of its own, which are not the labels; if they are, name one folder alone"
+        )
     if has_splits:
         notes.guess(
             "folders such as train and test are the column 'split', which scores do not use: they are cross-validated"

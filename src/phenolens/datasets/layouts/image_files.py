@@ -66,10 +66,10 @@ def list_image_files(folder: Path) -> ImageFiles:
         elif why:
             skipped[why] += 1
     if not images:
-        others = "; ".join(f"{n} {why}" for why, n in skipped.items()) or "nothing else either"
+        others = "".join(f", but {n} {why}" for why, n in skipped.items())
         raise ManifestError(
-            f"{folder}: no image in it or below it ({', '.join(IMAGE_SUFFIXES)} or OME-Zarr), but {others}; "
-            "name another folder, or convert images to TIFF"
+            f"{folder}: no image in it or below it ({', '.join(IMAGE_SUFFIXES)} or OME-Zarr){others}; name another "
+            "folder, or convert images to TIFF"
         )
     files = sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
     tables = [each for each in files if table_suffix(each) in TABLES]

@@ -126,6 +126,8 @@ def find_columns(rows: pd.DataFrame, wanted: Iterable[str], notes: Notes) -> dic
         if column == "dose":
             candidates += [each for plain, each in by_plain.items() if _unit_in(plain) and each not in candidates]
         candidates = [each for each in candidates if rows[each].notna().any()]
+        if column == "perturbation":  # what all rows have alike is the kind of it, such as compound
+            candidates = [each for each in candidates if rows[each].nunique() > 1] or candidates
         if not candidates:
             continue
         found[column] = candidates[0]

@@ -169,8 +169,10 @@ def join_platemap(table: pd.DataFrame, platemap: pd.DataFrame, path: Path, notes
         notes.fill_in(f"what is in {len(without_plan)} wells that {path.name} does not name: {listed(without_plan)}")
     if without_images:
         notes.guess(f"{len(without_images)} wells of {path.name} have no images: {listed(without_images)}")
-    new = [column for column in platemap if column not in table or column in keys]
-    return table.merge(platemap[new], on=keys, how="left", validate="many_to_one")
+    both = [column for column in platemap if column in table and column not in ("plate", "well")]
+    if both:
+        notes.guess(f"the columns {listed(both)} are those of {path.name}, and not of the table beside the images")
+    return table.drop(columns=both).merge(platemap, on=keys, how="left", validate="many_to_one")
 
 
 def _names_of(table: pd.DataFrame, keys: list[str]) -> list[str]:

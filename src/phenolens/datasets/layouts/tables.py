@@ -76,8 +76,7 @@ def _read(files: ImageFiles, path: Path) -> Layout | None:
             images_of[column] = values
     if not images_of:
         return None
-    notes = Notes()
-    return _as_layout(rows, images_of, {column: named[column] for column in masks}, path, notes)
+    return _as_layout(rows, images_of, {column: named[column] for column in masks}, path, files)
 
 
 def _places(files: ImageFiles) -> dict[str, str | None]:
@@ -108,12 +107,16 @@ def _as_layout(
     images_of: dict[str, "pd.Series[object]"],
     masks: dict[str, "pd.Series[object]"],
     path: Path,
-    notes: Notes,
+    files: ImageFiles,
 ) -> Layout:
+    notes = Notes()
     columns = _image_columns(list(images_of))
     table = with_known_columns(rows.drop(columns=[*images_of, *masks]), _KNOWN, notes)
     for column, called in columns.items():
         table[called] = images_of[column]
+    if "well" in table and "plate" not in table:
+        table["plate"] = files.folder.resolve().name
+        notes.guess(f"{path.name} names wells and no plates: all are of one, called {files.folder.resolve().name}")
     if masks:
         first = next(iter(masks))
         table["mask"] = masks[first]
@@ -128,8 +131,10 @@ def _as_layout(
         )
     table = table[~lacking].reset_index(drop=True)
     table = _with_ids(table, columns)
-    files = {image for called in (*columns.values(), *(["mask"] if masks else [])) for image in table[called].dropna()}
-    return Layout(NAME, f"the table {path.name} beside the images", frozenset(files), table, notes)
+    explained = {
+        image for called in (*columns.values(), *(["mask"] if masks else [])) for image in table[called].dropna()
+    }
+    return Layout(NAME, f"the table {path.name} beside the images", frozenset(explained), table, notes)
 
 
 def _image_columns(names: Sequence[str]) -> dict[str, str]:
