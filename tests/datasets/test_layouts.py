@@ -508,6 +508,11 @@ def test_a_platemap_is_joined_by_well_and_what_is_missing_is_said():
     assert notes.missing == ["what is in 1 wells that map.csv does not name: A02"]
 
 
+def test_a_manifest_of_other_images_is_a_platemap_too(tmp_path):
+    found, _ = platemap(tmp_path, "site_id,image,image_dna,well,gene,x\ns,a.tif,b.tif,A1,TP53,3\n")
+    assert found.loc[0].to_dict() == {"well": "A01", "perturbation": "TP53", "x": "3"}
+
+
 def test_a_platemap_of_other_plates_is_refused():
     plan = pd.DataFrame({"plate": ["q"], "well": ["A01"], "perturbation": ["x"]})
     with pytest.raises(

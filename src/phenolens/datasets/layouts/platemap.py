@@ -12,7 +12,7 @@ from phenolens.datasets.columns import as_names, python_text
 from phenolens.datasets.layouts.known_columns import find_columns, find_controls, find_roles, unit_of
 from phenolens.datasets.layouts.layout import Notes
 from phenolens.datasets.names import plain_name
-from phenolens.datasets.schema import NEGATIVE_CONTROL
+from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NEGATIVE_CONTROL
 from phenolens.datasets.table_file import read_rows
 from phenolens.datasets.wells import parse_well, spell_well
 
@@ -20,6 +20,7 @@ TEMPLATE = ("plate", "well", "perturbation", "dose", "dose_unit", "role")
 """The columns of a platemap that is to be filled in."""
 
 _OF_PERTURBATIONS = ("perturbation", "dose", "dose_unit", "role", "batch", "patient", "slide", "label")
+_OF_IMAGES = ("site_id", "site", IMAGE_COLUMN, "mask")  # a manifest of other images may serve as a platemap
 _ROW = re.compile(r"^(A[A-F]|[A-P])$", re.IGNORECASE)
 
 
@@ -63,7 +64,8 @@ def read_platemap(path: Path, notes: Notes) -> pd.DataFrame:
     odd = [name for name in table["well"] if parse_well(name) is None]
     if odd:
         raise ManifestError(f"{path}: '{odd[0]}' is no well such as A01; correct the column of wells")
-    table = table.assign(well=table["well"].map(spell_well)).dropna(axis=1, how="all")
+    of_images = [each for each in table if each in _OF_IMAGES or str(each).startswith(IMAGE_PREFIX)]
+    table = table.assign(well=table["well"].map(spell_well)).drop(columns=of_images).dropna(axis=1, how="all")
     keys = ["plate", "well"] if "plate" in table else ["well"]
     repeated = table.duplicated(keys)
     if repeated.any():
