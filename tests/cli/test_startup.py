@@ -37,10 +37,12 @@ print("loaded", [name for name in {HEAVY} if name in sys.modules])
 def folder(tmp_path):
     """A manifest of eight wells, half of them controls, and a recipe that asks a task of every kind of it."""
     rows = []
+    (tmp_path / "images").mkdir()
     for well in range(8):
         tifffile.imwrite(tmp_path / f"{well}.tif", np.zeros((2, 8, 8), np.uint16), photometric="minisblack")
         role = "treatment" if well % 2 else "negative_control"
         rows.append((f"s{well}", f"{well}.tif", "p", f"A{well + 1:02d}", f"t{well % 2}", role))
+        tifffile.imwrite(tmp_path / f"images/p_A{well + 1:02d}.tif", np.zeros((8, 8), np.uint16))
     columns = ["site_id", "image", "plate", "well", "perturbation", "role"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
     recipe = {
@@ -79,6 +81,7 @@ def folder(tmp_path):
         "validate train.yaml",
         "validate scale.yaml",
         "validate manifest.csv",
+        "init images --platemap manifest.csv --out drafted",
         "doctor",
     ],
 )

@@ -7,7 +7,14 @@ from phenolens.embedding.journal import Journal
 from phenolens.embedding.make_encoders import make_encoders
 from phenolens.embedding.provenance import FILE, INFO, NOTE, PROVENANCE, encoder_info
 from phenolens.embedding.storable import check_storable
-from phenolens.embedding.store import mark_controls, read_embeddings, rename_rows, with_metadata, write_embeddings
+from phenolens.embedding.store import (
+    mark_controls,
+    read_embeddings,
+    read_unfinished,
+    rename_rows,
+    with_metadata,
+    write_embeddings,
+)
 from phenolens.embedding.trial import Trial, try_few_sites
 from phenolens.embedding.vector_tables import Missing
 
@@ -31,6 +38,7 @@ __all__ = [
     "make_encoders",
     "mark_controls",
     "read_embeddings",
+    "read_unfinished",
     "rename_rows",
     "resolve_device",
     "try_few_sites",

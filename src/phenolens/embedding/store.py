@@ -90,6 +90,28 @@ def read_embeddings(
         If a column to map is missing.
     """
     path = Path(path)
+    columns = columns or {}
+    origins = {name for origin in columns.values() for name in column_origins(origin)}
+    reserved = {*ManifestRow.model_fields, *columns, *map(column_name, (*origins, *metadata))}
+    table = read_unfinished(path, reserved)
+    return _finished(table, path, name, columns, values or {}, features, missing)
+
+
+def read_unfinished(path: Path, reserved: Collection[str] = frozenset(ManifestRow.model_fields)) -> VectorTable:
+    """Return the vectors of a file as they stand in it: with missing values, and no features chosen.
+
+    Parameters
+    ----------
+    path
+        As in `read_embeddings`.
+    reserved
+        Columns of metadata, also where they hold numbers.
+
+    Raises
+    ------
+    EmbeddingError
+        If the file is missing, or has another format.
+    """
     if not path.is_file():
         raise EmbeddingError(f"no embeddings at {path}")
     suffix = table_suffix(path)
@@ -98,16 +120,12 @@ def read_embeddings(
         raise EmbeddingError(
             f"{path}: embeddings must be {', '.join(readers)}, not '{path.suffix}'{workbook_hint(path)}"
         )
-    columns = columns or {}
-    origins = {name for origin in columns.values() for name in column_origins(origin)}
-    reserved = {*ManifestRow.model_fields, *columns, *map(column_name, (*origins, *metadata))}
     try:
-        table = readers[suffix](path, reserved)
+        return readers[suffix](path, reserved)
     except EmbeddingError:
         raise
     except Exception as error:  # what damaged content leads to is not limited to any type
         raise EmbeddingError(f"{path}: cannot be read as embeddings: {reason_of(error)}") from error
-    return _finished(table, path, name, columns, values or {}, features, missing)
 
 
 def read_own(path: Path) -> AnnData:

@@ -6,17 +6,20 @@ from phenolens.images.crop import Crop, corners, cut
 from phenolens.images.intervention import Intervention, find_intervention, interventions
 from phenolens.images.mask import on_border, read_mask
 from phenolens.images.normalise import scale_to_unit, self_standardise, standardise
-from phenolens.images.read import read_image, read_site
+from phenolens.images.ome_zarr_plate import PlacedImage, is_zarr, list_ome_zarr
+from phenolens.images.read import IMAGE_SUFFIXES, read_image, read_site
 from phenolens.images.segment import segment_cells, segment_nuclei
 from phenolens.images.shard import file_of, place_in_shard, shard_content, write_shard
 from phenolens.images.site import Site
 from phenolens.images.stain import STAINS, separate_stains
 
 __all__ = [
+    "IMAGE_SUFFIXES",
     "RGB",
     "STAINS",
     "Crop",
     "Intervention",
+    "PlacedImage",
     "Site",
     "bit_depth",
     "corners",
@@ -24,6 +27,8 @@ __all__ = [
     "file_of",
     "find_intervention",
     "interventions",
+    "is_zarr",
+    "list_ome_zarr",
     "nuclear_channel",
     "on_border",
     "place_in_shard",

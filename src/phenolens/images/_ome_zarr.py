@@ -36,7 +36,7 @@ def decode_ome_zarr(path: Path) -> Decoded:
     # Importing zarr takes a third of a second, and most images do not need it.
     import zarr
 
-    attributes, version = _attributes(path)
+    attributes, version = read_attributes(path)
     multiscale = _multiscale(path, attributes)
     level = path / str(multiscale["datasets"][0]["path"])
     if not level.resolve().is_relative_to(path.resolve()):
@@ -57,7 +57,7 @@ def decode_ome_zarr(path: Path) -> Decoded:
     return Decoded(samples, _names(attributes, len(samples)), absent=_describe_absent(array, layout, is_absent))
 
 
-def _attributes(path: Path) -> tuple[dict[str, Any], Literal[2, 3]]:
+def read_attributes(path: Path) -> tuple[dict[str, Any], Literal[2, 3]]:
     """Return the OME attributes of a zarr group and its format version (2 or 3)."""
     if (path / "zarr.json").exists():
         attributes = _read_json(path / "zarr.json").get("attributes", {})

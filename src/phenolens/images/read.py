@@ -29,6 +29,9 @@ _DECODERS: dict[str, tuple[str, Callable[[Path], Decoded]]] = {
     ".zarr": ("OME-Zarr", decode_ome_zarr),
     SUFFIX: ("shard", decode_place),
 }
+IMAGE_SUFFIXES = tuple(suffix for suffix in _DECODERS if suffix not in (".zarr", SUFFIX))
+"""The suffixes of image files, in lower case."""
+
 _FORMATS = "PNG, JPEG, TIFF, OME-TIFF, JPEG 2000 (.jp2, .j2k, .jpx) and OME-Zarr"
 _NATIVE = frozenset(np.dtype(t) for t in (np.uint8, np.uint16, np.float32, np.float64))
 # The wider type depends only on the type of the file, not on its content, so that it is the same for all sites.

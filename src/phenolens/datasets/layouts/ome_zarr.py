@@ -1,0 +1,52 @@
+"""OME-Zarr plates."""
+
+from pathlib import PurePosixPath
+
+import pandas as pd
+
+from phenolens.core.errors import ImageError, ManifestError
+from phenolens.core.numbers import listed
+from phenolens.datasets.layouts.image_files import ImageFiles
+from phenolens.datasets.layouts.layout import Layout, Notes
+from phenolens.datasets.schema import IMAGE_COLUMN
+from phenolens.datasets.wells import parse_well, spell_well
+from phenolens.images import IMAGE_SUFFIXES, list_ome_zarr
+
+NAME = "ome-zarr-plate"
+
+
+def find_ome_zarr(files: ImageFiles) -> Layout | None:
+    """Return the fields of the OME-Zarr plates among the images, or None if there is no plate.
+
+    Raises
+    ------
+    ManifestError
+        If the metadata of an OME-Zarr folder cannot be read.
+    """
+    rows, explained = [], []
+    for image in files.images:
+        if PurePosixPath(image).suffix.lower() in IMAGE_SUFFIXES:
+            continue
+        try:
+            placed = [each for each in list_ome_zarr(files.folder / image) if each.well is not None]
+        except ImageError as error:
+            raise ManifestError(f"{error}; or move it away") from error
+        if not placed:
+            continue
+        explained.append(image)
+        path = (files.folder / image).resolve()
+        plate = path.name.removesuffix(".zarr").removesuffix(".ome")
+        for each in placed:
+            well = spell_well((each.well or "").replace("/", ""))
+            if parse_well(well) is None:
+                raise ManifestError(
+                    f"{files.folder / image}: the well '{each.well}' is none such as A/1; export it again"
+                )
+            site = str(each.site)
+            rows.append((f"{plate}_{well}_{site}", plate, well, site, each.path.relative_to(files.folder).as_posix()))
+    if not rows:
+        return None
+    table = pd.DataFrame(rows, columns=["site_id", "plate", "well", "site", IMAGE_COLUMN])
+    notes = Notes()
+    notes.guess(f"plates are called like their OME-Zarr folders: {listed(list(table['plate'].unique()))}")
+    return Layout(NAME, "OME-Zarr plates", frozenset(explained), table, notes)
