@@ -5,8 +5,10 @@ from phenolens.encoders.describe import Named, describe_encoder, is_registered
 from phenolens.encoders.info import EncoderInfo, FeatureType, Role
 from phenolens.encoders.names import EncoderName, as_file_name
 from phenolens.encoders.nuclei import NucleiMeasurement
+from phenolens.encoders.own_code import allow_code, refuse_code
 from phenolens.encoders.panel import Kind, default_panel, kind_of
 from phenolens.encoders.registry import (
+    COUNTERPART,
     ENCODERS,
     EncoderEntry,
     counterpart_of,
@@ -16,6 +18,7 @@ from phenolens.encoders.registry import (
 )
 
 __all__ = [
+    "COUNTERPART",
     "ENCODERS",
     "Encoder",
     "EncoderEntry",
@@ -29,6 +32,7 @@ __all__ = [
     "Pixels",
     "Role",
     "RowEncoder",
+    "allow_code",
     "as_file_name",
     "counterpart_of",
     "create_encoder",
@@ -39,5 +43,6 @@ __all__ = [
     "is_registered",
     "kind_of",
     "list_encoders",
+    "refuse_code",
     "take_channels",
 ]
