@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-import torch
 from torch import nn
 
 import phenolens as pl
@@ -96,7 +95,7 @@ def test_two_models_of_one_name_are_refused(folder):
 
 @pytest.mark.integration
 def test_a_recipe_runs_code_only_if_that_is_allowed(folder):
-    with pytest.raises(pl.PhenolensError, match="encoders.0: 'python:my_models:vit' runs Python code;.*--allow-code"):
+    with pytest.raises(pl.PhenolensError, match=r"encoders.0: 'python:my_models:vit' runs Python code;.*--allow-code"):
         pl.read_recipe("recipe.yaml")
     assert "my_models" not in sys.modules
     with pl.allow_code():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ from phenolens.core.errors import EncoderError, did_you_mean, reason_of
 from phenolens.encoders.base import hash_text
 from phenolens.encoders.describe import is_registered
 from phenolens.encoders.info import EncoderInfo
-from phenolens.encoders.network import Mixing, Network, NetworkEncoder, Precision, Untrained, hash_weights
+from phenolens.encoders.network import Mixing, Network, NetworkEncoder, Untrained, hash_weights
 from phenolens.encoders.own_code import PYTHON, refuse_code
 from phenolens.encoders.registry import COUNTERPART
 from phenolens.nets import redraw
@@ -86,13 +86,8 @@ class OwnModel:
         for seed in range(self.seeds if counterpart else 0):
             info = EncoderInfo(counterpart, f"{counterpart}@seed={seed}", seed, role="untrained")
             drawn[info] = Untrained(seed=seed)
-        return [
-            (
-                info,
-                NetworkEncoder(info.id, self.network(untrained), device=device, precision=cast("Precision", precision)),
-            )
-            for info, untrained in drawn.items()
-        ]
+        options: dict[str, Any] = {"device": device, "precision": precision}
+        return [(info, NetworkEncoder(info.id, self.network(each), **options)) for info, each in drawn.items()]
 
     def check_channels(self, channels: Sequence[str]) -> None:
         """Refuse images that lack one of its channels.
@@ -180,9 +175,9 @@ def encoder(
     ----------
     model
         A module, of which a copy in float32 is used, in evaluation mode; or a function. It gets images (B, C, H, W) as
-        float32 tensors on the device that `embed` uses, and returns one vector per image: a tensor or array (B, D). Of tokens
-        (B, T, D) and maps (B, D, h, w), the mean is taken; of a tuple, a list or a mapping, such as the outputs of
-        Hugging Face, the first tensor.
+        float32 tensors on the device that `embed` uses, and returns one vector per image: a tensor or array (B, D). Of
+        tokens (B, T, D) and maps (B, D, h, w), the mean is taken; of a tuple, a list or a mapping, such as the outputs
+        of Hugging Face, the first tensor.
     channels
         The names of the channels that it reads, in its order.
     name
