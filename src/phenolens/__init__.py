@@ -13,6 +13,7 @@ The public API in a handful of calls::
 
 from typing import TYPE_CHECKING
 
+from phenolens import plot
 from phenolens.core.lazy import import_lazily
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ __all__ = [
     "list_encoders",
     "make_task",
     "parse_profiling",
+    "plot",
     "profile",
     "read_cell_table",
     "read_embeddings",
