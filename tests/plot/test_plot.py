@@ -97,7 +97,7 @@ def rows(ax):
 def test_gains_are_filled_if_they_are_significant():
     ax = pl.plot.gains(card(gain("mine", 0.2), gain("mine", -0.1, p=0.6), gain("mine", 9, task="other")))
     assert points(ax) == [(-0.1, 0.0), (0.2, 1.0)]
-    fills = [line.get_fillstyle() for line in ax.lines if line.get_marker() == "o"]
+    fills = [line.get_fillstyle() for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata())]
     assert fills == ["none", "full"]
     assert rows(ax) == ["mine \u2212 cell-count"] * 2
     assert ax.get_title(loc="left") == "retrieval, tvn"
@@ -273,3 +273,10 @@ def test_a_card_as_a_table():
     with pytest.raises(PhenolensError, match="no records 'baseline_diference'; did you mean 'baseline_difference'"):
         found.to_frame("baseline_diference")
     assert Card(Evidence(), []).to_frame().empty
+
+
+def test_a_share_beyond_the_axis_is_an_arrow():
+    ax = pl.plot.shortcuts(card(without("mine", "cell-count", 9.0), without("mine", "position", -3.0)))
+    markers = {line.get_marker(): line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1}
+    assert markers == {"<": -0.5, ">": 1.5}
+    assert ax.get_xlim() == (-0.5, 1.5)

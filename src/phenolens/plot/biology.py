@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.diagnosis.records import BiologyBesideNuisance
-from phenolens.plot.style import BASELINE, COLOURS, MARKERS, QUIET, HasEvidence, axes_for, plain
+from phenolens.plot.style import BASELINE, COLOURS, MARKERS, QUIET, HasEvidence, axes_for, legend, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,5 +58,5 @@ def biology_and_batch(
     ax.set_xlabel(plain(f"rows of the same {rows[0].nuisance}, mean average precision"))
     ax.set_ylabel(plain(f"rows of the same {rows[0].biology}, mAP"))
     ax.set_title(plain(rows[0].profiling), loc="left", fontsize="medium")
-    ax.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    legend(ax)
     return ax

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.diagnosis.records import ENCODED_R, ConceptScore
-from phenolens.plot.style import QUIET, TESTED, UNTRAINED, HasEvidence, axes_for, label_rows, plain
+from phenolens.plot.style import QUIET, TESTED, UNTRAINED, HasEvidence, axes_for, label_rows, legend, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,5 +52,5 @@ def concepts(found: HasEvidence, encoder: str | None = None, *, ax: Axes | None 
         ax.plot([], [], "D", color=UNTRAINED, fillstyle="none", label="its untrained counterpart")
     label_rows(ax, [f"{row.concept} ({row.encoding})" if row.encoding else row.concept for row in rows])
     ax.set_xlabel("correlation beyond all other concepts, mean of factors")
-    ax.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(0, -0.18))
+    legend(ax)
     return ax

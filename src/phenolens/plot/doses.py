@@ -12,6 +12,7 @@ from phenolens.plot.style import (
     QUIET,
     HasEvidence,
     axes_for,
+    legend,
     of_one_question,
     plain,
     title,
@@ -57,6 +58,6 @@ def dose_response(
     ax.set_xticks(range(len(doses)), [plain(dose) for dose in doses])
     ax.set_xlabel("dose")
     ax.set_ylabel("score")
-    ax.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    legend(ax)
     title(ax, rows[0].task, rows[0].profiling)
     return ax

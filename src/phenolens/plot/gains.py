@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from phenolens.diagnosis.records import BaselineDifference
-from phenolens.plot.style import QUIET, TESTED, HasEvidence, axes_for, label_rows, of_one_question, shorten, title
+from phenolens.plot.style import (
+    QUIET,
+    TESTED,
+    HasEvidence,
+    axes_for,
+    label_rows,
+    legend,
+    of_one_question,
+    shorten,
+    title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,8 +48,12 @@ def gains(found: HasEvidence, task: str | None = None, profiling: str | None = N
     for place, row in enumerate(rows):
         estimate = row.estimate
         ax.plot([estimate.low, estimate.high], [place, place], color=TESTED, linewidth=1.5)
-        ax.plot(estimate.value, place, "o", color=TESTED, fillstyle="full" if row.is_significant else "none")
+        fill: Literal["full", "none"] = "full" if row.is_significant else "none"
+        ax.plot(estimate.value, place, "o", color=TESTED, fillstyle=fill)
     label_rows(ax, [f"{shorten(row.encoder, 24)} \u2212 {shorten(row.baseline, 28)}" for row in rows])
-    ax.set_xlabel("difference of scores, 95 % interval (filled: adjusted p \u2264 0.05)")
+    for fill, label in (("full", "adjusted p \u2264 0.05"), ("none", "not significant")):
+        ax.plot([], [], "o", color=TESTED, fillstyle=fill, label=label)
+    ax.set_xlabel("difference of scores")
+    legend(ax)
     title(ax, rows[0].task, rows[0].profiling)
     return ax

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phenolens.core.errors import PhenolensError, did_you_mean
-from phenolens.plot.style import COLOURS, MARKERS, QUIET, axes_for, plain
+from phenolens.plot.style import COLOURS, MARKERS, QUIET, axes_for, legend, plain
 from phenolens.report.embedding_map import MAX_POINTS, layout_points
 
 if TYPE_CHECKING:
@@ -69,4 +69,4 @@ def _colour(ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], values: pd
     for name, colour, marker in zip(frequent, COLOURS, MARKERS, strict=False):
         own = names == name
         ax.plot(x[own], y[own], marker, color=colour, markersize=5, label=plain(name))
-    ax.legend(title=plain(column), fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    legend(ax, plain(column))

@@ -9,7 +9,17 @@ import pandas as pd
 
 from phenolens.diagnosis.records import BaselineDifference, MetricRange
 from phenolens.evaluation import Evaluation, tabulate_scores
-from phenolens.plot.style import BASELINE, QUIET, TESTED, UNTRAINED, axes_for, label_rows, of_one_question, title
+from phenolens.plot.style import (
+    BASELINE,
+    QUIET,
+    TESTED,
+    UNTRAINED,
+    axes_for,
+    label_rows,
+    legend,
+    of_one_question,
+    title,
+)
 from phenolens.report import Results
 
 if TYPE_CHECKING:
@@ -82,7 +92,7 @@ def scores(
         labelled.add(row.role)
     label_rows(ax, [row.encoder for row in rows])
     ax.set_xlabel(first.metric)
-    ax.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    legend(ax)
     title(ax, first.task, first.profiling)
     return ax
 

@@ -12,6 +12,7 @@ from phenolens.plot.style import (
     HasEvidence,
     axes_for,
     label_rows,
+    legend,
     of_one_question,
     plain,
     title,
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_LEAST, _MOST = -0.5, 1.5  # what is left beside little can be any multiple
+
+
 def shortcuts(
     found: HasEvidence, task: str | None = None, profiling: str | None = None, *, ax: Axes | None = None
 ) -> Axes:
     """Draw which share of the scores of encoders under test is lost without each shortcut, with 95 % intervals.
 
-    The share is of the distance from chance: 1 if nothing is left without the shortcut, 0 if it explains nothing.
+    The share is of the distance from chance: 1 if nothing is left without the shortcut, 0 if it explains nothing. It is
+    drawn from -0.5 to 1.5; intervals are cut there, and an arrow stands for a share beyond.
 
     Parameters
     ----------
@@ -55,10 +60,15 @@ def shortcuts(
         places = [names.index(_what(row)) + (nth - (len(encoders) - 1) / 2) * step for row in own]
         colour, marker = COLOURS[nth % len(COLOURS)], MARKERS[nth % len(MARKERS)]
         ax.hlines(places, [1 - row.estimate.high for row in own], [1 - row.estimate.low for row in own], color=colour)
-        ax.plot([1 - row.estimate.value for row in own], places, marker, color=colour, label=plain(encoder))
+        for row, place in zip(own, places, strict=True):
+            share = 1 - row.estimate.value
+            beyond = "<" if share < _LEAST else ">" if share > _MOST else marker
+            ax.plot(min(max(share, _LEAST), _MOST), place, beyond, color=colour, clip_on=False)
+        ax.plot([], [], marker, color=colour, label=plain(encoder))
     label_rows(ax, names)
+    ax.set_xlim(_LEAST, _MOST)
     ax.set_xlabel("share of the score explained")
-    ax.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    legend(ax)
     title(ax, rows[0].task, rows[0].profiling)
     return ax
 

@@ -17,7 +17,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 _LONGEST = 56  # characters of a name
-_WIDTH, _ROW, _REST = 6.4, 0.3, 1.3  # inches
+_WIDTH, _ROW, _REST = 8.0, 0.3, 1.3  # inches
 
 
 class HasEvidence(Protocol):
@@ -79,6 +79,11 @@ def label_rows(ax: Axes, names: Sequence[object]) -> None:
     ax.set_yticks(range(len(names)), [plain(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
+
+
+def legend(ax: Axes, title: str | None = None) -> None:
+    """Explain colours and lines beside the axes, where nothing is drawn."""
+    ax.legend(title=title, fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def title(ax: Axes, task: str, profiling: str) -> None:
