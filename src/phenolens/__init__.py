@@ -13,7 +13,7 @@ The public API in a handful of calls::
 
 from typing import TYPE_CHECKING
 
-from phenolens import plot
+from phenolens import plot as plot
 from phenolens.core.lazy import import_lazily
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ __all__ = [
     "list_encoders",
     "make_task",
     "parse_profiling",
-    "plot",
     "profile",
     "read_cell_table",
     "read_embeddings",

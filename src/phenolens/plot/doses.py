@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from phenolens.diagnosis.records import StratumGain
 from phenolens.plot.style import (
@@ -52,7 +52,11 @@ def dose_response(
         ax.plot(places, [row.value for row in own], marker=marker, color=colour, label=plain(encoder))
     of_first = [row for row in rows if row.encoder == rows[0].encoder]
     places = [doses.index(row.stratum) for row in of_first]
-    of_baseline = {"color": BASELINE, "linestyle": "--", "label": plain(f"{rows[0].baseline} (best baseline)")}
+    of_baseline: dict[str, Any] = {
+        "color": BASELINE,
+        "linestyle": "--",
+        "label": plain(f"{rows[0].baseline} (best baseline)"),
+    }
     ax.plot(places, [row.baseline_value for row in of_first], marker="s", fillstyle="none", **of_baseline)
     ax.plot(places, [row.chance for row in of_first], color=QUIET, linestyle=":", label="chance")
     ax.set_xticks(range(len(doses)), [plain(dose) for dose in doses])
