@@ -6,42 +6,52 @@ OUT ?= out/demo
 
 .PHONY: demo test test-fast lint format types imports docs clean
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.demo
 	rm -rf $(OUT)
 	$(BIN)/phenolens simulate cells --preset strong --channel dna --channel er --channel agp --out $(OUT)/plates
 	PHENOLENS_DEMO=$(abspath $(OUT))/plates $(BIN)/phenolens run recipes/demo.yaml --out $(OUT)
 
-test: $(VENV)/.installed
+test: $(VENV)/.test
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/peers
 	$(BIN)/pytest --doctest-modules src # the examples of docstrings
 	$(BIN)/pytest tests/peers # by themselves: some of these tools start threads, which no fork survives
 
 # While writing code: no simulation, no training, no whole study; less than two minutes on two cores.
-test-fast: $(VENV)/.installed
+test-fast: $(VENV)/.test
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/peers -m "not (simulation or training or integration or slow)"
 
-lint: $(VENV)/.installed
+lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.installed
+types: $(VENV)/.test
 	$(BIN)/mypy
 
-imports: $(VENV)/.installed
+imports: $(VENV)/.test
 	$(BIN)/lint-imports
 
-format: $(VENV)/.installed
+format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.installed
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+docs: $(VENV)/.test
+	$(INSTALL) --editable '.[docs]'
 	$(BIN)/mkdocs build --strict
 
 # constraints.txt pins what the results in docs/ and benchmarks/ were made with.
-$(VENV)/.installed: pyproject.toml constraints.txt
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+
+# torch first, by itself: uv takes the build that fits this machine, without CUDA where there is no NVIDIA GPU (4.5 GB
+# less). Where PyTorch's own index cannot be reached, torch comes with CUDA, as in the general index.
+$(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,peers]'
+	$(BIN)/pip install --quiet --constraint constraints.txt uv
+	$(INSTALL) --torch-backend auto torch torchvision || echo "torch comes with CUDA, which takes 4.5 GB more"
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(INSTALL) --editable '.[dev,peers]'
 	touch $@
 
 clean:

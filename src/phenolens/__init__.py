@@ -13,14 +13,19 @@ The public API in a handful of calls::
 
 from typing import TYPE_CHECKING
 
+from phenolens import plot as plot
 from phenolens.core.lazy import import_lazily
 
 if TYPE_CHECKING:
     from phenolens.core.errors import PhenolensError
     from phenolens.datasets import Manifest, read_cell_table, read_manifest
     from phenolens.diagnosis import Card, Verdict, diagnose
+    from phenolens.diagnosis.callback import LightningDiagnosis
+    from phenolens.diagnosis.trainer_callback import TrainerDiagnosis
+    from phenolens.diagnosis.while_training import TrainingDiagnosis
     from phenolens.embedding import Embedded, embed, read_embeddings, write_embeddings
-    from phenolens.encoders import Encoder, create_encoder, list_encoders
+    from phenolens.encoders import Encoder, allow_code, create_encoder, list_encoders
+    from phenolens.encoders.own import encoder
     from phenolens.evaluation import evaluate
     from phenolens.images import Crop, Site, read_site
     from phenolens.profiling import TVN, PCACentreScale, Sphering, aggregate, parse_profiling, profile
@@ -37,6 +42,7 @@ __all__ = [
     "Crop",
     "Embedded",
     "Encoder",
+    "LightningDiagnosis",
     "Manifest",
     "PCACentreScale",
     "PhenolensError",
@@ -45,11 +51,15 @@ __all__ = [
     "Score",
     "Site",
     "Sphering",
+    "TrainerDiagnosis",
+    "TrainingDiagnosis",
     "Verdict",
     "aggregate",
+    "allow_code",
     "create_encoder",
     "diagnose",
     "embed",
+    "encoder",
     "evaluate",
     "list_encoders",
     "make_task",
@@ -74,8 +84,12 @@ import_lazily(
         "datasets": ("Manifest", "read_cell_table", "read_manifest"),
         "simulation": ("simulate_cells", "simulate_tissue"),
         "diagnosis": ("Card", "Verdict", "diagnose"),
+        "diagnosis.callback": ("LightningDiagnosis",),
+        "diagnosis.trainer_callback": ("TrainerDiagnosis",),
+        "diagnosis.while_training": ("TrainingDiagnosis",),
         "embedding": ("Embedded", "embed", "read_embeddings", "write_embeddings"),
-        "encoders": ("Encoder", "create_encoder", "list_encoders"),
+        "encoders": ("Encoder", "allow_code", "create_encoder", "list_encoders"),
+        "encoders.own": ("encoder",),
         "core.errors": ("PhenolensError",),
         "evaluation": ("evaluate",),
         "images": ("Crop", "Site", "read_site"),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from phenolens.cli.options import Device, Json, Out, PrecisionOption, print_json
+from phenolens.cli.options import AllowCode, Device, Json, Out, PrecisionOption, print_json
 
 
 def embed(
@@ -21,26 +21,29 @@ def embed(
     device: Device = "auto",
     precision: PrecisionOption = "fp32",
     max_failed: Annotated[float, typer.Option(min=0, max=1, help="Largest share of sites that may fail.")] = 0.01,
+    code: AllowCode = False,
     as_json: Json = False,
 ) -> None:
     """Embed every site of a manifest into one .h5ad per encoder."""
     from phenolens.datasets import read_manifest
     from phenolens.embedding import embed_to_folder
+    from phenolens.encoders import allow_code
     from phenolens.images import Crop
 
-    embedded = embed_to_folder(
-        read_manifest(manifest),
-        encoder,
-        out,
-        channels=channel,
-        crop=Crop(crop, size),
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        precision=precision,
-        max_failed=max_failed,
-        progress=True,
-    )
+    with allow_code(code):
+        embedded = embed_to_folder(
+            read_manifest(manifest),
+            encoder,
+            out,
+            channels=channel,
+            crop=Crop(crop, size),
+            batch_size=batch_size,
+            workers=workers,
+            device=device,
+            precision=precision,
+            max_failed=max_failed,
+            progress=True,
+        )
     shapes = {name: list(vectors.shape) for name, vectors in embedded.embeddings.items()}
     if as_json:
         print_json({"out": str(out), "embeddings": shapes, "quarantine": embedded.quarantine})

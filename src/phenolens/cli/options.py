@@ -52,6 +52,10 @@ Key = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict", help="Fail, after writing everything, if something asked for was not answered.")
 ]
+AllowCode = Annotated[
+    bool,
+    typer.Option("--allow-code", help="Let encoders python:MODULE:FUNCTION run code; only if you trust it."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of permutations and bootstrap.")]
 
 stdout = Console(width=None if sys.stdout.isatty() else 160)  # for files and pipes, which have no width

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from phenolens.cli.options import (
+    AllowCode,
     Json,
     Out,
     Strict,
@@ -24,14 +25,17 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe (YAML).")],
     out: Out = Path("out"),
     strict: Strict = False,
+    code: AllowCode = False,
     as_json: Json = False,
 ) -> None:
     """Run a study: embed, profile, evaluate, diagnose, report. A stopped run is resumed."""
+    from phenolens.encoders import allow_code
     from phenolens.recipes import Recipe, load_recipe_of_kind
     from phenolens.report import unanswered
     from phenolens.workflows.study import run as run_study
 
-    results = run_study(load_recipe_of_kind(recipe, Recipe), out, progress=True)
+    with allow_code(code):
+        results = run_study(load_recipe_of_kind(recipe, Recipe), out, progress=True)
     if as_json:
         verdicts = [asdict(verdict) for verdict in results.verdicts]
         missing = unanswered(results)
@@ -88,13 +92,16 @@ def _list_options(as_json: bool) -> None:
 
 def validate(
     file: Annotated[Path, typer.Argument(help="A recipe of any kind (YAML), or a manifest.")],
+    code: AllowCode = False,
     as_json: Json = False,
 ) -> None:
     """Validate a recipe with its data set, or a manifest."""
     with without_garbage_collection():
+        from phenolens.encoders import allow_code
         from phenolens.workflows.validate import validate as validate_file
 
-        found = validate_file(file)
+        with allow_code(code):
+            found = validate_file(file)
     if as_json:
         of = {"kind": found.kind, "manifest": found.source, "n_sites": found.n_sites}
         cost = None if found.cost is None else asdict(found.cost)

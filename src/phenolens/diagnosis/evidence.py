@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
+import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from phenolens.core.errors import PhenolensError
+from phenolens.core.errors import PhenolensError, did_you_mean
+from phenolens.diagnosis.notebook import verdicts_html
 from phenolens.diagnosis.records import NAN, Record
 from phenolens.evaluation import Skipped
 
@@ -135,6 +137,37 @@ class Card:
 
     evidence: Evidence
     verdicts: list[Verdict]
+
+    def to_frame(self, records: str | None = None) -> pd.DataFrame:
+        """Return the verdicts as a table, or the records of one class.
+
+        Parameters
+        ----------
+        records
+            The name of a class of records, such as ``baseline_difference``; verdicts if None. The numbers of an
+            estimate have columns such as ``estimate.low``.
+
+        Raises
+        ------
+        PhenolensError
+            If there are no such records.
+
+        Examples
+        --------
+        >>> Card(Evidence(), [Verdict("gain", "Gain", "A is better than B.")]).to_frame()["claim"].tolist()
+        ['A is better than B.']
+        """
+        if records is None:
+            return pd.DataFrame(
+                [asdict(each) for each in self.verdicts], columns=[each.name for each in fields(Verdict)]
+            )
+        tables = self.evidence.tables()
+        if records not in tables:
+            raise PhenolensError(f"the diagnosis found no records '{records}'{did_you_mean(records, tables)}")
+        return pd.json_normalize([asdict(each) for each in tables[records]])
+
+    def _repr_html_(self) -> str:
+        return verdicts_html("What it learned", self.verdicts)
 
 
 def read_rows(kind: type[T], rows: Sequence[Any], name: str) -> list[T]:

@@ -119,7 +119,8 @@ def embed(
     manifest
         The sites.
     encoders
-        Encoder names as `create_encoder` takes them, or encoders; `Named` gives either a name to report it under.
+        Encoder names as `create_encoder` takes them, encoders, or models of yours (`phenolens.encoder`), which bring
+        their untrained counterparts; `Named` gives a name or an encoder another name to report it under.
     channels
         The channels to use, in this order; all of the first site's if None. A site that lacks one is
         quarantined.

@@ -5,8 +5,10 @@ from phenolens.encoders.describe import Named, describe_encoder, is_registered
 from phenolens.encoders.info import EncoderInfo, FeatureType, Role
 from phenolens.encoders.names import EncoderName, as_file_name
 from phenolens.encoders.nuclei import NucleiMeasurement
+from phenolens.encoders.own_code import allow_code, refuse_code
 from phenolens.encoders.panel import Kind, PanelSize, default_panel, kind_of, quick_panel
 from phenolens.encoders.registry import (
+    COUNTERPART,
     ENCODERS,
     EncoderEntry,
     counterpart_of,
@@ -16,6 +18,7 @@ from phenolens.encoders.registry import (
 )
 
 __all__ = [
+    "COUNTERPART",
     "ENCODERS",
     "Encoder",
     "EncoderEntry",
@@ -30,6 +33,7 @@ __all__ = [
     "Pixels",
     "Role",
     "RowEncoder",
+    "allow_code",
     "as_file_name",
     "counterpart_of",
     "create_encoder",
@@ -41,5 +45,6 @@ __all__ = [
     "kind_of",
     "list_encoders",
     "quick_panel",
+    "refuse_code",
     "take_channels",
 ]

@@ -38,6 +38,10 @@ class Network:
     mean, sd
         The statistics that the model was trained with, on [0, 1] pixels, per channel; if None, each channel of each
         image is standardised separately.
+    raw
+        Whether the model reads intensities as they are, as float32.
+    weights_hash
+        A hash of all that determines the vectors; if empty, that of the model's weights.
     """
 
     model: nn.Module
@@ -46,11 +50,46 @@ class Network:
     input_size: int | None = None
     mean: Sequence[float] | None = None
     sd: Sequence[float] | None = None
+    raw: bool = False
+    weights_hash: str = ""
 
     @property
     def in_channels(self) -> int:
         """The number of input channels of the model."""
         return in_channels(self.mixing, self.channels)
+
+    def prepare(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        """Return images (B, C, H, W) resized and scaled as the model reads them, (B, C, h, w) or (B * C, 1, h, w).
+
+        Parameters
+        ----------
+        name
+            The name of the encoder, for messages.
+        x
+            Its channels, in its order.
+
+        Raises
+        ------
+        EncoderError
+            If images would have to be stretched.
+        """
+        height, width = x.shape[-2:]
+        statistics = None if self.mean is None or self.sd is None else (self.mean, self.sd)
+        if self.input_size is not None and (height, width) != (self.input_size, self.input_size):
+            if height != width:
+                raise EncoderError(
+                    f"{name}: needs squares of {self.input_size} pixels, found {height} x {width}; set a crop"
+                )
+            # Resized before standardising, because interpolation changes the variance. Floats keep their scale.
+            x = x.to(torch.float32) if statistics is None else scale_to_unit(x)
+            x = F.interpolate(x, size=self.input_size, mode="bilinear", antialias=True)
+        if self.raw:
+            x = x.to(torch.float32)
+        elif statistics is None:
+            x = self_standardise(x)
+        else:
+            x = standardise(scale_to_unit(x), *statistics)
+        return x.flatten(0, 1)[:, None] if self.mixing == "concat" else x
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +157,8 @@ class NetworkEncoder:
         self.channels = tuple(network.channels)
         self.mixing = network.mixing
         self.input_size = network.input_size
-        self.weights_hash = hash_weights(network.model)
+        self.weights_hash = network.weights_hash or hash_weights(network.model)
+        self._prepare = network.prepare
         self.layers = tuple(range(1, n_layers(network.model) + 1))
         model = network.model
         if layer is not None:
@@ -131,7 +171,6 @@ class NetworkEncoder:
         self.device = torch.device(device)
         self.precision = precision
         self.model = model.eval().requires_grad_(requires_grad=False).to(self.device)
-        self._statistics = None if network.mean is None or network.sd is None else (network.mean, network.sd)
         width: int = model.num_features  # type: ignore[assignment]
         parts = self.channels if self.mixing == "concat" else ("all",)
         self.feature_names = tuple(f"{part}_{index}" for part in parts for index in range(width))
@@ -140,32 +179,14 @@ class NetworkEncoder:
     @torch.inference_mode()
     def embed(self, pixels: Pixels, channels: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors (B, D); see `Encoder.embed`."""
-        x = self._prepare(take_channels(pixels, channels, self.channels).to(self.device, non_blocking=True))
-        batch = len(x)
-        if self.mixing == "concat":
-            x = x.flatten(0, 1)[:, None]
+        images = take_channels(pixels, channels, self.channels).to(self.device, non_blocking=True)
+        x = self._prepare(self.name, images)
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 features = self.model(x)
         except ValueError as error:  # raised by networks for image sizes that they cannot take
             raise EncoderError(f"{self.name}: {error}; set a crop") from error
-        return features.float().reshape(batch, self.dim).cpu().numpy()
-
-    def _prepare(self, x: torch.Tensor) -> torch.Tensor:
-        """Resize and standardise images as the network expects."""
-        height, width = x.shape[-2:]
-        if self.input_size is not None and (height, width) != (self.input_size, self.input_size):
-            if height != width:
-                raise EncoderError(
-                    f"{self.name}: needs squares of {self.input_size} pixels, found {height} x {width}; set a crop"
-                )
-            # Resized before standardising, because interpolation changes the variance. Floats keep their scale.
-            x = x.to(torch.float32) if self._statistics is None else scale_to_unit(x)
-            x = F.interpolate(x, size=self.input_size, mode="bilinear", antialias=True)
-        if self._statistics is None:
-            return self_standardise(x)
-        mean, sd = self._statistics
-        return standardise(scale_to_unit(x), mean, sd)
+        return features.float().reshape(len(images), self.dim).cpu().numpy()
 
 
 def hash_weights(model: nn.Module) -> str:

@@ -159,6 +159,13 @@ _BUILT_IN = {
         network=True,
         counterpart=True,
     ),
+    "python:": EncoderEntry(
+        "a model of yours: python:PACKAGE.MODULE:FUNCTION, a function that returns phenolens.encoder(...); only with "
+        "--allow-code",
+        "phenolens.encoders.own:load_own",
+        network=True,
+        counterpart=True,
+    ),
     COUNTERPART: EncoderEntry(
         "the untrained counterpart of a trained network, e.g. twin/timm/resnet18: same architecture and input path, "
         "random weights; @init=own|orthogonal|scaled,seed=N",

@@ -5,7 +5,7 @@ from phenolens.nets.checkpoint import Card, check_tensors, load_weights, read_ca
 from phenolens.nets.classifier import Classifier, adapt_batch_norm
 from phenolens.nets.contrastive import Contrastive
 from phenolens.nets.graph_network import GraphNetwork
-from phenolens.nets.initialise import INITIALISATIONS, Initialisation, draw, initialise
+from phenolens.nets.initialise import INITIALISATIONS, Initialisation, draw, initialise, redraw
 from phenolens.nets.layers import LayerVectors, Pool, layer_outputs, n_layers
 from phenolens.nets.mae import MaskedAutoencoder, Reconstruction
 from phenolens.nets.munet import MaskedUNet
@@ -44,6 +44,7 @@ __all__ = [
     "patchify",
     "random_mask",
     "read_card",
+    "redraw",
     "save_checkpoint",
     "sincos_positions",
     "tensor_shapes",

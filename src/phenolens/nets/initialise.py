@@ -34,6 +34,37 @@ def draw(make: Callable[[], nn.Module], seed: int, how: Initialisation = "own") 
     return model
 
 
+@torch.no_grad()
+def redraw(model: nn.Module) -> None:
+    """Draw the weights of any network anew, in place, from the global random state.
+
+    Each module that can reset its parameters (``reset_parameters``, as all layers of torch have) does so, inner modules
+    before those that hold them. A parameter that is then still as before, such as a class token, keeps its values, in
+    random order. Buffers stay, except those that a reset sets back, such as the statistics of batch normalisation.
+
+    Parameters
+    ----------
+    model
+        A network of any origin.
+
+    Raises
+    ------
+    ValueError
+        If all parameters are as before: there are none, or each has only one value.
+    """
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    for module in reversed(list(model.modules())):
+        reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+        if callable(reset):
+            reset()
+    for name, value in model.named_parameters():
+        if torch.equal(value, before[name]):
+            order = torch.randperm(value.numel(), device=value.device)
+            value.copy_(value.flatten()[order].reshape(value.shape))
+    if all(torch.equal(value, before[name]) for name, value in model.named_parameters()):
+        raise ValueError("it has no weights that could be drawn anew")
+
+
 def initialise(model: nn.Module, how: Initialisation) -> None:
     """Draw new weights of all linear and convolutional layers, and open all residual branches, in place.
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from phenolens.core.errors import EncoderError, PhenolensError, ProfilingError, RecipeError
 from phenolens.datasets import CellTable, Manifest, read_manifest
 from phenolens.embedding import Missing
-from phenolens.encoders import EncoderName, Kind, Named, PanelSize, find_encoder, is_registered
+from phenolens.encoders import EncoderName, Kind, Named, PanelSize, find_encoder, is_registered, refuse_code
 from phenolens.images import Crop
 from phenolens.profiling import parse_profiling
 from phenolens.recipes.file import Section, read_recipe_file
@@ -19,6 +19,7 @@ from phenolens.tasks import AnyTask, refuse_repeated
 def _is_encoder(name: str) -> str:
     try:
         find_encoder(EncoderName.parse(name).base)
+        refuse_code(name)
     except EncoderError as error:
         raise ValueError(str(error)) from error
     return name

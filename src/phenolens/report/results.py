@@ -13,6 +13,7 @@ from phenolens.core.errors import PhenolensError
 from phenolens.core.files import write_whole
 from phenolens.core.json import strict_json
 from phenolens.diagnosis.evidence import Evidence, Verdict, read_rows, table_name
+from phenolens.diagnosis.notebook import verdicts_html
 from phenolens.diagnosis.records import BaselineDifference
 from phenolens.evaluation import Estimate, Skipped
 
@@ -140,6 +141,9 @@ class Results:
     def comparisons(self) -> pd.DataFrame:
         """One row per `BaselineDifference`: its fields, where ``difference`` is the value of its estimate."""
         return _tabulate_comparisons(self.evidence.as_dict()["records"].get(_COMPARISONS, []))
+
+    def _repr_html_(self) -> str:
+        return verdicts_html(self.name, self.verdicts)
 
     def save(self, folder: Path) -> None:
         """Write the results to `folder`, which is created where needed.

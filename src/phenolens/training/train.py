@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
@@ -162,7 +163,7 @@ def train(
             strategy=run.strategy,
             accumulate_grad_batches=run.accumulate,
             gradient_clip_val=optimiser.clip,
-            logger=[CsvLog(out / "log" / "metrics.csv", done), TensorBoardLogger(out, name="", version="tensorboard")],
+            logger=_loggers(out, done),
             callbacks=every,
             log_every_n_steps=run.log_every,
             enable_checkpointing=False,
@@ -192,6 +193,14 @@ def train(
                 ) from error
             raise
     return out / MODEL
+
+
+def _loggers(out: Path, done: int) -> list[Logger]:
+    """Return the log as a table and, where TensorBoard is installed, for TensorBoard too."""
+    loggers: list[Logger] = [CsvLog(out / "log" / "metrics.csv", done)]
+    if find_spec("tensorboard") is not None:
+        loggers.append(TensorBoardLogger(out, name="", version="tensorboard"))
+    return loggers
 
 
 def _only_writer(out: Path) -> AbstractContextManager[None]:
