@@ -22,8 +22,11 @@ from phenolens.report.caveats import caveats
 from phenolens.report.comparisons import matrices
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
 from phenolens.report.names import with_short_names
+from phenolens.report.neighbours import neighbour_panels
 from phenolens.report.pages import bars, pages, sentences_by_task
+from phenolens.report.plates import plate_maps
 from phenolens.report.results import Results
+from phenolens.report.samples import read_samples, read_sheet
 from phenolens.report.scores import mark_title, parts_by_task, task_scores
 from phenolens.report.summary import facts, findings, scope
 from phenolens.report.tables import NAVIGATION, SECTIONS, tables
@@ -81,7 +84,9 @@ def _render(results: Results, folder: Path) -> str:
     found = findings(results)
     laid_out = tables(results.evidence)
     reservations = caveats(results, tasks)
-    maps = embedding_maps(folder, results.encoders)
+    sheet = read_sheet(folder)
+    samples = read_samples(folder, results.encoders, sheet)
+    maps = embedding_maps(samples, sheet)
     scripts = [_asset("report.js")]
     return (
         _environment()
@@ -110,6 +115,10 @@ def _render(results: Results, folder: Path) -> str:
             maps=maps,
             maps_note=perplexity_note(),
             map_counts=_map_counts(maps),
+            sheet=sheet,
+            sheet_source=Markup(sheet.source),  # noqa: S704 - base64
+            neighbours=neighbour_panels(samples, sheet),
+            plates=plate_maps(samples),
             examples=[_example(folder, e) for e in results.examples],
             skipped_scores=leftovers.gather_skipped(results.skipped),
             skipped_parts=leftovers.gather_skipped(results.evidence.skipped),
