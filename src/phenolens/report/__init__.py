@@ -1,6 +1,6 @@
 """The results of a study on disk, and one self-contained HTML page made from them."""
 
-from phenolens.report.examples import write_examples, write_thumbnails
+from phenolens.report.examples import write_changed, write_examples, write_thumbnails
 from phenolens.report.render import write_report
 from phenolens.report.results import Results
 from phenolens.report.scaling import write_scaling
@@ -10,6 +10,7 @@ __all__ = [
     "TITLE",
     "Results",
     "unanswered",
+    "write_changed",
     "write_examples",
     "write_report",
     "write_scaling",

@@ -4,7 +4,7 @@ Nothing is computed here: records are chosen, counted and put into words.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,18 +25,13 @@ from phenolens.diagnosis.rules import explaining
 from phenolens.report.pictures import Line, Picture, Reference, place
 from phenolens.report.results import Results
 from phenolens.report.scores import Scored, TaskScores
+from phenolens.report.tables import SECTIONS
 from phenolens.report.text import capital, task_phrase
-
-BEATS = "Does it beat simple things?"
-RELIES = "What does it rely on?"
-ENCODES = "What does it encode?"
-BIOLOGY = "Biology or batch?"
-TELLS = "Can this data set tell?"
 
 MOST = 0.5
 """A shortcut that explains at least this share of a score explains most of it."""
 
-Tone = Literal["good", "mixed", "bad", "unknown"]
+Tone = Literal["good", "mixed", "bad", "unknown", "plain"]
 _FIRST_SHORTCUTS = ("cell count", "intensity", "position", "batch", "plate")
 
 
@@ -44,12 +39,17 @@ _FIRST_SHORTCUTS = ("cell count", "intensity", "position", "batch", "plate")
 class Answer:
     """The answer to one question: a word, a sentence and a picture; without a picture where nothing was found."""
 
-    question: str
     section: str
     word: str
     tone: Tone
     sentence: str
     picture: Picture | None = None
+    title: str = ""
+
+    @property
+    def question(self) -> str:
+        """The question in words."""
+        return self.title or SECTIONS[self.section]
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _against(encoder: str, evidence: Evidence, shown: Sequence[Headline]) -> lis
 
 def _beats(encoder: str, against: Sequence[_Against], shown: Sequence[Headline]) -> Answer:
     if not against:
-        return Answer(BEATS, "beats", "Not tested", "unknown", "No baseline was scored in the same question.")
+        return Answer("beats", "Not tested", "unknown", "No baseline was scored in the same question.")
     n, wins = len(against), sum(each.beats for each in against)
     losses = sum(each.falls_short for each in against)
     over_untrained = [each for each in against if each.untrained is not None]
@@ -197,7 +197,7 @@ def _beats(encoder: str, against: Sequence[_Against], shown: Sequence[Headline])
         won = sum(each.beats_untrained for each in over_untrained)
         said.append(f"beats the best untrained network in {won}" if won else "no untrained network is beaten")
     word, tone = _word_for(wins, losses, n, against)
-    return Answer(BEATS, "beats", word, tone, capital("; ".join(said)) + ".", _beats_picture(encoder, against))
+    return Answer("beats", word, tone, capital("; ".join(said)) + ".", _beats_picture(encoder, against))
 
 
 def _of(part: int, whole: int) -> str:
@@ -246,7 +246,7 @@ def _score_line(found: _Against, score: Scored) -> Line:
     )
     return Line(
         label=capital(task_phrase(headline.task)),
-        value={"beats": "beats", "falls short of": "below"}.get(relation, "no sure difference"),
+        value={"beats": "beats", "falls short of": "below"}.get(relation, "unsure"),
         at=place(value),
         low=place(headline.at(mark.low)),
         high=place(headline.at(mark.high)),
@@ -278,7 +278,7 @@ def _relies(encoder: str, shortcuts: Mapping[str, tuple[WithoutShortcut, bool]],
     if not shortcuts:
         known = [each for each in results.evidence.of(WithoutShortcut) if each.encoder == encoder]
         why = "No score is surely above chance, so there is none to explain." if known else _why(results, "shortcuts")
-        return Answer(RELIES, "relies", "Nothing to explain" if known else "Not tested", "unknown", why)
+        return Answer("relies", "Nothing to explain" if known else "Not tested", "unknown", why)
     surely = [most for most, sure in shortcuts.values() if sure]
     surely.sort(key=lambda each: each.estimate.value)
     lines = tuple(shortcut_line(name, most, sure) for name, (most, sure) in shortcuts.items())
@@ -288,16 +288,14 @@ def _relies(encoder: str, shortcuts: Mapping[str, tuple[WithoutShortcut, bool]],
         sentence = f"None of {names} is shown to explain a tenth of its score." if len(shortcuts) > 1 else (
             f"{capital(names)} is not shown to explain a tenth of its score."
         )
-        return Answer(RELIES, "relies", "None of these", "good", sentence, picture)
+        return Answer("relies", "None of these", "good", sentence, picture)
     most = surely[0]
     explained = 1 - most.estimate.value
     sentence = (
         f"Up to {percent(min(1.0, explained))} of what it scores above chance goes with {most.shortcut} "
         f"({task_phrase(most.task)})."
     )
-    return Answer(
-        RELIES,
-        "relies",
+    return Answer("relies",
         capital(listed([each.shortcut for each in surely], limit=3)),
         "bad" if explained >= MOST else "mixed",
         sentence,
@@ -324,7 +322,7 @@ def shortcut_line(name: str, most: WithoutShortcut, sure: bool) -> Line:
 def _encodes(encoder: str, results: Results) -> Answer:
     scores = [each for each in results.evidence.of(ConceptScore) if each.encoder == encoder]
     if not scores:
-        return Answer(ENCODES, "encodes", "Not tested", "unknown", _why(results, "concepts"))
+        return Answer("encodes", "Not tested", "unknown", _why(results, "concepts"))
     by_encoding: dict[str, list[ConceptScore]] = {}
     for each in scores:
         by_encoding.setdefault(each.encoding, []).append(each)
@@ -342,7 +340,7 @@ def _encodes(encoder: str, results: Results) -> Answer:
     picture = Picture(tuple(map(_concept_line, scores)), "r = 0", "r = 1", legend)
     word = capital(listed([each.concept for each in encoded], limit=3)) if encoded else "Nothing surely"
     sentence = capital("; ".join(filter(None, said))) + "."
-    return Answer(ENCODES, "encodes", word, "good" if encoded else "bad", sentence, picture)
+    return Answer("encodes", word, "good" if encoded else "bad", sentence, picture)
 
 
 def _over_counterpart(encoded: Sequence[ConceptScore]) -> str:
@@ -377,7 +375,7 @@ def _biology(encoder: str, found: Sequence[BiologyBesideNuisance], results: Resu
     known = [each for each in found if math.isfinite(each.robustness.low)]
     if not known:
         why = next((each.caveat for each in found if each.caveat), "") or _why(results, "biology_and_nuisance")
-        return Answer(BIOLOGY, "biology", "Not tested", "unknown", capital(why))
+        return Answer("biology", "Not tested", "unknown", capital(why))
     sides = [_side(each) for each in known]
     said = []
     for side, words in (("biology", "share the {0} more often than chance"), ("batch", "share the {1} instead")):
@@ -396,7 +394,7 @@ def _biology(encoder: str, found: Sequence[BiologyBesideNuisance], results: Resu
     legend = (Reference("chance", "random neighbours"),)
     lines = tuple(_neighbour_line(each, len({one.nuisance for one in known}) > 1) for each in known)
     picture = Picture(lines, f"all by {known[0].nuisance}", f"all by {known[0].biology}", legend)
-    return Answer(BIOLOGY, "biology", word, tone, sentence + ".", picture)
+    return Answer("biology", word, tone, sentence + ".", picture)
 
 
 _BIOLOGY_WORDS: dict[frozenset[str], tuple[str, Tone]] = {
@@ -489,7 +487,7 @@ _GRADES: dict[str, tuple[str, Tone]] = {
 def data_answer(shown: Sequence[Headline]) -> Answer:
     """Say what these data can tell: the same for every encoder."""
     if not shown:
-        return Answer(TELLS, "data", "Not tested", "unknown", "No question has a baseline, a chance level and a ceiling.")
+        return Answer("data", "Not tested", "unknown", "No question has a baseline, a chance level and a ceiling.")
     n, able = len(shown), sum(each.range.grade == "tells" for each in shown)
     limited = sum(_GRADES[each.range.grade][1] == "mixed" for each in shown)
     said = [f"The metric tells encoders apart in {_of(able, n)}"] if able else []
@@ -500,7 +498,7 @@ def data_answer(shown: Sequence[Headline]) -> Answer:
     word, tone = _tells_word(able, limited, n)
     lines = tuple(_range_line(each) for each in shown)
     picture = Picture(lines, "chance", "ceiling", (Reference("baseline", "best baseline"),))
-    return Answer(TELLS, "data", word, tone, capital("; ".join(said)) + ".", picture)
+    return Answer("data", word, tone, capital("; ".join(said)) + ".", picture)
 
 
 def _tells_word(able: int, limited: int, n: int) -> tuple[str, Tone]:
@@ -518,8 +516,3 @@ def _range_line(headline: Headline) -> Line:
     title = f"{name}, {headline.profiling}: {words}; the best baseline leaves {percent(found.headroom)} of the range"
     at = place(headline.at(found.best_baseline_value))
     return Line(capital(name), words, at, sure=tone == "good", title=title, reference_only=True)
-
-
-def tested_names(results: Results) -> Iterable[str]:
-    """Return the encoders under test."""
-    return dict.fromkeys(entry["encoder"] for entry in results.encoders if not entry["baseline"])

@@ -10,7 +10,6 @@ from phenolens.report.scores import TaskScores
 from phenolens.report.text import capital, task_phrase
 from phenolens.report.unanswered import TITLE, unanswered
 
-_VERDICTS = {"collapse": "Not to be scored", "no_baseline": "No baseline", "leak": "Leaking split"}
 _GRADES = {
     "cannot tell": "The metric cannot tell encoders apart",
     "too few units": "Too few units to tell encoders apart",
@@ -30,28 +29,34 @@ class Caveat:
 
 def caveats(results: Results, tasks: Sequence[TaskScores]) -> list[Caveat]:
     """Return what was asked and not answered, what voids scores, what metrics cannot tell, and notes on scores."""
-    found = [Caveat(TITLE, capital(sentence)) for sentence in unanswered(results)]
-    for kind, title in _VERDICTS.items():
-        found += [Caveat(title, capital(each.claim)) for each in results.verdicts if each.kind == kind]
-    found += _limits(results.evidence.of(MetricRange))
-    found += _notes(tasks)
+    ranges = results.evidence.of(MetricRange)
+    found = _said(results, "collapse", "no_baseline")
+    found += _limits(ranges, "cannot tell", "too few units")
+    found += _said(results, "leak")
+    found += [Caveat(TITLE, capital(sentence)) for sentence in unanswered(results)]
+    found += _limits(ranges, "tells only gross differences", "leaves little room")
     left_out = [item for item in results.panel_missing if item.get("by_recipe")]
     if left_out:
         text = f"The recipe left out {count(len(left_out), 'default baseline')}: a gain over the rest is a weaker claim."
         found.append(Caveat("Incomplete panel", text))
-    return found
+    return found + _notes(tasks)
 
 
-def _limits(ranges: Sequence[MetricRange]) -> list[Caveat]:
+def _said(results: Results, *kinds: str) -> list[Caveat]:
+    """Return the verdicts of some rules."""
+    return [Caveat(each.title, capital(each.claim)) for each in results.verdicts if each.kind in kinds]
+
+
+def _limits(ranges: Sequence[MetricRange], *grades: str) -> list[Caveat]:
     found = []
-    for grade, title in _GRADES.items():
+    for grade in grades:
         by_task: dict[str, list[str]] = {}
         for each in ranges:
             if each.grade == grade:
                 by_task.setdefault(each.task, []).append(each.profiling)
         if by_task:
             questions = [f"{task_phrase(task)} ({', '.join(profilings)})" for task, profilings in by_task.items()]
-            found.append(Caveat(title, capital(listed(questions, limit=10)) + "."))
+            found.append(Caveat(_GRADES[grade], capital(listed(questions, limit=10)) + "."))
     return found
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from phenolens.core.errors import ImageError
+from phenolens.core.random import spawn
 from phenolens.datasets import Manifest, condition_names
-from phenolens.images import RGB, Site, nuclear_channel, read_site
+from phenolens.images import RGB, Site, find_intervention, nuclear_channel, read_site, segment_nuclei
 
 _MOST = 12
 _SIDE = 240
@@ -22,6 +23,7 @@ TILE = 64
 ACROSS = 20
 """How many thumbnails stand beside each other on their sheet."""
 SHEET, SITES = "thumbnails/sheet.jpg", "thumbnails/sites.csv"
+CHANGED = "changed/images.csv"
 # Blue for the nuclei, then colours that stay apart for most colour-blind readers.
 _COLOURS = ((0.2, 0.35, 1.0), (0.2, 0.9, 0.35), (1.0, 0.45, 0.1), (0.95, 0.3, 0.9), (0.9, 0.85, 0.2))
 
@@ -75,6 +77,46 @@ def write_thumbnails(manifest: Manifest, channels: Sequence[str], folder: Path) 
     (folder / SHEET).parent.mkdir(parents=True, exist_ok=True)
     sheet.save(folder / SHEET, quality=82)
     pd.DataFrame({"site_id": [site.site_id for _, site in chosen]}).to_csv(folder / SITES, index=False)
+
+
+def write_changed(manifest: Manifest, channels: Sequence[str], names: Sequence[str], folder: Path) -> None:
+    """Write one site as it is and after each intervention, all on the same intensity scale.
+
+    Parameters
+    ----------
+    manifest, channels, folder
+        As of `write_examples`; written are ``changed/*.png`` and ``changed/images.csv``.
+    names
+        The interventions.
+    """
+    chosen = _read(manifest, channels, _choose(manifest, 2))
+    if not chosen:
+        return
+    site = chosen[-1][1]  # no control, where there is something else
+    low, high = _intensity_range([site])
+    pictures = {"as it is": site}
+    for name in names:
+        intervention = find_intervention(name, site.channels)
+        nuclei = _nuclei(site) if intervention.needs_nuclei else None
+        if intervention.needs_nuclei and nuclei is None:
+            continue
+        rng = spawn(0, "intervention", name, site.site_id)  # as when the site is embedded
+        (pixels,) = intervention.apply(site.pixels[np.newaxis], site.channels, rng, nuclei)
+        pictures[name] = Site(pixels, site.channels, site.site_id)
+    (folder / CHANGED).parent.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, picture in enumerate(pictures.values()):
+        files.append(f"changed/{number:02d}.png")
+        _to_picture(picture, low, high).save(folder / files[-1])
+    pd.DataFrame({"caption": list(pictures), "file": files}).to_csv(folder / CHANGED, index=False)
+
+
+def _nuclei(site: Site) -> NDArray[np.int32] | None:
+    """Return labels of nuclei (1, H, W); None if no channel is named as nuclei usually are."""
+    channel = nuclear_channel(site.channels)
+    if channel is None:
+        return None
+    return segment_nuclei(site.pixels[list(site.channels).index(channel)])[np.newaxis]
 
 
 def _read(

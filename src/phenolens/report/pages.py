@@ -19,7 +19,7 @@ from phenolens.diagnosis.records import (
     WithoutShortcut,
 )
 from phenolens.diagnosis.rules import KEPT, explaining
-from phenolens.report.answers import Answer, EncoderCard, Headline, capital, shortcut_line
+from phenolens.report.answers import Answer, EncoderCard, Headline, shortcut_line
 from phenolens.report.charts import BASELINE, Chart, Values, draw
 from phenolens.report.layout import Table
 from phenolens.report.pictures import Line, Picture, Reference, place
@@ -27,7 +27,7 @@ from phenolens.report.results import Results
 from phenolens.report.scores import TaskScores
 from phenolens.report.summary import Finding
 from phenolens.report.tables import SECTIONS
-from phenolens.report.text import task_phrase
+from phenolens.report.text import capital, task_phrase
 
 _MOST_BARS = 6
 _MOST_SENTENCES = 6
@@ -166,7 +166,7 @@ def bars(results: Results, shown: Sequence[Headline]) -> list[Answer]:
         word = f"{record.encoder}, {number(record.value, 2)}"
         picture = Picture(tuple(lines), "chance", "ceiling")
         title = f"{capital(task_phrase(headline.task))}, {headline.profiling}"
-        found.append(Answer(title, "beats", word, "mixed", sentence, picture))
+        found.append(Answer("beats", word, "plain", sentence, picture, title))
     return found
 
 

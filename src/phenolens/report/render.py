@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -21,6 +22,7 @@ from phenolens.report.card_page import card_page
 from phenolens.report.caveats import caveats
 from phenolens.report.comparisons import matrices
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
+from phenolens.report.examples import CHANGED
 from phenolens.report.names import with_short_names
 from phenolens.report.neighbours import neighbour_panels
 from phenolens.report.pages import bars, pages, sentences_by_task
@@ -120,6 +122,7 @@ def _render(results: Results, folder: Path) -> str:
             neighbours=neighbour_panels(samples, sheet),
             plates=plate_maps(samples),
             examples=[_example(folder, e) for e in results.examples],
+            changed=[_example(folder, e) for e in _changed(folder)],
             skipped_scores=leftovers.gather_skipped(results.skipped),
             skipped_parts=leftovers.gather_skipped(results.evidence.skipped),
             quarantine=leftovers.quarantine(results.quarantine),
@@ -166,6 +169,13 @@ def _inline(source: str) -> Markup:
 
 def _digest(script: Markup) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _changed(folder: Path) -> list[dict[str, Any]]:
+    """Return caption and file of the images that show what interventions do."""
+    if not (folder / CHANGED).is_file():
+        return []
+    return pd.read_csv(folder / CHANGED, dtype=str, keep_default_na=False).to_dict(orient="records")
 
 
 def _example(folder: Path, example: dict[str, Any]) -> Example:
