@@ -1,6 +1,6 @@
 """A study of which it is known what every encoder holds, written down record by record: made in a second."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,6 @@ class Made:
     shortcut: str = ""
     concepts: tuple[str, ...] = ()
     side: str = "neither"
-    numbers: dict[str, float] = field(default_factory=dict)
 
 
 LONG = "timm/vit_small@weights=/projects/imaging/2026-03-14/cell_painting/run_17_vit_small_seed0/weights.safetensors"
@@ -66,7 +65,10 @@ def records_of(name, made, *, is_first=False):
         for profiling in PROFILINGS:
             for baseline, value in BASELINES.items():
                 gain = made.score - value
-                references = {"classical-features": "best baseline", "untrained/resnet18@mixing=joint": "best untrained network"}
+                references = {
+                    "classical-features": "best baseline",
+                    "untrained/resnet18@mixing=joint": "best untrained network",
+                }
                 found.append(
                     BaselineDifference(
                         estimate(gain, p=0.001 if made.beats or not above else 0.4),
@@ -82,29 +84,68 @@ def records_of(name, made, *, is_first=False):
             if is_first:
                 found.append(
                     MetricRange(
-                        task, profiling, CHANCE, 1.0, "maximum", "classical-features", 0.5, LONG, 0.75, 0.7, 0.6, 0.25, 0.9,
-                        "tells", estimate(0.8), 4, "perturbation", 24, 24,
-                    )  # fmt: skip
+                        task,
+                        profiling,
+                        CHANCE,
+                        1.0,
+                        "maximum",
+                        "classical-features",
+                        0.5,
+                        LONG,
+                        0.75,
+                        0.7,
+                        0.6,
+                        0.25,
+                        0.9,
+                        "tells",
+                        estimate(0.8),
+                        4,
+                        "perturbation",
+                        24,
+                        24,
+                    )
                 )
             for shortcut in ("cell count", "intensity", "position", "plate"):
                 left = 1.0 if shortcut != made.shortcut else 0.15
                 known = estimate(left, 0.04, 0.001 if left < 1 else 0.9) if above else Estimate()
                 found.append(
                     WithoutShortcut(
-                        known, task, profiling, name, True, made.score, left * made.score, CHANCE, shortcut, "regressed out",
-                        "controls", True,
-                    )  # fmt: skip
+                        known,
+                        task,
+                        profiling,
+                        name,
+                        True,
+                        made.score,
+                        left * made.score,
+                        CHANCE,
+                        shortcut,
+                        "regressed out",
+                        "controls",
+                        True,
+                    )
                 )
             left = estimate(0.4, 0.1, 0.001) if above else Estimate()
             found.append(AfterIntervention(left, task, profiling, name, True, made.score, 0.3, CHANCE, "blur:4", 0.5))
             for stratum, share in (("1 uM", 0.5), ("3 uM", 0.8), ("10 uM", 1.0)):
                 value = CHANCE + share * (made.score - CHANCE)
                 found.append(
-                    StratumGain(name, "classical-features", task, profiling, "dose", stratum, value, 0.5 * share, CHANCE,
-                                estimate(value - 0.5 * share))
-                )  # fmt: skip
+                    StratumGain(
+                        name,
+                        "classical-features",
+                        task,
+                        profiling,
+                        "dose",
+                        stratum,
+                        value,
+                        0.5 * share,
+                        CHANCE,
+                        estimate(value - 0.5 * share),
+                    )
+                )
             found += [
-                LessDataScore(name, "classical-features", task, profiling, "replicates", n, estimate(made.score), CHANCE)
+                LessDataScore(
+                    name, "classical-features", task, profiling, "replicates", n, estimate(made.score), CHANCE
+                )
                 for n in (2, 4, 8)
             ]
     for concept in LEVELS:
@@ -112,21 +153,44 @@ def records_of(name, made, *, is_first=False):
         r = 0.7 if encoded else 0.02
         found.append(
             ConceptScore(
-                estimate(r, p=0.001 if encoded else 0.8), name, concept, True, concept, r, counterpart_r=0.1,
-                gain=estimate(r - 0.1), encoding="encoded" if encoded else "not detected",
-            )  # fmt: skip
+                estimate(r, p=0.001 if encoded else 0.8),
+                name,
+                concept,
+                True,
+                concept,
+                r,
+                counterpart_r=0.1,
+                gain=estimate(r - 0.1),
+                encoding="encoded" if encoded else "not detected",
+            )
         )
     robustness = {"biology": 0.7, "batch": 0.02, "neither": 0.1}[made.side]
     for profiling in PROFILINGS:
         found.append(
             BiologyBesideNuisance(
-                name, profiling, True, "perturbation", "plate", estimate(0.4), 0.1, 0.1, estimate(0.5), 0.1, 0.1,
-                estimate(robustness, 0.03), 0.1, 0.5, 10, 96,
-            )  # fmt: skip
+                name,
+                profiling,
+                True,
+                "perturbation",
+                "plate",
+                estimate(0.4),
+                0.1,
+                0.1,
+                estimate(0.5),
+                0.1,
+                0.1,
+                estimate(robustness, 0.03),
+                0.1,
+                0.5,
+                10,
+                96,
+            )
         )
         readable = 0.9 if made.side == "batch" else 0.25
         found.append(
-            NuisanceReadout("leakage:plate", profiling, name, "the plate", "balanced accuracy", estimate(readable, 0.06), 0.25)
+            NuisanceReadout(
+                "leakage:plate", profiling, name, "the plate", "balanced accuracy", estimate(readable, 0.06), 0.25
+            )
         )
     return found
 
@@ -137,12 +201,24 @@ def score_rows(name, value, *, baseline):
         for profiling in PROFILINGS:
             rows.append(
                 {
-                    "encoder": name, "encoder_id": name, "baseline": baseline, "profiling": profiling, "task": task,
-                    "metric": "mAP", "unit": "perturbation", "value": value, "chance": CHANCE,
-                    "normalised": (value - CHANCE) / (1 - CHANCE), "low": value - 0.05, "high": value + 0.05,
-                    "minimum_detectable": 0.05, "n_units": 24, "higher_is_better": True, "leak": "",
+                    "encoder": name,
+                    "encoder_id": name,
+                    "baseline": baseline,
+                    "profiling": profiling,
+                    "task": task,
+                    "metric": "mAP",
+                    "unit": "perturbation",
+                    "value": value,
+                    "chance": CHANCE,
+                    "normalised": (value - CHANCE) / (1 - CHANCE),
+                    "low": value - 0.05,
+                    "high": value + 0.05,
+                    "minimum_detectable": 0.05,
+                    "n_units": 24,
+                    "higher_is_better": True,
+                    "leak": "",
                     "notes": ["the layout is the same on each plate"],
-                }  # fmt: skip
+                }
             )
     return rows
 
@@ -154,16 +230,25 @@ def unit_rows(name, value, n_units):
             for unit in range(n_units):
                 rows.append(
                     {
-                        "encoder": name, "encoder_id": name, "profiling": profiling, "task": task, "unit": f"drug {unit}",
-                        "stratum": "", "value": value, "weight": 1.0, "chance": CHANCE, "p": 0.01, "p_adjusted": 0.02,
+                        "encoder": name,
+                        "encoder_id": name,
+                        "profiling": profiling,
+                        "task": task,
+                        "unit": f"drug {unit}",
+                        "stratum": "",
+                        "value": value,
+                        "weight": 1.0,
+                        "chance": CHANCE,
+                        "p": 0.01,
+                        "p_adjusted": 0.02,
                         "significant": unit % 2 == 0,
-                    }  # fmt: skip
+                    }
                 )
     return rows
 
 
-def write_study(folder, encoders=FOUR, *, n_sites=96, dim=8, n_thumbnails=60, n_units=8):
-    """Write results, embeddings and thumbnails of a study, and return the results."""
+def write_study(folder, encoders=FOUR, *, n_sites=96, dim=8, n_thumbnails=60, n_units=8, word=""):
+    """Write results, embeddings and thumbnails of a study, and return the results; `word` is part of all metadata."""
     records, scores, units = [], [], []
     for name, made in encoders.items():
         records += records_of(name, made, is_first=not records)
@@ -175,9 +260,22 @@ def write_study(folder, encoders=FOUR, *, n_sites=96, dim=8, n_thumbnails=60, n_
     evidence = Evidence(tuple(records))
     results = Results(
         name="four encoders of which all is known",
-        dataset={"manifest": "manifest.csv", "n_sites": n_sites, "n_wells": n_sites, "n_plates": 4, "n_perturbations": n_units},
+        dataset={
+            "manifest": "manifest.csv",
+            "n_sites": n_sites,
+            "n_wells": n_sites,
+            "n_plates": 4,
+            "n_perturbations": n_units,
+        },
         encoders=[
-            {"id": name, "encoder": name, "baseline": name in BASELINES, "dim": dim, "weights_hash": "", "sites_per_second": 1.0}
+            {
+                "id": name,
+                "encoder": name,
+                "baseline": name in BASELINES,
+                "dim": dim,
+                "weights_hash": "",
+                "sites_per_second": 1.0,
+            }
             for name in (*encoders, *BASELINES)
         ],
         panel_missing=[],
@@ -189,22 +287,22 @@ def write_study(folder, encoders=FOUR, *, n_sites=96, dim=8, n_thumbnails=60, n_
         examples=[],
         provenance={"versions": {"phenolens": "1"}, "recipe": f"encoders: [{LONG}]", "seed": 0},
         evidence=evidence,
-    )  # fmt: skip
+    )
     results.save(folder)
-    write_vectors(folder, encoders, n_sites, dim, n_units)
-    write_tiles(folder, [f"site{i}" for i in range(min(n_sites, n_thumbnails))])
+    write_vectors(folder, encoders, n_sites, dim, n_units, word)
+    write_tiles(folder, [f"site{i}{word}" for i in range(min(n_sites, n_thumbnails))])
     return results
 
 
-def write_vectors(folder, encoders, n_sites, dim, n_units):
+def write_vectors(folder, encoders, n_sites, dim, n_units, word):
     rng = np.random.default_rng(0)
     places = np.arange(n_sites)
     per_plate = -(-n_sites // 4)
     obs = pd.DataFrame(
         {
-            "site_id": [f"site{i}" for i in places],
-            "perturbation": [f"drug {i % n_units}" for i in places],
-            "plate": [f"plate {i // per_plate}" for i in places],
+            "site_id": [f"site{i}{word}" for i in places],
+            "perturbation": [f"drug {i % n_units}{word}" for i in places],
+            "plate": [f"plate {i // per_plate}{word}" for i in places],
             "well": [f"{chr(65 + i % per_plate // 24 % 26)}{i % per_plate % 24 + 1:02d}" for i in places],
             "dose": 10.0 ** rng.integers(0, 4, n_sites),
         },
@@ -223,8 +321,3 @@ def write_tiles(folder, sites):
     (folder / SHEET).parent.mkdir(exist_ok=True)
     Image.fromarray(noise).save(folder / SHEET, quality=82)
     pd.DataFrame({"site_id": sites}).to_csv(folder / SITES, index=False)
-
-
-def with_names(results, text):
-    """Return results in which metadata of strangers hold a text."""
-    return replace(results, name=text)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from phenolens.core.numbers import count, listed, number, percent, share_within
+from phenolens.core.numbers import listed, number, percent, share_within
 from phenolens.core.precision import exceeds
 from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.phrases import against_best
@@ -30,6 +30,8 @@ from phenolens.report.text import capital, task_phrase
 
 MOST = 0.5
 """A shortcut that explains at least this share of a score explains most of it."""
+
+_MOST_NAMED = 3
 
 Tone = Literal["good", "mixed", "bad", "unknown", "plain"]
 _FIRST_SHORTCUTS = ("cell count", "intensity", "position", "batch", "plate")
@@ -233,11 +235,15 @@ def _beats_picture(encoder: str, against: Sequence[_Against]) -> Picture:
 
 def _score_line(found: _Against, score: Scored) -> Line:
     headline, mark = found.headline, score.mark
+    held = {"untrained": found.untrained}
+    if not found.best.untrained:
+        held["baseline"] = found.best
     references = []
-    for name, difference in (("baseline", found.best), ("untrained", found.untrained)):
-        if difference is not None and (of_reference := headline.scored(difference.baseline)) is not None:
-            if name == "untrained" or not difference.untrained:
-                references.append(Reference(name, difference.baseline, place(headline.at(of_reference.mark.value))))
+    for kind, difference in held.items():
+        of_reference = None if difference is None else headline.scored(difference.baseline)
+        if of_reference is not None:
+            at = place(headline.at(of_reference.mark.value))
+            references.append(Reference(kind, of_reference.row.encoder, at))
     value = headline.at(mark.value)
     relation = against_best(found.best)
     title = (
@@ -285,8 +291,10 @@ def _relies(encoder: str, shortcuts: Mapping[str, tuple[WithoutShortcut, bool]],
     picture = Picture(lines, "0% of its score", "all of it")
     if not surely:
         names = listed(list(shortcuts), limit=4)
-        sentence = f"None of {names} is shown to explain a tenth of its score." if len(shortcuts) > 1 else (
-            f"{capital(names)} is not shown to explain a tenth of its score."
+        sentence = (
+            f"None of {names} is shown to explain a tenth of its score."
+            if len(shortcuts) > 1
+            else (f"{capital(names)} is not shown to explain a tenth of its score.")
         )
         return Answer("relies", "None of these", "good", sentence, picture)
     most = surely[0]
@@ -295,7 +303,8 @@ def _relies(encoder: str, shortcuts: Mapping[str, tuple[WithoutShortcut, bool]],
         f"Up to {percent(min(1.0, explained))} of what it scores above chance goes with {most.shortcut} "
         f"({task_phrase(most.task)})."
     )
-    return Answer("relies",
+    return Answer(
+        "relies",
         capital(listed([each.shortcut for each in surely], limit=3)),
         "bad" if explained >= MOST else "mixed",
         sentence,
@@ -304,6 +313,7 @@ def _relies(encoder: str, shortcuts: Mapping[str, tuple[WithoutShortcut, bool]],
 
 
 def shortcut_line(name: str, most: WithoutShortcut, sure: bool) -> Line:
+    """Draw how much of a score goes with a shortcut; filled if it surely does."""
     explained = 1 - most.estimate.value
     low, high = 1 - most.estimate.high, 1 - most.estimate.low
     title = f"{name}, {most.way}: {share_within(explained, low, high)} of {task_phrase(most.task)}, {most.profiling}"
@@ -333,14 +343,17 @@ def _encodes(encoder: str, results: Results) -> Answer:
         ("not detected", "no sign of {}"),
         ("not assessed", "cannot be told apart here: {}"),
     ):
-        if names := [each.concept for each in by_encoding.get(encoding, [])]:
-            said.append(words.format(listed(names)))
+        names = [each.concept for each in by_encoding.get(encoding, [])]
+        if names:
+            are_the_rest = len(names) > _MOST_NAMED and len(names) + len(encoded) == len(scores)
+            said.append(words.format(f"the other {len(names)}" if are_the_rest and encoded else listed(names)))
     with_counterpart = any(math.isfinite(each.counterpart_r) for each in scores)
     legend = (Reference("untrained", "its untrained counterpart"),) if with_counterpart else ()
     picture = Picture(tuple(map(_concept_line, scores)), "r = 0", "r = 1", legend)
     word = capital(listed([each.concept for each in encoded], limit=3)) if encoded else "Nothing surely"
     sentence = capital("; ".join(filter(None, said))) + "."
-    return Answer("encodes", word, "good" if encoded else "bad", sentence, picture)
+    of_cells = [each for each in encoded if each.concept != "acquisition"]
+    return Answer("encodes", word, "good" if of_cells else "bad", sentence, picture)
 
 
 def _over_counterpart(encoded: Sequence[ConceptScore]) -> str:
@@ -350,8 +363,10 @@ def _over_counterpart(encoded: Sequence[ConceptScore]) -> str:
     better = [each.concept for each in compared if each.gain.low > 0]
     if len(better) == len(compared):
         return "better than its untrained counterpart"
-    return f"better than its untrained counterpart for {listed(better)}" if better else (
-        "no better than its untrained counterpart"
+    return (
+        f"better than its untrained counterpart for {listed(better)}"
+        if better
+        else ("no better than its untrained counterpart")
     )
 
 
@@ -453,21 +468,26 @@ def _verdict(
             return f"Cannot be scored: {shape.finding}.", "bad"
     if not against:
         return "No baseline beside it, so nothing can be claimed.", "unknown"
-    n, wins = len(against), sum(each.beats for each in against)
-    losses = sum(each.falls_short for each in against)
-    mostly = [name for name, (most, sure) in shortcuts.items() if sure and 1 - most.estimate.value >= MOST]
-    partly = [name for name, (_, sure) in shortcuts.items() if sure and name not in mostly]
     batch = "; its neighbours share the batch" if biology.word == "Batch" else ""
     if not any(each.best.encoder_above_chance for each in against):
-        at_chance = f"No sign of biology: not above chance in {_of(n, n) if n > 1 else 'the one question'}"
-        return f"{at_chance}{batch}.", "bad"
-    if wins:
-        better = f"better than every simple method in {_of(wins, n)}"
-        if mostly:
-            return f"{capital(better)}, but most of a score goes with {listed(mostly)}{batch}.", "mixed"
-        part = f"; part of a score goes with {listed(partly)}" if partly else ""
-        return f"Sees what simple methods miss: {better}{part}{batch}.", "good" if wins == n and not batch else "mixed"
-    nothing = f"simple methods do better in {_of(losses, n)}" if losses else "no better than simple methods"
+        return f"No sign of biology: not above chance in {_of(len(against), len(against))}{batch}.", "bad"
+    mostly = [name for name, (most, sure) in shortcuts.items() if sure and 1 - most.estimate.value >= MOST]
+    if not any(each.beats for each in against):
+        return _no_better(against, mostly, batch)
+    wins = sum(each.beats for each in against)
+    better = f"better than every simple method in {_of(wins, len(against))}"
+    if mostly:
+        return f"{capital(better)}, but most of a score goes with {listed(mostly)}{batch}.", "mixed"
+    partly = [name for name, (_, sure) in shortcuts.items() if sure]
+    part = f"; part of a score goes with {listed(partly)}" if partly else ""
+    tone: Tone = "good" if wins == len(against) and not batch else "mixed"
+    return f"Sees what simple methods miss: {better}{part}{batch}.", tone
+
+
+def _no_better(against: Sequence[_Against], mostly: Sequence[str], batch: str) -> tuple[str, Tone]:
+    """Return the line of an encoder that is above chance and beats no best baseline."""
+    losses = sum(each.falls_short for each in against)
+    nothing = f"simple methods do better in {_of(losses, len(against))}" if losses else "no better than simple methods"
     if mostly:
         return f"Mostly {listed(mostly)}: {nothing}{batch}.", "bad"
     if not losses and not any(each.headline.range.is_able for each in against):

@@ -37,7 +37,9 @@ def caveats(results: Results, tasks: Sequence[TaskScores]) -> list[Caveat]:
     found += _limits(ranges, "tells only gross differences", "leaves little room")
     left_out = [item for item in results.panel_missing if item.get("by_recipe")]
     if left_out:
-        text = f"The recipe left out {count(len(left_out), 'default baseline')}: a gain over the rest is a weaker claim."
+        text = (
+            f"The recipe left out {count(len(left_out), 'default baseline')}: a gain over the rest is a weaker claim."
+        )
         found.append(Caveat("Incomplete panel", text))
     return found + _notes(tasks)
 
@@ -71,6 +73,8 @@ def _notes(tasks: Sequence[TaskScores]) -> list[Caveat]:
                 sizes[each.text] = sizes.get(each.text, 0) + each.n_scores
     texts = sorted(scopes, key=lambda text: -sizes[text])
     return [
-        Caveat("Note on scores", f"{capital(text)}. Concerns {listed(list(dict.fromkeys(scopes[text])), limit=10)}.", text)
+        Caveat(
+            "Note on scores", f"{capital(text)}. Concerns {listed(list(dict.fromkeys(scopes[text])), limit=10)}.", text
+        )
         for text in texts
     ]

@@ -119,9 +119,7 @@ def _nuclei(site: Site) -> NDArray[np.int32] | None:
     return segment_nuclei(site.pixels[list(site.channels).index(channel)])[np.newaxis]
 
 
-def _read(
-    manifest: Manifest, channels: Sequence[str], rows: Sequence[tuple[str, int]]
-) -> list[tuple[str, Site]]:
+def _read(manifest: Manifest, channels: Sequence[str], rows: Sequence[tuple[str, int]]) -> list[tuple[str, Site]]:
     """Return name and site of rows of a manifest; what cannot be read is left out, as the quarantine list has it."""
     found = []
     for name, row in rows:

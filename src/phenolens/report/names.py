@@ -53,8 +53,10 @@ def with_short_names(results: Results) -> tuple[Results, dict[str, str]]:
     pattern = re.compile("|".join(re.escape(full) for full in sorted(short, key=len, reverse=True)))
     renamed = replace(
         results,
-        encoders=[entry | {key: short.get(entry[key], entry[key]) for key in ("encoder", "id")} | {"full": entry["id"]}
-                  for entry in results.encoders],
+        encoders=[
+            entry | {key: short.get(entry[key], entry[key]) for key in ("encoder", "id")} | {"full": entry["id"]}
+            for entry in results.encoders
+        ],
         scores=_table(results.scores, short),
         units=_table(results.units, short),
         verdicts=_renamed(results.verdicts, pattern, short),

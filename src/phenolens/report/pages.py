@@ -283,7 +283,9 @@ def _protocols(tasks: Sequence[TaskScores], looks: Mapping[str, int]) -> Iterabl
                 lines.append(Values(row.encoder, looks[row.encoder], xs, values))
             elif row.baseline:
                 better = max if task.higher_is_better else min
-                best = [better(filter(math.isfinite, pair), default=math.nan) for pair in zip(best, values, strict=True)]
+                best = [
+                    better(filter(math.isfinite, pair), default=math.nan) for pair in zip(best, values, strict=True)
+                ]
         lines.append(Values("best baseline", BASELINE, xs, best))
         labels = {float(i): profiling for i, profiling in enumerate(task.profilings)}
         yield draw(capital(task_phrase(task.task)), task.metric, lines, labels)
@@ -317,8 +319,8 @@ def _relies(results: Results, cards: Sequence[EncoderCard], shown: Sequence[Head
     return (
         Group(
             "Shortcuts",
-            "How much of the score above chance goes with each shortcut, by the adjustment that takes most. Filled bars "
-            "are shown beyond doubt to be at least a tenth.",
+            "How much of the score above chance goes with each shortcut, by the adjustment that takes most. Filled: at "
+            "least a tenth, beyond doubt.",
             tuple(panels),
         ),
         Group("Changed images", "How much of the score is left once the pixels were changed.", tuple(changed)),

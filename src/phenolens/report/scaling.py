@@ -1,5 +1,6 @@
 """The figure of a scaling study: scores against the operations of training, one panel per question."""
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 

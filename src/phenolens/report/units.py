@@ -148,7 +148,9 @@ def _figure(task: TaskScores, encoders: Mapping[str, Mapping[tuple[str, str], Un
     """Draw the values of each encoder from best to worst."""
     lines = []
     for (encoder, by_unit), look in zip(encoders.items(), (0, BASELINE), strict=True):
-        values = sorted((each.value for each in by_unit.values() if math.isfinite(each.value)), reverse=task.higher_is_better)
+        values = sorted(
+            (each.value for each in by_unit.values() if math.isfinite(each.value)), reverse=task.higher_is_better
+        )
         if values:
             lines.append(Values(encoder, look, list(range(1, len(values) + 1)), values))
     best = next(iter(encoders.values()))
