@@ -19,7 +19,7 @@ from phenolens.report.examples import ACROSS, SHEET, SITES
 
 _log = logging.getLogger(__name__)
 
-_POINTS = 4000
+_POINTS = 3000
 """Over all maps together, so that a page of many encoders is made in seconds."""
 _MOST, _LEAST = 1500, 300
 _SEED = 0

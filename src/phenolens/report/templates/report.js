@@ -27,6 +27,17 @@
   // Viridis, at ten steps: dark is low, whatever the reader's eyes and scheme.
   const RAMP = ["#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
 
+  // A point is drawn once for each look, and then copied.
+  const stamp = ({ color, symbol }, size) => {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = Math.ceil(size);
+    const pen = canvas.getContext("2d");
+    pen.scale(size / 14, size / 14);
+    pen.fillStyle = color;
+    pen.fill(new Path2D(symbol));
+    return canvas;
+  };
+
   class EmbeddingMap {
     constructor(box) {
       Object.assign(this, JSON.parse(document.getElementById(box.dataset.source).textContent));
@@ -162,16 +173,14 @@
       const dense = window.devicePixelRatio || 1;
       [canvas.width, canvas.height] = [canvas.clientWidth * dense, canvas.clientHeight * dense];
       const pen = canvas.getContext("2d");
-      const size = (this.map.shown > 5000 ? 4 : this.map.shown > 600 ? 7 : 9) / 14;
-      const paths = new Map();
+      const size = (this.map.shown > 5000 ? 4 : this.map.shown > 600 ? 7 : 9) * dense;
+      const stamps = new Map();
       for (const each of this.styles().sort((a, b) => a.rank - b.rank)) {
+        const key = each.color + each.symbol;
+        if (!stamps.has(key)) stamps.set(key, stamp(each, size));
         const [x, y] = this.place(each.i);
-        if (x < -9 || y < -9 || x > canvas.clientWidth + 9 || y > canvas.clientHeight + 9) continue;
-        if (!paths.has(each.symbol)) paths.set(each.symbol, new Path2D(each.symbol));
-        pen.setTransform(size * dense, 0, 0, size * dense, (x - 7 * size) * dense, (y - 7 * size) * dense);
         pen.globalAlpha = each.alpha;
-        pen.fillStyle = each.color;
-        pen.fill(paths.get(each.symbol));
+        pen.drawImage(stamps.get(key), Math.round(x * dense - size / 2), Math.round(y * dense - size / 2));
       }
     }
 
