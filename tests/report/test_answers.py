@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 from made_up_study import FOUR, LONG, write_study
 
@@ -11,7 +13,10 @@ from phenolens.report import write_report
 from phenolens.report.answers import data_answer, encoder_cards, headlines
 from phenolens.report.caveats import caveats
 from phenolens.report.names import short_names, with_short_names
+from phenolens.report.neighbours import neighbour_panels, plate_images
 from phenolens.report.pages import bars
+from phenolens.report.plates import plate_maps
+from phenolens.report.samples import read_samples, read_sheet
 from phenolens.report.scores import task_scores
 
 
@@ -139,3 +144,22 @@ def test_the_page_names_the_whole_path_only_where_it_is_asked_for(tmp_path):
     first_screen = page[page.index('<main id="main">') : page.index('id="beats"')]
     assert first_screen.count("/projects/") == 2  # the titles of two cards
     assert "/projects/" in page[page.index('id="provenance"') :].replace("<wbr>", "")
+
+
+def test_neighbours_and_plates_show_what_the_vectors_hold(tmp_path):
+    write_study(tmp_path, {"by plate": FOUR["noise"]})
+    sheet = read_sheet(tmp_path)
+    (sample,) = read_samples(tmp_path, [{"id": "by plate", "encoder": "by plate", "baseline": False}], sheet)
+    plate = pd.factorize(sample.obs["plate"])[0]
+    by_plate = replace(
+        sample,
+        vectors=np.eye(4, dtype=np.float32)[plate] + 0.01 * sample.vectors[:, :4],
+        on_plates=(10.0 * plate[:, None] + sample.vectors[:, :4], sample.obs),
+    )
+    (panel,) = neighbour_panels([by_plate], sheet)
+    assert {tile.shares for row in panel.rows for tile in row.nearest} <= {"plate", "same"}
+    assert all(row.query.caption.split(" · ")[1] in tile.caption for row in panel.rows for tile in row.nearest)
+    (maps,) = plate_maps([by_plate])
+    assert maps.share > 0.9
+    assert [len({well.colour for well in plate.wells}) for plate in maps.plates] == [1] * 4
+    assert [plate.plate for plate in plate_images([sample], sheet)] == ["plate 0", "plate 1", "plate 2"]

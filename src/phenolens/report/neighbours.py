@@ -10,6 +10,7 @@ from phenolens.report.samples import Sample, Sheet
 
 _QUERIES = 4
 _NEAREST = 5
+_MOST_PLATES = 8
 
 
 @dataclass(frozen=True)
@@ -105,3 +106,37 @@ def _tile(row: int, obs: pd.DataFrame, sheet: Sheet, query: int | None = None) -
         elif "plate" in obs and obs["plate"].iloc[row] == obs["plate"].iloc[query]:
             shares = "plate"
     return Tile(place % sheet.across, place // sheet.across, " · ".join(shown), shares)
+
+
+@dataclass(frozen=True)
+class OfPlate:
+    """A few sites of one plate, treated alike on all plates."""
+
+    plate: str
+    tiles: tuple[Tile, ...]
+
+
+def plate_images(samples: Sequence[Sample], sheet: Sheet) -> list[OfPlate]:
+    """Return sites of each of the first plates that hold the same perturbation, negative controls where there are any.
+
+    Parameters
+    ----------
+    samples
+        The vectors, whose metadata are looked at.
+    sheet
+        The thumbnails.
+    """
+    obs = samples[0].obs if samples else pd.DataFrame()
+    if not {"plate", "perturbation"} <= set(obs.columns):
+        return []
+    obs = obs[obs.index.isin(list(sheet.tiles))]
+    if "role" in obs and (obs["role"].astype(str) == "negative_control").any():
+        obs = obs[obs["role"].astype(str) == "negative_control"]
+    plates = obs["plate"].astype(str).to_numpy()
+    on_most = obs.groupby(obs["perturbation"].astype(str))["plate"].nunique()
+    alike = (obs["perturbation"].astype(str) == on_most.idxmax()).to_numpy() if len(on_most) else np.zeros(0, bool)
+    found = []
+    for plate in sorted(set(plates[alike]))[:_MOST_PLATES]:
+        rows = np.flatnonzero(alike & (plates == plate))[: _NEAREST + 1]
+        found.append(OfPlate(plate, tuple(_tile(int(row), obs, sheet) for row in rows)))
+    return found if len(found) > 1 else []

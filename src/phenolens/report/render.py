@@ -24,7 +24,7 @@ from phenolens.report.comparisons import matrices
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
 from phenolens.report.examples import CHANGED
 from phenolens.report.names import with_short_names
-from phenolens.report.neighbours import neighbour_panels
+from phenolens.report.neighbours import neighbour_panels, plate_images
 from phenolens.report.pages import bars, pages, sentences_by_task
 from phenolens.report.plates import plate_maps
 from phenolens.report.results import Results
@@ -121,6 +121,7 @@ def _render(results: Results, folder: Path) -> str:
             sheet_source=Markup(sheet.source),  # noqa: S704 - base64
             neighbours=neighbour_panels(samples, sheet),
             plates=plate_maps(samples),
+            plate_images=plate_images(samples, sheet),
             examples=[_example(folder, e) for e in results.examples],
             changed=[_example(folder, e) for e in _changed(folder)],
             skipped_scores=leftovers.gather_skipped(results.skipped),

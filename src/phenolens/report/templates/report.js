@@ -2,13 +2,16 @@
 (() => {
   const root = document.documentElement;
   const probe = document.createElement("span");
-  // A property may be light-dark(): the browser says what it is now.
+  const known = new Map();
+  // A property may be light-dark(): the browser says what it is now, once for each theme.
   const colour = (name) => {
-    probe.style.color = `var(${name})`;
-    document.body.append(probe);
-    const found = getComputedStyle(probe).color;
-    probe.remove();
-    return found;
+    if (!known.has(name)) {
+      probe.style.color = `var(${name})`;
+      document.body.append(probe);
+      known.set(name, getComputedStyle(probe).color);
+      probe.remove();
+    }
+    return known.get(name);
   };
 
   const COLOURS = 7;
@@ -272,7 +275,10 @@
   };
 
   const maps = [...document.querySelectorAll(".map")].map((box) => new EmbeddingMap(box));
-  const redraw = () => maps.forEach((map) => { map.legend(); map.draw(); });
+  const redraw = () => {
+    known.clear();
+    maps.forEach((map) => { map.legend(); map.draw(); });
+  };
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const theme = document.querySelector(".theme");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
