@@ -39,14 +39,14 @@ docs: $(VENV)/.test
 	$(BIN)/mkdocs build --strict
 
 # constraints.txt pins what the results in docs/ and benchmarks/ were made with.
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 
 # torch first, by itself: uv takes the build that fits this machine, without CUDA where there is no NVIDIA GPU (4.5 GB
 # less). Where PyTorch's own index cannot be reached, torch comes with CUDA, as in the general index.
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt uv
-	$(INSTALL) --torch-backend auto torch torchvision || echo "torch comes with CUDA, which takes 4.5 GB more"
+	-$(INSTALL) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+		--torch-backend auto torch torchvision 2>/dev/null || echo "torch comes with CUDA, which takes 4.5 GB more"
 	$(INSTALL) --editable .
 	touch $@
 

@@ -13,8 +13,9 @@ from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.records import Activity, BaselineDifference, Record
 from phenolens.evaluation import Estimate, Skipped
 from phenolens.report import Results, write_report
+from phenolens.report.caveats import caveats
+from phenolens.report.comparisons import matrices
 from phenolens.report.scores import task_scores
-from phenolens.report.summary import findings
 from phenolens.report.tables import IN_FILES_ONLY, SAID_BY_VERDICTS, SECTIONS, tables
 from phenolens.report.units import task_units
 
@@ -68,8 +69,10 @@ def written(results, folder):
 
 def test_every_section_is_there(page, results):
     assert page.headings[0] == results.name
-    for heading in ("Findings", "Scores", "Gains over baselines", "Scores by unit", "Embedding map", "Example images"):
+    for heading in ("Before you believe it", "Scores", "Embedding map", "Nearest neighbours", "Example images"):
         assert heading in page.headings
+    for encoder in {entry["encoder"] for entry in results.encoders if not entry["baseline"]}:
+        assert f'title="{encoder}"' in page.source
     assert set(SECTIONS.values()) - {SECTIONS["further"]} <= set(page.headings)
     assert len(page.ids) == len(set(page.ids))
     assert results.provenance["versions"]["torch"] in page.text
@@ -97,7 +100,7 @@ def test_what_is_skipped_and_left_out_is_shown_with_its_reason(study, page, resu
     (site,) = results.quarantine
     assert site["site_id"] in page.text
     left_out = sum(each["by_recipe"] for each in results.panel_missing)
-    assert f"the recipe left out {left_out} default baselines" in page.text
+    assert f"The recipe left out {left_out} default baselines" in page.text
     assert "Left out by the recipe: a small study" in page.text
 
 
@@ -143,13 +146,23 @@ def test_matrices_colour_what_is_claimed_and_significant(tmp_path, results):
     results.evidence = Evidence(tuple(records))
     page = written(results, tmp_path)
     assert page.source.count(' significant"') == len(significant)
-    assert page.source.count('<td class="better') + page.source.count('<td class="worse') == len(records)
+    of_tested = [each for each in records if not each.encoder_is_baseline]
+    assert page.source.count('<td class="better') + page.source.count('<td class="worse') == len(of_tested)
+
+
+def test_gains_stand_in_the_order_in_which_they_matter(results):
+    found = matrices(results.evidence.of(BaselineDifference), {})
+    assert found
+    for matrix in found.values():
+        for rows in matrix.blocks.values():
+            roles = [row.role for row in rows if row.role in ("best baseline", "best untrained network")]
+            assert [row.role for row in rows[: len(roles)]] == roles == sorted(roles)
 
 
 def test_active_perturbations_are_counted_as_the_card_counts_them(results):
     counted = {(each.task, each.profiling, each.encoder): each for each in results.evidence.of(Activity)}
     checked = 0
-    for shown in task_units(task_scores(results.scores), results.units):
+    for shown in task_units(task_scores(results.scores), results.units).values():
         activity = counted.get((shown.task.task, shown.profiling, shown.best))
         if activity is not None:
             assert shown.significant == (activity.n_active, activity.n_units)
@@ -161,11 +174,12 @@ def test_active_perturbations_are_counted_as_the_card_counts_them(results):
 
 def test_a_caveat_is_told_once_and_a_leak_by_its_verdict(results):
     results.scores["notes"] = [["one; with a semicolon", "two"] for _ in range(len(results.scores))]
-    found = findings(results, task_scores(results.scores))
-    assert [each.claim for each in found if each.title == "Caveat"] == ["One; with a semicolon.", "Two."]
+    found = caveats(results, task_scores(results.scores))
+    notes = [each.text for each in found if each.title == "Note on scores"]
+    assert [text.partition(".")[0] for text in notes] == ["One; with a semicolon", "Two"]
     leaks = [verdict for verdict in results.verdicts if verdict.kind == "leak"]
     assert leaks
-    assert sum("are on both sides of the split" in each.claim for each in found) == len(leaks)
+    assert sum("are on both sides of the split" in each.text for each in found) == len(leaks)
 
 
 def test_nothing_is_fetched_from_anywhere(page):
@@ -177,7 +191,9 @@ def test_nothing_is_fetched_from_anywhere(page):
 
 def test_images_are_inside(page, results):
     assert results.examples
-    assert page.source.count('<img src="data:image/png;base64,') == len(results.examples)
+    changed = 2  # a site as it is, and blurred
+    assert page.source.count('<img src="data:image/png;base64,') == len(results.examples) + changed
+    assert page.source.count("url(&#34;data:") + page.source.count('url("data:image/jpeg;base64,') == 1
 
 
 LITERALS = {"kind", "reference", "grade", "way", "fit", "encoding", "dominated_by"}
@@ -223,8 +239,8 @@ def test_results_without_anything_further_make_a_page(tmp_path, results):
     results.scores[["low", "high"]] = float("nan")
     results.scores["notes"] = [[]] * len(results.scores)
     page = written(results, tmp_path)
-    assert "No verdict was reached." in page.text
-    assert "No differences" in page.text
+    assert "No baseline was scored in the same question." in page.text
+    assert "Nothing was evaluated for this question." in page.text
     assert "Scores" in page.headings
 
 
@@ -232,8 +248,8 @@ def test_of_many_units_the_best_are_listed_and_all_are_drawn(tmp_path, results):
     copies = [results.units.assign(unit=results.units["unit"] + f" {number}") for number in range(60)]
     results.units = pd.concat(copies, ignore_index=True)
     page = written(results, tmp_path)
-    assert "units-1-data" in page.ids
-    first = task_units(task_scores(results.scores), results.units)[0]
+    assert "each encoder sorted by itself" in page.text
+    first = next(iter(task_units(task_scores(results.scores), results.units).values()))
     assert first.n_units > 60
     assert sum(map(len, first.blocks)) == 12
 

@@ -222,20 +222,20 @@ class Rule(Generic[J]):
         )
 
 
-def _explaining(ways: Sequence[WithoutShortcut]) -> list[WithoutShortcut]:
+def explaining(ways: Sequence[WithoutShortcut]) -> list[WithoutShortcut]:
     """Return the adjustments by which a shortcut explains part of a score, the one that explains most first."""
     lost = [each for each in ways if each.is_significant and each.estimate.high <= 1 - EXPLAINED]
     return sorted(lost, key=lambda each: each.estimate.value)
 
 
 def _shortcut_sentence(ways: Sequence[WithoutShortcut]) -> str:
-    explaining = _explaining(ways)
-    others = [each for each in ways if each not in explaining and each.is_known]
-    return phrases.shortcut(explaining, others)
+    shown = explaining(ways)
+    others = [each for each in ways if each not in shown and each.is_known]
+    return phrases.shortcut(shown, others)
 
 
 def _shortcut_effect(ways: Sequence[WithoutShortcut]) -> Estimate:
-    left = _explaining(ways)[0].estimate
+    left = explaining(ways)[0].estimate
     return Estimate(1 - left.value, 1 - left.high, 1 - left.low, left.n_units, left.p, left.p_adjusted)
 
 
@@ -431,7 +431,7 @@ RULES: tuple[Rule[Any], ...] = (
             f"at least {EXPLAINED:.0%} of the score above chance, at the lower limit, is lost significantly by any "
             "adjustment"
         ),
-        when=lambda ways: bool(_explaining(ways)),
+        when=lambda ways: bool(explaining(ways)),
         sentence=_shortcut_sentence,
         adjusted_over=SHORTCUTS,
         effect=_shortcut_effect,

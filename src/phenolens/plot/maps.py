@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from phenolens.core.errors import PhenolensError, did_you_mean
 from phenolens.plot.style import COLOURS, MARKERS, QUIET, axes_for, legend, plain
-from phenolens.report.embedding_map import MAX_POINTS, layout_points
+from phenolens.report.embedding_map import layout_points
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
+
+_MOST_POINTS = 1500  # more take minutes
 
 
 def embedding_map(vectors: AnnData, colour_by: str | None = None, *, ax: Axes | None = None) -> Axes:
@@ -40,8 +42,8 @@ def embedding_map(vectors: AnnData, colour_by: str | None = None, *, ax: Axes | 
     if colour_by is not None and colour_by not in vectors.obs:
         raise PhenolensError(f"no metadata column '{colour_by}'{did_you_mean(colour_by, vectors.obs.columns)}")
     rows = np.arange(vectors.n_obs)
-    if len(rows) > MAX_POINTS:
-        rows = np.sort(np.random.default_rng(0).choice(rows, MAX_POINTS, replace=False))
+    if len(rows) > _MOST_POINTS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
     x, y = layout_points(np.asarray(vectors.X)[rows]).T
     ax = axes_for(ax)
     if colour_by is None:

@@ -22,48 +22,44 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """The differences of one encoder to all baselines; None where the two were not compared."""
+    """The differences of all encoders under test to one baseline; None where the two were not compared."""
 
-    encoder: str
+    baseline: str
+    role: str
     cells: tuple[Cell | None, ...]
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """The differences of one task: one block of rows per profiling."""
+    """The differences of one task: a column for each encoder under test, one block of rows for each profiling."""
 
     task: str
     title: str
     split: str
-    baselines: tuple[str, ...]
+    encoders: tuple[str, ...]
     blocks: Mapping[str, Sequence[Row]]
     higher_is_better: bool
     n_units: str
     claims: str
 
 
-def matrices(differences: Sequence[BaselineDifference], directions: Mapping[str, bool]) -> list[Matrix]:
-    """Lay out the differences to baselines, one matrix per task.
+def matrices(differences: Sequence[BaselineDifference], directions: Mapping[str, bool]) -> dict[str, Matrix]:
+    """Lay out the differences of encoders under test to baselines: task -> matrix.
+
+    The best baseline stands first, then the best untrained network, then the others, the best of them first.
 
     Parameters
     ----------
     differences
-        Of all questions.
+        Of all questions; those between two baselines are left out.
     directions
         For each task whether higher is better; unknown tasks count as such.
-
-    Returns
-    -------
-    list of Matrix
-        In the order in which the tasks stand in the records.
     """
     by_task: dict[str, list[BaselineDifference]] = {}
     for each in differences:
-        by_task.setdefault(each.task, []).append(each)
-    found = []
-    for task, of_task in by_task.items():
-        found.append(_matrix(task, of_task, directions.get(task, True)))
-    return found
+        if not each.encoder_is_baseline:
+            by_task.setdefault(each.task, []).append(each)
+    return {task: _matrix(task, of_task, directions.get(task, True)) for task, of_task in by_task.items()}
 
 
 def _matrix(task: str, differences: Sequence[BaselineDifference], higher: bool) -> Matrix:
@@ -71,16 +67,33 @@ def _matrix(task: str, differences: Sequence[BaselineDifference], higher: bool) 
     decimals = decimals_for([each.estimate.high - each.estimate.low for each in differences])
     known = list(filter(_is_known, differences))
     largest = max((abs(each.estimate.value) for each in known), default=0.0)
-    baselines = tuple(dict.fromkeys(each.baseline for each in differences))
-    cells: dict[str, dict[str, dict[str, Cell]]] = {}
+    encoders = tuple(dict.fromkeys(each.encoder for each in differences))
+    by_profiling: dict[str, dict[str, list[BaselineDifference]]] = {}
     for each in differences:
-        of_encoder = cells.setdefault(each.profiling, {}).setdefault(each.encoder, {})
-        of_encoder[each.baseline] = _cell(each, decimals, largest, higher)
+        by_profiling.setdefault(each.profiling, {}).setdefault(each.baseline, []).append(each)
     blocks: dict[str, list[Row]] = {}
-    for profiling, by_encoder in cells.items():
-        for encoder, row in by_encoder.items():
-            blocks.setdefault(profiling, []).append(Row(encoder, tuple(map(row.get, baselines))))
-    return Matrix(task, title, split, baselines, blocks, higher, _units(known), _claims(differences))
+    for profiling, by_baseline in by_profiling.items():
+        for baseline, row in sorted(by_baseline.items(), key=lambda item: _order(item[1], higher)):
+            cells = {each.encoder: _cell(each, decimals, largest, higher) for each in row}
+            blocks.setdefault(profiling, []).append(Row(baseline, _role(row), tuple(map(cells.get, encoders))))
+    return Matrix(task, title, split, encoders, blocks, higher, _units(known), _claims(differences))
+
+
+_ROLES = ("best baseline", "best untrained network")
+
+
+def _role(row: Sequence[BaselineDifference]) -> str:
+    """Return as what encoders are held against a baseline, or that it is an untrained network."""
+    named = next((each.reference for each in row if each.reference), "")
+    return named or ("untrained" if row[0].untrained else "")
+
+
+def _order(row: Sequence[BaselineDifference], higher: bool) -> tuple[int, float]:
+    """Sort by role, then the baselines to which an encoder loses most."""
+    role = _role(row)
+    gains = [each.estimate.value for each in row if _is_known(each)]
+    mean = sum(gains) / len(gains) if gains else math.inf
+    return _ROLES.index(role) if role in _ROLES else len(_ROLES), mean if higher else -mean
 
 
 def _is_known(each: BaselineDifference) -> bool:

@@ -1,5 +1,6 @@
 """Example images: what the numbers are about."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from phenolens.core.errors import ImageError
+from phenolens.core.random import spawn
 from phenolens.datasets import Manifest, condition_names
-from phenolens.images import RGB, Site, nuclear_channel, read_site
+from phenolens.images import RGB, Site, find_intervention, nuclear_channel, read_site, segment_nuclei
 
 _MOST = 12
 _SIDE = 240
+_MOST_THUMBNAILS = 300
+TILE = 64
+"""The side of a thumbnail, in pixels."""
+ACROSS = 20
+"""How many thumbnails stand beside each other on their sheet."""
+SHEET, SITES = "thumbnails/sheet.jpg", "thumbnails/sites.csv"
+CHANGED = "changed/images.csv"
 # Blue for the nuclei, then colours that stay apart for most colour-blind readers.
 _COLOURS = ((0.2, 0.35, 1.0), (0.2, 0.9, 0.35), (1.0, 0.45, 0.1), (0.95, 0.3, 0.9), (0.9, 0.85, 0.2))
 
@@ -35,13 +44,7 @@ def write_examples(manifest: Manifest, channels: Sequence[str], folder: Path) ->
     -------
     Caption and file, relative to `folder`, of each.
     """
-    chosen: list[tuple[str, Site]] = []
-    for name, row in _choose(manifest):
-        try:
-            site = read_site(manifest.images(row), manifest.names, site_id=str(manifest.table.index[row]))
-            chosen.append((name, site.select(channels)))
-        except ImageError:
-            continue  # the quarantine list has it
+    chosen = _read(manifest, channels, _choose(manifest, _MOST))
     if not chosen:
         return []
     low, high = _intensity_range([site for _, site in chosen])
@@ -54,8 +57,100 @@ def write_examples(manifest: Manifest, channels: Sequence[str], folder: Path) ->
     return examples
 
 
-def _choose(manifest: Manifest) -> list[tuple[str, int]]:
-    """Return name and row of one site for each of up to twelve groups, spread over all, a control first."""
+def write_thumbnails(manifest: Manifest, channels: Sequence[str], folder: Path) -> None:
+    """Write small images of up to 300 sites, spread over all perturbations, onto one sheet, and a list of its sites.
+
+    Parameters
+    ----------
+    manifest, channels, folder
+        As of `write_examples`; written are ``thumbnails/sheet.jpg`` and ``thumbnails/sites.csv``.
+    """
+    chosen = _read(manifest, channels, _spread(manifest, _MOST_THUMBNAILS))
+    if not chosen:
+        return
+    low, high = _intensity_range([site for _, site in chosen])
+    rows = math.ceil(len(chosen) / ACROSS)
+    sheet = Image.new("RGB", (ACROSS * TILE, rows * TILE))
+    for number, (_, site) in enumerate(chosen):
+        tile = ImageOps.fit(_to_picture(site, low, high), (TILE, TILE), Image.Resampling.LANCZOS)
+        sheet.paste(tile, (number % ACROSS * TILE, number // ACROSS * TILE))
+    (folder / SHEET).parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(folder / SHEET, quality=82)
+    pd.DataFrame({"site_id": [site.site_id for _, site in chosen]}).to_csv(folder / SITES, index=False)
+
+
+def write_changed(manifest: Manifest, channels: Sequence[str], names: Sequence[str], folder: Path) -> None:
+    """Write one site as it is and after each intervention, all on the same intensity scale.
+
+    Parameters
+    ----------
+    manifest, channels, folder
+        As of `write_examples`; written are ``changed/*.png`` and ``changed/images.csv``.
+    names
+        The interventions.
+    """
+    chosen = _read(manifest, channels, _choose(manifest, 2))
+    if not chosen:
+        return
+    site = chosen[-1][1]  # no control, where there is something else
+    low, high = _intensity_range([site])
+    pictures = {"as it is": site}
+    for name in names:
+        intervention = find_intervention(name, site.channels)
+        nuclei = _nuclei(site) if intervention.needs_nuclei else None
+        if intervention.needs_nuclei and nuclei is None:
+            continue
+        rng = spawn(0, "intervention", name, site.site_id)  # as when the site is embedded
+        (pixels,) = intervention.apply(site.pixels[np.newaxis], site.channels, rng, nuclei)
+        pictures[name] = Site(pixels, site.channels, site.site_id)
+    (folder / CHANGED).parent.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, picture in enumerate(pictures.values()):
+        files.append(f"changed/{number:02d}.png")
+        _to_picture(picture, low, high).save(folder / files[-1])
+    pd.DataFrame({"caption": list(pictures), "file": files}).to_csv(folder / CHANGED, index=False)
+
+
+def _nuclei(site: Site) -> NDArray[np.int32] | None:
+    """Return labels of nuclei (1, H, W); None if no channel is named as nuclei usually are."""
+    channel = nuclear_channel(site.channels)
+    if channel is None:
+        return None
+    return segment_nuclei(site.pixels[list(site.channels).index(channel)])[np.newaxis]
+
+
+def _read(manifest: Manifest, channels: Sequence[str], rows: Sequence[tuple[str, int]]) -> list[tuple[str, Site]]:
+    """Return name and site of rows of a manifest; what cannot be read is left out, as the quarantine list has it."""
+    found = []
+    for name, row in rows:
+        try:
+            site = read_site(manifest.images(row), manifest.names, site_id=str(manifest.table.index[row]))
+            found.append((name, site.select(channels)))
+        except ImageError:
+            continue
+    return found
+
+
+def _spread(manifest: Manifest, most: int) -> list[tuple[str, int]]:
+    """Return name and row of sites: the first of each group, then the second of each, and so on."""
+    order = _named_rows(manifest)
+    order["turn"] = order.groupby("name").cumcount()
+    chosen = order.sort_values(["turn", "row"], kind="stable").head(most)
+    return [(str(name), int(row)) for name, row in chosen[["name", "row"]].to_numpy()]
+
+
+def _choose(manifest: Manifest, most: int) -> list[tuple[str, int]]:
+    """Return name and row of one site for each of up to `most` groups, spread over all, a control first."""
+    order = _named_rows(manifest)
+    firsts = order.drop_duplicates("name").sort_values(["control", "row"], kind="stable")
+    if len(firsts) == 1:
+        firsts = order
+    spread = np.unique(np.linspace(0, len(firsts) - 1, min(most, len(firsts))).astype(int))
+    return [(str(name), int(row)) for name, row in firsts[["name", "row"]].to_numpy()[spread]]
+
+
+def _named_rows(manifest: Manifest) -> pd.DataFrame:
+    """Return the perturbation or label of each row, its number, and whether it is no control."""
     table = manifest.table
     if "perturbation" in table:
         names = condition_names(table)
@@ -63,12 +158,7 @@ def _choose(manifest: Manifest) -> list[tuple[str, int]]:
         names = table["label"].fillna("")
     else:
         names = pd.Series("", index=table.index)
-    order = pd.DataFrame({"name": names.to_numpy(), "row": range(len(table)), "control": ~manifest.controls})
-    firsts = order.drop_duplicates("name").sort_values(["control", "row"], kind="stable")
-    if len(firsts) == 1:
-        firsts = order
-    spread = np.unique(np.linspace(0, len(firsts) - 1, min(_MOST, len(firsts))).astype(int))
-    return [(str(name), int(row)) for name, row in firsts[["name", "row"]].to_numpy()[spread]]
+    return pd.DataFrame({"name": names.to_numpy(), "row": range(len(table)), "control": ~manifest.controls})
 
 
 def _intensity_range(sites: Sequence[Site]) -> tuple[NDArray[Any], NDArray[Any]]:

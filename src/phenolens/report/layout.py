@@ -7,6 +7,8 @@ from phenolens.core.numbers import MISSING, count, listed, number, within
 from phenolens.diagnosis.records import Record
 from phenolens.evaluation import Estimate
 
+_NUMBERS = frozenset(f"0123456789+-{MISSING}")
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -14,6 +16,11 @@ class Cell:
 
     text: str
     stands_out: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it begins as numbers do, which stand right-aligned."""
+        return self.text[:1] in _NUMBERS
 
 
 @dataclass(frozen=True)

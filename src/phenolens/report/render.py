@@ -9,22 +9,29 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from phenolens.core import numbers
 from phenolens.core.files import write_whole
 from phenolens.diagnosis.records import BaselineDifference
 from phenolens.report import leftovers, text
+from phenolens.report.answers import data_answer, encoder_cards, headlines
 from phenolens.report.card_page import card_page
+from phenolens.report.caveats import caveats
 from phenolens.report.comparisons import matrices
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
-from phenolens.report.figures import script_json
+from phenolens.report.examples import CHANGED
+from phenolens.report.names import with_short_names
+from phenolens.report.neighbours import neighbour_panels, plate_images
+from phenolens.report.pages import bars, pages, sentences_by_task
+from phenolens.report.plates import plate_maps
 from phenolens.report.results import Results
-from phenolens.report.scores import caveats_by_task, mark_title, parts_by_task, task_scores
-from phenolens.report.summary import facts, findings, paragraph
-from phenolens.report.tables import SECTIONS, tables
+from phenolens.report.samples import read_samples, read_sheet
+from phenolens.report.scores import mark_title, parts_by_task, task_scores
+from phenolens.report.summary import facts, findings, scope
+from phenolens.report.tables import NAVIGATION, SECTIONS, tables
 from phenolens.report.units import MAX_ROWS, task_units
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -71,34 +78,52 @@ def write_report(folder: Path) -> Path:
 
 
 def _render(results: Results, folder: Path) -> str:
+    results, renamed = with_short_names(results)
     tasks = task_scores(results.scores)
-    units = task_units(tasks, results.units)
-    maps = embedding_maps(folder, results.encoders)
-    drawn = bool(maps.encoders) or any(u.figure for u in units)
-    scripts = [_inline(get_plotlyjs())] if drawn else []
-    scripts.append(_asset("report.js"))
+    shown = headlines(results.evidence, tasks)
+    cards = encoder_cards(results, shown, renamed)
+    data = data_answer(shown)
+    found = findings(results)
+    laid_out = tables(results.evidence)
+    reservations = caveats(results, tasks)
+    sheet = read_sheet(folder)
+    samples = read_samples(folder, results.encoders, sheet)
+    maps = embedding_maps(samples, sheet)
+    scripts = [_asset("report.js")]
     return (
         _environment()
         .get_template("template.html.j2")
         .render(
             results=results,
             facts=facts(results.dataset),
-            paragraph=paragraph(results, tasks),
-            findings=findings(results, tasks),
+            scope=scope(results),
+            cards=cards,
+            data=data,
+            bars=bars(results, shown),
+            caveats=reservations,
+            caveat_numbers={each.note: number for number, each in enumerate(reservations, 1) if each.note},
             tasks=tasks,
             parts=parts_by_task(results.parts),
-            caveats=caveats_by_task(tasks),
+            by_task=sentences_by_task(found, shown),
             matrices=matrices(
                 results.evidence.of(BaselineDifference), {task.task: task.higher_is_better for task in tasks}
             ),
             sections=SECTIONS,
-            tables=tables(results.evidence),
-            units=units,
+            nav=NAVIGATION,
+            pages=pages(results, cards, data, tasks, shown, found, laid_out),
+            tables=laid_out,
+            units=task_units(tasks, results.units),
             max_rows=MAX_ROWS,
             maps=maps,
             maps_note=perplexity_note(),
             map_counts=_map_counts(maps),
+            sheet=sheet,
+            sheet_source=Markup(sheet.source),  # noqa: S704 - base64
+            neighbours=neighbour_panels(samples, sheet),
+            plates=plate_maps(samples),
+            plate_images=plate_images(samples, sheet),
             examples=[_example(folder, e) for e in results.examples],
+            changed=[_example(folder, e) for e in _changed(folder)],
             skipped_scores=leftovers.gather_skipped(results.skipped),
             skipped_parts=leftovers.gather_skipped(results.evidence.skipped),
             quarantine=leftovers.quarantine(results.quarantine),
@@ -125,7 +150,7 @@ def _environment() -> Environment:
         "number": numbers.number,
         "interval": numbers.interval,
         "count": numbers.count,
-        "script_json": script_json,
+        "script_json": text.script_json,
     }
     environment.globals["mark_title"] = mark_title
     return environment
@@ -145,6 +170,13 @@ def _inline(source: str) -> Markup:
 
 def _digest(script: Markup) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _changed(folder: Path) -> list[dict[str, Any]]:
+    """Return caption and file of the images that show what interventions do."""
+    if not (folder / CHANGED).is_file():
+        return []
+    return pd.read_csv(folder / CHANGED, dtype=str, keep_default_na=False).to_dict(orient="records")
 
 
 def _example(folder: Path, example: dict[str, Any]) -> Example:

@@ -1,5 +1,6 @@
 """The figure of a scaling study: scores against the operations of training, one panel per question."""
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from plotly.subplots import make_subplots
 
 from phenolens.core.files import write_whole
 from phenolens.diagnosis.scaling import RunScore, ScalingFit
-from phenolens.report.figures import figure_text
 
 _COLOUR = "#2563eb"
 _GRAY = "#6b7280"
@@ -32,7 +32,7 @@ def write_scaling(scores: Sequence[RunScore], fits: Sequence[ScalingFit], path: 
     """
     table = pd.DataFrame(scores)
     names = [
-        f"{figure_text(f'{fit.task}, {fit.profiling}')}<br>"
+        f"{_figure_text(f'{fit.task}, {fit.profiling}')}<br>"
         f"<sub>{fit.slope.value:+.3f} [{fit.slope.low:+.3f}, {fit.slope.high:+.3f}] for ten times the operations</sub>"
         for fit in fits
     ]
@@ -41,7 +41,7 @@ def write_scaling(scores: Sequence[RunScore], fits: Sequence[ScalingFit], path: 
         runs = table[(table["task"] == fit.task) & (table["profiling"] == fit.profiling)].sort_values("flops")
         x = runs["flops"].to_numpy(dtype=float)
         value = runs["value"].to_numpy(dtype=float)
-        text = [figure_text(run) for run in runs["run"]]
+        text = [_figure_text(run) for run in runs["run"]]
         ends = np.array([x.min(), x.max()])
         line = fit.value_at_most_compute + fit.slope.value * (np.log10(ends) - np.log10(x.max()))
         up, down = runs["high"] - value, value - runs["low"]
@@ -68,11 +68,16 @@ def write_scaling(scores: Sequence[RunScore], fits: Sequence[ScalingFit], path: 
         for trace in traces:
             figure.add_trace(trace.update(showlegend=place == 1), row=place, col=1)
         figure.update_xaxes(type="log", title="operations of training", row=place, col=1)
-        figure.update_yaxes(title=figure_text(str(runs["metric"].iloc[0])), row=place, col=1)
+        figure.update_yaxes(title=_figure_text(str(runs["metric"].iloc[0])), row=place, col=1)
     figure.update_layout(
-        title=figure_text(title),
+        title=_figure_text(title),
         template="plotly_white",
         height=120 + 380 * len(fits),
         legend={"orientation": "h", "y": -0.15 / max(1, len(fits))},
     )
     write_whole(path, figure.to_html(include_plotlyjs=True).encode())
+
+
+def _figure_text(text: str) -> str:
+    """Keep plotly from reading a stranger's name as markup: it knows links, line breaks and entities."""
+    return html.escape(text, quote=False)

@@ -140,15 +140,6 @@ def task_scores(scores: pd.DataFrame) -> list[TaskScores]:
     return found
 
 
-def caveats_by_task(tasks: Sequence[TaskScores]) -> dict[str, tuple[Caveat, ...]]:
-    """Return the caveats of each task, over all its metrics, for the sections that show it again."""
-    found: dict[str, dict[str, Caveat]] = {}
-    for task in tasks:
-        for caveat in task.caveats:
-            found.setdefault(task.task, {}).setdefault(caveat.text, caveat)
-    return {task: tuple(caveats.values()) for task, caveats in found.items()}
-
-
 @dataclass(frozen=True)
 class Part:
     """The score of one part of a question, such as a source of relations or a target."""

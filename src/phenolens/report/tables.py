@@ -140,18 +140,28 @@ UNITS = Column("units", ("estimate",), _units)
 ADJUSTED_P = Column("adjusted p", ("estimate",), _adjusted_p)
 
 SECTIONS = {
-    "validity": "Validity of the scores",
-    "concepts": "What the vectors encode",
-    "dependence": "What the scores depend on",
-    "breakdown": "Gains by phenotype, amount of data and layer",
+    "beats": "Does it beat simple things?",
+    "relies": "What does it rely on?",
+    "encodes": "What does it encode?",
+    "biology": "Biology or batch?",
+    "data": "Can this data set tell?",
     "further": "Further evidence",
 }
-"""The sections of the page that hold tables, with their headings."""
+"""The sections of the page that hold tables: each is the answer to a question."""
+NAVIGATION = {
+    "beats": "Simple things",
+    "relies": "Shortcuts",
+    "encodes": "Concepts",
+    "biology": "Batch",
+    "data": "Data",
+    "further": "Further",
+}
+"""The same for the bar at the top."""
 
 LAYOUTS: tuple[Rows | Crossed, ...] = (
     Rows(
         MetricRange,
-        "validity",
+        "data",
         "Range and resolution of the metrics",
         "Headroom: the share of the range from chance to the ceiling that the best baseline leaves. The best encoder "
         "is compared with degraded copies of itself, in which part of the variance comes from other wells. Detected "
@@ -171,7 +181,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Rows(
         BiologyBesideNuisance,
-        "validity",
+        "biology",
         "Biology and nuisance among neighbours",
         "Mean average precision of retrieving rows of the same biology, and of the same nuisance. Robustness: of the "
         "neighbours that share one of the two only, the share that shares biology; beside it, that of random "
@@ -195,7 +205,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Crossed(
         ConceptScore,
-        "concepts",
+        "encodes",
         "Concepts",
         "The partial correlation r of what is predicted of unseen wells with each concept's best factor, beyond batch, "
         "treatment and all other concepts. Encoded concepts stand out. Factors are the truth of a simulation; where "
@@ -206,7 +216,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Rows(
         ConceptDifference,
-        "concepts",
+        "encodes",
         "Differences in concepts",
         "The mean correlation over a concept's factors, of two encoders under test.",
         (
@@ -219,7 +229,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Crossed(
         ExplainedVariance,
-        "concepts",
+        "encodes",
         "Explained variance",
         "The share of the variance of the vectors that each concept, the batch and the treatment explain by "
         "themselves. What is encoded need not be large, and what is large need not be encoded.",
@@ -228,7 +238,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Crossed(
         ExplainedVariance,
-        "concepts",
+        "encodes",
         "First principal component",
         "The share of the first principal component that each explains by itself.",
         Column("", ("block",)),
@@ -236,7 +246,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Rows(
         EmbeddingShape,
-        "concepts",
+        "encodes",
         "Geometry of the vectors",
         "Effective dimensions: the participation ratio of the principal components. Hubness: the skewness of how often "
         "rows are among others' nearest. Ties: rows whose nearest neighbour is as near as the next.",
@@ -253,7 +263,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Rows(
         WithoutShortcut,
-        "dependence",
+        "relies",
         "Scores without shortcuts",
         "The share of the score above chance that is left with a shortcut regressed out of the vectors, among wells "
         "that are matched in it, or with neighbours that share it left out; the latter two beside as many candidates "
@@ -272,7 +282,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Rows(
         AfterIntervention,
-        "dependence",
+        "relies",
         "Scores after interventions on the images",
         "The share of the score above chance that is left once the pixels were changed. Shift: how far the vectors "
         "moved, relative to the distance of two random wells.",
@@ -290,7 +300,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Rows(
         SimilarityStructure,
-        "dependence",
+        "relies",
         "Similarities of wells",
         "Partial correlation of an encoder's similarities with those of a shortcut given the treatment, and with the "
         "sameness of treatment given the shortcut; last, with treatment alone.",
@@ -304,7 +314,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Rows(
         StratumGain,
-        "breakdown",
+        "beats",
         "By phenotype",
         "Each encoder beside the baseline that is best over all units. Strength is measured by other encoders than "
         "these two.",
@@ -322,7 +332,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Rows(
         LessDataScore,
-        "breakdown",
+        "beats",
         "With less data",
         "Shots: rows of each class in training. Replicates: wells of each perturbation. The last amount is all data.",
         (
@@ -339,7 +349,7 @@ LAYOUTS: tuple[Rows | Crossed, ...] = (
     ),
     Rows(
         LayerChoice,
-        "breakdown",
+        "beats",
         "Layers and pooling",
         "Chosen on random halves of the units and scored on the other halves. Optimism: how much better the best "
         "choice looks on the units that it was chosen by.",

@@ -1,5 +1,8 @@
 """The names of tasks and encoders as pages show them."""
 
+import json
+from typing import Any
+
 from markupsafe import Markup, escape
 
 _BREAK_AFTER = "/@=,:_|"
@@ -36,3 +39,28 @@ def task_phrase(task: str) -> str:
 def breakable(name: object) -> Markup:
     """Escape a name and allow line breaks after its joints, so that long names fit narrow columns."""
     return Markup("").join(escape(c) + (Markup("<wbr>") if c in _BREAK_AFTER else Markup("")) for c in str(name))
+
+
+def capital(text: str) -> str:
+    """Begin with a capital letter.
+
+    Examples
+    --------
+    >>> capital("cell count")
+    'Cell count'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def script_json(data: Any) -> Markup:
+    """Write data as JSON that no content can break out of a script element with.
+
+    Raises
+    ------
+    ValueError
+        If the data hold NaN, which JSON does not know.
+    """
+    written = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+    for character in "<>&\u2028\u2029":
+        written = written.replace(character, f"\\u{ord(character):04x}")
+    return Markup(written)  # noqa: S704 - nothing that could end the element is left

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from phenolens.core.numbers import number
-from phenolens.report.figures import Curve, sorted_curve
+from phenolens.report.charts import BASELINE, Chart, Values, draw
 from phenolens.report.scales import Scale, scale_over
 from phenolens.report.scores import Scored, TaskScores
 
@@ -58,14 +57,14 @@ class TaskUnits:
     n_units: int
     blocks: tuple[tuple[UnitRow, ...], ...]
     shortened: bool
-    figure: dict[str, Any] | None
+    figure: Chart | None
     scale: Scale
     decimals: int
     significant: tuple[int, int] | None  # of how many of the best encoder's units, out of how many tested
     significant_reference: tuple[int, int] | None
 
 
-def task_units(tasks: list[TaskScores], units: pd.DataFrame) -> list[TaskUnits]:
+def task_units(tasks: list[TaskScores], units: pd.DataFrame) -> dict[str, TaskUnits]:
     """Pick for each task the best encoder under test and the best baseline, and sort its units.
 
     Parameters
@@ -77,8 +76,8 @@ def task_units(tasks: list[TaskScores], units: pd.DataFrame) -> list[TaskUnits]:
 
     Returns
     -------
-    list of TaskUnits
-        Tasks without per-unit values are left out.
+    dict
+        Task -> its values; tasks without any are left out.
     """
     found: dict[str, TaskUnits] = {}
     for task in tasks:
@@ -87,7 +86,7 @@ def task_units(tasks: list[TaskScores], units: pd.DataFrame) -> list[TaskUnits]:
             shown = _choose(task, of_task)
             if shown is not None:
                 found[task.task] = _one(task, of_task, shown)
-    return list(found.values())
+    return found
 
 
 @dataclass(frozen=True)
@@ -145,19 +144,20 @@ def _one(task: TaskScores, units: pd.DataFrame, shown: _Shown) -> TaskUnits:
     )
 
 
-def _figure(task: TaskScores, encoders: Mapping[str, Mapping[tuple[str, str], UnitValue]]) -> dict[str, Any]:
-    curves = []
-    for (encoder, by_unit), colour in zip(encoders.items(), ("--accent", "--baseline"), strict=True):
-        if by_unit:
-            names = [f"{unit} ({stratum})" if stratum else unit for unit, stratum in by_unit]
-            values = [value.value for value in by_unit.values()]
-            curves.append(
-                Curve(encoder, colour, names, values, [bool(value.significant) for value in by_unit.values()])
-            )
+def _figure(task: TaskScores, encoders: Mapping[str, Mapping[tuple[str, str], UnitValue]]) -> Chart:
+    """Draw the values of each encoder from best to worst."""
+    lines = []
+    for (encoder, by_unit), look in zip(encoders.items(), (0, BASELINE), strict=True):
+        values = sorted(
+            (each.value for each in by_unit.values() if math.isfinite(each.value)), reverse=task.higher_is_better
+        )
+        if values:
+            lines.append(Values(encoder, look, list(range(1, len(values) + 1)), values))
     best = next(iter(encoders.values()))
     known = [value.chance for value in best.values() if math.isfinite(value.chance)]
     chance = sum(known) / len(known) if known else math.nan
-    return sorted_curve(curves, chance, task.metric, task.unit, higher_is_better=task.higher_is_better)
+    ends = {1.0: "best", float(max((len(line.xs) for line in lines), default=2)): "worst"}
+    return draw(f"{task.metric} of each {task.unit}", "from best to worst", lines, ends, chance)
 
 
 def _by_unit(units: pd.DataFrame) -> dict[tuple[str, str], UnitValue]:

@@ -17,6 +17,7 @@ from phenolens.encoders import EncoderInfo, EncoderName, Named, create_encoder
 from phenolens.evaluation import Evaluation, Skipped
 from phenolens.images import interventions
 from phenolens.recipes.study import Recipe, SweepSection
+from phenolens.report import write_changed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -55,6 +56,7 @@ class FurtherEmbeddings:
         if names == "all":
             size = self.recipe.embedding.crop.size or min(first_site(self.manifest).pixels.shape[1:])
             names = interventions(self.channels, (size, size))
+        write_changed(self.manifest, self.channels, names, self.out)
         changed = {
             name: self._embed(tested, f"interventions/{EncoderName.parse(name).slug}", intervention=name)
             for name in names

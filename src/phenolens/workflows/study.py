@@ -214,7 +214,7 @@ def plan_images(recipe: Recipe, manifest: Manifest) -> ImagePlan:
 
 
 def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
-    from phenolens.report import write_examples
+    from phenolens.report import write_examples, write_thumbnails
 
     manifest = open_manifest(recipe)
     plan = plan_images(recipe, manifest)
@@ -235,6 +235,8 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
         "n_cells": len(manifest.cells) if manifest.cells is not None else None,
         **_describe_rows(manifest.table, recipe),
     }
+    if channels:
+        write_thumbnails(manifest, channels, out)
     return _Material(
         embedded.embeddings,
         description,
