@@ -12,7 +12,7 @@ import pandas as pd
 from phenolens.core.errors import ManifestError, did_you_mean
 from phenolens.simulation.factors import FACTORS, LEVELS, Level
 
-Layout = Literal["random", "shared", "side by side"]
+Layout = Literal["random", "pairs", "side by side"]
 
 CONTROL = "DMSO"
 DOSES = (0.3, 1.0, 10.0)
@@ -71,8 +71,8 @@ class Preset:
     acquisition
         The strength of plate, batch and edge effects; 1 is typical.
     layout
-        ``random``: each plate has its own. ``shared``: all plates have the same random one. ``side by side``: all have
-        the same one, with perturbations of a mechanism side by side.
+        ``random``: each plate has its own. ``pairs``: two consecutive plates share a random one. ``side by side``: all
+        have the same one, with perturbations of a mechanism side by side.
     levels
         Level -> factor that multiplies the strength of its effects, if not 1.
     """
@@ -100,10 +100,10 @@ PRESETS: Mapping[str, Preset] = {
         penetrance=0.75,
     ),
     "mixed": Preset(
-        "strong effects on the number of cells and on the texture of organelles; one random layout for all plates",
+        "strong effects on the number of cells and on the texture of organelles; pairs of plates share a layout",
         _of("density", "texture"),
-        strength=1.3,
-        layout="shared",
+        strength=1.4,
+        layout="pairs",
     ),
     "count-only": Preset("only the number of cells changes", ("count",)),
     "arrangement-only": Preset(

@@ -184,17 +184,17 @@ def plan_screen(
     """
     plans = []
     plate_seeds = [each.spawn(3) for each in np.random.SeedSequence(seed).spawn(plates)]
-    first_layout_seed = plate_seeds[0][0]
-    for number, (own_layout_seed, acquisition_seed, sites_seed) in enumerate(plate_seeds, start=1):
-        layout_seed = first_layout_seed if preset.layout == "shared" else own_layout_seed
+    for plate, (_, acquisition_seed, sites_seed) in enumerate(plate_seeds):
+        laid_out_as = plate - plate % 2 if preset.layout == "pairs" else plate
+        layout_seed = plate_seeds[laid_out_as][0]
         acquisition_rng = np.random.default_rng(acquisition_seed)
         # Drawn for all stains, so that imaged channels do not depend on channels left out.
         acquisitions = {channel: draw_acquisition(acquisition_rng, preset.acquisition) for channel in STAINS}
         layout = lay_out(wells, library, np.random.default_rng(layout_seed), fixed=preset.layout == "side by side")
         plans += [
             SitePlan(
-                plate=f"plate{number}",
-                batch=f"batch{number}",
+                plate=f"plate{plate + 1}",
+                batch=f"batch{plate + 1}",
                 well=well,
                 size=size,
                 channels=tuple(channels),
