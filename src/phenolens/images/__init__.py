@@ -3,28 +3,38 @@
 from phenolens.images.bit_depth import bit_depth
 from phenolens.images.channels import RGB, nuclear_channel
 from phenolens.images.crop import Crop, corners, cut
+from phenolens.images.find_nuclei import NucleiOptions, find_nuclei, nuclear_image, segmentations
 from phenolens.images.intervention import Intervention, find_intervention, interventions
 from phenolens.images.mask import on_border, read_mask
+from phenolens.images.merge import ellipse_fit
 from phenolens.images.normalise import scale_to_unit, self_standardise, standardise
+from phenolens.images.plausible import CAVEATS, caveats_of
 from phenolens.images.read import read_image, read_site
 from phenolens.images.segment import segment_cells, segment_nuclei
 from phenolens.images.shard import file_of, place_in_shard, shard_content, write_shard
 from phenolens.images.site import Site
-from phenolens.images.stain import STAINS, separate_stains
+from phenolens.images.stain import STAINS, nuclear_density, separate_stains
 
 __all__ = [
+    "CAVEATS",
     "RGB",
     "STAINS",
     "Crop",
     "Intervention",
+    "NucleiOptions",
     "Site",
     "bit_depth",
+    "caveats_of",
     "corners",
     "cut",
+    "ellipse_fit",
     "file_of",
     "find_intervention",
+    "find_nuclei",
     "interventions",
     "nuclear_channel",
+    "nuclear_density",
+    "nuclear_image",
     "on_border",
     "place_in_shard",
     "read_image",
@@ -33,6 +43,7 @@ __all__ = [
     "scale_to_unit",
     "segment_cells",
     "segment_nuclei",
+    "segmentations",
     "self_standardise",
     "separate_stains",
     "shard_content",

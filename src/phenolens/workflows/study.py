@@ -215,6 +215,7 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
         plan.encoders,
         out / "embeddings",
         channels=channels,
+        nuclei=recipe.nuclei,
         progress=progress,
         **dict(recipe.embedding),
     )
