@@ -138,7 +138,10 @@ class _Sites(Dataset[Any]):
             source = each.segmentation
             if source not in found:
                 labels = source.find(pixels, self.channels, self.options, mpp) if given is None else given
-                found[source] = labels, caveats_of(labels, source.images(pixels, self.channels), mpp)
+                found[source] = (
+                    labels,
+                    caveats_of(labels, source.sites(pixels, self.channels, mpp), given=given is not None),
+                )
             nuclei, caveats = found[source]
             vectors = each.embed(pixels, self.channels, nuclei)
             result.append(Measured(vectors, caveats, time.perf_counter() - start))

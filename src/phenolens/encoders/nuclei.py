@@ -3,14 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.encoders.base import Measurement, Pixels, take_channels
-from phenolens.images import RGB, NucleiOptions, Site, find_nuclei, nuclear_channel, nuclear_image
+from phenolens.images import RGB, NucleiOptions, Site, find_nuclei, nuclear_channel
 
 ALGORITHM = 2
 """Version of the classical segmentation, part of the hash of what rests on it."""
@@ -76,13 +76,10 @@ class Segmentation:
         mpp: float | None = None,
     ) -> NDArray[np.int32]:
         """Return labels (B, H, W) of the nuclei of images (B, C, H, W); see `find_nuclei`."""
-        return np.stack([find_nuclei(site, options, self.diameter) for site in self._sites(pixels, channels, mpp)])
+        return np.stack([find_nuclei(site, options, self.diameter) for site in self.sites(pixels, channels, mpp)])
 
-    def images(self, pixels: Pixels, channels: Sequence[str]) -> list[NDArray[Any]]:
-        """Return the nuclear stain (H, W) in each of the images (B, C, H, W)."""
-        return [nuclear_image(site) for site in self._sites(pixels, channels, None)]
-
-    def _sites(self, pixels: Pixels, channels: Sequence[str], mpp: float | None) -> list[Site]:
+    def sites(self, pixels: Pixels, channels: Sequence[str], mpp: float | None = None) -> list[Site]:
+        """Return what shows the nuclei in each of the images (B, C, H, W)."""
         images = take_channels(pixels, channels, self.channels).cpu().numpy()
         return [Site(image, self.channels, mpp=mpp) for image in images]
 

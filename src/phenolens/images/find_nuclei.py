@@ -27,6 +27,7 @@ def nuclear_image(site: Site) -> NDArray[Any]:
 
 
 def _classical(site: Site) -> NDArray[Any]:
+    """Label nuclei by thresholds, a watershed and the fit to ellipses; without trained weights."""
     return segment_nuclei(nuclear_image(site))
 
 

@@ -33,6 +33,16 @@ def ellipse_fit(labels: NDArray[np.int32]) -> NDArray[np.float64]:
     return np.array([_fit(moments) for moments in _moments(labels)[1:]])
 
 
+def minor_axes(labels: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the length (n,) in pixels of the minor axis of the ellipse with the same second moments as each object."""
+    area, y, x, yy, xx, xy = _moments(labels)[1:].T
+    area = np.maximum(area, 1)  # numbers that do not occur
+    var_y, var_x = yy / area - (y / area) ** 2 + 1 / 12, xx / area - (x / area) ** 2 + 1 / 12
+    covariance = xy / area - y / area * (x / area)
+    least = (var_y + var_x) / 2 - np.hypot((var_y - var_x) / 2, covariance)
+    return 4 * np.sqrt(np.maximum(least, 0))
+
+
 def ragged_share(*crops: NDArray[np.int32]) -> float:
     """Return the share of the objects in crops (H, W) of labels that are far from any ellipse; 0 if there are none."""
     fits = np.concatenate([ellipse_fit(labels) for labels in crops])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from phenolens.core.errors import ImageError
-from phenolens.images.merge import MOST_RAGGED, ellipse_fit, merge_fragments, ragged_share
+from phenolens.images.merge import MOST_RAGGED, ellipse_fit, merge_fragments, minor_axes, ragged_share
 
 _SMOOTHINGS = (1.0, 2.0, 4.0)  # pixels; the first is below the size of any nucleus worth counting
 _TILE = 64  # pixels; the background is taken as constant over such a tile
@@ -20,9 +20,11 @@ _WIDE = 3.0  # pixels; the least standard deviation of a wide blur
 _SPECK = 0.1  # of the area of a typical nucleus
 _HAZE = 0.4  # of the brightness of the brightest nucleus nearby
 _ELONGATION = 1.1  # diameter of a nucleus over twice the depth of its middle
+_LARGEST_HOLE = 0.5  # of the area of the object around it
 _FRAGMENT = 0.2  # of a diameter, between the middles of two fragments
 _LEAST_MIDDLE = 0.15  # of depth and brightness at the middle of a fragment
 _LEAST_FIT = 0.7  # of an ellipse; slivers and networks have less
+_SLIVER = 0.3  # of the diameter of a typical nucleus, across
 _FAINT = 0.7  # of the median over the nuclei of a bright field
 _LEAST_BACKGROUND = 0.5  # of the area of a bright field
 
@@ -68,7 +70,7 @@ def segment_nuclei(
     if not is_dark_on_bright(pixels):
         return _find(pixels, sizes)[0]
     inverted = pixels.max() - pixels
-    labels, above = _find(inverted, sizes)
+    labels, above = _find_smoothed(inverted, sizes, _SMOOTHINGS[0])
     darker = _darker_than_around(above, labels > 0)
     within = _drop_faint(_find(darker, sizes)[0], darker)
     return max(labels, within, key=_mean_fit)
@@ -135,16 +137,16 @@ def _find_smoothed(
         return np.zeros(pixels.shape, np.int32), above
     depth = ndimage.distance_transform_edt(mask)
     typical = sizes.typical(mask, depth)
-    return _drop_implausible(_separate(mask, depth, above, typical), *sizes.areas(typical)), above
+    return _drop_implausible(_separate(mask, depth, above, typical), sizes.areas(typical), _SLIVER * typical), above
 
 
-def _drop_implausible(labels: NDArray[np.int32], least: float, greatest: float) -> NDArray[np.int32]:
+def _drop_implausible(labels: NDArray[np.int32], areas: tuple[float, float], width: float) -> NDArray[np.int32]:
     """Return the labels, numbered anew, of objects that are neither too small, nor too large, nor slivers."""
     from skimage.segmentation import relabel_sequential
 
     area = np.bincount(labels.ravel())
-    dropped = (area < least) | (area > greatest)
-    dropped[1:] |= ellipse_fit(labels) < _LEAST_FIT
+    dropped = (area < areas[0]) | (area > areas[1])
+    dropped[1:] |= (ellipse_fit(labels) < _LEAST_FIT) | (minor_axes(labels) < width)
     labels = np.where(dropped[labels], 0, labels)
     return relabel_sequential(labels)[0].astype(np.int32)
 
@@ -198,7 +200,19 @@ def _drop_haze(mask: NDArray[np.bool_], above: NDArray[np.float32], typical: flo
 
 
 def _clean(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return ndimage.binary_fill_holes(ndimage.binary_opening(mask))
+    """Return the mask without specks, and without holes in objects that are larger than these, unlike rims of fat."""
+    mask = ndimage.binary_opening(mask)
+    filled = ndimage.binary_fill_holes(mask)
+    holes, n_holes = ndimage.label(filled & ~mask)
+    if not n_holes:
+        return mask
+    objects, _ = ndimage.label(filled)
+    around = ndimage.maximum(objects, holes, np.arange(n_holes + 1))
+    too_large = (
+        np.bincount(holes.ravel()) > _LARGEST_HOLE * np.bincount(objects[mask], minlength=objects.max() + 1)[around]
+    )
+    too_large[0] = False
+    return filled & ~too_large[holes]
 
 
 def _background(smooth: NDArray[np.float32]) -> NDArray[np.float32]:

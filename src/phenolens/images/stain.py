@@ -60,5 +60,10 @@ def nuclear_density(rgb: NDArray[Any]) -> NDArray[np.float32]:
     rgb = np.asarray(rgb)
     if rgb.ndim != 3 or rgb.shape[0] != 3:
         raise ImageError(f"stain density needs (3, H, W) red, green and blue, found shape {rgb.shape}")
-    full = float(np.iinfo(rgb.dtype).max) if rgb.dtype.kind in "iu" else 1.0
-    return -np.log10((rgb[0].astype(np.float32) / full).clip(0, 1) * (1 - _DARKEST) + _DARKEST)
+    return optical_density(rgb[0])
+
+
+def optical_density(light: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the density to base 10 of transmitted light: integers of full scale, or floats from 0 to 1."""
+    full = float(np.iinfo(light.dtype).max) if light.dtype.kind in "iu" else 1.0
+    return -np.log10((light.astype(np.float32) / full).clip(0, 1) * (1 - _DARKEST) + _DARKEST)

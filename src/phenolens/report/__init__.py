@@ -1,9 +1,10 @@
 """The results of a study on disk, and one self-contained HTML page made from them."""
 
 from phenolens.report.examples import write_examples
+from phenolens.report.overlays import write_overlays
 from phenolens.report.render import write_report
 from phenolens.report.results import Results
 from phenolens.report.scaling import write_scaling
 from phenolens.report.unanswered import TITLE, unanswered
 
-__all__ = ["TITLE", "Results", "unanswered", "write_examples", "write_report", "write_scaling"]
+__all__ = ["TITLE", "Results", "unanswered", "write_examples", "write_overlays", "write_report", "write_scaling"]

@@ -99,6 +99,7 @@ def _render(results: Results, folder: Path) -> str:
             maps_note=perplexity_note(),
             map_counts=_map_counts(maps),
             examples=[_example(folder, e) for e in results.examples],
+            nuclei=[_example(folder, e) for e in results.nuclei],
             skipped_scores=leftovers.gather_skipped(results.skipped),
             skipped_parts=leftovers.gather_skipped(results.evidence.skipped),
             quarantine=leftovers.quarantine(results.quarantine),

@@ -60,6 +60,7 @@ class _Material:
     panel_missing: list[dict[str, Any]]
     quarantine: Mapping[str, str] = field(default_factory=dict)
     examples: list[dict[str, str]] = field(default_factory=list)
+    nuclei: list[dict[str, str]] = field(default_factory=list)
     device: str = "none"
 
 
@@ -129,6 +130,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         },
         parts=stratum_records(evaluation),
         evidence=card.evidence,
+        nuclei=material.nuclei,
     )
     results.save(out)
     write_report(out)
@@ -205,7 +207,7 @@ def plan_images(recipe: Recipe, manifest: Manifest) -> ImagePlan:
 
 
 def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
-    from phenolens.report import write_examples
+    from phenolens.report import write_examples, write_overlays
 
     manifest = open_manifest(recipe)
     plan = plan_images(recipe, manifest)
@@ -233,6 +235,7 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
         plan.missing,
         embedded.quarantine,
         write_examples(manifest, channels, out) if channels else [],
+        write_overlays(manifest, channels, recipe.nuclei, out) if channels else [],
         str(next(iter(embedded.embeddings.values())).uns[PROVENANCE]["device"]),
     )
 
