@@ -3,11 +3,11 @@
 from phenolens.images.bit_depth import bit_depth
 from phenolens.images.channels import RGB, nuclear_channel
 from phenolens.images.crop import Crop, corners, cut
-from phenolens.images.find_nuclei import NucleiOptions, find_nuclei, nuclear_image, segmentations
 from phenolens.images.intervention import Intervention, find_intervention, interventions
 from phenolens.images.mask import on_border, read_mask
 from phenolens.images.merge import ellipse_fit
 from phenolens.images.normalise import scale_to_unit, self_standardise, standardise
+from phenolens.images.nuclei import NucleiOptions, find_nuclei, nuclear_image, segmentations
 from phenolens.images.plausible import CAVEATS, caveats_of
 from phenolens.images.read import read_image, read_site
 from phenolens.images.segment import segment_cells, segment_nuclei

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from phenolens.images.channels import RGB
-from phenolens.images.find_nuclei import nuclear_image
 from phenolens.images.mask import on_border
 from phenolens.images.merge import MOST_RAGGED, ragged_share
+from phenolens.images.nuclei import nuclear_image
 from phenolens.images.site import Site
 from phenolens.images.stain import optical_density
 

@@ -25,6 +25,8 @@ _FRAGMENT = 0.2  # of a diameter, between the middles of two fragments
 _LEAST_MIDDLE = 0.15  # of depth and brightness at the middle of a fragment
 _LEAST_FIT = 0.7  # of an ellipse; slivers and networks have less
 _SLIVER = 0.3  # of the diameter of a typical nucleus, across
+_LARGEST_NUCLEUS = 0.5  # of the area of a cell
+_DARKER = 1.4  # than the cells around them are nuclei in a bright field
 _FAINT = 0.7  # of the median over the nuclei of a bright field
 _LEAST_BACKGROUND = 0.5  # of the area of a bright field
 
@@ -37,7 +39,7 @@ def segment_nuclei(
     The image is smoothed, an uneven background is removed, Otsu's threshold of the square root separates nuclei
     from it, and haze around bright nuclei is removed. A watershed of depth and brightness cuts the foreground into
     fragments, and fragments that together are an ellipse are merged. Slivers and specks are dropped. In a bright field,
-    where cells are dark too, nuclei are what is darker than the cells around it, if such objects are better ellipses.
+    where cells are dark too, nuclei are what is much darker than the cells around it.
 
     Parameters
     ----------
@@ -73,7 +75,17 @@ def segment_nuclei(
     labels, above = _find_smoothed(inverted, sizes, _SMOOTHINGS[0])
     darker = _darker_than_around(above, labels > 0)
     within = _drop_faint(_find(darker, sizes)[0], darker)
-    return max(labels, within, key=_mean_fit)
+    return within if _are_in_cells(within, labels, above) else labels
+
+
+def _are_in_cells(nuclei: NDArray[np.int32], cells: NDArray[np.int32], above: NDArray[np.float32]) -> bool:
+    """Whether objects are nuclei of the larger, fainter ones that hold them, and not merely the middles of these."""
+    holding = np.isin(cells, np.unique(cells[nuclei > 0])) & (cells > 0)
+    around = holding & (nuclei == 0)
+    inside = holding & (nuclei > 0)
+    if not inside.any() or inside.sum() > _LARGEST_NUCLEUS * holding.sum():
+        return False
+    return bool(np.median(above[inside]) > _DARKER * np.median(above[around]))
 
 
 def is_dark_on_bright(image: NDArray[Any]) -> bool:
@@ -170,13 +182,6 @@ def _darker_than_around(above: NDArray[np.float32], cells: NDArray[np.bool_]) ->
     share = _blur(cells.astype(np.float32), around)
     mean = _blur(np.where(cells, above, 0).astype(np.float32), around) / np.maximum(share, 1e-6)
     return np.where(cells, np.maximum(above - mean, 0), 0).astype(np.float32)
-
-
-def _mean_fit(labels: NDArray[np.int32]) -> float:
-    """Return the mean ellipse fit over the pixels of all objects."""
-    if not labels.any():
-        return 0.0
-    return float(np.average(ellipse_fit(labels), weights=np.bincount(labels.ravel())[1:]))
 
 
 def _foreground(above: NDArray[np.float32], noise: float) -> NDArray[np.bool_]:
