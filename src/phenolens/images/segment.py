@@ -26,6 +26,7 @@ _LEAST_MIDDLE = 0.15  # of depth and brightness at the middle of a fragment
 _LEAST_FIT = 0.7  # of an ellipse; slivers and networks have less
 _SLIVER = 0.3  # of the diameter of a typical nucleus, across
 _LARGEST_NUCLEUS = 0.5  # of the area of a cell
+_LONG = 2.5  # length over width of a sliver
 _DARKER = 1.4  # than the cells around them are nuclei in a bright field
 _FAINT = 0.7  # of the median over the nuclei of a bright field
 _LEAST_BACKGROUND = 0.5  # of the area of a bright field
@@ -158,7 +159,10 @@ def _drop_implausible(labels: NDArray[np.int32], areas: tuple[float, float], wid
 
     area = np.bincount(labels.ravel())
     dropped = (area < areas[0]) | (area > areas[1])
-    dropped[1:] |= (ellipse_fit(labels) < _LEAST_FIT) | (minor_axes(labels) < width)
+    minor = minor_axes(labels)
+    # Small round objects may be fragments of nuclei; long ones as thin are not.
+    slivers = (minor < width) & (area[1:] > math.pi / 4 * _LONG * minor**2)
+    dropped[1:] |= (ellipse_fit(labels) < _LEAST_FIT) | slivers
     labels = np.where(dropped[labels], 0, labels)
     return relabel_sequential(labels)[0].astype(np.int32)
 
