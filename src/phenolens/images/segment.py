@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from phenolens.core.errors import ImageError
+from phenolens.images.mask import on_border
 from phenolens.images.merge import MOST_RAGGED, ellipse_fit, merge_fragments, minor_axes, ragged_share
 
 _SMOOTHINGS = (1.0, 2.0, 4.0)  # pixels; the first is below the size of any nucleus worth counting
@@ -160,8 +161,9 @@ def _drop_implausible(labels: NDArray[np.int32], areas: tuple[float, float], wid
     area = np.bincount(labels.ravel())
     dropped = (area < areas[0]) | (area > areas[1])
     minor = minor_axes(labels)
-    # Small round objects may be fragments of nuclei; long ones as thin are not.
+    # Small round objects may be fragments of nuclei, and the border cuts thin parts off them; other long ones are rims.
     slivers = (minor < width) & (area[1:] > math.pi / 4 * _LONG * minor**2)
+    slivers[on_border(labels) - 1] = False
     dropped[1:] |= (ellipse_fit(labels) < _LEAST_FIT) | slivers
     labels = np.where(dropped[labels], 0, labels)
     return relabel_sequential(labels)[0].astype(np.int32)
