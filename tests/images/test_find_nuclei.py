@@ -156,3 +156,11 @@ def test_a_pink_section_is_said_unless_a_mask_was_given():
     assert labels.max() == 9
     assert said(labels, [site]) == ["are strongly pink sections, in which too many nuclei are found"]
     assert said(labels, [site], given=True) == []
+
+
+def test_a_bright_field_is_said():
+    bright = site_of(GRID)
+    dark = Site(500 - bright.pixels, bright.channels)
+    labels = find_nuclei(dark)
+    assert labels.max() == 9
+    assert said(labels, [dark]) == ["are bright fields, in which counts of nuclei are rough"]

@@ -11,6 +11,7 @@ from phenolens.images.channels import RGB
 from phenolens.images.mask import on_border
 from phenolens.images.merge import MOST_RAGGED, ragged_share
 from phenolens.images.nuclei import nuclear_image
+from phenolens.images.segment import is_dark_on_bright
 from phenolens.images.site import Site
 from phenolens.images.stain import optical_density
 
@@ -31,6 +32,7 @@ CAVEATS = (
     "show nuclei that hardly differ from their surroundings",
     "are mostly covered by nuclei",
     "are strongly pink sections, in which too many nuclei are found",
+    "are bright fields, in which counts of nuclei are rough",
 )
 """What may be implausible of a site; "3 of 8 sites" goes before."""
 
@@ -75,6 +77,7 @@ def caveats_of(
         found > 0 and bool(sites) and _contrast(labels, sites) < _LEAST_CONTRAST,
         bool((labels > 0).mean() > _MOST_COVERED),
         not given and any(map(_is_pink, sites, labels)),
+        not given and any(site.channels != RGB and is_dark_on_bright(site.pixels[0]) for site in sites),
     )
 
 
