@@ -30,6 +30,7 @@ _LARGEST_NUCLEUS = 0.5  # of the area of a cell
 _LONG = 2.5  # length over width of a sliver
 _DARKER = 1.4  # than the cells around them are nuclei in a bright field
 _FAINT = 0.7  # of the median over the nuclei of a bright field
+_EVEN = 0.8  # spread of a bright field over that of what it shows; the halves of noise have 1
 _LEAST_BACKGROUND = 0.5  # of the area of a bright field
 
 
@@ -103,7 +104,7 @@ def is_dark_on_bright(image: NDArray[Any]) -> bool:
     if bright.mean() < _LEAST_BACKGROUND:
         return False
     spread = [np.subtract(*np.percentile(smooth[part], [75, 25])) for part in (bright, ~bright)]
-    return bool(spread[0] < spread[1])
+    return bool(spread[0] < _EVEN * spread[1])
 
 
 @dataclass(frozen=True)
