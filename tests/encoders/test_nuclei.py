@@ -5,9 +5,10 @@ import pytest
 import tifffile
 from numpy.testing import assert_allclose
 
+from phenolens.core.errors import ImageError
 from phenolens.embedding import NOTE, PROVENANCE, embed
 from phenolens.encoders import create_encoder
-from phenolens.images import Crop
+from phenolens.images import Crop, NucleiOptions
 
 MEASURES = ["cell-count", "area-fraction", "classical-features", "cell-graph/positions", "cell-graph/morphology"]
 
@@ -103,3 +104,14 @@ def test_specks_of_a_pixel_are_measured_without_a_word_of_numpy(recwarn):
         create_encoder("classical-features", ("dna",)).embed(image_of(labels), ("dna",), labels[None])
     ).all()
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_limits_in_microns_need_the_microns_per_pixel(manifest):
+    limits = NucleiOptions(diameter=(4, 20))
+    with pytest.raises(ImageError, match="'s0' has no mpp"):
+        embed(manifest, ["cell-count"], workers=0, nuclei=limits)
+    manifest.table.drop(columns="mask", inplace=True)
+    manifest.table["mpp"] = 0.5  # the discs have 8 microns
+    for limits, counts in (((4, 20), list(range(8))), ((10, 20), [0] * 8)):
+        found = embed(manifest, ["cell-count"], workers=0, nuclei=NucleiOptions(diameter=limits))
+        assert_allclose(found.embeddings["cell-count"].X[:, 0], counts, atol=1 if counts[-1] else 0)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from phenolens.cli.embedding import embed, pack
+from phenolens.cli.embedding import embed, pack, segment
 from phenolens.cli.init import init
 from phenolens.cli.simulate import simulate_app
 from phenolens.cli.study import doctor, list_, report, run, validate
@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for command in (init, run, report, validate, doctor, embed, pack, train, scale, push, diagnose):
+for command in (init, run, report, validate, doctor, embed, segment, pack, train, scale, push, diagnose):
     app.command()(command)
 app.command("ls")(list_)
 app.command(context_settings=TASK_OPTIONS)(evaluate)

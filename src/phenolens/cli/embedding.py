@@ -1,4 +1,4 @@
-"""Commands that read images: embed and pack."""
+"""Commands that read images: embed, segment and pack."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from phenolens.cli.options import AllowCode, Device, Json, Out, PrecisionOption, print_json
+from phenolens.cli.options import (
+    AllowCode,
+    Device,
+    Json,
+    NucleusDiameter,
+    Out,
+    PrecisionOption,
+    SegmentationName,
+    print_json,
+)
 
 
 def embed(
@@ -51,6 +60,42 @@ def embed(
     for name, (rows, dim) in shapes.items():
         typer.echo(f"{name}: {rows} sites x {dim}")
     typer.echo(f"{len(embedded.quarantine)} sites could not be read; embeddings in {out}")
+
+
+def segment(
+    manifest: Annotated[Path, typer.Argument(help="The manifest: a table, or a folder of class folders.")],
+    out: Out = Path("out/nuclei"),
+    segmentation: SegmentationName = "classical",
+    diameter: NucleusDiameter = None,
+    channel: Annotated[str | None, typer.Option(help="Nuclear channel; found by its name if not given.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Number of processes.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Segment nuclei into label images, overlays to look at, a table, and a manifest with masks."""
+    from phenolens.datasets import read_manifest
+    from phenolens.embedding import default_workers
+    from phenolens.images import NucleiOptions
+    from phenolens.workflows.segment import segment as segment_sites
+
+    found = segment_sites(
+        read_manifest(manifest),
+        out,
+        NucleiOptions(segmentation, diameter),
+        channel=channel,
+        workers=default_workers(networks=False) if workers is None else workers,
+    )
+    if as_json:
+        sites = found.table.to_dict(orient="records")
+        print_json({"manifest": str(found.manifest), "sites": sites, "skipped": found.skipped})
+        return
+    for site, reason in found.skipped.items():
+        typer.echo(f"skipped: {site}: {reason}", err=True)
+    flags = found.table["caveats"].str.split("; ").explode()
+    for caveat, times in flags[flags != ""].value_counts(sort=False).items():
+        typer.echo(f"caveat: {times} of {len(found.table)} sites {caveat}")
+    typer.echo(
+        f"{found.table['nuclei'].sum()} nuclei in {len(found.table)} sites; manifest with masks: {found.manifest}"
+    )
 
 
 def pack(

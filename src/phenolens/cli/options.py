@@ -26,6 +26,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto uses a GPU if there is one.")]
 PrecisionOption = Annotated[Literal["fp32", "bf16"], typer.Option(help="Precision of networks.")]
 
+SegmentationName = Annotated[str, typer.Option(help="classical, cellpose, instanseg, or one of an installed package.")]
+NucleusDiameter = Annotated[
+    tuple[float, float] | None, typer.Option(help="Least and greatest diameter of nuclei in microns, such as 4 20.")
+]
+
 # Options for tables of existing vectors.
 Profilings = Annotated[list[str] | None, typer.Option(help="raw, tvn, ...; see: phenolens ls profilers; repeatable.")]
 BatchBy = Annotated[list[str] | None, typer.Option(help="Column of batches for profiling; repeatable.")]

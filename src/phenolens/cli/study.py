@@ -56,10 +56,12 @@ def report(folder: Annotated[Path, typer.Argument(help="The output folder of a r
 
 
 def list_(
-    what: Annotated[Literal["encoders", "datasets", "tasks", "profilers", "options"], typer.Argument()],
+    what: Annotated[
+        Literal["encoders", "datasets", "tasks", "profilers", "segmentations", "options"], typer.Argument()
+    ],
     as_json: Json = False,
 ) -> None:
-    """List encoders, datasets, tasks, profilers, or the options of tasks."""
+    """List encoders, datasets, tasks, profilers, segmentations of nuclei, or the options of tasks."""
     if what == "options":
         _list_options(as_json)
         return

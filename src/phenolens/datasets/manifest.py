@@ -107,6 +107,15 @@ class Manifest:
         """Return the given rows, by number."""
         return replace(self, table=self.table.iloc[rows])
 
+    def without_masks(self) -> "Manifest":
+        """Return the same sites without their masks."""
+        return replace(self, table=self.table.drop(columns="mask", errors="ignore"))
+
+    def mpp(self, row: int) -> float | None:
+        """Return the microns per pixel of one row; None if they are unknown."""
+        value = self.table["mpp"].iat[row] if "mpp" in self.table else None
+        return None if value is None or pd.isna(value) else float(value)
+
     def mask(self, row: int) -> Path | None:
         """Return the file of instance labels of one row; None if the manifest has no masks.
 

@@ -1,6 +1,14 @@
 """Embedding of data sets: images are read in worker processes, vectors are stored as AnnData with provenance."""
 
-from phenolens.embedding.embed import Embedded, dataset_channels, default_workers, embed, first_site, resolve_device
+from phenolens.embedding.embed import (
+    Embedded,
+    check_mpp,
+    dataset_channels,
+    default_workers,
+    embed,
+    first_site,
+    resolve_device,
+)
 from phenolens.embedding.folder import embed_to_folder
 from phenolens.embedding.h5ad_file import check_h5ad
 from phenolens.embedding.journal import Journal
@@ -28,6 +36,7 @@ __all__ = [
     "Missing",
     "Trial",
     "check_h5ad",
+    "check_mpp",
     "check_storable",
     "dataset_channels",
     "default_workers",

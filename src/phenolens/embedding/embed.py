@@ -24,7 +24,7 @@ from phenolens.embedding.make_encoders import EncoderLike, make_encoders
 from phenolens.embedding.provenance import INFO, NOTE, PROVENANCE
 from phenolens.embedding.storable import storable
 from phenolens.encoders import Encoder, EncoderInfo, Measurement, RowEncoder
-from phenolens.images import Crop, Intervention, Site, find_intervention, read_site
+from phenolens.images import CAVEATS, Crop, Intervention, NucleiOptions, Site, find_intervention, read_site
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +104,7 @@ def embed(
     device: str = "auto",
     precision: str = "fp32",
     intervention: str | None = None,
+    nuclei: NucleiOptions | None = None,
     journal: Journal | None = None,
     progress: bool = False,
 ) -> Embedded:
@@ -137,6 +138,8 @@ def embed(
         ``fp32`` or ``bf16``.
     intervention
         The name of a change made to the crops before they are embedded; see `interventions`.
+    nuclei
+        How nuclei are found in images without masks; by the classical segmentation, of any size, if None.
     journal
         Where finished sites are kept, and those of a run that was killed are found; nowhere if None.
     progress
@@ -145,7 +148,7 @@ def embed(
     Raises
     ------
     ImageError
-        If no site can be read, or there is no such intervention.
+        If no site can be read, there is no such intervention, or nuclei have limits in microns and a site has no mpp.
     EncoderError
         If an encoder cannot be created for these channels, or two encoders have the same name.
 
@@ -160,6 +163,8 @@ def embed(
     (24, 1)
     """
     crop = crop or Crop()
+    nuclei = nuclei or NucleiOptions()
+    check_mpp(manifest, nuclei)
     channels = dataset_channels(manifest, channels)
     device = resolve_device(device)
     made = make_encoders(encoders, channels, manifest=manifest, device=device, precision=precision)
@@ -170,8 +175,10 @@ def embed(
     }
     change = None if intervention is None else find_intervention(intervention, channels)
     # The state of files before they are read: vectors of a file that is replaced meanwhile do not count as current.
-    settings = embedding_settings(manifest, channels, crop, precision, intervention) | {"device": device}
-    failures = _see(manifest, sums, channels, crop, batch_size, workers, change, journal, progress) if sums else {}
+    settings = embedding_settings(manifest, channels, crop, precision, intervention, nuclei) | {"device": device}
+    failures = (
+        _see(manifest, sums, channels, crop, batch_size, workers, change, nuclei, journal, progress) if sums else {}
+    )
     if len(failures) == len(manifest):
         raise ImageError(f"{manifest.source}: no site could be embedded; the first: {failures[0]}")
     if manifest.fingerprint != settings["manifest"]:
@@ -188,6 +195,24 @@ def embed(
     )
 
 
+def check_mpp(manifest: Manifest, nuclei: NucleiOptions) -> None:
+    """Fail if nuclei have limits in microns and the microns per pixel of a site are unknown.
+
+    Raises
+    ------
+    ImageError
+        If so; the message names the first such site.
+    """
+    if nuclei.diameter is None:
+        return
+    for row, site in enumerate(manifest.table.index):
+        if manifest.mpp(row) is None:
+            raise ImageError(
+                f"{manifest.source}: nuclei.diameter is in microns, and '{site}' has no mpp (microns per pixel); fill "
+                "in the column mpp, or leave out nuclei.diameter"
+            )
+
+
 def _as_text(reason: str) -> str:
     """Return a reason as text that every file can hold: names of files may be no text."""
     return reason.encode("utf-8", "replace").decode().replace("\0", "?")
@@ -201,6 +226,7 @@ def _see(
     batch_size: int,
     workers: int | None,
     intervention: Intervention | None,
+    nuclei: NucleiOptions,
     journal: Journal | None,
     progress: bool,
 ) -> dict[int, str]:
@@ -224,6 +250,7 @@ def _see(
         measurements=[one.encoder for one in measuring if isinstance(one.encoder, Measurement)],
         wants_pixels=bool(networks),
         intervention=intervention,
+        nuclei=nuclei,
     )
     with Progress(
         TextColumn("embedding"),
@@ -288,7 +315,12 @@ def _read_rows(
 
 
 def embedding_settings(
-    manifest: Manifest, channels: Sequence[str], crop: Crop, precision: str, intervention: str | None = None
+    manifest: Manifest,
+    channels: Sequence[str],
+    crop: Crop,
+    precision: str,
+    intervention: str | None = None,
+    nuclei: NucleiOptions | None = None,
 ) -> dict[str, Any]:
     """Return the settings, besides the encoder, that determine the vectors."""
     changed = {} if intervention is None else {"intervention": intervention}
@@ -297,6 +329,7 @@ def embedding_settings(
         "channels": list(channels),
         "crop": f"{crop.mode}:{crop.size}:{crop.count}:{crop.seed}",
         "precision": precision,
+        "nuclei": str(nuclei or NucleiOptions()),
     }
 
 
@@ -323,7 +356,7 @@ def resolve_device(device: str) -> str:
 class _Sums:
     """The running mean of each site's crops under one encoder."""
 
-    KEPT: ClassVar[tuple[str, ...]] = ("total", "count", "nuclei", "seconds")
+    KEPT: ClassVar[tuple[str, ...]] = ("total", "count", "caveats", "seconds")
 
     n_sites: int
     info: EncoderInfo
@@ -332,7 +365,7 @@ class _Sums:
     n_failed: int = 0
     total: NDArray[np.float64] = field(init=False)
     count: NDArray[np.int64] = field(init=False)
-    nuclei: dict[int, tuple[int, int]] = field(default_factory=dict)
+    caveats: dict[int, tuple[bool, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.total = np.zeros((self.n_sites, self.encoder.dim))
@@ -370,8 +403,8 @@ class _Sums:
         self.seconds += measured.seconds
         self.total[row] += measured.vectors.sum(axis=0)
         self.count[row] += len(measured.vectors)
-        if measured.nuclei is not None:
-            self.nuclei[row] = measured.nuclei
+        if measured.caveats is not None:
+            self.caveats[row] = measured.caveats
         return self._not_finite([] if np.isfinite(measured.vectors).all() else [row])
 
     def _not_finite(self, rows: Iterable[int]) -> dict[int, str]:
@@ -380,11 +413,11 @@ class _Sums:
 
     def part(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
         """Return what is known of consecutive sites, and the time that all took so far."""
-        nuclei = [(row, *self.nuclei[row]) for row in range(start, stop) if row in self.nuclei]
+        caveats = [(row, *self.caveats[row]) for row in range(start, stop) if row in self.caveats]
         return {
             "total": self.total[start:stop],
             "count": self.count[start:stop],
-            "nuclei": np.array(nuclei, dtype=int).reshape(-1, 3),
+            "caveats": np.array(caveats, dtype=int).reshape(-1, 1 + len(CAVEATS)),
             "seconds": np.array(self.seconds),
         }
 
@@ -392,20 +425,15 @@ class _Sums:
         """Take over what `part` has returned."""
         self.total[start:stop] = part["total"]
         self.count[start:stop] = part["count"]
-        self.nuclei.update({row: (found, whole) for row, found, whole in part["nuclei"].tolist()})
+        self.caveats.update({row: tuple(map(bool, flags)) for row, *flags in part["caveats"].tolist()})
         self.seconds = float(part["seconds"])
 
     def to_anndata(self, manifest: Manifest, read: NDArray[np.bool_], settings: Mapping[str, Any]) -> AnnData:
         """Return the mean vector of each site that is not quarantined; `read` is the mask (n,) of these sites."""
         x = (self.total[read] / self.count[read, None]).astype(np.float32)
-        counts = [self.nuclei[row] for row in np.flatnonzero(read).tolist() if row in self.nuclei]
-        found, whole = np.array(counts, dtype=int).reshape(-1, 2).T
-        few = {
-            "show no nuclei": found == 0,
-            "show a single nucleus": found == 1,
-            "show only nuclei that the border cuts": (found > 0) & (whole == 0),
-        }
-        note = "; ".join(f"{such.sum()} of {len(found)} sites {what}" for what, such in few.items() if such.any())
+        flags = [self.caveats[row] for row in np.flatnonzero(read).tolist() if row in self.caveats]
+        times = np.array(flags, dtype=int).reshape(-1, len(CAVEATS)).sum(axis=0)
+        note = "; ".join(f"{n} of {len(flags)} sites {what}" for what, n in zip(CAVEATS, times, strict=True) if n)
         return _to_anndata(x, manifest, read, self.info, self.encoder, settings, self.seconds, note)
 
 

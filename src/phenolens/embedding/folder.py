@@ -27,7 +27,7 @@ from phenolens.embedding.storable import check_storable
 from phenolens.embedding.store import read_if_current, read_own, write_embeddings
 from phenolens.embedding.trial import MOST_UNTRIED, try_few_sites
 from phenolens.encoders import Named, RowEncoder, as_file_name
-from phenolens.images import Crop
+from phenolens.images import Crop, NucleiOptions
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -50,6 +50,7 @@ def embed_to_folder(
     precision: str = "fp32",
     max_failed: float = 0.01,
     intervention: str | None = None,
+    nuclei: NucleiOptions | None = None,
     progress: bool = False,
 ) -> Embedded:
     """Embed every site with every encoder into `folder`, and reuse what is already there.
@@ -60,7 +61,7 @@ def embed_to_folder(
 
     Parameters
     ----------
-    manifest, encoders, channels, crop, batch_size, workers, device, precision, intervention, progress
+    manifest, encoders, channels, crop, batch_size, workers, device, precision, intervention, nuclei, progress
         As in `embed`.
     folder
         The folder to write to.
@@ -82,7 +83,7 @@ def embed_to_folder(
     channels = dataset_channels(manifest, channels)
     device = resolve_device(device)
     check_storable(manifest)
-    settings = embedding_settings(manifest, channels, crop, precision, intervention)
+    settings = embedding_settings(manifest, channels, crop, precision, intervention, nuclei)
     made = make_encoders(encoders, channels, manifest=manifest, device=device, precision=precision)
     paths = {one.info.id: folder / f"{as_file_name(one.info.id)}.h5ad" for one in made}
     keys = {one.info.id: {INFO: one.info.as_dict(), "weights_hash": one.encoder.weights_hash} for one in made}
@@ -104,6 +105,7 @@ def embed_to_folder(
                     device=device,
                     precision=precision,
                     intervention=intervention,
+                    nuclei=nuclei,
                 )
             _log.info("embedding %d sites with %d of %d encoders", len(manifest), len(wanted), len(made))
             reading = {one.info.id: keys[one.info.id] for one in wanted if not isinstance(one.encoder, RowEncoder)}
@@ -118,6 +120,7 @@ def embed_to_folder(
                 device=device,
                 precision=precision,
                 intervention=intervention,
+                nuclei=nuclei,
                 journal=journal,
                 progress=progress,
             )

@@ -16,7 +16,7 @@ from phenolens.datasets import Manifest
 from phenolens.embedding.failure import failure_of
 from phenolens.encoders import Measurement, NucleiMeasurement
 from phenolens.encoders.nuclei import Segmentation
-from phenolens.images import Crop, Intervention, Site, corners, cut, on_border, read_mask, read_site
+from phenolens.images import Crop, Intervention, NucleiOptions, Site, caveats_of, corners, cut, read_mask, read_site
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Measured:
     ----------
     vectors
         (T, D), one row per crop.
-    nuclei
-        The number of nuclei measured, and the number of these not cut by the border; None if nuclei are not used.
+    caveats
+        Which of `CAVEATS` apply to the nuclei; None if nuclei are not used.
     seconds
         The time taken, including segmentation unless another measurement has done it already.
     """
 
     vectors: NDArray[np.float32]
-    nuclei: tuple[int, int] | None
+    caveats: tuple[bool, ...] | None
     seconds: float
 
 
@@ -72,6 +72,7 @@ class _Sites(Dataset[Any]):
         measurements: Sequence[Measurement],
         wants_pixels: bool,
         intervention: Intervention | None,
+        options: NucleiOptions,
     ) -> None:
         self.manifest = manifest
         self.channels = tuple(channels)
@@ -79,6 +80,7 @@ class _Sites(Dataset[Any]):
         self.measurements = measurements
         self.wants_pixels = wants_pixels
         self.intervention = intervention
+        self.options = options
         self.nuclei = (
             Segmentation.choose(intervention.name, channels, None, None)
             if intervention is not None and intervention.needs_nuclei
@@ -103,7 +105,11 @@ class _Sites(Dataset[Any]):
         labels = None
         if self.nuclei is not None:
             given = self._given_nuclei(row, site, at)
-            labels = self.nuclei.find(torch.from_numpy(pixels), self.channels) if given is None else given
+            labels = (
+                self.nuclei.find(torch.from_numpy(pixels), self.channels, self.options, self.manifest.mpp(row))
+                if given is None
+                else given
+            )
         rng = spawn(0, "intervention", self.intervention.name, site.site_id)
         return self.intervention.apply(pixels, self.channels, rng, labels)
 
@@ -117,12 +123,11 @@ class _Sites(Dataset[Any]):
 
     def _measure(self, row: int, site: Site, at: NDArray[np.intp], pixels: NDArray[Any]) -> list[Measured]:
         """Return the result of each measurement; nuclei are segmented once for all measurements."""
-        found: dict[Segmentation | None, tuple[NDArray[np.int32], tuple[int, int]]] = {}
+        found: dict[Segmentation, tuple[NDArray[np.int32], tuple[bool, ...]]] = {}
         given = None
         if any(isinstance(each, NucleiMeasurement) for each in self.measurements):
             given = self._given_nuclei(row, site, at)
-        if given is not None:
-            found[None] = given, _count(given)
+        mpp = self.manifest.mpp(row)
         result = []
         for each in self.measurements:
             start = time.perf_counter()
@@ -130,21 +135,17 @@ class _Sites(Dataset[Any]):
                 vectors = each.embed(pixels, self.channels)
                 result.append(Measured(vectors, None, time.perf_counter() - start))
                 continue
-            source = None if given is not None else each.segmentation
-            if source is not None and source not in found:
-                labels = source.find(pixels, self.channels)
-                found[source] = labels, _count(labels)
-            nuclei, counts = found[source]
+            source = each.segmentation
+            if source not in found:
+                labels = source.find(pixels, self.channels, self.options, mpp) if given is None else given
+                found[source] = (
+                    labels,
+                    caveats_of(labels, source.sites(pixels, self.channels, mpp), given=given is not None),
+                )
+            nuclei, caveats = found[source]
             vectors = each.embed(pixels, self.channels, nuclei)
-            result.append(Measured(vectors, counts, time.perf_counter() - start))
+            result.append(Measured(vectors, caveats, time.perf_counter() - start))
         return result
-
-
-def _count(crops: NDArray[np.int32]) -> tuple[int, int]:
-    """Return the number of objects in crops (T, H, W) of labels, and the number of these not cut by the border."""
-    every = [np.unique(labels[labels > 0]) for labels in crops]
-    whole = [np.setdiff1d(objects, on_border(labels)) for objects, labels in zip(every, crops, strict=True)]
-    return sum(map(len, every)), sum(map(len, whole))
 
 
 def _collate(items: list[tuple[int, Any]]) -> Batch:
@@ -189,6 +190,7 @@ def load_batches(
     measurements: Sequence[Measurement] = (),
     wants_pixels: bool = True,
     intervention: Intervention | None = None,
+    nuclei: NucleiOptions | None = None,
 ) -> Iterator[Batch]:
     """Yield the crops of sites and their measurements, in the order of the manifest.
 
@@ -212,6 +214,8 @@ def load_batches(
         Whether batches hold the crops themselves.
     intervention
         The change made to the crops of each site before they are measured or embedded.
+    nuclei
+        How nuclei are found in images without masks; see `NucleiOptions`.
 
     Raises
     ------
@@ -219,7 +223,7 @@ def load_batches(
         If the system has ended a worker process.
     """
     batches = DataLoader(
-        _Sites(manifest, channels, crop, measurements, wants_pixels, intervention),
+        _Sites(manifest, channels, crop, measurements, wants_pixels, intervention, nuclei or NucleiOptions()),
         sampler=range(start, len(manifest)),
         batch_size=sites_per_batch,
         collate_fn=_collate,

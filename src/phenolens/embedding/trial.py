@@ -18,7 +18,7 @@ from phenolens.embedding.embed import embed
 from phenolens.embedding.make_encoders import MadeEncoder
 from phenolens.embedding.store import write_embeddings
 from phenolens.encoders import RowEncoder
-from phenolens.images import Crop
+from phenolens.images import Crop, NucleiOptions
 
 MOST_UNTRIED = 50
 """With no more sites, all of them are embedded as soon as a few."""
@@ -59,12 +59,13 @@ def try_few_sites(
     device: str,
     precision: str,
     intervention: str | None = None,
+    nuclei: NucleiOptions | None = None,
 ) -> Trial:
     """Embed the first, the middle and the last site, and store their vectors in a folder that is removed again.
 
     Parameters
     ----------
-    manifest, encoders, channels, crop, batch_size, device, precision, intervention
+    manifest, encoders, channels, crop, batch_size, device, precision, intervention, nuclei
         As in `embed`; encoders that read only the manifest are not tried.
 
     Raises
@@ -89,6 +90,7 @@ def try_few_sites(
             device=device,
             precision=precision,
             intervention=intervention,
+            nuclei=nuclei,
         )
     except ImageError as error:
         raise EmbeddingError(f"{len(few)} of {len(manifest)} sites were tried first: {error}") from error

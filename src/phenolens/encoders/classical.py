@@ -15,7 +15,7 @@ from cp_measure.core.measuretexture import get_texture
 from numpy.typing import NDArray
 
 from phenolens.encoders.base import Pixels, hash_text, take_channels
-from phenolens.encoders.nuclei import NucleiMeasurement, Segmentation
+from phenolens.encoders.nuclei import ALGORITHM, NucleiMeasurement, Segmentation
 from phenolens.images import RGB, STAINS, on_border, segment_cells, separate_stains
 
 Measured = dict[str, NDArray[np.float64]]
@@ -58,7 +58,7 @@ class ClassicalFeatures(NucleiMeasurement):
         self._measured = STAINS if self._in_colour else self.channels
         disc = np.hypot(*np.mgrid[-16:16, -16:16]) < 8
         self.feature_names = tuple(self._measure(disc.astype(np.int32), np.stack([disc * 1.0] * len(self._measured))))
-        self.weights_hash = hash_text("classical-features", self.feature_names, diameter)
+        self.weights_hash = hash_text("classical-features", self.feature_names, diameter, ALGORITHM)
 
     def embed(
         self, pixels: Pixels, channels: Sequence[str], nuclei: NDArray[np.int32] | None = None

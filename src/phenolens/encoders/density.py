@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.encoders.base import Pixels, hash_text
-from phenolens.encoders.nuclei import NucleiMeasurement, Segmentation
+from phenolens.encoders.nuclei import ALGORITHM, NucleiMeasurement, Segmentation
 
 
 class CellCount(NucleiMeasurement):
@@ -34,7 +34,7 @@ class CellCount(NucleiMeasurement):
         self.name = name
         self.segmentation = Segmentation.choose(name.partition("@")[0], channels, nucleus, diameter)
         self.channels = self.segmentation.channels
-        self.weights_hash = hash_text(self.feature_names, diameter)
+        self.weights_hash = hash_text(self.feature_names, diameter, ALGORITHM)
 
     def embed(
         self, pixels: Pixels, channels: Sequence[str], nuclei: NDArray[np.int32] | None = None

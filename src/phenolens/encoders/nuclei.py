@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.encoders.base import Measurement, Pixels, take_channels
-from phenolens.images import RGB, nuclear_channel, segment_nuclei, separate_stains
+from phenolens.images import RGB, NucleiOptions, Site, find_nuclei, nuclear_channel
+
+ALGORITHM = 2
+"""Version of the classical segmentation, part of the hash of what rests on it."""
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Segmentation of nuclei in images without masks.
+    """Which images of a site show its nuclei, and their size if that is known; `NucleiOptions` says how they are found.
 
     Attributes
     ----------
@@ -65,11 +68,20 @@ class Segmentation:
             )
         return cls((chosen,), diameter)
 
-    def find(self, pixels: Pixels, channels: Sequence[str]) -> NDArray[np.int32]:
-        """Return labels (B, H, W) of the nuclei of images (B, C, H, W)."""
+    def find(
+        self,
+        pixels: Pixels,
+        channels: Sequence[str],
+        options: NucleiOptions | None = None,
+        mpp: float | None = None,
+    ) -> NDArray[np.int32]:
+        """Return labels (B, H, W) of the nuclei of images (B, C, H, W); see `find_nuclei`."""
+        return np.stack([find_nuclei(site, options, self.diameter) for site in self.sites(pixels, channels, mpp)])
+
+    def sites(self, pixels: Pixels, channels: Sequence[str], mpp: float | None = None) -> list[Site]:
+        """Return what shows the nuclei in each of the images (B, C, H, W)."""
         images = take_channels(pixels, channels, self.channels).cpu().numpy()
-        single = [separate_stains(image)[0] if self.channels == RGB else image[0] for image in images]
-        return np.stack([segment_nuclei(image, self.diameter) for image in single])
+        return [Site(image, self.channels, mpp=mpp) for image in images]
 
 
 class NucleiMeasurement(Measurement):

@@ -5,31 +5,41 @@ from phenolens.images.channels import RGB, nuclear_channel
 from phenolens.images.crop import Crop, corners, cut
 from phenolens.images.intervention import Intervention, find_intervention, interventions
 from phenolens.images.mask import on_border, read_mask
+from phenolens.images.merge import ellipse_fit
 from phenolens.images.normalise import scale_to_unit, self_standardise, standardise
+from phenolens.images.nuclei import NucleiOptions, find_nuclei, nuclear_image, segmentations
 from phenolens.images.ome_zarr_plate import PlacedImage, is_zarr, list_ome_zarr
+from phenolens.images.plausible import CAVEATS, caveats_of
 from phenolens.images.read import IMAGE_SUFFIXES, read_image, read_site
 from phenolens.images.segment import segment_cells, segment_nuclei
 from phenolens.images.shard import file_of, place_in_shard, shard_content, write_shard
 from phenolens.images.site import Site
-from phenolens.images.stain import STAINS, separate_stains
+from phenolens.images.stain import STAINS, nuclear_density, separate_stains
 
 __all__ = [
+    "CAVEATS",
     "IMAGE_SUFFIXES",
     "RGB",
     "STAINS",
     "Crop",
     "Intervention",
+    "NucleiOptions",
     "PlacedImage",
     "Site",
     "bit_depth",
+    "caveats_of",
     "corners",
     "cut",
+    "ellipse_fit",
     "file_of",
     "find_intervention",
+    "find_nuclei",
     "interventions",
     "is_zarr",
     "list_ome_zarr",
     "nuclear_channel",
+    "nuclear_density",
+    "nuclear_image",
     "on_border",
     "place_in_shard",
     "read_image",
@@ -38,6 +48,7 @@ __all__ = [
     "scale_to_unit",
     "segment_cells",
     "segment_nuclei",
+    "segmentations",
     "self_standardise",
     "separate_stains",
     "shard_content",

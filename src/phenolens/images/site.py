@@ -25,6 +25,8 @@ class Site:
         The C channel names, in the order of the first axis.
     site_id
         The identifier of the site in its manifest.
+    mpp
+        Microns per pixel; None if unknown.
 
     Raises
     ------
@@ -35,6 +37,7 @@ class Site:
     pixels: NDArray[Any]
     channels: tuple[str, ...]
     site_id: str = ""
+    mpp: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse pixels and names that do not match."""
@@ -64,4 +67,4 @@ class Site:
             if name not in self.channels:
                 raise ImageError(f"{self.site_id}: no channel '{name}'{did_you_mean(name, self.channels)}")
         rows = [self.channels.index(name) for name in channels]
-        return Site(self.pixels[rows], tuple(channels), self.site_id)
+        return Site(self.pixels[rows], tuple(channels), self.site_id, self.mpp)

@@ -10,7 +10,7 @@ from phenolens.core.errors import EncoderError, PhenolensError, ProfilingError, 
 from phenolens.datasets import CellTable, Manifest, read_manifest
 from phenolens.embedding import Missing
 from phenolens.encoders import EncoderName, Kind, Named, PanelSize, find_encoder, is_registered, refuse_code
-from phenolens.images import Crop
+from phenolens.images import Crop, NucleiOptions
 from phenolens.profiling import parse_profiling
 from phenolens.recipes.file import Section, read_recipe_file
 from phenolens.tasks import AnyTask, refuse_repeated
@@ -259,6 +259,8 @@ class Recipe(Section):
         The number of seeds of each untrained network whose name does not set one.
     embedding
         The settings of embedding.
+    nuclei
+        How nuclei are found in images without masks.
     profiling
         The profilings, the same for every encoder; see `parse_profiling`.
     batch_by
@@ -282,6 +284,7 @@ class Recipe(Section):
     leave_out: dict[str, Annotated[str, Field(min_length=1)]] = {}
     seeds: int = Field(3, ge=1, le=1000)
     embedding: EmbeddingSection = EmbeddingSection()
+    nuclei: NucleiOptions = NucleiOptions()
     profiling: list[ProfilingText] = Field(["raw"], min_length=1)
     batch_by: tuple[str, ...] | None = None
     tasks: list[AnyTask] = Field(min_length=1)

@@ -124,6 +124,7 @@ def _render(results: Results, folder: Path) -> str:
             plate_images=plate_images(samples, sheet),
             examples=[_example(folder, e) for e in results.examples],
             changed=[_example(folder, e) for e in _changed(folder)],
+            nuclei=[_example(folder, e) for e in results.nuclei],
             skipped_scores=leftovers.gather_skipped(results.skipped),
             skipped_parts=leftovers.gather_skipped(results.evidence.skipped),
             quarantine=leftovers.quarantine(results.quarantine),

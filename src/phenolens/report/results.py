@@ -105,6 +105,8 @@ class Results:
         Sites that were left out: ``site_id``, ``reason``.
     examples
         Example images: ``caption`` and ``file``, a PNG path relative to the results folder.
+    nuclei
+        Example images with outlines of the nuclei that were found, in the same form.
     provenance
         ``versions`` (a dictionary), ``recipe`` (YAML text), ``seed``, ``precision``, ``device``, ``created``.
     parts
@@ -132,6 +134,7 @@ class Results:
     provenance: dict[str, Any]
     parts: list[dict[str, Any]] = field(default_factory=list)
     evidence: Evidence = field(default_factory=Evidence)
+    nuclei: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for table, columns in _TABLES.items():
@@ -200,6 +203,7 @@ class Results:
         page = _read_page(folder)
         tables = {name: _read_table(folder, name, page["tables"].get(name)) for name in _IN_FILES}
         try:
+            page.setdefault("nuclei", [])  # absent from results that are older
             content = {name: page[name] for name in cls.__dataclass_fields__ if name not in _TABLES}
         except KeyError as error:
             raise PhenolensError(f"{folder / 'results.json'} lacks {error}; run the study again") from error

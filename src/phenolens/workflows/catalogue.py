@@ -1,4 +1,4 @@
-"""Lists of encoders, data sets, tasks, profilers and options of tasks."""
+"""Lists of encoders, data sets, tasks, profilers, segmentations and options of tasks."""
 
 import inspect
 import re
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _RAW = "mean of the sites of each well, without any profiler"
 
 
-def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> dict[str, str]:
+def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers", "segmentations"]) -> dict[str, str]:
     """Return name -> one line of description; only what is listed is imported."""
     if what == "encoders":
         from phenolens.encoders import ENCODERS
@@ -32,6 +32,10 @@ def catalogue(what: Literal["encoders", "datasets", "tasks", "profilers"]) -> di
         from phenolens.datasets import DATASETS
 
         return {line: summary for name in DATASETS for line, summary in _presets(name).items()}
+    if what == "segmentations":
+        from phenolens.images import segmentations
+
+        return segmentations.describe(_first_line)
     from phenolens.profiling import PROFILERS, RAW
 
     return {RAW: _RAW, **PROFILERS.describe(_first_line)}
@@ -50,7 +54,7 @@ def _presets(name: str) -> dict[str, str]:
     return {f"{name} --preset {preset}": summary for preset, summary in entry.presets.items()}
 
 
-def _first_line(documented: type) -> str:
+def _first_line(documented: object) -> str:
     """Return the first sentence of a docstring, without its full stop."""
     return str(documented.__doc__).strip().splitlines()[0].removesuffix(".")
 

@@ -88,6 +88,7 @@ class FurtherEmbeddings:
             self.out / folder,
             channels=self.channels,
             intervention=intervention,
+            nuclei=self.recipe.nuclei,
             progress=self.progress,
             **dict(self.recipe.embedding),
         ).embeddings

@@ -69,6 +69,7 @@ class _Material:
     panel_missing: list[dict[str, Any]]
     quarantine: Mapping[str, str] = field(default_factory=dict)
     examples: list[dict[str, str]] = field(default_factory=list)
+    nuclei: list[dict[str, str]] = field(default_factory=list)
     device: str = "none"
 
 
@@ -138,6 +139,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         },
         parts=stratum_records(evaluation),
         evidence=card.evidence,
+        nuclei=material.nuclei,
     )
     results.save(out)
     write_report(out)
@@ -214,7 +216,7 @@ def plan_images(recipe: Recipe, manifest: Manifest) -> ImagePlan:
 
 
 def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
-    from phenolens.report import write_examples, write_thumbnails
+    from phenolens.report import write_examples, write_overlays, write_thumbnails
 
     manifest = open_manifest(recipe)
     plan = plan_images(recipe, manifest)
@@ -224,6 +226,7 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
         plan.encoders,
         out / "embeddings",
         channels=channels,
+        nuclei=recipe.nuclei,
         progress=progress,
         **dict(recipe.embedding),
     )
@@ -243,6 +246,7 @@ def _embed_images(recipe: Recipe, out: Path, progress: bool) -> _Material:
         plan.missing,
         embedded.quarantine,
         write_examples(manifest, channels, out) if channels else [],
+        write_overlays(manifest, channels, recipe.nuclei, out) if channels else [],
         str(next(iter(embedded.embeddings.values())).uns[PROVENANCE]["device"]),
     )
 

@@ -116,6 +116,7 @@ def _tried(recipe: Recipe) -> Validated:
         batch_size=settings.batch_size,
         device=device,
         precision=settings.precision,
+        nuclei=recipe.nuclei,
     )
     warnings = [f"of {trial.n_sites} sites that were tried, {site}: {reason}" for site, reason in trial.failed.items()]
     warnings += [f"{each['name']} cannot be run: {each['reason']}" for each in plan.missing if not each["by_recipe"]]

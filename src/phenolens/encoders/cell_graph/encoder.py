@@ -17,7 +17,7 @@ from phenolens.encoders.base import Pixels, RowEncoder, hash_text
 from phenolens.encoders.cell_graph import marks, positions
 from phenolens.encoders.cell_graph.graph import Edges, build_graph
 from phenolens.encoders.cell_graph.pairs import close_pairs
-from phenolens.encoders.nuclei import NucleiMeasurement, Segmentation
+from phenolens.encoders.nuclei import ALGORITHM, NucleiMeasurement, Segmentation
 
 STEPS = ("density", "positions", "morphology", "composition", "neighbourhoods")
 _NUCLEAR = ("area", "axis_major_length", "axis_minor_length", "perimeter", "solidity")
@@ -154,7 +154,7 @@ class ImageCellGraph(NucleiMeasurement):
         self.segmentation = segmentation
         self.channels = segmentation.channels
         self.feature_names = structure.feature_names
-        self.weights_hash = hash_text(structure, segmentation.diameter)
+        self.weights_hash = hash_text(structure, segmentation.diameter, ALGORITHM)
 
     def embed(
         self, pixels: Pixels, channels: Sequence[str], nuclei: NDArray[np.int32] | None = None
