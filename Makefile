@@ -8,7 +8,8 @@ OUT ?= out/demo
 
 demo: $(VENV)/.demo
 	rm -rf $(OUT)
-	$(BIN)/phenolens simulate cells --preset strong --channel dna --channel er --channel agp --out $(OUT)/plates
+	$(BIN)/phenolens simulate cells --preset mixed --plates 4 --wells 72 --perturbations 24 --size 192 \
+		--channel dna --channel er --channel agp --out $(OUT)/plates
 	PHENOLENS_DEMO=$(abspath $(OUT))/plates $(BIN)/phenolens run recipes/demo.yaml --out $(OUT)
 
 test: $(VENV)/.test

@@ -34,7 +34,7 @@ CHANNELS = ("dna", "er", "agp")
 
 def demo(folder: Path) -> Any:
     """Run the study of `make demo`."""
-    simulate_cells(folder / "plates", preset="strong", channels=CHANNELS)
+    simulate_cells(folder / "plates", preset="mixed", plates=4, wells=72, perturbations=24, size=192, channels=CHANNELS)
     os.environ["PHENOLENS_DEMO"] = str(folder / "plates")
     return run(read_recipe(ROOT / "recipes" / "demo.yaml"), folder / "out")
 

@@ -47,6 +47,16 @@ def test_the_answers_on_each_encoder_are_right(made, encoder, words, tone, verdi
     assert all(answer.sentence.endswith(".") for answer in card.answers)
 
 
+def test_replicates_at_one_position_share_that_and_not_biology(made):
+    records = []
+    for each in made.evidence.records:
+        is_count = isinstance(each, WithoutShortcut) and (each.encoder, each.shortcut) == ("counts", "cell count")
+        records.append(replace(each, shortcut="position") if is_count else each)
+    biology = cards_of(replace(made, evidence=Evidence(tuple(records))))["counts"].answers[-1]
+    assert biology.word == "Position"
+    assert "most of its score goes with the position" in biology.sentence
+
+
 def test_pictures_show_the_numbers_of_the_records(made):
     beats, relies, encodes, biology = cards_of(made)["counts"].answers
     assert [line.value for line in beats.picture.lines] == ["unsure"] * 3

@@ -143,13 +143,14 @@ def _card(encoder: str, results: Results, shown: Sequence[Headline], full: str) 
     against = _against(encoder, evidence, shown)
     shortcuts = _shortcuts(encoder, evidence, shown)
     biology = [each for each in evidence.of(BiologyBesideNuisance) if each.encoder == encoder]
+    mostly = [name for name, (most, sure) in shortcuts.items() if sure and 1 - most.estimate.value >= MOST]
     answers = (
         _beats(encoder, against, shown),
         _relies(encoder, shortcuts, results),
         _encodes(encoder, results),
-        _biology(encoder, biology, results),
+        _biology(encoder, biology, results, by_position="position" in mostly),
     )
-    verdict, tone = _verdict(encoder, evidence, against, shortcuts, answers[-1])
+    verdict, tone = _verdict(encoder, evidence, against, shortcuts, mostly, answers[-1])
     return EncoderCard(encoder, full, verdict, tone, answers)
 
 
@@ -205,7 +206,9 @@ def _beats(encoder: str, against: Sequence[_Against], shown: Sequence[Headline])
 def _of(part: int, whole: int) -> str:
     if whole == 1:
         return "the one question"
-    return f"all {whole} questions" if part == whole else f"{part} of {whole} questions"
+    if part == whole:
+        return "both questions" if whole == 2 else f"all {whole} questions"
+    return f"{part} of {whole} questions"
 
 
 def _no_win(n: int) -> str:
@@ -351,7 +354,7 @@ def _encodes(encoder: str, results: Results) -> Answer:
     legend = (Reference("untrained", "its untrained counterpart"),) if with_counterpart else ()
     picture = Picture(tuple(map(_concept_line, scores)), "r = 0", "r = 1", legend)
     word = capital(listed([each.concept for each in encoded], limit=3)) if encoded else "Nothing surely"
-    sentence = capital("; ".join(filter(None, said))) + "."
+    sentence = capital("; ".join(filter(None, said)) or "there is no untrained counterpart to compare it with") + "."
     of_cells = [each for each in encoded if each.concept != "acquisition"]
     return Answer("encodes", word, "good" if of_cells else "bad", sentence, picture)
 
@@ -359,7 +362,7 @@ def _encodes(encoder: str, results: Results) -> Answer:
 def _over_counterpart(encoded: Sequence[ConceptScore]) -> str:
     compared = [each for each in encoded if math.isfinite(each.gain.low)]
     if not compared:
-        return "there is no untrained counterpart to compare it with"
+        return ""
     better = [each.concept for each in compared if each.gain.low > 0]
     if len(better) == len(compared):
         return "better than its untrained counterpart"
@@ -386,7 +389,8 @@ def _concept_line(found: ConceptScore) -> Line:
     )
 
 
-def _biology(encoder: str, found: Sequence[BiologyBesideNuisance], results: Results) -> Answer:
+def _biology(encoder: str, found: Sequence[BiologyBesideNuisance], results: Results, *, by_position: bool) -> Answer:
+    """Answer which of the two neighbours share; of replicates at one position, that is what they may share as well."""
     known = [each for each in found if math.isfinite(each.robustness.low)]
     if not known:
         why = next((each.caveat for each in found if each.caveat), "") or _why(results, "biology_and_nuisance")
@@ -406,6 +410,9 @@ def _biology(encoder: str, found: Sequence[BiologyBesideNuisance], results: Resu
         sentence += f"; {listed(list(dict.fromkeys(readable)))} can be read off its vectors"
     distinct = set(sides)
     word, tone = _BIOLOGY_WORDS.get(frozenset(distinct), ("Mixed", "mixed"))
+    if by_position and "biology" in distinct:
+        word, tone = "Position", "bad"
+        sentence += f"; but most of its score goes with the position, which a {known[0].biology} shares between plates"
     legend = (Reference("chance", "random neighbours"),)
     lines = tuple(_neighbour_line(each, len({one.nuisance for one in known}) > 1) for each in known)
     picture = Picture(lines, f"all by {known[0].nuisance}", f"all by {known[0].biology}", legend)
@@ -460,6 +467,7 @@ def _verdict(
     evidence: Evidence,
     against: Sequence[_Against],
     shortcuts: Mapping[str, tuple[WithoutShortcut, bool]],
+    mostly: Sequence[str],
     biology: Answer,
 ) -> tuple[str, Tone]:
     """Return the whole in one line."""
@@ -471,7 +479,6 @@ def _verdict(
     batch = "; its neighbours share the batch" if biology.word == "Batch" else ""
     if not any(each.best.encoder_above_chance for each in against):
         return f"No sign of biology: not above chance in {_of(len(against), len(against))}{batch}.", "bad"
-    mostly = [name for name, (most, sure) in shortcuts.items() if sure and 1 - most.estimate.value >= MOST]
     if not any(each.beats for each in against):
         return _no_better(against, mostly, batch)
     wins = sum(each.beats for each in against)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +18,7 @@ from phenolens.core import numbers
 from phenolens.core.files import write_whole
 from phenolens.diagnosis.records import BaselineDifference
 from phenolens.report import leftovers, text
-from phenolens.report.answers import data_answer, encoder_cards, headlines
+from phenolens.report.answers import EncoderCard, data_answer, encoder_cards, headlines
 from phenolens.report.card_page import card_page
 from phenolens.report.caveats import caveats
 from phenolens.report.comparisons import matrices
@@ -98,6 +99,7 @@ def _render(results: Results, folder: Path) -> str:
             facts=facts(results.dataset),
             scope=scope(results),
             cards=cards,
+            truths=_truths(results, cards),
             data=data,
             bars=bars(results, shown),
             caveats=reservations,
@@ -135,6 +137,12 @@ def _render(results: Results, folder: Path) -> str:
             script_hashes=[_digest(s) for s in scripts],
         )
     )
+
+
+def _truths(results: Results, cards: Sequence[EncoderCard]) -> list[tuple[EncoderCard, str]]:
+    """Return the encoders of which the recipe says what they are, with that."""
+    known = {each["encoder"]: str(each.get("truth", "")) for each in results.encoders}
+    return [(card, known[card.encoder]) for card in cards if known.get(card.encoder)]
 
 
 def _environment() -> Environment:
