@@ -12,7 +12,6 @@ from phenolens.core.parse_numbers import parse_numbers
 from phenolens.datasets import NEGATIVE_CONTROL, condition_names, treated
 from phenolens.datasets.layouts import GROUPS, MECHANISMS, Notes
 from phenolens.datasets.names import plain_name
-from phenolens.images import RGB
 from phenolens.tasks import default_profilings, make_task
 from phenolens.workflows.validate import foresee
 
@@ -118,11 +117,10 @@ def image_lines(survey: Survey) -> list[str]:
         "#   - timm/vit_small_patch14_dinov2.lvd142m",
         '#   - {name: mine, encoder: "checkpoint:out/train"}',
         "encoders: []",
-        "seeds: 1  # one draw of each untrained network, for a first look; 3 is the default, and for figures to show",
+        "# A first look: few baselines, one draw of each untrained network. A claim needs all: remove both lines.",
+        "panel: quick",
+        "seeds: 1",
     ]
-    if set(RGB) <= set(survey.channels):
-        why = "colours are no stains of their own, and three networks take three times as long as one"
-        lines += [f"leave_out: {as_yaml({'untrained/*@mixing=concat': why})}"]
     crop, why = _crop(survey.shapes)
     return [*lines, *_comment(why), f"embedding: {as_yaml({'crop': crop})}"]
 
