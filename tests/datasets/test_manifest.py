@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+import yaml
 
 from phenolens.core.errors import ManifestError
 from phenolens.datasets import read_manifest
@@ -60,7 +61,10 @@ def test_a_template_reaches_columns_only(tmp_path):
     ("text", "expected"),
     [
         ("site_id,image\na,x.png\nb,y.png\na,z.png\n", ["'site_id'", "'a'", "rows 2, 4"]),
-        ("site_id,image,role\na,x.png,control\n", ["row 2", "'role'", "'control'", "negative_control"]),
+        (
+            "site_id,image,role\na,x.png,DMSO\nb,y.png,cpd\nc,z.png,poscon_cp\nd,u.png,treatment\n",
+            ["'role'", "'DMSO', 'cpd', 'poscon_cp'"],
+        ),
         ("site_id,image,dose\na,x.png,0.1\nb,y.png,high\n", ["row 3", "'dose'", "'high'"]),
         ("site_id,image,dose\na,x.png,-1\n", ["row 2", "'dose'", "-1"]),
         ("site_id,image\n,x.png\n", ["row 2", "'site_id'"]),
@@ -79,6 +83,15 @@ def test_refusals_name_row_and_column_on_one_line(tmp_path, text, expected):
     assert "\n" not in message
     for part in [str(path), *expected]:
         assert part in message
+
+
+def test_unknown_roles_say_what_to_write_and_that_is_right(tmp_path):
+    path = write(tmp_path, "site_id,image,role\na,x.png,DMSO\nb,y.png,cpd\nc,z.png,poscon_cp\nd,u.png,no cells\n")
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(path)
+    line = str(caught.value).split("such as ")[1]
+    manifest = read_manifest(path, **yaml.safe_load(line))
+    assert manifest.table["role"].tolist() == ["negative_control", "treatment", "positive_control", "empty"]
 
 
 def test_a_missing_manifest_and_an_unknown_format(tmp_path):

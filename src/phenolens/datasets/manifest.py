@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,7 +20,8 @@ from phenolens.datasets.cell_table import CellTable
 from phenolens.datasets.class_folders import list_class_folders
 from phenolens.datasets.columns import as_names, column_name, python_text
 from phenolens.datasets.metadata import tidy_metadata
-from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NEGATIVE_CONTROL, ManifestRow
+from phenolens.datasets.roles import is_control_name, role_named
+from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NEGATIVE_CONTROL, VOCABULARIES, ManifestRow
 from phenolens.datasets.table_file import read_rows
 from phenolens.images import file_of
 
@@ -352,6 +354,8 @@ def _validated(table: pd.DataFrame, path: Path, *, needs_images: bool) -> pd.Dat
     if not images and needs_images:
         raise ManifestError(f"{path}: has no column 'image' nor any 'image_<channel>', and no table of cells is given")
     known = [column for column in table.columns if column in ManifestRow.model_fields]
+    if "role" in table:
+        _refuse_unknown_roles(table["role"], path)
     try:
         rows = _ROWS.validate_python(table[known].to_dict("records"))
     except ValidationError as error:
@@ -370,6 +374,26 @@ def _validated(table: pd.DataFrame, path: Path, *, needs_images: bool) -> pd.Dat
         at = np.flatnonzero(table["site_id"] == site_id) + _FIRST_DATA_LINE
         raise ManifestError(f"{path}: column 'site_id': '{site_id}' is in rows {', '.join(map(str, at))}")
     return table.set_index("site_id", drop=False).rename_axis(None)
+
+
+def _refuse_unknown_roles(roles: "pd.Series[Any]", path: Path) -> None:
+    """Refuse values that are no roles, with the line that says what they mean."""
+    allowed = VOCABULARIES["role"]
+    unknown = [value for value in roles.dropna().unique() if value not in allowed]
+    if not unknown:
+        return
+    shown = unknown[:_MOST_ERRORS]
+    meant = {str(value): _role_of(str(value)) for value in shown}
+    line = yaml.safe_dump({"values": {"role": meant}}, default_flow_style=True, width=1000, sort_keys=False).strip()
+    more = f" and {len(unknown) - len(shown)} more" if len(unknown) > len(shown) else ""
+    raise ManifestError(
+        f"{path}: column 'role' holds {', '.join(map(repr, shown))}{more}; roles are {', '.join(allowed)}. Say in the "
+        f"recipe, under dataset, what each means, such as {line[1:-1]}"
+    )
+
+
+def _role_of(value: str) -> str:
+    return role_named(value) or ("negative_control" if is_control_name(value) else "treatment")
 
 
 def _files_in(path: Path) -> list[Path]:

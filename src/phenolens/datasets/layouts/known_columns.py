@@ -10,6 +10,7 @@ from phenolens.core.parse_numbers import parse_numbers
 from phenolens.datasets.columns import as_names, column_name
 from phenolens.datasets.layouts.layout import Notes
 from phenolens.datasets.names import plain_name
+from phenolens.datasets.roles import is_control_name, is_empty_name, role_named
 from phenolens.datasets.wells import parse_well
 
 # Manifest column -> its names elsewhere as `plain_name` spells them, the surest first.
@@ -65,41 +66,6 @@ MECHANISMS = ("moa", "mechanism", "mechanism of action", "target", "target list"
 GROUPS = ("patient", "slide", "movie", "source group", "source image", "source", "batch", "plate")
 """Columns of what rows have in common besides their label, the widest first."""
 
-_ROLES: Mapping[str, tuple[str, ...]] = {
-    "negative_control": (
-        "negative control",
-        "negcon",
-        "neg",
-        "negative",
-        "neg control",
-        "control",
-        "ctrl",
-        "vehicle",
-        "mock",
-        "untreated",
-        "dmso",
-    ),
-    "positive_control": ("positive control", "poscon", "pos", "positive", "pos control"),
-    "treatment": (
-        "treatment",
-        "trt",
-        "treated",
-        "sample",
-        "compound",
-        "cpd",
-        "test",
-        "query",
-        "trt cp",
-        "trt sh",
-        "trt oe",
-    ),
-    "empty": ("empty", "blank", "none", "unused", "no cells", "media only"),
-}
-_CONTROLS = re.compile(
-    r"^(dmso|untreated|mock|vehicle|scrambled?|scr|non ?target(ing)?|ntc|negcon|neg(ative)? ?(control|ctrl)?|control"
-    r"|ctrl|pbs)( .*|\d*|\b.*%.*)?$"
-)
-_EMPTY = re.compile(r"^(empty|blank|none)([ _].*)?$")
 _MOST_NAMES = 10
 
 
@@ -186,15 +152,9 @@ def find_roles(values: "pd.Series[object]", notes: Notes) -> dict[str, str]:
     notes
         Where guesses are written.
     """
-    by_plain = {word: role for role, words in _ROLES.items() for word in words}
     roles, unknown = {}, []
     for value in as_names(values).dropna().unique():
-        plain = plain_name(value)
-        known = by_plain.get(plain)
-        if known is None and (plain.startswith("poscon") or plain.startswith("negcon")):
-            known = "positive_control" if plain.startswith("poscon") else "negative_control"
-        if known is None and _EMPTY.match(plain):
-            known = "empty"
+        known = role_named(value)
         if known is None:
             unknown.append(value)
         else:
@@ -218,8 +178,8 @@ def find_controls(names: Iterable[str]) -> list[str]:
     (['DMSO'], ['EMPTY'], ['scrambled 2'])
     """
     names = list(names)
-    controls = [name for name in names if _CONTROLS.match(plain_name(name))]
-    return controls or [name for name in names if _EMPTY.match(plain_name(name))]
+    controls = [name for name in names if is_control_name(name)]
+    return controls or [name for name in names if is_empty_name(name)]
 
 
 def are_numbers(values: "pd.Series[object]") -> bool:
