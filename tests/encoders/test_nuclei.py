@@ -51,6 +51,18 @@ def test_a_missing_or_ill_fitting_mask_is_quarantined(manifest):
     assert "no such file" in quarantine["s6"]
 
 
+def test_masks_of_classes_are_refused_or_taken_apart_by_choice(manifest):
+    """Every other nucleus is of class 2, the others of class 1."""
+    for name in manifest.table["mask"]:
+        labels = tifffile.imread(manifest.root / name)
+        tifffile.imwrite(manifest.root / name, np.where(labels > 0, labels % 2 + 1, 0).astype(np.uint8))
+    refused = embed(manifest, ["cell-count"], workers=0).quarantine
+    assert "{masks: classes}" in refused["s7"]
+    chosen = embed(manifest, ["cell-count"], workers=0, nuclei=NucleiOptions(masks="classes"))
+    assert chosen.embeddings["cell-count"].X[:, 0].tolist() == list(range(8))
+    assert not chosen.quarantine
+
+
 def test_without_masks_nuclei_are_found_once_for_all(manifest, monkeypatch):
     calls = []
     find = type(create_encoder("cell-count", ("dna",)).segmentation).find

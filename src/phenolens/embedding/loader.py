@@ -119,7 +119,7 @@ class _Sites(Dataset[Any]):
         if mask is None:
             return None
         height, width = site.pixels.shape[1:]
-        return cut(read_mask(mask, (height, width)), at, self.crop)
+        return cut(read_mask(mask, (height, width), self.options.masks), at, self.crop)
 
     def _measure(self, row: int, site: Site, at: NDArray[np.intp], pixels: NDArray[Any]) -> list[Measured]:
         """Return the result of each measurement; nuclei are segmented once for all measurements."""

@@ -1,6 +1,7 @@
 """Reading of instance masks from segmentation tools."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,16 @@ _SPECK = 0.05  # of the area of the largest part of the same label; smaller part
 _PARTS_PER_LABEL = 1.5  # on average; labels of objects have hardly more than 1
 
 
-def read_mask(path: str | Path, shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Read an image of instance labels: 0 is background, every other number is one object.
+Masks = Literal["objects", "classes"]
 
-    An object may consist of several parts, such as fragments of a nucleus. If labels have several parts on average,
-    however, they are classes, such as 0 and 255 of a binary mask, and are refused. Chunks, tiles and strips
-    that a file leaves out have no objects.
+
+def read_mask(path: str | Path, shape: tuple[int, int], masks: Masks = "objects") -> NDArray[np.int32]:
+    """Read an image of labels: 0 is background.
+
+    Of ``objects``, every other number is one object, which may consist of several parts, such as fragments of a
+    nucleus. If labels have several parts on average, however, they are classes, such as 0 and 255 of a binary mask,
+    and are refused. Of ``classes``, every connected part of a class is an object: nuclei that touch become one. Chunks,
+    tiles and strips that a file leaves out have no objects.
 
     Parameters
     ----------
@@ -26,10 +31,12 @@ def read_mask(path: str | Path, shape: tuple[int, int]) -> NDArray[np.int32]:
         An image of one channel, in any lossless format of `read_image`.
     shape
         Height and width of the corresponding image.
+    masks
+        What the numbers stand for.
 
     Returns
     -------
-    (H, W) labels as in the file, not necessarily consecutive.
+    (H, W) labels; of objects, as in the file, not necessarily consecutive.
 
     Raises
     ------
@@ -61,8 +68,17 @@ def read_mask(path: str | Path, shape: tuple[int, int]) -> NDArray[np.int32]:
             f"{path}: labels must be whole numbers from 0, found values from {labels.min()} to {labels.max()}"
         )
     found = labels[0].astype(np.int32)
+    if masks == "classes":
+        return _number_parts(found)
     _refuse_classes(path, found)
     return found
+
+
+def _number_parts(classes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return a number for each connected part (H, W) of each class."""
+    from skimage.measure import label
+
+    return np.asarray(label(classes, connectivity=2), np.int32)
 
 
 def _refuse_classes(path: Path, labels: NDArray[np.int32]) -> None:
@@ -73,7 +89,8 @@ def _refuse_classes(path: Path, labels: NDArray[np.int32]) -> None:
     kind = "a binary mask" if n_labels == 1 else "a mask of classes"
     raise ImageError(
         f"{path}: is {kind}, not of objects: {n_parts} separate parts share {n_labels} "
-        f"number{'s' * (n_labels > 1)}; number the objects first, as skimage.measure.label does"
+        f"number{'s' * (n_labels > 1)}; number the objects first, or take each connected part as one (nuclei: "
+        "{masks: classes} in a recipe)"
     )
 
 

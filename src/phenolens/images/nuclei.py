@@ -13,6 +13,7 @@ from phenolens.core.errors import ImageError
 from phenolens.core.plugins import Registry
 from phenolens.images.channels import RGB
 from phenolens.images.learned import cellpose, instanseg, require_installed
+from phenolens.images.mask import Masks
 from phenolens.images.segment import segment_nuclei
 from phenolens.images.site import Site
 from phenolens.images.stain import nuclear_density
@@ -50,7 +51,7 @@ segmentations: Registry[Segment] = Registry(
 
 @dataclass(frozen=True, slots=True)
 class NucleiOptions:
-    """How nuclei are found in images without masks.
+    """How nuclei are found: in masks, and in images without masks.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ class NucleiOptions:
     diameter
         The least and the greatest diameter of a nucleus in microns, as that of a disc of the same area; others are no
         nuclei. It needs the microns per pixel of each site.
+    masks
+        What the numbers in masks stand for: ``objects``, or ``classes`` of which each connected part is an object.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class NucleiOptions:
 
     segmentation: str = "classical"
     diameter: tuple[float, float] | None = None
+    masks: Masks = "objects"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -101,7 +105,7 @@ class NucleiOptions:
     def __str__(self) -> str:
         """Return all that determines which nuclei are found."""
         limits = "" if self.diameter is None else f":{self.diameter[0]:g}-{self.diameter[1]:g}"
-        return f"{self.segmentation}{limits}"
+        return f"{self.segmentation}{limits}{':classes' * (self.masks == 'classes')}"
 
 
 def find_nuclei(site: Site, options: NucleiOptions | None = None, typical: float | None = None) -> NDArray[np.int32]:

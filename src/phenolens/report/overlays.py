@@ -115,5 +115,5 @@ def look_at(
     mask = manifest.mask(row)
     height, width = site.pixels.shape[1:]
     if mask is not None:
-        return site, read_mask(mask, (height, width))
+        return site, read_mask(mask, (height, width), nuclei.masks)
     return site, segmentation.find(site.pixels[None], site.channels, nuclei, mpp)[0]
