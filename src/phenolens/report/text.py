@@ -6,6 +6,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 _BREAK_AFTER = "/@=,:_|"
+# Ids of replicate retrieval say what replicates are ranked before; pages, what that measures.
+_MEASURES = {"controls": "activity", "others": "distinctiveness"}
 
 
 def task_words(task: str) -> tuple[str, str]:
@@ -15,9 +17,13 @@ def task_words(task: str) -> tuple[str, str]:
     --------
     >>> task_words("linear-probe:phenotype|grouped by movie")
     ('Linear probe: phenotype', 'grouped by movie')
+    >>> task_words("replicate-retrieval:controls")
+    ('Replicate retrieval: activity', '')
     """
     head, _, split = task.partition("|")
     kind, _, target = head.partition(":")
+    if kind == "replicate-retrieval":
+        target = _MEASURES.get(target, target)
     kind = kind.replace("-", " ").replace("_", " ").strip()
     title = kind[:1].upper() + kind[1:]
     return (f"{title}: {target}" if target else title) or task, split
