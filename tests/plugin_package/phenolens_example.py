@@ -1,4 +1,4 @@
-"""A package that adds one of each to Phenolens: a baseline, an encoder, a task, a profiler and a data set."""
+"""A package that adds to Phenolens: a baseline, an encoder, a task, a profiler, a data set and a segmentation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +10,13 @@ import tifffile
 from anndata import AnnData
 from numpy.typing import NDArray
 from pydantic import Field
+from skimage.measure import label
 from torch.nn.functional import adaptive_avg_pool2d
 
 from phenolens.core.errors import TaskNotApplicable
 from phenolens.datasets import DatasetEntry, Manifest, read_manifest
 from phenolens.encoders import EncoderEntry, Measurement, Pixels, hash_text, take_channels
+from phenolens.images import Site
 from phenolens.profiling import ControlProfiler
 from phenolens.tasks import Contract, Score, WellTask, required_column, unit_table
 
@@ -130,6 +132,12 @@ def open_squares(folder: Path, *, wells: int = 24, seed: int = 0) -> Manifest:
         rows[-1] |= {"perturbation": name, "role": role}
     pd.DataFrame(rows).to_csv(manifest, index=False)
     return read_manifest(manifest)
+
+
+def bright_parts(site: Site) -> NDArray[Any]:
+    """Label the parts of the nuclear channel brighter than half of its range."""
+    dna = site.pixels[0].astype(float)
+    return label(dna > (dna.min() + dna.max()) / 2)
 
 
 SQUARES = DatasetEntry("a plate of noise and squares, to try things on", open_squares)

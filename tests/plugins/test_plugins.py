@@ -11,15 +11,18 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from phenolens.core.plugins import Registry
+from phenolens.datasets import read_manifest
 
 pytestmark = pytest.mark.integration
 
 TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS / "plugin_package"
-KINDS = ("encoders", "tasks", "profilers", "datasets")
+KINDS = ("encoders", "tasks", "profilers", "datasets", "segmentations")
 ADDED = {
     "encoders": {
         "border-brightness": "brightness of the outermost pixels of each channel (baseline)",
@@ -28,12 +31,14 @@ ADDED = {
     "tasks": {"nearest-well": "Is the well that resembles a well most one of the same perturbation?"},
     "profilers": {"control-centre": "Subtract the mean of all negative controls"},
     "datasets": {"squares": "a plate of noise and squares, to try things on"},
+    "segmentations": {"bright-parts": "Label the parts of the nuclear channel brighter than half of its range"},
 }
 OURS = {
     "encoders": "oracle/...",
     "tasks": "leakage",
     "profilers": "harmony",
     "datasets": "cells --preset one-factor",
+    "segmentations": "classical",
 }
 NAMES = ("border-brightness", "coarse-image@side=8")
 RECIPE = """
@@ -123,6 +128,7 @@ def found(tmp_path_factory, folder):
         "validate": command("validate", "good.yaml"),
         "refused": command("validate", "bad.yaml"),
         "study": command("run", "good.yaml", "--out", "study"),
+        "segment": command("segment", "plate/manifest.csv", "--segmentation", "bright-parts", "--out", "nuclei"),
     }
     return run(site, folder, calls)
 
@@ -141,6 +147,7 @@ def broken(tmp_path_factory, folder):
         "phenolens.tasks": {"gone": "no_such_module:Task", "pathology": "pathlib:Path"},
         "phenolens.profilers": {"gone": "no_such_module:Profiler"},
         "phenolens.datasets": {"gone": "no_such_module:DATA"},
+        "phenolens.segmentations": {"gone": "no_such_module:find"},
     }
     announce(site, "broken-package", points)
     (site / "half_there.py").write_text(
@@ -191,6 +198,13 @@ def test_a_study_holds_its_encoder_against_its_baseline(found, folder):
     assert found["study"][0] == 0, found["study"][2]
     results = json.loads((folder / "study" / "results.json").read_text())
     assert {one["id"]: one["baseline"] for one in results["encoders"]} == dict(zip(NAMES, (True, False), strict=True))
+
+
+def test_its_segmentation_finds_what_it_describes(found, folder):
+    """A square is 16 x 8 pixels, and 50 counts above noise of 100."""
+    assert found["segment"][0] == 0, found["segment"][2]
+    labels = tifffile.imread(read_manifest(folder / "nuclei" / "manifest.csv").mask(1))
+    assert np.bincount(labels.ravel())[1:].max() == pytest.approx(16 * 8, rel=0.2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

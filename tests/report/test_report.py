@@ -192,7 +192,9 @@ def test_nothing_is_fetched_from_anywhere(page):
 def test_images_are_inside(page, results):
     assert results.examples
     changed = 2  # a site as it is, and blurred
-    assert page.source.count('<img src="data:image/png;base64,') == len(results.examples) + changed
+    assert (
+        page.source.count('<img src="data:image/png;base64,') == len(results.examples) + len(results.nuclei) + changed
+    )
     assert page.source.count("url(&#34;data:") + page.source.count('url("data:image/jpeg;base64,') == 1
 
 

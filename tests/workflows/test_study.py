@@ -88,7 +88,7 @@ def test_results_are_tidy_and_true(study):
     assert left_out["untrained/vit_small_patch16@mixing=joint"]["reason"] == "a quick test"
     assert all(item["by_recipe"] for item in left_out.values())
     assert set(left_out) | set(RUN) == set(default_panel("cells", 2))
-    assert (study / "out" / "report.html").stat().st_size > 1_000_000
+    assert "the bar that simple methods set" in (study / "out" / "report.html").read_text()
     assert (
         len(Results.load(study / "out").comparisons) == len(results.comparisons) == 3 * 2 * 2
     )  # each pair of baselines once

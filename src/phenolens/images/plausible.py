@@ -85,10 +85,9 @@ def _contrast(labels: NDArray[np.int32], sites: Sequence[Site]) -> float:
     """Return how far nuclei are from their surroundings, in standard deviations of the pixels of both."""
     inside, outside = [], []
     for crop, site in zip(labels, sites, strict=True):
-        smooth = ndimage.gaussian_filter(
-            nuclear_image(site).astype(np.float32), 1.0
-        )  # without the noise of single pixels
-        near, rim = (ndimage.maximum_filter(crop, size) > 0 for size in (7, 3))  # the rim is blurred
+        smooth = ndimage.gaussian_filter(nuclear_image(site).astype(np.float32), 1.0)  # no noise of single pixels
+        covered = (crop > 0).astype(np.uint8)
+        near, rim = (ndimage.maximum_filter(covered, size) > 0 for size in (7, 3))  # the rim is blurred
         inside.append(smooth[crop > 0])
         outside.append(smooth[near & ~rim])
     within, around = (np.concatenate(part).astype(np.float64) for part in (inside, outside))
