@@ -13,6 +13,7 @@ from phenolens.encoders import (
     default_panel,
     describe_encoder,
     find_encoder,
+    quick_panel,
 )
 
 
@@ -69,6 +70,16 @@ def test_the_default_panel_exists_and_is_made_of_baselines(kind, manifest):
     assert len(default_panel(kind, 1)) < len(panel) < len(default_panel(kind, 2, typed=True))
     for name in panel:
         create_encoder(name, ("dna", "er"), manifest=manifest)
+
+
+@pytest.mark.parametrize("kind", ["cells", "tissue"])
+@pytest.mark.parametrize("n_channels", [0, 1, 3])
+def test_the_quick_panel_is_part_of_the_full_one_and_counts_cells(kind, n_channels):
+    full = default_panel(kind, n_channels)
+    quick = quick_panel(full)
+    assert set(quick) < set(full)
+    assert {"cell-count", "cell-graph/density"} & set(quick)
+    assert ("untrained/resnet18@mixing=joint" in quick) == (n_channels > 0)
 
 
 def test_a_trained_network_has_a_twin_of_the_same_input_path():

@@ -23,7 +23,7 @@ def table(file, rows=None, **columns):
 
 
 def test_metadata_are_plain_text(tmp_path):
-    """Each part that is taken of categories is compared with all of them, which took half the time of a card."""
+    """Each part that is taken of categories is compared with all of them, which took a third of the time of a card."""
     vectors = table("one", site_id=sites(N), **columns())
     plain = vectors.obs.copy()
     vectors.obs = vectors.obs.astype("category")

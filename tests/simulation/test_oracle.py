@@ -11,7 +11,7 @@ from phenolens.datasets import read_manifest
 from phenolens.embedding import embed
 from phenolens.encoders import create_encoder
 from phenolens.evaluation import evaluate
-from phenolens.simulation import simulate_cells
+from phenolens.simulation import simulate_cells, simulate_tissue
 from phenolens.tasks import make_task
 
 
@@ -84,6 +84,13 @@ def test_vectors_depend_on_the_name_alone(manifest):
 def test_refusals(manifest, name, message):
     with pytest.raises(EncoderError, match=message):
         create_encoder(name, [], manifest=manifest)
+
+
+def test_an_oracle_of_positions_needs_wells(tmp_path):
+    manifest = read_manifest(simulate_tissue(tmp_path, patients=2, slides=1, tiles=2, size=64))
+    for part in ("plate", "position"):
+        with pytest.raises(EncoderError, match=f"has no plates with wells, which '{part}' needs"):
+            create_encoder(f"oracle/{part}", [], manifest=manifest)
 
 
 def test_an_oracle_reads_no_images_and_no_real_manifest(tmp_path):

@@ -12,8 +12,15 @@ PanelSize = Literal["full", "quick"]
 _LEAKS = ("metadata", "file-size")
 _CONTENT = ("cell-count", "area-fraction", "pixel-statistics", "power-spectrum", "classical-features")
 _NETWORKS = ("untrained/vit_small_patch16", "untrained/resnet18")
-# One baseline of each thing that a score may come from, each of which takes milliseconds for an image.
-_QUICK = ("metadata", "well-position", "cell-count", "pixel-statistics", "untrained/resnet18@mixing=joint")
+# The fastest baseline of each thing that a score may come from; density is the cell count where there are no images.
+_QUICK = (
+    "metadata",
+    "well-position",
+    "cell-count",
+    "cell-graph/density",
+    "pixel-statistics",
+    "untrained/resnet18@mixing=joint",
+)
 
 
 def kind_of(manifest: Manifest, channels: Sequence[str]) -> Kind:

@@ -15,7 +15,8 @@ from phenolens.encoders.base import RowEncoder, hash_text
 from phenolens.simulation import LEVELS, TRUTH, truth_columns
 
 _DIM = 128
-_PLATE, _POSITION = _OF_WELLS = ("plate", "position")
+_PLATE = "plate"
+_OF_WELLS = (_PLATE, "position")
 
 ENTRY = EncoderEntry(
     "true factors of a phantom, to test the benchmark, e.g. oracle/density+texture@noise=0.3",
@@ -87,17 +88,22 @@ def _causes(what: str, manifest: Manifest, name: str) -> pd.DataFrame:
         )
     chosen: list[pd.DataFrame] = []
     for part in what.split("+"):
-        if part == _POSITION:
-            places = known_positions(table)
-            if places is None:
-                raise EncoderError(f"'{name}': {manifest.source} has no wells, whose position it needs")
-            chosen.append(places[["row", "column"]])
-        elif part == _PLATE and _PLATE in table:
-            chosen.append(pd.get_dummies(table["plate"].astype("category"), prefix=_PLATE, dtype=float))
+        if part in _OF_WELLS:
+            chosen.append(_of_wells(part, manifest, name))
         else:
             chosen.append(table[_true_columns(part, table.columns, there, name)].apply(parse_numbers))
     causes = pd.concat(chosen, axis=1)
     return causes.loc[:, ~causes.columns.duplicated()]
+
+
+def _of_wells(part: str, manifest: Manifest, name: str) -> pd.DataFrame:
+    """Return the plate of each site, or the position of its well."""
+    places = known_positions(manifest.table)
+    if places is None:
+        raise EncoderError(f"'{name}': {manifest.source} has no plates with wells, which '{part}' needs")
+    if part == _PLATE:
+        return pd.get_dummies(manifest.table["plate"].astype("category"), prefix=_PLATE, dtype=float)
+    return places[["row", "column"]]
 
 
 def _true_columns(part: str, columns: Iterable[str], there: Sequence[str], name: str) -> list[str]:

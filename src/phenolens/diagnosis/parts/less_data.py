@@ -106,7 +106,7 @@ def _compare_in_question(question: Question, evaluation: Evaluation) -> Found:
 def _score_amounts(less: LessData, scored: EncoderScore, seed: int) -> _Curve:
     """Return the scores with each amount of data, all of it last; chance is known of the first draw of each.
 
-    It takes exchanges of labels, and is that of an amount: other draws of as much have the same.
+    It takes exchanges of labels, and hardly depends on which wells are drawn.
     """
     amounts = less.amounts if less.scored else (*less.amounts, less.whole)
     curve: _Curve = {amount: [] for amount in amounts}
