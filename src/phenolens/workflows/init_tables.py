@@ -17,13 +17,12 @@ from phenolens.core.errors import EmbeddingError, PhenolensError
 from phenolens.core.files import write_whole
 from phenolens.core.numbers import listed
 from phenolens.datasets import NEGATIVE_CONTROL, map_metadata
-from phenolens.datasets.layouts import Notes, find_columns, find_controls, find_roles
+from phenolens.datasets.layouts import KNOWN, Notes, find_columns, find_controls, find_roles
 from phenolens.datasets.names import plain_name
 from phenolens.embedding import Missing, read_unfinished
 from phenolens.workflows.draft_recipe import Draft, as_yaml, draft_recipe, has_questions
 from phenolens.workflows.init import RECIPE, Drafted, refuse_other
 
-_WANTED = ("plate", "well", "site", "batch", "perturbation", "dose", "dose_unit", "role", "label", "patient", "slide")
 _CELLPROFILER = ("Cells_*", "Cytoplasm_*", "Nuclei_*")
 # What features have in common at the start of their names -> the share of all columns of numbers that must have it.
 _PREFIXES = {r"(.*?)\d+$": 0.5, r"([A-Za-z]+[_.])": 0.8}
@@ -150,7 +149,7 @@ def _look_at(path: Path, notes: Notes) -> _Look:
     # Plates and wells may be numbers, which stand among the features then.
     rows = pd.concat([texts, pd.DataFrame(np.asarray(vectors.X), texts.index, numbers)], axis=1)
     rows = rows.loc[:, ~rows.columns.duplicated()]
-    columns = find_columns(rows, _WANTED, notes)
+    columns = find_columns(rows, KNOWN, notes)
     features, chosen = _features([each for each in numbers if each not in columns.values()], path, notes)
     if features is None and set(chosen) != set(numbers) - set(columns.values()):
         features = tuple(chosen)

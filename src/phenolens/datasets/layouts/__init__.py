@@ -4,6 +4,7 @@ from phenolens.datasets.layouts.find import NAMES, find_layout
 from phenolens.datasets.layouts.image_files import ImageFiles, list_image_files
 from phenolens.datasets.layouts.known_columns import (
     GROUPS,
+    KNOWN,
     MECHANISMS,
     find_columns,
     find_controls,
@@ -17,6 +18,7 @@ from phenolens.datasets.layouts.plates import PlateChoices
 
 __all__ = [
     "GROUPS",
+    "KNOWN",
     "MECHANISMS",
     "NAMES",
     "PATTERNS",

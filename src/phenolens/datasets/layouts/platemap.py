@@ -9,7 +9,7 @@ import pandas as pd
 from phenolens.core.errors import ManifestError, did_you_mean
 from phenolens.core.numbers import listed
 from phenolens.datasets.columns import as_names, python_text
-from phenolens.datasets.layouts.known_columns import find_columns, find_controls, find_roles, unit_of
+from phenolens.datasets.layouts.known_columns import KNOWN, find_columns, find_controls, find_roles, unit_of
 from phenolens.datasets.layouts.layout import Notes
 from phenolens.datasets.names import plain_name
 from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NEGATIVE_CONTROL
@@ -19,7 +19,6 @@ from phenolens.datasets.wells import parse_well, spell_well
 TEMPLATE = ("plate", "well", "perturbation", "dose", "dose_unit", "role")
 """The columns of a platemap that is to be filled in."""
 
-_OF_PERTURBATIONS = ("perturbation", "dose", "dose_unit", "role", "batch", "patient", "slide", "label")
 _OF_IMAGES = ("site_id", "site", IMAGE_COLUMN, "mask")  # a manifest of other images may serve as a platemap
 _ROW = re.compile(r"^(A[A-F]|[A-P])$", re.IGNORECASE)
 
@@ -52,9 +51,8 @@ def read_platemap(path: Path, notes: Notes) -> pd.DataFrame:
         notes.guess(f"{path.name} has the form of a plate; its cells are perturbations")
         table = matrix
     else:
-        table = with_known_columns(
-            _with_wells(rows.reset_index(drop=True), path), ("plate", "well", *_OF_PERTURBATIONS), notes
-        )
+        of_wells = [column for column in KNOWN if column != "site"]
+        table = with_known_columns(_with_wells(rows.reset_index(drop=True)), of_wells, notes)
     if "well" not in table:
         raise ManifestError(
             f"{path}: no column of wells, such as 'well' with A01; nor the form of a plate, with A to H below each "
@@ -118,7 +116,7 @@ def _from_matrix(rows: pd.DataFrame) -> pd.DataFrame | None:
     return pd.DataFrame({"well": wells, "perturbation": names}).dropna()
 
 
-def _with_wells(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _with_wells(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with a column of wells, if they have one of rows and one of columns instead."""
     by_plain = {plain_name(str(column)): column for column in rows}
     row = next((by_plain[name] for name in ("row", "well row", "plate row") if name in by_plain), None)
