@@ -12,7 +12,7 @@ from phenolens.datasets.columns import as_names, python_text
 from phenolens.datasets.layouts.known_columns import KNOWN, find_columns, find_controls, find_roles, unit_of
 from phenolens.datasets.layouts.layout import Notes
 from phenolens.datasets.names import plain_name
-from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NEGATIVE_CONTROL
+from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NAMES, NEGATIVE_CONTROL
 from phenolens.datasets.table_file import read_rows
 from phenolens.datasets.wells import parse_well, spell_well
 
@@ -90,13 +90,16 @@ def with_known_columns(rows: pd.DataFrame, wanted: Sequence[str], notes: Notes) 
     # What stands under the name of a manifest's column, and is not that, keeps its values under another name.
     displaced = {column: f"{column}_in_file" for column in origin.values() if column in rows}
     table = rows.rename(columns=displaced).rename(columns=origin)
+    for column in NAMES:  # plates may be numbers in a Parquet file, and would not be those of file names
+        if column in table:
+            table[column] = as_names(table[column])
     unit = unit_of(found["dose"]) if "dose" in found else None
     if unit is not None and "dose_unit" not in table:
         notes.guess(f"doses are in {unit}, as their column '{found['dose']}' says")
         table["dose_unit"] = pd.Series(unit, table.index, dtype=object).where(table["dose"].notna(), None)
     if "role" in table:
         roles = find_roles(table["role"], notes)
-        table["role"] = as_names(table["role"]).map(roles).astype(object)
+        table["role"] = table["role"].map(roles).astype(object)
         table["role"] = table["role"].where(table["role"].notna(), None)
     return table
 

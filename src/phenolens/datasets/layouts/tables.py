@@ -123,6 +123,11 @@ def _as_layout(
         notes.guess(f"the column '{first}' names masks of nuclei")
     notes.guess(f"the images are those in the columns {listed(list(images_of), 8)} of {path.name}")
     lacking = table[list(columns.values())].isna().any(axis=1)
+    if lacking.all():
+        raise ManifestError(
+            f"{path}: no row of it names an image in each of the columns {listed(list(images_of), 8)}; fill them in, or "
+            "leave out columns"
+        )
     if lacking.any():
         cell = rows.loc[lacking, next(iter(images_of))].iloc[0]
         notes.guess(
