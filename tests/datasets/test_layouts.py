@@ -568,6 +568,8 @@ def test_controls_that_are_not_there_are_refused_or_said():
     rows = pd.DataFrame({"perturbation": ["taxol", "nocodazole"]})
     with pytest.raises(ManifestError, match="no perturbation is called DMSO"):
         mark_controls(rows, ["DMSO"], Notes(), "map.csv")
+    with pytest.raises(ManifestError, match="no perturbation is called water"):
+        mark_controls(rows, ["taxol", "water"], Notes(), "map.csv")
     notes = Notes()
     assert "role" not in mark_controls(rows, [], notes, "map.csv")
     assert "--controls DMSO" in notes.missing[0]

@@ -226,8 +226,12 @@ def test_profiles_of_pycytominer(tmp_path):
         "leakage:plate",
     ]
     assert validate(path).n_sites == 24
-    with pytest.raises(PhenolensError, match="is there already"):
+    assert init_tables([tmp_path / "prof.parquet"], controls=["dmso"]) == drafted  # as its roles say
+    with pytest.raises(PhenolensError, match=r"prof.parquet: its column of roles does not mark taxol"):
         init_tables([tmp_path / "prof.parquet"], controls=["taxol"])
+    path.write_text("mine")
+    with pytest.raises(PhenolensError, match="is there already"):
+        init_tables([tmp_path / "prof.parquet"])
 
 
 def test_joined_cells_of_cytotable_keep_numbers_of_objects_out_of_the_features(tmp_path):
@@ -283,6 +287,9 @@ def test_tables_that_allow_no_question_or_differ_are_refused(tmp_path):
         init_tables([tmp_path / "b.csv", tmp_path / "c.csv"])
     with pytest.raises(PhenolensError, match="no perturbation is called water"):
         init_tables([tmp_path / "b.csv"], controls=["water"])
+    pd.DataFrame({"perturbation": [""] * 4, "label": list("xxyy"), "f0": range(4)}).to_csv(tmp_path / "f.csv")
+    with pytest.raises(PhenolensError, match="no perturbation is called DMSO"):
+        init_tables([tmp_path / "f.csv"], controls=["DMSO"])
     (tmp_path / "d.csv").write_text("gene,plate\nx,p\n")
     with pytest.raises(PhenolensError, match="no columns of numbers"):
         init_tables([tmp_path / "d.csv"])

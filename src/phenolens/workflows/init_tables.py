@@ -17,7 +17,7 @@ from phenolens.core.errors import EmbeddingError, PhenolensError
 from phenolens.core.files import write_whole
 from phenolens.core.numbers import listed
 from phenolens.datasets import NEGATIVE_CONTROL, map_metadata
-from phenolens.datasets.layouts import KNOWN, Notes, find_columns, find_controls, find_roles
+from phenolens.datasets.layouts import KNOWN, Notes, choose_controls, find_columns, find_roles
 from phenolens.datasets.names import plain_name
 from phenolens.embedding import Missing, read_unfinished
 from phenolens.workflows.draft_recipe import Draft, as_yaml, draft_recipe, has_questions
@@ -226,14 +226,19 @@ def _with_controls(
     if has_role and (rows["role"] == NEGATIVE_CONTROL).any() and not given:
         return rows, []
     if "perturbation" not in rows:
+        if given:
+            raise PhenolensError(f"{path}: has no column of perturbations, of which {given[0]} (--controls) is one")
         return rows, []
     names = rows["perturbation"].dropna().astype(str).unique().tolist()
-    plain = {plain_name(name) for name in given}
-    controls = [name for name in names if plain_name(name) in plain] if given else find_controls(names)
-    if given and not controls:
-        raise PhenolensError(
-            f"{path}: no perturbation is called {' or '.join(given)} (--controls); its first is {names[0]}"
-        )
+    controls = choose_controls(names, given, str(path))
+    if has_role and given:
+        unmarked = rows.loc[rows["perturbation"].isin(controls) & (rows["role"] != NEGATIVE_CONTROL), "perturbation"]
+        if len(unmarked):
+            raise PhenolensError(
+                f"{path}: its column of roles does not mark {unmarked.iloc[0]} as negative control (--controls), and a "
+                "recipe goes by roles; correct or remove this column"
+            )
+        return rows, []
     if not controls or has_role:
         # A recipe names controls by role if there is one, and by perturbation otherwise.
         notes.fill_in(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from phenolens.core.errors import ManifestError, did_you_mean
 from phenolens.core.numbers import listed
 from phenolens.datasets.columns import as_names, column_name
 from phenolens.datasets.doses import known_unit
@@ -168,6 +169,35 @@ def find_roles(values: "pd.Series[object]", notes: Notes) -> dict[str, str]:
             f"what the roles {listed(unknown, _MOST_NAMES)} mean: treatment, negative_control, positive_control, empty"
         )
     return roles
+
+
+def choose_controls(names: Sequence[str], given: Sequence[str], source: str) -> list[str]:
+    """Return the perturbations that are negative controls: those given, or else those that are called like some.
+
+    Parameters
+    ----------
+    names
+        All perturbations.
+    given
+        What the user calls the negative controls; case, blanks and hyphens do not matter.
+    source
+        The file of the perturbations, for messages.
+
+    Raises
+    ------
+    ManifestError
+        If no perturbation has a given name.
+    """
+    if not given:
+        return find_controls(names)
+    there = {plain_name(name) for name in names}
+    unknown = [name for name in given if plain_name(name) not in there]
+    if unknown:
+        raise ManifestError(
+            f"{source}: no perturbation is called {unknown[0]} (--controls){did_you_mean(unknown[0], names[:50])}"
+        )
+    wanted = {plain_name(name) for name in given}
+    return [name for name in names if plain_name(name) in wanted]
 
 
 def find_controls(names: Iterable[str]) -> list[str]:

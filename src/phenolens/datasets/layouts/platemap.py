@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from phenolens.core.errors import ManifestError, did_you_mean
+from phenolens.core.errors import ManifestError
 from phenolens.core.numbers import listed
 from phenolens.datasets.columns import as_names, python_text
-from phenolens.datasets.layouts.known_columns import KNOWN, find_columns, find_controls, find_roles, unit_of
+from phenolens.datasets.layouts.known_columns import KNOWN, choose_controls, find_columns, find_roles, unit_of
 from phenolens.datasets.layouts.layout import Notes
 from phenolens.datasets.names import plain_name
 from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NAMES, NEGATIVE_CONTROL
@@ -183,14 +183,15 @@ def _names_of(table: pd.DataFrame, keys: list[str]) -> list[str]:
 
 
 def mark_controls(table: pd.DataFrame, given: Sequence[str], notes: Notes, source: str) -> pd.DataFrame:
-    """Return rows with a role, of which negative controls are those given, or else those that are called like some.
+    """Return rows with a role: negative controls are those given and those of the roles, or else found by their names.
 
     Parameters
     ----------
     table
         Rows with ``perturbation``, and ``role`` if known.
     given
-        The perturbations that are negative controls; if none, roles decide, or else names do.
+        The perturbations that are negative controls, besides those that have this role already; if there is neither,
+        names decide.
     notes
         Where guesses are written.
     source
@@ -210,12 +211,7 @@ def mark_controls(table: pd.DataFrame, given: Sequence[str], notes: Notes, sourc
     has_roles = "role" in table and (table["role"] == NEGATIVE_CONTROL).any()
     if not given and has_roles:
         return table
-    plain = {plain_name(name) for name in given}
-    controls = [name for name in there if plain_name(name) in plain] if given else find_controls(there)
-    if given and not controls:
-        raise ManifestError(
-            f"{source}: no perturbation is called {' or '.join(given)} (--controls){did_you_mean(given[0], there[:50])}"
-        )
+    controls = choose_controls(there, given, source)
     if not controls:
         notes.fill_in(
             "which perturbation is the negative control, as in --controls DMSO: without any, no activity is scored"

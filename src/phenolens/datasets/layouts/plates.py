@@ -302,8 +302,8 @@ def _without_gaps(table: pd.DataFrame, channels: list[str], folder: Path, notes:
     rows = lacking.any(axis=1)
     if rows.all():
         raise ManifestError(
-            f"{folder}: no site has an image of each of the channels {listed(list(lacking.columns), 8)}; move the images "
-            "of one away, or describe the names (--pattern REGEX)"
+            f"{folder}: no site has an image of each of the channels {listed(list(lacking.columns), 8)}; move those of "
+            "one away, or describe the names (--pattern REGEX)"
         )
     if rows.any():
         first = table[rows].iloc[0]

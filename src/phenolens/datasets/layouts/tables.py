@@ -125,8 +125,8 @@ def _as_layout(
     lacking = table[list(columns.values())].isna().any(axis=1)
     if lacking.all():
         raise ManifestError(
-            f"{path}: no row of it names an image in each of the columns {listed(list(images_of), 8)}; fill them in, or "
-            "leave out columns"
+            f"{path}: no row of it names an image in each of the columns {listed(list(images_of), 8)}; fill them in, "
+            "or leave out columns"
         )
     if lacking.any():
         cell = rows.loc[lacking, next(iter(images_of))].iloc[0]
