@@ -277,6 +277,26 @@ def test_embeddings_in_h5ad_and_text_are_compared(tmp_path):
     assert study.dataset.tables["b"].features is None
 
 
+def test_long_barcodes_and_names_of_files_with_points_are_told_apart(tmp_path):
+    rows = profiles(prefix="f", gene=TREATMENTS * 2).drop(columns="Metadata_Plate")
+    rows.insert(0, "Barcode", [4000012345] * 12 + [4000012346] * 12)  # one number in float32
+    for name in ("x.1.csv", "x.2.csv"):
+        rows.to_csv(tmp_path / name, index=False)
+    study = load_recipe(init_tables([tmp_path / "x.1.csv", tmp_path / "x.2.csv"]).written[0])
+    assert list(study.dataset.tables) == ["x.1", "x.2"]
+    assert "leakage:plate" in [task.id for task in study.tasks]
+
+
+def test_features_that_are_called_like_patterns_or_alike(tmp_path):
+    names = {"f[a]": range(24), "g[b]": range(24), "ObjectNumber": range(24)}
+    profiles(n_features=0, gene=TREATMENTS * 2, **names).to_csv(tmp_path / "a.csv", index=False)
+    assert validate(init_tables([tmp_path / "a.csv"]).written[0]).n_sites == 24
+    obs = pd.DataFrame({"gene": TREATMENTS}, [str(number) for number in range(12)])
+    twice = AnnData(np.ones((12, 2), np.float32), obs=obs, var=pd.DataFrame(index=["f", "f"]))
+    twice.write_h5ad(tmp_path / "b.h5ad")
+    assert validate(init_tables([tmp_path / "b.h5ad"], tmp_path / "b").written[0]).n_sites == 12
+
+
 def test_tables_that_allow_no_question_or_differ_are_refused(tmp_path):
     profiles().to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(PhenolensError, match=r"a.csv: no task can be asked.*plate, well"):
@@ -290,9 +310,10 @@ def test_tables_that_allow_no_question_or_differ_are_refused(tmp_path):
     pd.DataFrame({"perturbation": [""] * 4, "label": list("xxyy"), "f0": range(4)}).to_csv(tmp_path / "f.csv")
     with pytest.raises(PhenolensError, match="no perturbation is called DMSO"):
         init_tables([tmp_path / "f.csv"], controls=["DMSO"])
-    (tmp_path / "d.csv").write_text("gene,plate\nx,p\n")
-    with pytest.raises(PhenolensError, match="no columns of numbers"):
-        init_tables([tmp_path / "d.csv"])
+    for content in ("gene,plate\nx,p\n", "gene,ObjectNumber\nx,1\nx,2\n"):
+        (tmp_path / "d.csv").write_text(content)
+        with pytest.raises(PhenolensError, match="no columns of numbers"):
+            init_tables([tmp_path / "d.csv"])
     with pytest.raises(PhenolensError, match="no embeddings at"):
         init_tables([tmp_path / "e.csv"])
     assert not (tmp_path / "recipe.yaml").exists()

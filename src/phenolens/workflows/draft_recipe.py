@@ -59,6 +59,8 @@ class Draft:
         What was guessed, and what should be filled in.
     rows
         The metadata, as a manifest has them.
+    further
+        Further lines, on encoders and crops.
     """
 
     name: str

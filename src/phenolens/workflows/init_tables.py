@@ -8,17 +8,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from phenolens.core.errors import EmbeddingError, PhenolensError
 from phenolens.core.files import write_whole
 from phenolens.core.numbers import listed
-from phenolens.datasets import NEGATIVE_CONTROL, map_metadata
+from phenolens.datasets import NEGATIVE_CONTROL, map_metadata, table_stem
 from phenolens.datasets.layouts import KNOWN, Notes, choose_controls, find_columns, find_roles
 from phenolens.datasets.names import plain_name
+from phenolens.datasets.schema import COLUMNS
 from phenolens.embedding import Missing, read_unfinished
 from phenolens.workflows.draft_recipe import Draft, as_yaml, draft_recipe, has_questions
 from phenolens.workflows.init import RECIPE, Drafted, refuse_other
@@ -130,7 +133,7 @@ def init_tables(files: Sequence[Path], out: Path | None = None, *, controls: Seq
 
 def _names(files: Sequence[Path]) -> dict[str, Path]:
     """Return the name of the encoder of each file: that of the file, with its folder where several are called alike."""
-    stems = {file: file.name.split(".")[0] for file in dict.fromkeys(files)}
+    stems = {file: table_stem(file) for file in dict.fromkeys(files)}
     counts = Counter(stems.values())
     names = {
         stem if counts[stem] == 1 else f"{file.resolve().parent.name}_{stem}": file for file, stem in stems.items()
@@ -142,18 +145,21 @@ def _names(files: Sequence[Path]) -> dict[str, Path]:
 
 def _look_at(path: Path, notes: Notes) -> _Look:
     """Read a table of vectors, and tell features from metadata by the names of columns."""
-    table = read_unfinished(path)
-    vectors = table.embeddings
+    vectors = read_unfinished(path).embeddings
     numbers = [str(name) for name in vectors.var_names]
     texts = vectors.obs
     # Plates and wells may be numbers, which stand among the features then.
     rows = pd.concat([texts, pd.DataFrame(np.asarray(vectors.X), texts.index, numbers)], axis=1)
     rows = rows.loc[:, ~rows.columns.duplicated()]
     columns = find_columns(rows, KNOWN, notes)
+    if not set(columns.values()).isdisjoint(numbers):
+        # Vectors are rounded to float32, in which long barcodes of two plates would be one.
+        exact = read_unfinished(path, {*COLUMNS, *columns.values()}).embeddings.obs
+        rows = rows.assign(**{each: exact[each] for each in columns.values() if each in exact})
     features, chosen = _features([each for each in numbers if each not in columns.values()], path, notes)
     if features is None and set(chosen) != set(numbers) - set(columns.values()):
-        features = tuple(chosen)
-    missing = _missing(np.asarray(vectors[:, chosen].X), path, notes)
+        features = tuple(map(escape, chosen))
+    missing = _missing(np.asarray(vectors.X)[:, np.isin(numbers, chosen)], path, notes)
     mapped = {name: column for name, column in columns.items() if name != column}
     metadata = rows.drop(columns=[each for each in chosen if each in rows])
     roles = find_roles(metadata[columns["role"]], notes) if "role" in columns else {}
@@ -171,7 +177,7 @@ def _features(numbers: list[str], path: Path, notes: Notes) -> tuple[tuple[str, 
     EmbeddingError
         If there are no columns of numbers.
     """
-    if not numbers:
+    if all(_NO_FEATURE.search(name) for name in numbers):
         raise EmbeddingError(f"{path}: has no columns of numbers besides metadata; name a table of vectors")
     patterns: tuple[str, ...] = tuple(
         each for each in _CELLPROFILER if any(fnmatchcase(name, each) for name in numbers)
@@ -198,7 +204,7 @@ def _features(numbers: list[str], path: Path, notes: Notes) -> tuple[tuple[str, 
     return patterns or None, chosen
 
 
-def _missing(x: np.ndarray[tuple[int, ...], np.dtype[np.float64]], path: Path, notes: Notes) -> Missing:
+def _missing(x: NDArray[np.floating], path: Path, notes: Notes) -> Missing:
     """Return how missing values are handled: few rows with any are left out, otherwise the median is taken."""
     bad = ~np.isfinite(x)
     if not bad.any():
