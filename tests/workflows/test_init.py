@@ -142,6 +142,15 @@ def test_a_platemap_for_images_without_wells_is_refused(tmp_path):
         init(tmp_path / "f", platemap=tmp_path / "plan.csv")
 
 
+def test_too_few_images_of_a_label_are_said(tmp_path):
+    for label in "xy":
+        (tmp_path / "f" / label).mkdir(parents=True)
+        tifffile.imwrite(tmp_path / "f" / label / "1.tif", np.zeros((8, 8), np.uint8))
+    with pytest.raises(ManifestError, match=r"no task can be asked: .*at least two classes"):
+        init(tmp_path / "f")
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
 @pytest.mark.parametrize(
     ("shapes", "crop"),
     [

@@ -35,8 +35,8 @@ from phenolens.workflows.draft_recipe import (
     as_yaml,
     draft_recipe,
     first_look,
-    has_questions,
     image_lines,
+    why_nothing_is_asked,
 )
 
 MANIFEST, RECIPE, PLATEMAP = "manifest.csv", "recipe.yaml", "platemap.csv"
@@ -123,20 +123,21 @@ def init(
     with _undone_after_errors(paths[MANIFEST]):
         write_whole(paths[MANIFEST], text)
         manifest = read_manifest(paths[MANIFEST], names=survey.names or None)
-        if has_questions(manifest.table):
+        reason = why_nothing_is_asked(manifest.table)
+        if reason is None:
             recipe = _recipe(folder, manifest, survey, notes, found).encode()
             refuse_other(paths[RECIPE], {recipe})
             write_whole(paths[RECIPE], recipe)
             written: tuple[Path, ...] = (paths[MANIFEST], paths[RECIPE])
             next_step = f"phenolens validate {paths[RECIPE]}"
         else:
-            written = _without_questions(folder, rows, paths, notes, platemap)
+            written = _without_questions(folder, rows, paths, notes, platemap, reason)
             next_step = _again(folder, out, paths[PLATEMAP], controls, pattern, table, choices)
     return Drafted(written, found, tuple(notes.guesses), tuple(notes.missing), next_step)
 
 
 def _without_questions(
-    folder: Path, rows: pd.DataFrame, paths: Mapping[str, Path], notes: Notes, platemap: Path | None
+    folder: Path, rows: pd.DataFrame, paths: Mapping[str, Path], notes: Notes, platemap: Path | None, reason: str
 ) -> tuple[Path, ...]:
     """Write a platemap to fill in, for plates of which no more is known than their wells.
 
@@ -147,8 +148,8 @@ def _without_questions(
     """
     if platemap is not None or not {"plate", "well"} <= set(rows) or "perturbation" in rows:
         raise ManifestError(
-            f"{platemap or folder}: no task can be asked: no perturbation is in two wells or rows, and there is no "
-            "column 'label' with two values; add them to the platemap, or to a table beside the images"
+            f"{platemap or folder}: no task can be asked: {reason}; add what lacks to the platemap, or to a table "
+            "beside the images"
         )
     template = rows[["plate", "well"]].drop_duplicates().reindex(columns=list(TEMPLATE))
     path = paths[PLATEMAP]

@@ -23,7 +23,7 @@ from phenolens.datasets.layouts import KNOWN, Notes, choose_controls, find_colum
 from phenolens.datasets.names import plain_name
 from phenolens.datasets.schema import COLUMNS
 from phenolens.embedding import Missing, read_unfinished
-from phenolens.workflows.draft_recipe import Draft, as_yaml, draft_recipe, has_questions
+from phenolens.workflows.draft_recipe import Draft, as_yaml, draft_recipe, why_nothing_is_asked
 from phenolens.workflows.init import RECIPE, Drafted, refuse_other
 
 _CELLPROFILER = ("Cells_*", "Cytoplasm_*", "Nuclei_*")
@@ -96,11 +96,12 @@ def init_tables(files: Sequence[Path], out: Path | None = None, *, controls: Seq
                 f"{dict(look.columns)}, not {dict(first.columns)}; make a recipe of each (--tables FILE)"
             )
     rows, negative = _with_controls(first.rows, controls, notes, files[0])
-    if not has_questions(rows):
+    reason = why_nothing_is_asked(rows)
+    if reason is not None:
         there = ", ".join(map(str, rows.columns[:8])) or "none"
         raise PhenolensError(
-            f"{files[0]}: no task can be asked: no perturbation is in two rows, and there are no labels; its metadata "
-            f"are {there}; rename their columns to perturbation or label, or add them"
+            f"{files[0]}: no task can be asked: {reason}; its metadata are {there}; rename their columns to "
+            "perturbation or label, or add them"
         )
     found = [
         f"{file}: {len(looks[name].rows)} rows, {looks[name].n_features} features, called {name}"
