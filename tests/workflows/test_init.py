@@ -51,6 +51,13 @@ def test_plates_without_a_platemap_get_one_to_fill_in(plate, tmp_path):
     assert read_manifest(tmp_path / "out/manifest.csv").controls.sum() == 3
 
 
+def test_channels_may_be_named_once_the_platemap_is_filled_in(plate, tmp_path):
+    init(plate)
+    choices = PlateChoices(channels={"1": "dna", "2": "actin"})
+    drafted = init(plate, platemap=tmp_path / "plan.csv", choices=choices)
+    assert read_manifest(drafted.written[0]).image_columns == ("image_actin", "image_dna")
+
+
 @pytest.mark.slow
 def test_a_plate_with_a_platemap_gets_a_recipe_that_is_valid_as_it_is(plate, tmp_path):
     drafted = init(plate, platemap=tmp_path / "plan.csv", choices=PlateChoices(channels={"1": "dna", "2": "actin"}))

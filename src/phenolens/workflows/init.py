@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +104,6 @@ def init(
     out = folder.resolve().parent if out is None else Path(out)
     layout, files = find_layout(folder, pattern=pattern, table=table, choices=choices)
     notes = layout.notes
-    bare = _manifest_text(layout.table, folder, out)
     rows = layout.table
     if platemap is not None:
         if not {"plate", "well"} <= set(rows):
@@ -117,7 +116,10 @@ def init(
     survey = _survey(rows, folder, choices, notes)
     paths = {name: out / name for name in (MANIFEST, RECIPE, PLATEMAP)}
     text = _manifest_text(rows, folder, out)
-    refuse_other(paths[MANIFEST], {text, bare})
+    ours = {text, _manifest_text(layout.table, folder, out)}
+    if choices is not None and choices.channels and paths[MANIFEST].exists():
+        ours |= _before_channels_had_names(folder, out, pattern, table, choices)
+    refuse_other(paths[MANIFEST], ours)
     out.mkdir(parents=True, exist_ok=True)
     found = tuple(_describe(layout, files, rows, survey))
     with _undone_after_errors(paths[MANIFEST]):
@@ -134,6 +136,17 @@ def init(
             written = _without_questions(folder, rows, paths, notes, platemap, reason)
             next_step = _again(folder, out, paths[PLATEMAP], controls, pattern, table, choices)
     return Drafted(written, found, tuple(notes.guesses), tuple(notes.missing), next_step)
+
+
+def _before_channels_had_names(
+    folder: Path, out: Path, pattern: str | None, table: Path | None, choices: PlateChoices
+) -> set[bytes]:
+    """Return the manifest that a first call wrote, which said that channels are to be named; none if it was refused."""
+    try:
+        layout, _ = find_layout(folder, pattern=pattern, table=table, choices=replace(choices, channels={}))
+    except PhenolensError:
+        return set()
+    return {_manifest_text(layout.table, folder, out)}
 
 
 def _without_questions(
