@@ -10,7 +10,7 @@ from phenolens.datasets.layouts.image_files import ImageFiles
 from phenolens.datasets.layouts.layout import Layout, Notes
 from phenolens.datasets.schema import IMAGE_COLUMN
 from phenolens.datasets.wells import parse_well, spell_well
-from phenolens.images import IMAGE_SUFFIXES, list_ome_zarr
+from phenolens.images import IMAGE_SUFFIXES, list_fields
 
 NAME = "ome-zarr-plate"
 
@@ -28,22 +28,22 @@ def find_ome_zarr(files: ImageFiles) -> Layout | None:
         if PurePosixPath(image).suffix.lower() in IMAGE_SUFFIXES:
             continue
         try:
-            placed = [each for each in list_ome_zarr(files.folder / image) if each.well is not None]
+            fields = list_fields(files.folder / image)
         except ImageError as error:
             raise ManifestError(f"{error}; or move it away") from error
-        if not placed:
+        if not fields:
             continue
         explained.append(image)
         path = (files.folder / image).resolve()
         plate = path.name.removesuffix(".zarr").removesuffix(".ome")
-        for each in placed:
-            well = spell_well((each.well or "").replace("/", ""))
+        for each in fields:
+            well = spell_well(each.well.replace("/", ""))
             if parse_well(well) is None:
                 raise ManifestError(
                     f"{files.folder / image}: the well '{each.well}' is none such as A/1; export it again"
                 )
-            site = str(each.site)
-            rows.append((f"{plate}_{well}_{site}", plate, well, site, each.path.relative_to(files.folder).as_posix()))
+            path_of_image = each.path.relative_to(files.folder).as_posix()
+            rows.append((f"{plate}_{well}_{each.site}", plate, well, each.site, path_of_image))
     if not rows:
         return None
     table = pd.DataFrame(rows, columns=["site_id", "plate", "well", "site", IMAGE_COLUMN])
