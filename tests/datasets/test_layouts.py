@@ -364,6 +364,13 @@ def test_an_ome_zarr_plate_is_read(tmp_path, version):
     assert layout.table["image"].tolist() == [f"p.zarr/{well}/{site}" for well in ("A/1", "B/12") for site in "01"]
 
 
+def test_ome_zarr_plates_of_one_name_and_without_a_suffix_are_told_apart(tmp_path):
+    for plate in ("a/p", "b/p.ome.zarr"):
+        write_ome(tmp_path / plate, "0.4", {"plate": {"wells": [{"path": "A/1"}]}})
+        write_ome(tmp_path / plate / "A/1", "0.4", {"well": {"images": [{"path": "0"}]}})
+    assert find_layout(tmp_path)[0].table["site_id"].tolist() == ["a_p_A01_0", "b_p_A01_0"]
+
+
 def write_ome(folder, version, attributes):
     folder.mkdir(parents=True)
     if version == "0.4":
