@@ -225,6 +225,14 @@ def test_one_of_several_planes_or_times_is_chosen(tmp_path, axis, path):
     assert [*layout.table["image_channel_1"]] == [path.format(n=10)]
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [("harmony", "none of its z-planes is '7'.*there is: 1"), ("imagexpress", "tell no z-planes")]
+)
+def test_a_plane_that_is_not_there_is_refused_where_there_is_no_choice(tmp_path, name, message):
+    with pytest.raises(ManifestError, match=message):
+        find_layout(fill(tmp_path, name), choices=PlateChoices(z="7"))
+
+
 def test_channels_at_z_planes_of_their_own_are_no_stack(tmp_path):
     """Yokogawa numbers planes by action: each channel has one."""
     layout, _ = find_layout(fill(tmp_path, "cellvoyager"))
@@ -246,6 +254,12 @@ def test_sites_without_a_channel_and_rare_channels_are_left_out_and_said(tmp_pat
     said = " ".join(layout.notes.guesses)
     assert "channel_3 are left out" in said
     assert "1 of 8 sites lack a channel and are left out, the first is plate Week1_150607, well A02, site 1" in said
+
+
+def test_sites_of_which_none_has_all_channels_are_refused(tmp_path):
+    touch(tmp_path, "p_A01_s1_w1.tif", "p_A02_s1_w2.tif")
+    with pytest.raises(ManifestError, match="no site has an image of each of the channels channel_1 and channel_2"):
+        find_layout(tmp_path)
 
 
 def test_channels_are_named_by_the_user(tmp_path):
@@ -350,6 +364,13 @@ def test_an_ome_zarr_plate_is_read(tmp_path, version):
     assert layout.table["image"].tolist() == [f"p.zarr/{well}/{site}" for well in ("A/1", "B/12") for site in "01"]
 
 
+def test_ome_zarr_plates_of_one_name_and_without_a_suffix_are_told_apart(tmp_path):
+    for plate in ("a/p", "b/p.ome.zarr"):
+        write_ome(tmp_path / plate, "0.4", {"plate": {"wells": [{"path": "A/1"}]}})
+        write_ome(tmp_path / plate / "A/1", "0.4", {"well": {"images": [{"path": "0"}]}})
+    assert find_layout(tmp_path)[0].table["site_id"].tolist() == ["a_p_A01_0", "b_p_A01_0"]
+
+
 def write_ome(folder, version, attributes):
     folder.mkdir(parents=True)
     if version == "0.4":
@@ -414,6 +435,13 @@ def test_tables_that_say_the_same_or_nothing(tmp_path):
         find_layout(tmp_path, table=tmp_path / "prices.csv")
     with pytest.raises(ManifestError, match=r"broken\.parquet: cannot be read"):
         find_layout(tmp_path, table=tmp_path / "broken.parquet")
+
+
+def test_a_table_without_a_whole_row_is_refused(tmp_path):
+    touch(tmp_path, "a.tif", "b.tif")
+    (tmp_path / "t.csv").write_text("x,y,label\na.tif,,p\n,b.tif,q\n")
+    with pytest.raises(ManifestError, match=r"t\.csv: no row of it names an image in each of the columns x and y"):
+        find_layout(tmp_path, table=tmp_path / "t.csv")
 
 
 def test_folders_without_images_of_results_and_of_other_formats(tmp_path):
@@ -508,6 +536,14 @@ def test_a_platemap_is_joined_by_well_and_what_is_missing_is_said():
     assert notes.missing == ["what is in 1 wells that map.csv does not name: A02"]
 
 
+def test_plates_that_are_numbers_in_a_platemap_are_those_of_file_names(tmp_path):
+    plan = pd.DataFrame({"plate": [24277, 24278], "well": ["A1", "A1"], "gene": ["TP53", "DMSO"]})
+    plan.to_parquet(tmp_path / "map.parquet")
+    found = read_platemap(tmp_path / "map.parquet", Notes())
+    sites = pd.DataFrame({"plate": ["24278", "24277"], "well": ["A01", "A01"]})
+    assert join_platemap(sites, found, Path("map.parquet"), Notes())["perturbation"].tolist() == ["DMSO", "TP53"]
+
+
 def test_a_manifest_of_other_images_is_a_platemap_too(tmp_path):
     found, _ = platemap(tmp_path, "site_id,image,image_dna,well,gene,x\ns,a.tif,b.tif,A1,TP53,3\n")
     assert found.loc[0].to_dict() == {"well": "A01", "perturbation": "TP53", "x": "3"}
@@ -539,6 +575,8 @@ def test_controls_that_are_not_there_are_refused_or_said():
     rows = pd.DataFrame({"perturbation": ["taxol", "nocodazole"]})
     with pytest.raises(ManifestError, match="no perturbation is called DMSO"):
         mark_controls(rows, ["DMSO"], Notes(), "map.csv")
+    with pytest.raises(ManifestError, match="no perturbation is called water"):
+        mark_controls(rows, ["taxol", "water"], Notes(), "map.csv")
     notes = Notes()
     assert "role" not in mark_controls(rows, [], notes, "map.csv")
     assert "--controls DMSO" in notes.missing[0]
@@ -556,7 +594,12 @@ def test_of_a_compound_and_its_dose_in_two_columns_the_compound_is_the_perturbat
 
 
 def test_units_in_names_of_columns():
-    assert [unit_of(name) for name in ("Metadata_mmoles_per_liter", "conc [ug/ml]", "Dose")] == ["mM", "ug/ml", None]
+    assert [unit_of(name) for name in ("Metadata_mmoles_per_liter", "conc [ug/ml]", "conc (nmol/L)", "Dose")] == [
+        "mM",
+        "ug/ml",
+        "nM",
+        None,
+    ]
 
 
 def test_what_is_written_as_guess_names_no_path_of_a_stranger_on_a_line_of_its_own(tmp_path):

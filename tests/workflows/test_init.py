@@ -51,6 +51,13 @@ def test_plates_without_a_platemap_get_one_to_fill_in(plate, tmp_path):
     assert read_manifest(tmp_path / "out/manifest.csv").controls.sum() == 3
 
 
+def test_channels_may_be_named_once_the_platemap_is_filled_in(plate, tmp_path):
+    init(plate)
+    choices = PlateChoices(channels={"1": "dna", "2": "actin"})
+    drafted = init(plate, platemap=tmp_path / "plan.csv", choices=choices)
+    assert read_manifest(drafted.written[0]).image_columns == ("image_actin", "image_dna")
+
+
 @pytest.mark.slow
 def test_a_plate_with_a_platemap_gets_a_recipe_that_is_valid_as_it_is(plate, tmp_path):
     drafted = init(plate, platemap=tmp_path / "plan.csv", choices=PlateChoices(channels={"1": "dna", "2": "actin"}))
@@ -142,6 +149,15 @@ def test_a_platemap_for_images_without_wells_is_refused(tmp_path):
         init(tmp_path / "f", platemap=tmp_path / "plan.csv")
 
 
+def test_too_few_images_of_a_label_are_said(tmp_path):
+    for label in "xy":
+        (tmp_path / "f" / label).mkdir(parents=True)
+        tifffile.imwrite(tmp_path / "f" / label / "1.tif", np.zeros((8, 8), np.uint8))
+    with pytest.raises(ManifestError, match=r"no task can be asked: .*at least two classes"):
+        init(tmp_path / "f")
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
 @pytest.mark.parametrize(
     ("shapes", "crop"),
     [
@@ -226,8 +242,12 @@ def test_profiles_of_pycytominer(tmp_path):
         "leakage:plate",
     ]
     assert validate(path).n_sites == 24
-    with pytest.raises(PhenolensError, match="is there already"):
+    assert init_tables([tmp_path / "prof.parquet"], controls=["dmso"]) == drafted  # as its roles say
+    with pytest.raises(PhenolensError, match=r"prof.parquet: its column of roles does not mark taxol"):
         init_tables([tmp_path / "prof.parquet"], controls=["taxol"])
+    path.write_text("mine")
+    with pytest.raises(PhenolensError, match="is there already"):
+        init_tables([tmp_path / "prof.parquet"])
 
 
 def test_joined_cells_of_cytotable_keep_numbers_of_objects_out_of_the_features(tmp_path):
@@ -273,6 +293,26 @@ def test_embeddings_in_h5ad_and_text_are_compared(tmp_path):
     assert study.dataset.tables["b"].features is None
 
 
+def test_long_barcodes_and_names_of_files_with_points_are_told_apart(tmp_path):
+    rows = profiles(prefix="f", gene=TREATMENTS * 2).drop(columns="Metadata_Plate")
+    rows.insert(0, "Barcode", [4000012345] * 12 + [4000012346] * 12)  # one number in float32
+    for name in ("x.1.csv", "x.2.csv"):
+        rows.to_csv(tmp_path / name, index=False)
+    study = load_recipe(init_tables([tmp_path / "x.1.csv", tmp_path / "x.2.csv"]).written[0])
+    assert list(study.dataset.tables) == ["x.1", "x.2"]
+    assert "leakage:plate" in [task.id for task in study.tasks]
+
+
+def test_features_that_are_called_like_patterns_or_alike(tmp_path):
+    names = {"f[a]": range(24), "g[b]": range(24), "ObjectNumber": range(24)}
+    profiles(n_features=0, gene=TREATMENTS * 2, **names).to_csv(tmp_path / "a.csv", index=False)
+    assert validate(init_tables([tmp_path / "a.csv"]).written[0]).n_sites == 24
+    obs = pd.DataFrame({"gene": TREATMENTS}, [str(number) for number in range(12)])
+    twice = AnnData(np.ones((12, 2), np.float32), obs=obs, var=pd.DataFrame(index=["f", "f"]))
+    twice.write_h5ad(tmp_path / "b.h5ad")
+    assert validate(init_tables([tmp_path / "b.h5ad"], tmp_path / "b").written[0]).n_sites == 12
+
+
 def test_tables_that_allow_no_question_or_differ_are_refused(tmp_path):
     profiles().to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(PhenolensError, match=r"a.csv: no task can be asked.*plate, well"):
@@ -283,9 +323,13 @@ def test_tables_that_allow_no_question_or_differ_are_refused(tmp_path):
         init_tables([tmp_path / "b.csv", tmp_path / "c.csv"])
     with pytest.raises(PhenolensError, match="no perturbation is called water"):
         init_tables([tmp_path / "b.csv"], controls=["water"])
-    (tmp_path / "d.csv").write_text("gene,plate\nx,p\n")
-    with pytest.raises(PhenolensError, match="no columns of numbers"):
-        init_tables([tmp_path / "d.csv"])
+    pd.DataFrame({"perturbation": [""] * 4, "label": list("xxyy"), "f0": range(4)}).to_csv(tmp_path / "f.csv")
+    with pytest.raises(PhenolensError, match="no perturbation is called DMSO"):
+        init_tables([tmp_path / "f.csv"], controls=["DMSO"])
+    for content in ("gene,plate\nx,p\n", "gene,ObjectNumber\nx,1\nx,2\n"):
+        (tmp_path / "d.csv").write_text(content)
+        with pytest.raises(PhenolensError, match="no columns of numbers"):
+            init_tables([tmp_path / "d.csv"])
     with pytest.raises(PhenolensError, match="no embeddings at"):
         init_tables([tmp_path / "e.csv"])
     assert not (tmp_path / "recipe.yaml").exists()

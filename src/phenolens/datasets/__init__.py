@@ -16,7 +16,7 @@ from phenolens.datasets.names import describe_look_alikes, describe_replaced_nam
 from phenolens.datasets.pack import Packed, pack
 from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 from phenolens.datasets.schema import NAMES, NEGATIVE_CONTROL, ManifestRow
-from phenolens.datasets.table_file import TABLES, read_rows, read_table, table_suffix, workbook_hint
+from phenolens.datasets.table_file import TABLES, read_rows, read_table, table_stem, table_suffix, workbook_hint
 from phenolens.datasets.text_file import read_text
 from phenolens.datasets.wells import known_positions, position_features, spell_well
 
@@ -52,6 +52,7 @@ __all__ = [
     "read_text",
     "rows_without_images",
     "spell_well",
+    "table_stem",
     "table_suffix",
     "treated",
     "warn_of_nearly_controls",

@@ -58,12 +58,23 @@ def spell_unit(unit: str) -> str:
     >>> spell_unit("µM"), spell_unit("nmol/L"), spell_unit("mg/mL"), spell_unit("percent"), spell_unit("MOI")
     ('uM', 'nM', 'mg/ml', '%', 'MOI')
     """
-    plain = _plain(unit)
+    return known_unit(unit) or unit
+
+
+def known_unit(text: str) -> str | None:
+    """Return the unit of a dose in one spelling; None if it is not known.
+
+    Examples
+    --------
+    >>> known_unit("µM"), known_unit("MOI")
+    ('uM', None)
+    """
+    plain = _plain(text)
     if _PER_CENT.match(plain):
         return "%"
     if found := _MOLAR.match(plain):
         return f"{found[1]}M"
-    return plain if _MASS.match(plain) else unit
+    return plain if _MASS.match(plain) else None
 
 
 def _plain(unit: str) -> str:

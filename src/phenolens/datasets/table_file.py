@@ -34,6 +34,17 @@ def table_suffix(path: Path) -> str:
     return Path(name).suffix
 
 
+def table_stem(path: Path) -> str:
+    """Return the name of a file without its suffix and that of its compression.
+
+    Examples
+    --------
+    >>> table_stem(Path("profiles.v2.CSV.gz"))
+    'profiles.v2'
+    """
+    return path.name[: path.name.lower().rindex(table_suffix(path))]
+
+
 def read_table(path: Path) -> Table:
     """Read a table from a text file (CSV, with tabs or semicolons, compressed or not) or a Parquet file.
 

@@ -22,6 +22,7 @@ from phenolens.datasets import (
     column_origins,
     map_metadata,
     plain_table,
+    table_stem,
     table_suffix,
     warn_of_nearly_controls,
     workbook_hint,
@@ -161,7 +162,7 @@ def _finished(
             warnings.simplefilter("ignore", PhenolensWarning)
         embeddings.obs = storable(map_metadata(embeddings.obs, columns, values, path))
     provenance = embeddings.uns.setdefault(PROVENANCE, {})
-    name = name or str(provenance.get("encoder", path.name[: path.name.lower().rindex(table_suffix(path))]))
+    name = name or str(provenance.get("encoder", table_stem(path)))
     if not name.isprintable():
         raise EmbeddingError(f"{path}: holds vectors of an encoder whose name is no text in one line: {name!a:.60}")
     try:

@@ -8,7 +8,7 @@ from phenolens.images.mask import on_border, read_mask
 from phenolens.images.merge import ellipse_fit
 from phenolens.images.normalise import scale_to_unit, self_standardise, standardise
 from phenolens.images.nuclei import NucleiOptions, find_nuclei, nuclear_image, segmentations
-from phenolens.images.ome_zarr_plate import PlacedImage, is_zarr, list_ome_zarr
+from phenolens.images.ome_zarr_plate import Field, is_zarr, list_fields
 from phenolens.images.plausible import CAVEATS, caveats_of
 from phenolens.images.read import IMAGE_SUFFIXES, read_image, read_site
 from phenolens.images.segment import segment_cells, segment_nuclei
@@ -22,9 +22,9 @@ __all__ = [
     "RGB",
     "STAINS",
     "Crop",
+    "Field",
     "Intervention",
     "NucleiOptions",
-    "PlacedImage",
     "Site",
     "bit_depth",
     "caveats_of",
@@ -36,7 +36,7 @@ __all__ = [
     "find_nuclei",
     "interventions",
     "is_zarr",
-    "list_ome_zarr",
+    "list_fields",
     "nuclear_channel",
     "nuclear_density",
     "nuclear_image",

@@ -1,4 +1,4 @@
-"""The images in an OME-Zarr folder: one, the series of a converted file, or the fields of a plate."""
+"""The fields of an OME-Zarr plate."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +11,22 @@ _METADATA = ("zarr.json", ".zattrs", ".zgroup")
 
 
 @dataclass(frozen=True)
-class PlacedImage:
-    """One image of an OME-Zarr folder.
+class Field:
+    """One image of an OME-Zarr plate.
 
     Attributes
     ----------
     path
         Its folder.
     well
-        The path of its well in the plate, such as ``A/1``; None if the folder is no plate.
+        The path of its well in the plate, such as ``A/1``.
     site
-        The path of its field in the well, preceded by that of its acquisition if there are several.
+        Its path in the well, preceded by the number of its acquisition if there are several.
     """
 
     path: Path
-    well: str | None = None
-    site: str | None = None
+    well: str
+    site: str
 
 
 def is_zarr(folder: Path) -> bool:
@@ -34,8 +34,8 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / name).is_file() for name in _METADATA)
 
 
-def list_ome_zarr(folder: Path) -> list[PlacedImage]:
-    """Return the images in an OME-Zarr folder, in the order of its metadata.
+def list_fields(folder: Path) -> list[Field]:
+    """Return the fields of an OME-Zarr plate, in the order of its metadata; none if the folder is no plate.
 
     Raises
     ------
@@ -44,32 +44,26 @@ def list_ome_zarr(folder: Path) -> list[PlacedImage]:
     """
     try:
         attributes = read_attributes(folder)[0]
-        if "plate" in attributes:
-            return [
-                image
-                for well in attributes["plate"]["wells"]
-                for image in _fields(folder, _inside(folder, str(well["path"])), str(well["path"]))
-            ]
-        if "bioformats2raw.layout" in attributes:
-            series = (each for each in folder.iterdir() if each.name.isdigit() and is_zarr(each))
-            return [PlacedImage(each) for each in sorted(series, key=lambda each: int(each.name))]
+        if "plate" not in attributes:
+            return []
+        wells = [str(well["path"]) for well in attributes["plate"]["wells"]]
+        return [field for well in wells for field in _fields_of(folder, well)]
     except ImageError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ImageError(
             f"{folder}: is no OME-Zarr folder as the format describes it ({error!r}); export it again"
         ) from error
-    return [PlacedImage(folder)]
 
 
-def _fields(plate: Path, well: Path, name: str) -> list[PlacedImage]:
-    images: list[dict[str, Any]] = read_attributes(well)[0]["well"]["images"]
+def _fields_of(plate: Path, well: str) -> list[Field]:
+    images: list[dict[str, Any]] = read_attributes(_inside(plate, well))[0]["well"]["images"]
     acquisitions = {image.get("acquisition") for image in images}
     fields = []
     for image in images:
         site = str(image["path"])
         called = f"{image.get('acquisition')}-{site}" if len(acquisitions) > 1 else site
-        fields.append(PlacedImage(_inside(plate, f"{name}/{site}"), name, called))
+        fields.append(Field(_inside(plate, f"{well}/{site}"), well, called))
     return fields
 
 

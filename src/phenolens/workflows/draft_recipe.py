@@ -16,6 +16,7 @@ from phenolens.tasks import default_profilings, make_task
 from phenolens.workflows.validate import foresee
 
 _WIDTH = 116
+_REFUSED = "cannot be answered: "  # how `foresee` begins
 _LARGEST_WHOLE = 320  # pixels
 _MOST_TILES_ALONG = 4
 _TILES = (256, 512)
@@ -59,6 +60,8 @@ class Draft:
         What was guessed, and what should be filled in.
     rows
         The metadata, as a manifest has them.
+    further
+        Further lines, on encoders and crops.
     """
 
     name: str
@@ -94,9 +97,14 @@ def draft_recipe(draft: Draft) -> str:
     return "\n".join(lines) + "\n"
 
 
-def has_questions(rows: pd.DataFrame) -> bool:
-    """Whether any task can be answered from metadata."""
-    return bool(_questions(rows, _wells(rows))[0])
+def why_nothing_is_asked(rows: pd.DataFrame) -> str | None:
+    """Return why no task can be answered from metadata; None if any can."""
+    asked, left_out = _questions(rows, _wells(rows))
+    if asked:
+        return None
+    if left_out:
+        return left_out[0].removeprefix(_REFUSED)
+    return "no perturbation is in two wells or rows, and there is no column 'label' with two values"
 
 
 def first_look(rows: pd.DataFrame) -> list[str]:
@@ -156,7 +164,7 @@ def _questions(rows: pd.DataFrame, wells: pd.DataFrame) -> tuple[list[tuple[dict
     asked, left_out = [], []
     for options, why in (*_of_perturbations(wells), *_of_labels(rows)):
         said = foresee([make_task(**options)], rows)
-        refused = [text for text in said if text.startswith("cannot be answered")]
+        refused = [text for text in said if text.startswith(_REFUSED)]
         if refused:
             left_out += refused
         else:

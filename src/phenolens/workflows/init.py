@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +35,8 @@ from phenolens.workflows.draft_recipe import (
     as_yaml,
     draft_recipe,
     first_look,
-    has_questions,
     image_lines,
+    why_nothing_is_asked,
 )
 
 MANIFEST, RECIPE, PLATEMAP = "manifest.csv", "recipe.yaml", "platemap.csv"
@@ -104,7 +104,6 @@ def init(
     out = folder.resolve().parent if out is None else Path(out)
     layout, files = find_layout(folder, pattern=pattern, table=table, choices=choices)
     notes = layout.notes
-    bare = _manifest_text(layout.table, folder, out)
     rows = layout.table
     if platemap is not None:
         if not {"plate", "well"} <= set(rows):
@@ -117,26 +116,41 @@ def init(
     survey = _survey(rows, folder, choices, notes)
     paths = {name: out / name for name in (MANIFEST, RECIPE, PLATEMAP)}
     text = _manifest_text(rows, folder, out)
-    refuse_other(paths[MANIFEST], {text, bare})
+    ours = {text, _manifest_text(layout.table, folder, out)}
+    if choices is not None and choices.channels and paths[MANIFEST].exists():
+        ours |= _before_channels_had_names(folder, out, pattern, table, choices)
+    refuse_other(paths[MANIFEST], ours)
     out.mkdir(parents=True, exist_ok=True)
     found = tuple(_describe(layout, files, rows, survey))
     with _undone_after_errors(paths[MANIFEST]):
         write_whole(paths[MANIFEST], text)
         manifest = read_manifest(paths[MANIFEST], names=survey.names or None)
-        if has_questions(manifest.table):
+        reason = why_nothing_is_asked(manifest.table)
+        if reason is None:
             recipe = _recipe(folder, manifest, survey, notes, found).encode()
             refuse_other(paths[RECIPE], {recipe})
             write_whole(paths[RECIPE], recipe)
             written: tuple[Path, ...] = (paths[MANIFEST], paths[RECIPE])
             next_step = f"phenolens validate {paths[RECIPE]}"
         else:
-            written = _without_questions(folder, rows, paths, notes, platemap)
+            written = _without_questions(folder, rows, paths, notes, platemap, reason)
             next_step = _again(folder, out, paths[PLATEMAP], controls, pattern, table, choices)
     return Drafted(written, found, tuple(notes.guesses), tuple(notes.missing), next_step)
 
 
+def _before_channels_had_names(
+    folder: Path, out: Path, pattern: str | None, table: Path | None, choices: PlateChoices
+) -> set[bytes]:
+    """Return the manifest that a first call wrote, which said that channels are to be named; none if it was refused."""
+    try:
+        layout, _ = find_layout(folder, pattern=pattern, table=table, choices=replace(choices, channels={}))
+    except PhenolensError:
+        return set()
+    return {_manifest_text(layout.table, folder, out)}
+
+
 def _without_questions(
-    folder: Path, rows: pd.DataFrame, paths: Mapping[str, Path], notes: Notes, platemap: Path | None
+    folder: Path, rows: pd.DataFrame, paths: Mapping[str, Path], notes: Notes, platemap: Path | None, reason: str
 ) -> tuple[Path, ...]:
     """Write a platemap to fill in, for plates of which no more is known than their wells.
 
@@ -147,8 +161,8 @@ def _without_questions(
     """
     if platemap is not None or not {"plate", "well"} <= set(rows) or "perturbation" in rows:
         raise ManifestError(
-            f"{platemap or folder}: no task can be asked: no perturbation is in two wells or rows, and there is no "
-            "column 'label' with two values; add them to the platemap, or to a table beside the images"
+            f"{platemap or folder}: no task can be asked: {reason}; add what lacks to the platemap, or to a table "
+            "beside the images"
         )
     template = rows[["plate", "well"]].drop_duplicates().reindex(columns=list(TEMPLATE))
     path = paths[PLATEMAP]

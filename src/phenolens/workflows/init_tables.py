@@ -8,22 +8,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from phenolens.core.errors import EmbeddingError, PhenolensError
 from phenolens.core.files import write_whole
 from phenolens.core.numbers import listed
-from phenolens.datasets import NEGATIVE_CONTROL, map_metadata
-from phenolens.datasets.layouts import Notes, find_columns, find_controls, find_roles
+from phenolens.datasets import NEGATIVE_CONTROL, map_metadata, table_stem
+from phenolens.datasets.layouts import KNOWN, Notes, choose_controls, find_columns, find_roles
 from phenolens.datasets.names import plain_name
+from phenolens.datasets.schema import COLUMNS
 from phenolens.embedding import Missing, read_unfinished
-from phenolens.workflows.draft_recipe import Draft, as_yaml, draft_recipe, has_questions
+from phenolens.workflows.draft_recipe import Draft, as_yaml, draft_recipe, why_nothing_is_asked
 from phenolens.workflows.init import RECIPE, Drafted, refuse_other
 
-_WANTED = ("plate", "well", "site", "batch", "perturbation", "dose", "dose_unit", "role", "label", "patient", "slide")
 _CELLPROFILER = ("Cells_*", "Cytoplasm_*", "Nuclei_*")
 # What features have in common at the start of their names -> the share of all columns of numbers that must have it.
 _PREFIXES = {r"(.*?)\d+$": 0.5, r"([A-Za-z]+[_.])": 0.8}
@@ -94,11 +96,12 @@ def init_tables(files: Sequence[Path], out: Path | None = None, *, controls: Seq
                 f"{dict(look.columns)}, not {dict(first.columns)}; make a recipe of each (--tables FILE)"
             )
     rows, negative = _with_controls(first.rows, controls, notes, files[0])
-    if not has_questions(rows):
+    reason = why_nothing_is_asked(rows)
+    if reason is not None:
         there = ", ".join(map(str, rows.columns[:8])) or "none"
         raise PhenolensError(
-            f"{files[0]}: no task can be asked: no perturbation is in two rows, and there are no labels; its metadata "
-            f"are {there}; rename their columns to perturbation or label, or add them"
+            f"{files[0]}: no task can be asked: {reason}; its metadata are {there}; rename their columns to "
+            "perturbation or label, or add them"
         )
     found = [
         f"{file}: {len(looks[name].rows)} rows, {looks[name].n_features} features, called {name}"
@@ -131,7 +134,7 @@ def init_tables(files: Sequence[Path], out: Path | None = None, *, controls: Seq
 
 def _names(files: Sequence[Path]) -> dict[str, Path]:
     """Return the name of the encoder of each file: that of the file, with its folder where several are called alike."""
-    stems = {file: file.name.split(".")[0] for file in dict.fromkeys(files)}
+    stems = {file: table_stem(file) for file in dict.fromkeys(files)}
     counts = Counter(stems.values())
     names = {
         stem if counts[stem] == 1 else f"{file.resolve().parent.name}_{stem}": file for file, stem in stems.items()
@@ -143,18 +146,21 @@ def _names(files: Sequence[Path]) -> dict[str, Path]:
 
 def _look_at(path: Path, notes: Notes) -> _Look:
     """Read a table of vectors, and tell features from metadata by the names of columns."""
-    table = read_unfinished(path)
-    vectors = table.embeddings
+    vectors = read_unfinished(path).embeddings
     numbers = [str(name) for name in vectors.var_names]
     texts = vectors.obs
     # Plates and wells may be numbers, which stand among the features then.
     rows = pd.concat([texts, pd.DataFrame(np.asarray(vectors.X), texts.index, numbers)], axis=1)
     rows = rows.loc[:, ~rows.columns.duplicated()]
-    columns = find_columns(rows, _WANTED, notes)
+    columns = find_columns(rows, KNOWN, notes)
+    if not set(columns.values()).isdisjoint(numbers):
+        # Vectors are rounded to float32, in which long barcodes of two plates would be one.
+        exact = read_unfinished(path, {*COLUMNS, *columns.values()}).embeddings.obs
+        rows = rows.assign(**{each: exact[each] for each in columns.values() if each in exact})
     features, chosen = _features([each for each in numbers if each not in columns.values()], path, notes)
     if features is None and set(chosen) != set(numbers) - set(columns.values()):
-        features = tuple(chosen)
-    missing = _missing(np.asarray(vectors[:, chosen].X), path, notes)
+        features = tuple(map(escape, chosen))
+    missing = _missing(np.asarray(vectors.X)[:, np.isin(numbers, chosen)], path, notes)
     mapped = {name: column for name, column in columns.items() if name != column}
     metadata = rows.drop(columns=[each for each in chosen if each in rows])
     roles = find_roles(metadata[columns["role"]], notes) if "role" in columns else {}
@@ -172,7 +178,7 @@ def _features(numbers: list[str], path: Path, notes: Notes) -> tuple[tuple[str, 
     EmbeddingError
         If there are no columns of numbers.
     """
-    if not numbers:
+    if all(_NO_FEATURE.search(name) for name in numbers):
         raise EmbeddingError(f"{path}: has no columns of numbers besides metadata; name a table of vectors")
     patterns: tuple[str, ...] = tuple(
         each for each in _CELLPROFILER if any(fnmatchcase(name, each) for name in numbers)
@@ -199,7 +205,7 @@ def _features(numbers: list[str], path: Path, notes: Notes) -> tuple[tuple[str, 
     return patterns or None, chosen
 
 
-def _missing(x: np.ndarray[tuple[int, ...], np.dtype[np.float64]], path: Path, notes: Notes) -> Missing:
+def _missing(x: NDArray[np.floating], path: Path, notes: Notes) -> Missing:
     """Return how missing values are handled: few rows with any are left out, otherwise the median is taken."""
     bad = ~np.isfinite(x)
     if not bad.any():
@@ -227,14 +233,19 @@ def _with_controls(
     if has_role and (rows["role"] == NEGATIVE_CONTROL).any() and not given:
         return rows, []
     if "perturbation" not in rows:
+        if given:
+            raise PhenolensError(f"{path}: has no column of perturbations, of which {given[0]} (--controls) is one")
         return rows, []
     names = rows["perturbation"].dropna().astype(str).unique().tolist()
-    plain = {plain_name(name) for name in given}
-    controls = [name for name in names if plain_name(name) in plain] if given else find_controls(names)
-    if given and not controls:
-        raise PhenolensError(
-            f"{path}: no perturbation is called {' or '.join(given)} (--controls); its first is {names[0]}"
-        )
+    controls = choose_controls(names, given, str(path))
+    if has_role and given:
+        unmarked = rows.loc[rows["perturbation"].isin(controls) & (rows["role"] != NEGATIVE_CONTROL), "perturbation"]
+        if len(unmarked):
+            raise PhenolensError(
+                f"{path}: its column of roles does not mark {unmarked.iloc[0]} as negative control (--controls), and a "
+                "recipe goes by roles; correct or remove this column"
+            )
+        return rows, []
     if not controls or has_role:
         # A recipe names controls by role if there is one, and by perturbation otherwise.
         notes.fill_in(

@@ -4,9 +4,10 @@ from phenolens.datasets.layouts.find import NAMES, find_layout
 from phenolens.datasets.layouts.image_files import ImageFiles, list_image_files
 from phenolens.datasets.layouts.known_columns import (
     GROUPS,
+    KNOWN,
     MECHANISMS,
+    choose_controls,
     find_columns,
-    find_controls,
     find_roles,
     unit_of,
 )
@@ -17,6 +18,7 @@ from phenolens.datasets.layouts.plates import PlateChoices
 
 __all__ = [
     "GROUPS",
+    "KNOWN",
     "MECHANISMS",
     "NAMES",
     "PATTERNS",
@@ -27,8 +29,8 @@ __all__ = [
     "Notes",
     "PlateChoices",
     "PlatePattern",
+    "choose_controls",
     "find_columns",
-    "find_controls",
     "find_layout",
     "find_roles",
     "join_platemap",

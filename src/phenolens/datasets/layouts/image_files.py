@@ -59,8 +59,8 @@ def list_image_files(folder: Path) -> ImageFiles:
         raise ManifestError(f"{folder}: holds the results of a study ({_RESULTS}); name the folder of its images")
     images: list[str] = []
     skipped: Counter[str] = Counter()
-    for path in _walk(folder):
-        why = _why_skipped(path)
+    for path, is_array in _walk(folder):
+        why = _why_skipped(path, is_array)
         if why is None:
             images.append(path)
         elif why:
@@ -79,10 +79,10 @@ def list_image_files(folder: Path) -> ImageFiles:
     return ImageFiles(folder, tuple(sorted(images)), read, dict(skipped))
 
 
-def _walk(folder: Path) -> Iterator[str]:
-    """Yield the files below a folder, and the OME-Zarr folders, into which it does not go."""
+def _walk(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the files below a folder, and the OME-Zarr folders, into which it does not go; and whether it is such."""
     if is_zarr(folder):
-        yield "."
+        yield ".", True
         return
     for root, folders, files in os.walk(folder):
         here = Path(root)
@@ -90,16 +90,16 @@ def _walk(folder: Path) -> Iterator[str]:
         arrays = [name for name in seen if is_zarr(here / name)]
         folders[:] = [name for name in seen if name not in arrays]
         for name in (*arrays, *sorted(files)):
-            yield (here / name).relative_to(folder).as_posix()
+            yield (here / name).relative_to(folder).as_posix(), name in arrays
 
 
-def _why_skipped(path: str) -> str | None:
+def _why_skipped(path: str, is_array: bool) -> str | None:
     """Return why a file is no image of the data set; None if it is one, empty if nobody would take it for one."""
     name = path.rsplit("/", 1)[-1]
     suffix = Path(name).suffix.lower()
     if suffix in _NOT_READ:
         return f"{suffix} files, which are not read"
-    if path != "." and (name.startswith(".") or suffix not in (".zarr", *IMAGE_SUFFIXES)):
+    if not is_array and (name.startswith(".") or suffix not in IMAGE_SUFFIXES):
         return ""
     if not path.isprintable():  # it could not be written to a table, or not be read from it
         return "files whose names are no text in one line"

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from phenolens.core.errors import ManifestError, did_you_mean
 from phenolens.core.numbers import listed
-from phenolens.core.parse_numbers import parse_numbers
 from phenolens.datasets.columns import as_names, column_name
+from phenolens.datasets.doses import known_unit
 from phenolens.datasets.layouts.layout import Notes
 from phenolens.datasets.names import plain_name
 from phenolens.datasets.roles import is_control_name, is_empty_name, role_named
@@ -55,8 +56,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "patient": ("patient", "patient id", "donor", "donor id", "subject", "case", "case id"),
     "slide": ("slide", "slide id", "wsi"),
 }
-_UNITS = {"um": "uM", "µm": "uM", "μm": "uM", "nm": "nM", "mm": "mM", "pm": "pM", "m": "M"}
-_UNITS |= {"ug/ml": "ug/ml", "mg/ml": "mg/ml", "ng/ml": "ng/ml"}
+KNOWN = tuple(_NAMES)
+"""The columns of manifests that are known by other names too."""
+
 _DOSE = re.compile(r"^(?:dose|conc(?:entration)?|compound concentration)[ (\[]+([^ )\]]+)[)\]]?$")
 _UNIT_OF_NAME = {"mmoles per liter": "mM"}
 
@@ -127,7 +129,7 @@ def _with_doses(rows: pd.DataFrame, candidates: Sequence[str], dose: str | None)
 def _unit_in(plain: str) -> str | None:
     """Return the unit in the name of a column of doses."""
     found = _DOSE.match(plain)
-    return _UNITS.get(found[1]) if found else None
+    return known_unit(found[1]) if found else None
 
 
 def unit_of(column: str) -> str | None:
@@ -169,6 +171,35 @@ def find_roles(values: "pd.Series[object]", notes: Notes) -> dict[str, str]:
     return roles
 
 
+def choose_controls(names: Sequence[str], given: Sequence[str], source: str) -> list[str]:
+    """Return the perturbations that are negative controls: those given, or else those that are called like some.
+
+    Parameters
+    ----------
+    names
+        All perturbations.
+    given
+        What the user calls the negative controls; case, blanks and hyphens do not matter.
+    source
+        The file of the perturbations, for messages.
+
+    Raises
+    ------
+    ManifestError
+        If no perturbation has a given name.
+    """
+    if not given:
+        return find_controls(names)
+    there = {plain_name(name) for name in names}
+    unknown = [name for name in given if plain_name(name) not in there]
+    if unknown:
+        raise ManifestError(
+            f"{source}: no perturbation is called {unknown[0]} (--controls){did_you_mean(unknown[0], names[:50])}"
+        )
+    wanted = {plain_name(name) for name in given}
+    return [name for name in names if plain_name(name) in wanted]
+
+
 def find_controls(names: Iterable[str]) -> list[str]:
     """Return the perturbations that are negative controls by their names; EMPTY only if there is no other.
 
@@ -180,9 +211,3 @@ def find_controls(names: Iterable[str]) -> list[str]:
     names = list(names)
     controls = [name for name in names if is_control_name(name)]
     return controls or [name for name in names if is_empty_name(name)]
-
-
-def are_numbers(values: "pd.Series[object]") -> bool:
-    """Whether a column holds numbers where it holds anything."""
-    held = values.dropna()
-    return len(held) > 0 and not pd.isna(parse_numbers(held)).any()

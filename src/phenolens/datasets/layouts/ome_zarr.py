@@ -1,6 +1,7 @@
 """OME-Zarr plates."""
 
-from pathlib import PurePosixPath
+import re
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from phenolens.datasets.layouts.image_files import ImageFiles
 from phenolens.datasets.layouts.layout import Layout, Notes
 from phenolens.datasets.schema import IMAGE_COLUMN
 from phenolens.datasets.wells import parse_well, spell_well
-from phenolens.images import IMAGE_SUFFIXES, list_ome_zarr
+from phenolens.images import IMAGE_SUFFIXES, Field, list_fields
 
 NAME = "ome-zarr-plate"
 
@@ -23,30 +24,43 @@ def find_ome_zarr(files: ImageFiles) -> Layout | None:
     ManifestError
         If the metadata of an OME-Zarr folder cannot be read.
     """
-    rows, explained = [], []
+    fields_of: dict[str, list[Field]] = {}
     for image in files.images:
         if PurePosixPath(image).suffix.lower() in IMAGE_SUFFIXES:
             continue
         try:
-            placed = [each for each in list_ome_zarr(files.folder / image) if each.well is not None]
+            fields = list_fields(files.folder / image)
         except ImageError as error:
             raise ManifestError(f"{error}; or move it away") from error
-        if not placed:
-            continue
-        explained.append(image)
-        path = (files.folder / image).resolve()
-        plate = path.name.removesuffix(".zarr").removesuffix(".ome")
-        for each in placed:
-            well = spell_well((each.well or "").replace("/", ""))
+        if fields:
+            fields_of[image] = fields
+    rows = []
+    plates = _plate_names(list(fields_of), files.folder)
+    for image, fields in fields_of.items():
+        plate = plates[image]
+        for each in fields:
+            well = spell_well(each.well.replace("/", ""))
             if parse_well(well) is None:
                 raise ManifestError(
                     f"{files.folder / image}: the well '{each.well}' is none such as A/1; export it again"
                 )
-            site = str(each.site)
-            rows.append((f"{plate}_{well}_{site}", plate, well, site, each.path.relative_to(files.folder).as_posix()))
+            path_of_image = each.path.relative_to(files.folder).as_posix()
+            rows.append((f"{plate}_{well}_{each.site}", plate, well, each.site, path_of_image))
     if not rows:
         return None
     table = pd.DataFrame(rows, columns=["site_id", "plate", "well", "site", IMAGE_COLUMN])
     notes = Notes()
     notes.guess(f"plates are called like their OME-Zarr folders: {listed(list(table['plate'].unique()))}")
-    return Layout(NAME, "OME-Zarr plates", frozenset(explained), table, notes)
+    return Layout(NAME, "OME-Zarr plates", frozenset(fields_of), table, notes)
+
+
+def _plate_names(images: list[str], folder: Path) -> dict[str, str]:
+    """Return OME-Zarr folder -> the name of its plate: its own, with those above where several are called alike."""
+    own = {image: _without_suffix((folder / image).resolve().name) for image in images}
+    if len(set(own.values())) == len(own):
+        return own
+    return {image: _without_suffix(image).replace("/", "_") for image in images}
+
+
+def _without_suffix(name: str) -> str:
+    return re.sub(r"(\.ome)?\.zarr$", "", name, flags=re.IGNORECASE)

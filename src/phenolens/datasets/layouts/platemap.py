@@ -6,20 +6,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from phenolens.core.errors import ManifestError, did_you_mean
+from phenolens.core.errors import ManifestError
 from phenolens.core.numbers import listed
 from phenolens.datasets.columns import as_names, python_text
-from phenolens.datasets.layouts.known_columns import find_columns, find_controls, find_roles, unit_of
+from phenolens.datasets.layouts.known_columns import KNOWN, choose_controls, find_columns, find_roles, unit_of
 from phenolens.datasets.layouts.layout import Notes
 from phenolens.datasets.names import plain_name
-from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NEGATIVE_CONTROL
+from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX, NAMES, NEGATIVE_CONTROL
 from phenolens.datasets.table_file import read_rows
 from phenolens.datasets.wells import parse_well, spell_well
 
 TEMPLATE = ("plate", "well", "perturbation", "dose", "dose_unit", "role")
 """The columns of a platemap that is to be filled in."""
 
-_OF_PERTURBATIONS = ("perturbation", "dose", "dose_unit", "role", "batch", "patient", "slide", "label")
 _OF_IMAGES = ("site_id", "site", IMAGE_COLUMN, "mask")  # a manifest of other images may serve as a platemap
 _ROW = re.compile(r"^(A[A-F]|[A-P])$", re.IGNORECASE)
 
@@ -52,9 +51,8 @@ def read_platemap(path: Path, notes: Notes) -> pd.DataFrame:
         notes.guess(f"{path.name} has the form of a plate; its cells are perturbations")
         table = matrix
     else:
-        table = with_known_columns(
-            _with_wells(rows.reset_index(drop=True), path), ("plate", "well", *_OF_PERTURBATIONS), notes
-        )
+        of_wells = [column for column in KNOWN if column != "site"]
+        table = with_known_columns(_with_wells(rows.reset_index(drop=True)), of_wells, notes)
     if "well" not in table:
         raise ManifestError(
             f"{path}: no column of wells, such as 'well' with A01; nor the form of a plate, with A to H below each "
@@ -92,13 +90,16 @@ def with_known_columns(rows: pd.DataFrame, wanted: Sequence[str], notes: Notes) 
     # What stands under the name of a manifest's column, and is not that, keeps its values under another name.
     displaced = {column: f"{column}_in_file" for column in origin.values() if column in rows}
     table = rows.rename(columns=displaced).rename(columns=origin)
+    for column in NAMES:  # plates may be numbers in a Parquet file, and would not be those of file names
+        if column in table:
+            table[column] = as_names(table[column])
     unit = unit_of(found["dose"]) if "dose" in found else None
     if unit is not None and "dose_unit" not in table:
         notes.guess(f"doses are in {unit}, as their column '{found['dose']}' says")
         table["dose_unit"] = pd.Series(unit, table.index, dtype=object).where(table["dose"].notna(), None)
     if "role" in table:
         roles = find_roles(table["role"], notes)
-        table["role"] = as_names(table["role"]).map(roles).astype(object)
+        table["role"] = table["role"].map(roles).astype(object)
         table["role"] = table["role"].where(table["role"].notna(), None)
     return table
 
@@ -118,7 +119,7 @@ def _from_matrix(rows: pd.DataFrame) -> pd.DataFrame | None:
     return pd.DataFrame({"well": wells, "perturbation": names}).dropna()
 
 
-def _with_wells(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _with_wells(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with a column of wells, if they have one of rows and one of columns instead."""
     by_plain = {plain_name(str(column)): column for column in rows}
     row = next((by_plain[name] for name in ("row", "well row", "plate row") if name in by_plain), None)
@@ -182,14 +183,15 @@ def _names_of(table: pd.DataFrame, keys: list[str]) -> list[str]:
 
 
 def mark_controls(table: pd.DataFrame, given: Sequence[str], notes: Notes, source: str) -> pd.DataFrame:
-    """Return rows with a role, of which negative controls are those given, or else those that are called like some.
+    """Return rows with a role: negative controls are those given and those of the roles, or else found by their names.
 
     Parameters
     ----------
     table
         Rows with ``perturbation``, and ``role`` if known.
     given
-        The perturbations that are negative controls; if none, roles decide, or else names do.
+        The perturbations that are negative controls, besides those that have this role already; if there is neither,
+        names decide.
     notes
         Where guesses are written.
     source
@@ -209,12 +211,7 @@ def mark_controls(table: pd.DataFrame, given: Sequence[str], notes: Notes, sourc
     has_roles = "role" in table and (table["role"] == NEGATIVE_CONTROL).any()
     if not given and has_roles:
         return table
-    plain = {plain_name(name) for name in given}
-    controls = [name for name in there if plain_name(name) in plain] if given else find_controls(there)
-    if given and not controls:
-        raise ManifestError(
-            f"{source}: no perturbation is called {' or '.join(given)} (--controls){did_you_mean(given[0], there[:50])}"
-        )
+    controls = choose_controls(there, given, source)
     if not controls:
         notes.fill_in(
             "which perturbation is the negative control, as in --controls DMSO: without any, no activity is scored"

@@ -81,7 +81,8 @@ def read_plates(
     for axis in _AXES:
         images = _one_of(images, axis, getattr(choices, axis), files.folder, notes)
     _refuse_repeated(images, files.folder)
-    table = _one_row_per_site(_name_channels(images, files.folder, choices.channels, notes), notes)
+    images = _name_channels(images, files.folder, choices.channels, notes)
+    table = _one_row_per_site(images, files.folder, notes)
     return Layout(pattern.name, pattern.instrument, frozenset(names), table, notes)
 
 
@@ -162,19 +163,23 @@ def _one_of(images: pd.DataFrame, axis: str, chosen: str | None, folder: Path, n
     """Keep one z-plane or time point of each channel of a site."""
     others = [other for other in _AXES if other != axis]
     several = images.groupby([*_KEY, *others])[axis].transform("nunique") > 1
-    if not several.any():
+    is_choice = bool(several.any())
+    if not is_choice and chosen is None:
         return images
-    there = sorted(images.loc[several, axis].unique(), key=_by_number)
+    there = sorted((images.loc[several, axis] if is_choice else images[axis]).unique(), key=_by_number)
     what, option = _AXES[axis], f"--{axis}"
     if chosen is None:
         raise ManifestError(
             f"{folder}: {len(there)} {what} of the same site ({listed(there)}), of which one is read; choose it, as in "
             f"{option} {there[len(there) // 2]}, or name a folder of their projections"
         )
+    if there == [""]:
+        raise ManifestError(f"{folder}: names of its files tell no {what} apart; leave out {option}")
     wanted = str(int(chosen)) if chosen.isdigit() else chosen
     if wanted not in there:
         raise ManifestError(f"{folder}: none of its {what} is '{chosen}' ({option}); there is: {listed(there, 20)}")
-    notes.guess(f"{axis} {wanted} of {len(there)} {what} is used, as chosen ({option})")
+    if is_choice:
+        notes.guess(f"{axis} {wanted} of {len(there)} {what} is used, as chosen ({option})")
     return images[~several | (images[axis] == wanted)]
 
 
@@ -264,14 +269,14 @@ def _as_column(name: str) -> str:
     return re.sub(r"\W+", "_", name).strip("_") or "channel"
 
 
-def _one_row_per_site(images: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+def _one_row_per_site(images: pd.DataFrame, folder: Path, notes: Notes) -> pd.DataFrame:
     """Return one row per site, with a column of images for each channel; incomplete sites are left out."""
     keys = ["plate", "well", "site"]
     if (images["channel"] == "").all():
         table = images[[*keys, "file"]].rename(columns={"file": IMAGE_COLUMN})
     else:
         table = images.pivot(index=keys, columns="channel", values="file").reset_index().rename_axis(columns=None)
-        table = _without_gaps(table, [each for each in table if each not in keys], notes)
+        table = _without_gaps(table, [each for each in table if each not in keys], folder, notes)
         table = table.rename(columns=lambda name: name if name in keys else f"{IMAGE_PREFIX}{name}")
     table = table.sort_values(keys, key=lambda names: names.map(_by_number) if names.name == "site" else names)
     if (table["site"] == "").all():
@@ -281,14 +286,25 @@ def _one_row_per_site(images: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     return table.assign(site_id=site_id)[["site_id", *table.columns]].reset_index(drop=True)
 
 
-def _without_gaps(table: pd.DataFrame, channels: list[str], notes: Notes) -> pd.DataFrame:
-    """Leave out channels that most sites lack, then sites that lack a channel."""
+def _without_gaps(table: pd.DataFrame, channels: list[str], folder: Path, notes: Notes) -> pd.DataFrame:
+    """Leave out channels that most sites lack, then sites that lack a channel.
+
+    Raises
+    ------
+    ManifestError
+        If no site has all channels.
+    """
     rare = [each for each in channels if table[each].notna().mean() < 1 / 2]
     if rare:
         notes.guess(f"the channels {listed(rare)} are left out, since fewer than half of the sites have them")
     table = table.drop(columns=rare)
     lacking = table[[each for each in channels if each not in rare]].isna()
     rows = lacking.any(axis=1)
+    if rows.all():
+        raise ManifestError(
+            f"{folder}: no site has an image of each of the channels {listed(list(lacking.columns), 8)}; move those of "
+            "one away, or describe the names (--pattern REGEX)"
+        )
     if rows.any():
         first = table[rows].iloc[0]
         channel = lacking.columns[lacking[rows].iloc[0]][0]

@@ -10,6 +10,7 @@ from phenolens.core.errors import ManifestError
 from phenolens.core.numbers import listed
 from phenolens.datasets.columns import as_names, python_text
 from phenolens.datasets.layouts.image_files import ImageFiles
+from phenolens.datasets.layouts.known_columns import KNOWN
 from phenolens.datasets.layouts.layout import Layout, Notes
 from phenolens.datasets.layouts.platemap import with_known_columns
 from phenolens.datasets.schema import IMAGE_COLUMN, IMAGE_PREFIX
@@ -21,7 +22,6 @@ _PREFIX = re.compile(r"^(image_)?(file_?name|url|path_?name|image)_(orig)?", re.
 _MASK = re.compile(r"(mask|label|segmentation|outline)", re.IGNORECASE)
 _LEAST_NAMED = 0.9  # of the cells of a column of images
 _LEAST_OF_ALL = 0.5  # of all images, by a column of names without suffixes
-_KNOWN = ("plate", "well", "site", "batch", "perturbation", "dose", "dose_unit", "role", "label", "patient", "slide")
 
 
 def find_tables(files: ImageFiles, given: Path | None) -> list[Layout]:
@@ -111,7 +111,7 @@ def _as_layout(
 ) -> Layout:
     notes = Notes()
     columns = _image_columns(list(images_of))
-    table = with_known_columns(rows.drop(columns=[*images_of, *masks]), _KNOWN, notes)
+    table = with_known_columns(rows.drop(columns=[*images_of, *masks]), KNOWN, notes)
     for column, called in columns.items():
         table[called] = images_of[column]
     if "well" in table and "plate" not in table:
@@ -123,6 +123,11 @@ def _as_layout(
         notes.guess(f"the column '{first}' names masks of nuclei")
     notes.guess(f"the images are those in the columns {listed(list(images_of), 8)} of {path.name}")
     lacking = table[list(columns.values())].isna().any(axis=1)
+    if lacking.all():
+        raise ManifestError(
+            f"{path}: no row of it names an image in each of the columns {listed(list(images_of), 8)}; fill them in, "
+            "or leave out columns"
+        )
     if lacking.any():
         cell = rows.loc[lacking, next(iter(images_of))].iloc[0]
         notes.guess(
