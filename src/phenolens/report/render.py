@@ -18,22 +18,25 @@ from phenolens.core import numbers
 from phenolens.core.files import write_whole
 from phenolens.diagnosis.records import BaselineDifference
 from phenolens.report import leftovers, text
-from phenolens.report.answers import EncoderCard, data_answer, encoder_cards, headlines
 from phenolens.report.card_page import card_page
 from phenolens.report.caveats import caveats
 from phenolens.report.comparisons import matrices
+from phenolens.report.data_answers import bars, data_answer
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
+from phenolens.report.encoder_cards import EncoderCard, encoder_cards
 from phenolens.report.examples import CHANGED
+from phenolens.report.headlines import headlines
 from phenolens.report.names import with_short_names
 from phenolens.report.neighbours import neighbour_panels, plate_images
-from phenolens.report.pages import bars, pages, sentences_by_task
+from phenolens.report.pages import pages, sentences_by_task
 from phenolens.report.plates import plate_maps
 from phenolens.report.results import Results
 from phenolens.report.samples import read_samples, read_sheet
 from phenolens.report.scores import mark_title, parts_by_task, task_scores
+from phenolens.report.section_figures import section_figures
 from phenolens.report.summary import facts, findings, scope
 from phenolens.report.tables import NAVIGATION, SECTIONS, tables
-from phenolens.report.units import MAX_ROWS, task_units
+from phenolens.report.units import task_units
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -85,6 +88,7 @@ def _render(results: Results, folder: Path) -> str:
     cards = encoder_cards(results, shown, renamed)
     data = data_answer(shown)
     found = findings(results)
+    figures = section_figures(results, cards, data, tasks, shown)
     laid_out = tables(results.evidence)
     reservations = caveats(results, tasks)
     sheet = read_sheet(folder)
@@ -112,10 +116,9 @@ def _render(results: Results, folder: Path) -> str:
             ),
             sections=SECTIONS,
             nav=NAVIGATION,
-            pages=pages(results, cards, data, tasks, shown, found, laid_out),
+            pages=pages(figures, tasks, shown, found, laid_out),
             tables=laid_out,
             units=task_units(tasks, results.units),
-            max_rows=MAX_ROWS,
             maps=maps,
             maps_note=perplexity_note(),
             map_counts=_map_counts(maps),
@@ -174,7 +177,7 @@ def _inline(source: str) -> Markup:
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     if re.search(r"</(script|style)|<!--", source, flags=re.IGNORECASE):
         raise ValueError("a script or style that holds its own end tag cannot be inlined")
-    return Markup(source)  # noqa: S704 - ours or plotly's, never a stranger's
+    return Markup(source)  # noqa: S704 - ours, never a stranger's
 
 
 def _digest(script: Markup) -> str:
