@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from phenolens.core import numbers
 from phenolens.core.files import write_whole
-from phenolens.diagnosis.records import BaselineDifference
+from phenolens.diagnosis.records import AfterIntervention, BaselineDifference
 from phenolens.report import leftovers, text
 from phenolens.report.card_page import card_page
 from phenolens.report.caveats import caveats
@@ -24,7 +24,7 @@ from phenolens.report.comparisons import matrices
 from phenolens.report.data_answers import bars, data_answer
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
 from phenolens.report.encoder_cards import EncoderCard, encoder_cards
-from phenolens.report.examples import CHANGED
+from phenolens.report.examples import AS_IT_IS, CHANGED
 from phenolens.report.headlines import headlines
 from phenolens.report.names import with_short_names
 from phenolens.report.neighbours import neighbour_panels, plate_images
@@ -128,7 +128,7 @@ def _render(results: Results, folder: Path) -> str:
             plates=plate_maps(samples),
             plate_images=plate_images(samples, sheet),
             examples=[_example(folder, e) for e in results.examples],
-            changed=[_example(folder, e) for e in _changed(folder)],
+            changed=[_example(folder, e) for e in _changed(folder, results)],
             nuclei=[_example(folder, e) for e in results.nuclei],
             skipped_scores=leftovers.gather_skipped(results.skipped),
             skipped_parts=leftovers.gather_skipped(results.evidence.skipped),
@@ -184,11 +184,13 @@ def _digest(script: Markup) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _changed(folder: Path) -> list[dict[str, Any]]:
-    """Return caption and file of the images that show what interventions do."""
-    if not (folder / CHANGED).is_file():
+def _changed(folder: Path, results: Results) -> list[dict[str, Any]]:
+    """Return caption and file of the images that show what interventions do; an earlier study may have left others."""
+    names = {each.intervention for each in results.evidence.of(AfterIntervention)}
+    if not names or not (folder / CHANGED).is_file():
         return []
-    return pd.read_csv(folder / CHANGED, dtype=str, keep_default_na=False).to_dict(orient="records")
+    images = pd.read_csv(folder / CHANGED, dtype=str, keep_default_na=False)
+    return images[images["caption"].isin({AS_IT_IS, *names})].to_dict(orient="records")
 
 
 def _example(folder: Path, example: dict[str, Any]) -> Example:
