@@ -10,11 +10,12 @@ from made_up_study import FOUR, LONG, write_study
 from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.records import BaselineDifference, BestBaseline, MetricRange, WithoutShortcut
 from phenolens.report import write_report
-from phenolens.report.answers import data_answer, encoder_cards, headlines
 from phenolens.report.caveats import caveats
+from phenolens.report.data_answers import bars, data_answer
+from phenolens.report.encoder_cards import encoder_cards
+from phenolens.report.headlines import headlines
 from phenolens.report.names import short_names, with_short_names
 from phenolens.report.neighbours import neighbour_panels, plate_images
-from phenolens.report.pages import bars
 from phenolens.report.plates import plate_maps
 from phenolens.report.samples import read_samples, read_sheet
 from phenolens.report.scores import task_scores

@@ -686,6 +686,13 @@ class BiologyBesideNuisance(Record):
     accepted: float = NAN
     batch_silhouette: float = NAN
 
+    @property
+    def favours(self) -> Literal["biology", "nuisance", "neither"]:
+        """What neighbours share significantly more often than random ones do."""
+        if exceeds(self.robustness.low, self.robustness_chance):
+            return "biology"
+        return "nuisance" if exceeds(self.robustness_chance, self.robustness.high) else "neither"
+
 
 Encoding = Literal["", "encoded", "weakly encoded", "not detected", "not assessed"]
 

@@ -52,6 +52,8 @@ KEPT = 0.8
 EXPLAINED = 0.1
 """The least share of a score, at its lower limit, that a shortcut is said to explain: p values are of perturbations by
 themselves, and what these share, slopes and what they are ranked before, moves scores by some hundredths."""
+MOST = 0.5
+"""The least share of a score that a shortcut explains if most of it is said to go with that shortcut."""
 
 FAMILIES = "; families first"
 AGAINST_BASELINES = (

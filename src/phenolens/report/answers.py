@@ -1,4 +1,4 @@
-"""The first screen: what is found of each encoder under test, as one answer, one picture and one sentence a question.
+"""What is found of an encoder: to each question a word, a picture and a sentence.
 
 Nothing is computed here: records are chosen, counted and put into words.
 """
@@ -9,32 +9,28 @@ from dataclasses import dataclass
 from typing import Literal
 
 from phenolens.core.numbers import listed, number, percent, share_within
-from phenolens.core.precision import exceeds
 from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.phrases import against_best
 from phenolens.diagnosis.records import (
     BaselineDifference,
     BiologyBesideNuisance,
     ConceptScore,
-    EmbeddingShape,
-    MetricRange,
     NuisanceReadout,
     WithoutShortcut,
 )
-from phenolens.diagnosis.rules import explaining
+from phenolens.diagnosis.rules import MOST
+from phenolens.report.headlines import Headline, of_questions
 from phenolens.report.pictures import Line, Picture, Reference, place
 from phenolens.report.results import Results
-from phenolens.report.scores import Scored, TaskScores
+from phenolens.report.scores import Scored
+from phenolens.report.shortcuts import shortcut_line, strongest
 from phenolens.report.tables import SECTIONS
 from phenolens.report.text import capital, task_phrase
-
-MOST = 0.5
-"""A shortcut that explains at least this share of a score explains most of it."""
 
 _MOST_NAMED = 3
 
 Tone = Literal["good", "mixed", "bad", "unknown", "plain"]
-_FIRST_SHORTCUTS = ("cell count", "intensity", "position", "batch", "plate")
+"""How a word is drawn: as good news, bad news, or neither."""
 
 
 @dataclass(frozen=True)
@@ -55,108 +51,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class EncoderCard:
-    """What is said of one encoder under test.
-
-    Attributes
-    ----------
-    encoder, full
-        Its short and its full name.
-    verdict
-        The whole in one line.
-    answers
-        To the four questions on it.
-    """
-
-    encoder: str
-    full: str
-    verdict: str
-    tone: Tone
-    answers: tuple[Answer, ...]
-
-
-@dataclass(frozen=True)
-class Headline:
-    """One question with the post-processing under which it is shown first.
-
-    This is the one under which the best baseline scores highest between chance and ceiling: what is hardest to beat,
-    and chosen without a look at the encoders under test.
-    """
-
-    scores: TaskScores
-    profiling: str
-    chance: float
-    ceiling: float
-    range: MetricRange
-
-    def at(self, value: float) -> float:
-        """Return where a score lies between chance (0) and the ceiling (1)."""
-        return (value - self.chance) / (self.ceiling - self.chance)
-
-    @property
-    def task(self) -> str:
-        """The task's id."""
-        return self.scores.task
-
-    def scored(self, encoder: str) -> Scored | None:
-        """Return the score of an encoder, if it has one."""
-        for each in self.scores.scored:
-            if each.profiling == self.profiling and each.row.encoder == encoder:
-                return each
-        return None
-
-
-def headlines(evidence: Evidence, tasks: Sequence[TaskScores]) -> list[Headline]:
-    """Return each question about biology under one post-processing, in the order of the page."""
-    first_metric: dict[str, TaskScores] = {}
-    for task in tasks:
-        first_metric.setdefault(task.task, task)
-    chosen: dict[str, Headline] = {}
-    for found in evidence.of(MetricRange):
-        if found.task not in first_metric or not abs(found.ceiling - found.chance) > 0:
-            continue
-        new = Headline(first_metric[found.task], found.profiling, found.chance, found.ceiling, found)
-        old = chosen.get(found.task)
-        if old is None or new.at(found.best_baseline_value) > old.at(old.range.best_baseline_value):
-            chosen[found.task] = new
-    return [chosen[task] for task in first_metric if task in chosen]
-
-
-def encoder_cards(results: Results, shown: Sequence[Headline], full: Mapping[str, str]) -> list[EncoderCard]:
-    """Return one card for each encoder under test, in the order of the recipe.
-
-    Parameters
-    ----------
-    results
-        What a study found.
-    shown
-        The questions, each under one post-processing.
-    full
-        The full names of those that have a short one.
-    """
-    tested = dict.fromkeys(entry["encoder"] for entry in results.encoders if not entry["baseline"])
-    return [_card(encoder, results, shown, full.get(encoder, encoder)) for encoder in tested]
-
-
-def _card(encoder: str, results: Results, shown: Sequence[Headline], full: str) -> EncoderCard:
-    evidence = results.evidence
-    against = _against(encoder, evidence, shown)
-    shortcuts = _shortcuts(encoder, evidence, shown)
-    biology = [each for each in evidence.of(BiologyBesideNuisance) if each.encoder == encoder]
-    mostly = [name for name, (most, sure) in shortcuts.items() if sure and 1 - most.estimate.value >= MOST]
-    answers = (
-        _beats(encoder, against, shown),
-        _relies(encoder, shortcuts, results),
-        _encodes(encoder, results),
-        _biology(encoder, biology, results, by_position="position" in mostly),
-    )
-    verdict, tone = _verdict(encoder, evidence, against, shortcuts, mostly, answers[-1])
-    return EncoderCard(encoder, full, verdict, tone, answers)
-
-
-@dataclass(frozen=True)
-class _Against:
-    """How one encoder compares in one question."""
+class Against:
+    """How one encoder compares with the best baseline, and with the best untrained network, in one question."""
 
     headline: Headline
     best: BaselineDifference
@@ -164,18 +60,22 @@ class _Against:
 
     @property
     def beats(self) -> bool:
+        """Whether it is significantly better than the best baseline."""
         return against_best(self.best) == "beats"
 
     @property
     def falls_short(self) -> bool:
+        """Whether it is significantly worse than the best baseline."""
         return against_best(self.best) == "falls short of"
 
     @property
     def beats_untrained(self) -> bool:
+        """Whether it is significantly better than the best untrained network."""
         return self.untrained is not None and against_best(self.untrained) == "beats"
 
 
-def _against(encoder: str, evidence: Evidence, shown: Sequence[Headline]) -> list[_Against]:
+def comparisons(encoder: str, evidence: Evidence, shown: Sequence[Headline]) -> list[Against]:
+    """Return how an encoder compares in each of the questions in which a baseline was scored."""
     of_encoder = [each for each in evidence.of(BaselineDifference) if each.encoder == encoder and each.reference]
     found = []
     for headline in shown:
@@ -183,17 +83,18 @@ def _against(encoder: str, evidence: Evidence, shown: Sequence[Headline]) -> lis
         best = next((each for each in here if each.reference == "best baseline"), None)
         untrained = next((each for each in here if each.reference == "best untrained network"), None)
         if best is not None:
-            found.append(_Against(headline, best, best if best.untrained else untrained))
+            found.append(Against(headline, best, best if best.untrained else untrained))
     return found
 
 
-def _beats(encoder: str, against: Sequence[_Against], shown: Sequence[Headline]) -> Answer:
+def beats(encoder: str, against: Sequence[Against]) -> Answer:
+    """Answer whether it beats simple things."""
     if not against:
         return Answer("beats", "Not tested", "unknown", "No baseline was scored in the same question.")
     n, wins = len(against), sum(each.beats for each in against)
     losses = sum(each.falls_short for each in against)
     over_untrained = [each for each in against if each.untrained is not None]
-    said = [f"beats the best baseline in {_of(wins, n)}" if wins else _no_win(n)]
+    said = [f"beats the best baseline in {of_questions(wins, n)}" if wins else _no_win(n)]
     if losses:
         said.append(f"falls short of it in {losses}")
     if over_untrained:
@@ -203,19 +104,11 @@ def _beats(encoder: str, against: Sequence[_Against], shown: Sequence[Headline])
     return Answer("beats", word, tone, capital("; ".join(said)) + ".", _beats_picture(encoder, against))
 
 
-def _of(part: int, whole: int) -> str:
-    if whole == 1:
-        return "the one question"
-    if part == whole:
-        return "both questions" if whole == 2 else f"all {whole} questions"
-    return f"{part} of {whole} questions"
-
-
 def _no_win(n: int) -> str:
     return "does not beat the best baseline" + (f" in any of {n} questions" if n > 1 else "")
 
 
-def _word_for(wins: int, losses: int, n: int, against: Sequence[_Against]) -> tuple[str, Tone]:
+def _word_for(wins: int, losses: int, n: int, against: Sequence[Against]) -> tuple[str, Tone]:
     if wins == n:
         return "Yes", "good"
     if wins:
@@ -225,7 +118,7 @@ def _word_for(wins: int, losses: int, n: int, against: Sequence[_Against]) -> tu
     return "Cannot tell", "unknown"
 
 
-def _beats_picture(encoder: str, against: Sequence[_Against]) -> Picture:
+def _beats_picture(encoder: str, against: Sequence[Against]) -> Picture:
     lines = []
     for each in against:
         score = each.headline.scored(encoder)
@@ -236,7 +129,7 @@ def _beats_picture(encoder: str, against: Sequence[_Against]) -> Picture:
     return Picture(tuple(lines), "chance", "ceiling", legend)
 
 
-def _score_line(found: _Against, score: Scored) -> Line:
+def _score_line(found: Against, score: Scored) -> Line:
     headline, mark = found.headline, score.mark
     held = {"untrained": found.untrained}
     if not found.best.untrained:
@@ -265,25 +158,15 @@ def _score_line(found: _Against, score: Scored) -> Line:
     )
 
 
-def _shortcuts(encoder: str, evidence: Evidence, shown: Sequence[Headline]) -> dict[str, tuple[WithoutShortcut, bool]]:
-    """Return for each shortcut the adjustment that takes most of any score, and whether it surely takes some."""
+def shortcuts(encoder: str, evidence: Evidence, shown: Sequence[Headline]) -> dict[str, tuple[WithoutShortcut, bool]]:
+    """Return the strongest adjustment for each shortcut in the questions that are shown, or else in any."""
     asked = {(each.task, each.profiling) for each in shown}
     of_encoder = [each for each in evidence.of(WithoutShortcut) if each.encoder == encoder and each.is_known]
-    here = [each for each in of_encoder if (each.task, each.profiling) in asked] or of_encoder
-    found = {}
-    for name in sorted({each.shortcut for each in here}, key=_shortcut_order):
-        ways = [each for each in here if each.shortcut == name]
-        sure = explaining(ways)
-        most = sure[0] if sure else min(ways, key=lambda each: each.estimate.value)
-        found[name] = most, bool(sure)
-    return found
+    return strongest([each for each in of_encoder if (each.task, each.profiling) in asked] or of_encoder)
 
 
-def _shortcut_order(name: str) -> tuple[int, str]:
-    return _FIRST_SHORTCUTS.index(name) if name in _FIRST_SHORTCUTS else len(_FIRST_SHORTCUTS), name
-
-
-def _relies(encoder: str, shortcuts: Mapping[str, tuple[WithoutShortcut, bool]], results: Results) -> Answer:
+def relies(encoder: str, shortcuts: Mapping[str, tuple[WithoutShortcut, bool]], results: Results) -> Answer:
+    """Answer which shortcuts its scores go with."""
     if not shortcuts:
         known = [each for each in results.evidence.of(WithoutShortcut) if each.encoder == encoder]
         why = "No score is surely above chance, so there is none to explain." if known else _why(results, "shortcuts")
@@ -294,11 +177,8 @@ def _relies(encoder: str, shortcuts: Mapping[str, tuple[WithoutShortcut, bool]],
     picture = Picture(lines, "0% of its score", "all of it")
     if not surely:
         names = listed(list(shortcuts), limit=4)
-        sentence = (
-            f"None of {names} is shown to explain a tenth of its score."
-            if len(shortcuts) > 1
-            else (f"{capital(names)} is not shown to explain a tenth of its score.")
-        )
+        none = f"None of {names} is" if len(shortcuts) > 1 else f"{capital(names)} is not"
+        sentence = f"{none} shown to explain a tenth of its score."
         return Answer("relies", "None of these", "good", sentence, picture)
     most = surely[0]
     explained = 1 - most.estimate.value
@@ -315,24 +195,8 @@ def _relies(encoder: str, shortcuts: Mapping[str, tuple[WithoutShortcut, bool]],
     )
 
 
-def shortcut_line(name: str, most: WithoutShortcut, sure: bool) -> Line:
-    """Draw how much of a score goes with a shortcut; filled if it surely does."""
-    explained = 1 - most.estimate.value
-    low, high = 1 - most.estimate.high, 1 - most.estimate.low
-    title = f"{name}, {most.way}: {share_within(explained, low, high)} of {task_phrase(most.task)}, {most.profiling}"
-    return Line(
-        label=capital(name),
-        value=percent(min(1.0, max(0.0, explained))),
-        at=place(explained),
-        low=place(low),
-        high=place(high),
-        sure=sure,
-        is_bar=True,
-        title=title,
-    )
-
-
-def _encodes(encoder: str, results: Results) -> Answer:
+def encodes(encoder: str, results: Results) -> Answer:
+    """Answer which concepts can be read off its vectors."""
     scores = [each for each in results.evidence.of(ConceptScore) if each.encoder == encoder]
     if not scores:
         return Answer("encodes", "Not tested", "unknown", _why(results, "concepts"))
@@ -366,11 +230,9 @@ def _over_counterpart(encoded: Sequence[ConceptScore]) -> str:
     better = [each.concept for each in compared if each.gain.low > 0]
     if len(better) == len(compared):
         return "better than its untrained counterpart"
-    return (
-        f"better than its untrained counterpart for {listed(better)}"
-        if better
-        else ("no better than its untrained counterpart")
-    )
+    if better:
+        return f"better than its untrained counterpart for {listed(better)}"
+    return "not significantly better than its untrained counterpart"
 
 
 def _concept_line(found: ConceptScore) -> Line:
@@ -389,28 +251,29 @@ def _concept_line(found: ConceptScore) -> Line:
     )
 
 
-def _biology(encoder: str, found: Sequence[BiologyBesideNuisance], results: Results, *, by_position: bool) -> Answer:
+def biology(encoder: str, found: Sequence[BiologyBesideNuisance], results: Results, *, by_position: bool) -> Answer:
     """Answer which of the two neighbours share; of replicates at one position, that is what they may share as well."""
     known = [each for each in found if math.isfinite(each.robustness.low)]
     if not known:
-        why = next((each.caveat for each in found if each.caveat), "") or _why(results, "biology_and_nuisance")
-        return Answer("biology", "Not tested", "unknown", capital(why))
-    sides = [_side(each) for each in known]
+        caveat = next((each.caveat for each in found if each.caveat), "")
+        why = f"{capital(caveat)}." if caveat else _why(results, "biology_and_nuisance")
+        return Answer("biology", "Not tested", "unknown", why)
     said = []
-    for side, words in (("biology", "share the {0} more often than chance"), ("batch", "share the {1} instead")):
-        here = [each for each, which in zip(known, sides, strict=True) if which == side]
+    for side, words in (("biology", "share the {} more often than chance"), ("nuisance", "share the {} instead")):
+        here = [each for each in known if each.favours == side]
         if here:
+            shared = listed(list(dict.fromkeys(getattr(each, side) for each in here)))
             profilings = listed(list(dict.fromkeys(each.profiling for each in here)))
-            said.append(f"{words.format(here[0].biology, here[0].nuisance)} ({profilings})")
+            said.append(f"{words.format(shared)} ({profilings})")
     sentence = "Neighbours " + " and ".join(said) if said else "Neighbours favour neither"
     readable = [
         each.nuisance for each in results.evidence.of(NuisanceReadout) if each.encoder == encoder and each.is_readable
     ]
     if readable:
         sentence += f"; {listed(list(dict.fromkeys(readable)))} can be read off its vectors"
-    distinct = set(sides)
-    word, tone = _BIOLOGY_WORDS.get(frozenset(distinct), ("Mixed", "mixed"))
-    if by_position and "biology" in distinct:
+    sides = frozenset(each.favours for each in known)
+    word, tone = _BIOLOGY_WORDS.get(sides, ("Mixed", "mixed"))
+    if by_position and "biology" in sides:
         word, tone = "Position", "bad"
         sentence += f"; but most of its score goes with the position, which a {known[0].biology} shares between plates"
     legend = (Reference("chance", "random neighbours"),)
@@ -421,18 +284,12 @@ def _biology(encoder: str, found: Sequence[BiologyBesideNuisance], results: Resu
 
 _BIOLOGY_WORDS: dict[frozenset[str], tuple[str, Tone]] = {
     frozenset({"biology"}): ("Biology", "good"),
-    frozenset({"batch"}): ("Batch", "bad"),
+    frozenset({"nuisance"}): ("Batch", "bad"),
     frozenset({"neither"}): ("Neither surely", "unknown"),
     frozenset({"biology", "neither"}): ("Biology, in part", "mixed"),
-    frozenset({"biology", "batch"}): ("It depends", "mixed"),
-    frozenset({"batch", "neither"}): ("Batch, in part", "bad"),
+    frozenset({"biology", "nuisance"}): ("It depends", "mixed"),
+    frozenset({"nuisance", "neither"}): ("Batch, in part", "bad"),
 }
-
-
-def _side(found: BiologyBesideNuisance) -> str:
-    if exceeds(found.robustness.low, found.robustness_chance):
-        return "biology"
-    return "batch" if exceeds(found.robustness_chance, found.robustness.high) else "neither"
 
 
 def _neighbour_line(found: BiologyBesideNuisance, several: bool) -> Line:
@@ -448,7 +305,7 @@ def _neighbour_line(found: BiologyBesideNuisance, several: bool) -> Line:
         at=place(share.value),
         low=place(share.low),
         high=place(share.high),
-        sure=_side(found) == "biology",
+        sure=found.favours == "biology",
         references=(Reference("chance", "", place(found.robustness_chance)),),
         title=title,
     )
@@ -460,86 +317,3 @@ def _why(results: Results, part: str) -> str:
         if each.part == part:
             return capital(each.reason) + "."
     return "The study did not ask for it."
-
-
-def _verdict(
-    encoder: str,
-    evidence: Evidence,
-    against: Sequence[_Against],
-    shortcuts: Mapping[str, tuple[WithoutShortcut, bool]],
-    mostly: Sequence[str],
-    biology: Answer,
-) -> tuple[str, Tone]:
-    """Return the whole in one line."""
-    for shape in evidence.of(EmbeddingShape):
-        if shape.encoder == encoder and shape.finding:
-            return f"Cannot be scored: {shape.finding}.", "bad"
-    if not against:
-        return "No baseline beside it, so nothing can be claimed.", "unknown"
-    batch = "; its neighbours share the batch" if biology.word == "Batch" else ""
-    if not any(each.best.encoder_above_chance for each in against):
-        return f"No sign of biology: not above chance in {_of(len(against), len(against))}{batch}.", "bad"
-    if not any(each.beats for each in against):
-        return _no_better(against, mostly, batch)
-    wins = sum(each.beats for each in against)
-    better = f"better than every simple method in {_of(wins, len(against))}"
-    if mostly:
-        return f"{capital(better)}, but most of a score goes with {listed(mostly)}{batch}.", "mixed"
-    partly = [name for name, (_, sure) in shortcuts.items() if sure]
-    part = f"; part of a score goes with {listed(partly)}" if partly else ""
-    tone: Tone = "good" if wins == len(against) and not batch else "mixed"
-    return f"Sees what simple methods miss: {better}{part}{batch}.", tone
-
-
-def _no_better(against: Sequence[_Against], mostly: Sequence[str], batch: str) -> tuple[str, Tone]:
-    """Return the line of an encoder that is above chance and beats no best baseline."""
-    losses = sum(each.falls_short for each in against)
-    nothing = f"simple methods do better in {_of(losses, len(against))}" if losses else "no better than simple methods"
-    if mostly:
-        return f"Mostly {listed(mostly)}: {nothing}{batch}.", "bad"
-    if not losses and not any(each.headline.range.is_able for each in against):
-        return f"These data cannot tell whether it is better than simple methods{batch}.", "unknown"
-    return f"{capital(nothing)}{batch}.", "bad"
-
-
-_GRADES: dict[str, tuple[str, Tone]] = {
-    "tells": ("tells encoders apart", "good"),
-    "leaves little room": ("the best baseline leaves little room", "mixed"),
-    "tells only gross differences": ("tells only gross differences", "mixed"),
-    "cannot tell": ("cannot tell encoders apart", "bad"),
-    "too few units": ("too few units", "bad"),
-}
-
-
-def data_answer(shown: Sequence[Headline]) -> Answer:
-    """Say what these data can tell: the same for every encoder."""
-    if not shown:
-        return Answer("data", "Not tested", "unknown", "No question has a baseline, a chance level and a ceiling.")
-    n, able = len(shown), sum(each.range.grade == "tells" for each in shown)
-    limited = sum(_GRADES[each.range.grade][1] == "mixed" for each in shown)
-    said = [f"The metric tells encoders apart in {_of(able, n)}"] if able else []
-    for grade, (words, _) in _GRADES.items():
-        tasks = [task_phrase(each.task) for each in shown if each.range.grade == grade]
-        if tasks and grade != "tells":
-            said.append(f"{words}: {listed(tasks, limit=4)}")
-    word, tone = _tells_word(able, limited, n)
-    lines = tuple(_range_line(each) for each in shown)
-    picture = Picture(lines, "chance", "ceiling", (Reference("baseline", "best baseline"),))
-    return Answer("data", word, tone, capital("; ".join(said)) + ".", picture)
-
-
-def _tells_word(able: int, limited: int, n: int) -> tuple[str, Tone]:
-    if able == n:
-        return "Yes", "good"
-    if able:
-        return f"In {able} of {n}", "mixed"
-    return ("Only roughly", "mixed") if limited else ("No", "bad")
-
-
-def _range_line(headline: Headline) -> Line:
-    found = headline.range
-    words, tone = _GRADES[found.grade]
-    name = task_phrase(headline.task)
-    title = f"{name}, {headline.profiling}: {words}; the best baseline leaves {percent(found.headroom)} of the range"
-    at = place(headline.at(found.best_baseline_value))
-    return Line(capital(name), words, at, sure=tone == "good", title=title, reference_only=True)

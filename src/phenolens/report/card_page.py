@@ -35,8 +35,7 @@ def card_page(results: Results) -> str:
     by_section: dict[str, list[str]] = {}
     for verdict in results.verdicts:
         by_section.setdefault(_section(verdict), []).append(_sentence(verdict))
-    tested = [_code(entry["encoder"]) for entry in results.encoders if not entry["baseline"]]
-    first = [_DATA, *dict.fromkeys(tested), _PAIRS]
+    first = [_DATA, *map(_code, results.tested), _PAIRS]
     for section in sorted(by_section, key=lambda name: first.index(name) if name in first else len(first)):
         parts += [f"## {section}", "\n".join(by_section[section])]
     parts += ["## Evidence", _markdown(_scores(task_scores(results.scores)))]

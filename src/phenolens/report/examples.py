@@ -10,10 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from phenolens.core.errors import ImageError
+from phenolens.core.errors import EncoderError, ImageError, ManifestError
 from phenolens.core.random import spawn
 from phenolens.datasets import Manifest, condition_names
-from phenolens.images import RGB, Site, find_intervention, nuclear_channel, read_site, segment_nuclei
+from phenolens.encoders.nuclei import Segmentation
+from phenolens.images import RGB, NucleiOptions, Site, find_intervention, nuclear_channel, read_site
+from phenolens.report.overlays import look_at
 
 _MOST = 12
 _SIDE = 240
@@ -24,6 +26,8 @@ ACROSS = 20
 """How many thumbnails stand beside each other on their sheet."""
 SHEET, SITES = "thumbnails/sheet.jpg", "thumbnails/sites.csv"
 CHANGED = "changed/images.csv"
+AS_IT_IS = "as it is"
+"""The caption of the site before interventions."""
 # Blue for the nuclei, then colours that stay apart for most colour-blind readers.
 _COLOURS = ((0.2, 0.35, 1.0), (0.2, 0.9, 0.35), (1.0, 0.45, 0.1), (0.95, 0.3, 0.9), (0.9, 0.85, 0.2))
 
@@ -79,7 +83,9 @@ def write_thumbnails(manifest: Manifest, channels: Sequence[str], folder: Path) 
     pd.DataFrame({"site_id": [site.site_id for _, site in chosen]}).to_csv(folder / SITES, index=False)
 
 
-def write_changed(manifest: Manifest, channels: Sequence[str], names: Sequence[str], folder: Path) -> None:
+def write_changed(
+    manifest: Manifest, channels: Sequence[str], names: Sequence[str], nuclei: NucleiOptions, folder: Path
+) -> None:
     """Write one site as it is and after each intervention, all on the same intensity scale.
 
     Parameters
@@ -88,21 +94,23 @@ def write_changed(manifest: Manifest, channels: Sequence[str], names: Sequence[s
         As of `write_examples`; written are ``changed/*.png`` and ``changed/images.csv``.
     names
         The interventions.
+    nuclei
+        How nuclei are found in images without masks.
     """
-    chosen = _read(manifest, channels, _choose(manifest, 2))
-    if not chosen:
+    chosen = _no_control(manifest, channels)
+    if chosen is None:
         return
-    site = chosen[-1][1]  # no control, where there is something else
+    row, site = chosen
     low, high = _intensity_range([site])
-    pictures = {"as it is": site}
-    for name in names:
-        intervention = find_intervention(name, site.channels)
-        nuclei = _nuclei(site) if intervention.needs_nuclei else None
-        if intervention.needs_nuclei and nuclei is None:
+    pictures = {AS_IT_IS: site}
+    found = [find_intervention(name, site.channels) for name in names]
+    labels = _nuclei(manifest, channels, row, nuclei) if any(each.needs_nuclei for each in found) else None
+    for each in found:
+        if each.needs_nuclei and labels is None:
             continue
-        rng = spawn(0, "intervention", name, site.site_id)  # as when the site is embedded
-        (pixels,) = intervention.apply(site.pixels[np.newaxis], site.channels, rng, nuclei)
-        pictures[name] = Site(pixels, site.channels, site.site_id)
+        rng = spawn(0, "intervention", each.name, site.site_id)  # as when the site is embedded
+        (pixels,) = each.apply(site.pixels[np.newaxis], site.channels, rng, labels)
+        pictures[each.name] = Site(pixels, site.channels, site.site_id)
     (folder / CHANGED).parent.mkdir(parents=True, exist_ok=True)
     files = []
     for number, picture in enumerate(pictures.values()):
@@ -111,12 +119,22 @@ def write_changed(manifest: Manifest, channels: Sequence[str], names: Sequence[s
     pd.DataFrame({"caption": list(pictures), "file": files}).to_csv(folder / CHANGED, index=False)
 
 
-def _nuclei(site: Site) -> NDArray[np.int32] | None:
-    """Return labels of nuclei (1, H, W); None if no channel is named as nuclei usually are."""
-    channel = nuclear_channel(site.channels)
-    if channel is None:
+def _no_control(manifest: Manifest, channels: Sequence[str]) -> tuple[int, Site] | None:
+    """Return row and site of what is no control, where there is something else; None if none can be read."""
+    for name, row in reversed(_choose(manifest, 2)):
+        for _, site in _read(manifest, channels, [(name, row)]):
+            return row, site
+    return None
+
+
+def _nuclei(manifest: Manifest, channels: Sequence[str], row: int, options: NucleiOptions) -> NDArray[np.int32] | None:
+    """Return labels of nuclei (1, H, W), as when the site is embedded; None if there are none to be had."""
+    try:
+        segmentation = Segmentation.choose("interventions", channels, None, None)
+        _, labels = look_at(manifest, row, segmentation, options)
+    except (EncoderError, ImageError, ManifestError):
         return None
-    return segment_nuclei(site.pixels[list(site.channels).index(channel)])[np.newaxis]
+    return labels[np.newaxis]
 
 
 def _read(manifest: Manifest, channels: Sequence[str], rows: Sequence[tuple[str, int]]) -> list[tuple[str, Site]]:

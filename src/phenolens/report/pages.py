@@ -1,56 +1,16 @@
 """What each section of the page shows: figures first, then sentences."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from phenolens.core.numbers import number, percent, share_within, within
-from phenolens.diagnosis.records import (
-    AfterIntervention,
-    BestBaseline,
-    ConceptScore,
-    ExplainedVariance,
-    LayerChoice,
-    LessDataScore,
-    MetricRange,
-    NuisanceReadout,
-    SimilarityStructure,
-    StratumGain,
-    WithoutShortcut,
-)
-from phenolens.diagnosis.rules import KEPT, explaining
-from phenolens.report.answers import Answer, EncoderCard, Headline, shortcut_line
-from phenolens.report.charts import BASELINE, Chart, Values, draw
+from phenolens.report.headlines import Headline
 from phenolens.report.layout import Table
-from phenolens.report.pictures import Line, Picture, Reference, place
-from phenolens.report.results import Results
 from phenolens.report.scores import TaskScores
+from phenolens.report.section_figures import Group
 from phenolens.report.summary import Finding
 from phenolens.report.tables import SECTIONS
-from phenolens.report.text import capital, task_phrase
 
-_MOST_BARS = 6
 _MOST_SENTENCES = 6
-_MOST_LOOKS = 6
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One small picture with its title."""
-
-    title: str
-    picture: Picture
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Figures that are read together."""
-
-    title: str
-    intro: str
-    panels: tuple[Panel, ...] = ()
-    charts: tuple[Chart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,9 +24,7 @@ class Page:
 
 
 def pages(
-    results: Results,
-    cards: Sequence[EncoderCard],
-    data: Answer,
+    figures: Mapping[str, tuple[Group, ...]],
     tasks: Sequence[TaskScores],
     shown: Sequence[Headline],
     found: Sequence[Finding],
@@ -76,10 +34,8 @@ def pages(
 
     Parameters
     ----------
-    results
-        What a study found.
-    cards, data
-        The first screen.
+    figures
+        The figures of each section; see `section_figures`.
     tasks
         All scores.
     shown
@@ -89,22 +45,14 @@ def pages(
     tables
         The tables of each section.
     """
-    figures = {
-        "beats": _beats(results, tasks),
-        "relies": _relies(results, cards, shown),
-        "encodes": _encodes(results, cards),
-        "biology": _biology(results, cards),
-        "data": _data(results, data),
-        "further": (),
-    }
     laid_out = {}
-    tested_tasks = {task.task for task in tasks}
+    scored_tasks = {task.task for task in tasks}
     for section in SECTIONS:
         here = [each for each in found if each.section == section]
         if section == "beats":
-            here = [each for each in here if each.task not in tested_tasks]
+            here = [each for each in here if each.task not in scored_tasks]
         first, rest = split_sentences(here, shown)
-        drawn = tuple(group for group in figures[section] if group.panels or group.charts)
+        drawn = figures.get(section, ())
         is_empty = not (drawn or here or tables[section] or (section == "beats" and tasks))
         laid_out[section] = Page(drawn, first, rest, is_empty)
     return laid_out
@@ -130,347 +78,3 @@ def split_sentences(
     first = open_ones[:_MOST_SENTENCES]
     chosen = {id(each) for each in first}
     return tuple(first), tuple(each for each in found if id(each) not in chosen)
-
-
-def bars(results: Results, shown: Sequence[Headline]) -> list[Answer]:
-    """Return the bar that simple methods set in each question, for studies without an encoder under test."""
-    best = {(each.task, each.profiling): each for each in results.evidence.of(BestBaseline)}
-    found = []
-    for headline in shown:
-        record = best.get((headline.task, headline.profiling))
-        if record is None:
-            continue
-        scored = [each for each in headline.scores.scored if each.profiling == headline.profiling]
-        scored.sort(key=lambda each: -headline.at(each.mark.value))
-        lines = []
-        for each in scored[:_MOST_BARS]:
-            mark = each.mark
-            lines.append(
-                Line(
-                    each.row.encoder,
-                    number(mark.value, 2),
-                    place(headline.at(mark.value)),
-                    place(headline.at(mark.low)),
-                    place(headline.at(mark.high)),
-                    sure=each.row.encoder in (record.encoder, *record.ties),
-                    title=f"{each.row.encoder}: {within(mark.value, mark.low, mark.high)}",
-                )
-            )
-        ties = f"; {len(record.ties)} others are not distinguishable from it" if len(record.ties) > 1 else ""
-        if len(record.ties) == 1:
-            ties = f"; {record.ties[0]} is not distinguishable from it"
-        sentence = (
-            f"{percent(1 - headline.range.headroom)} of the way from chance ({number(headline.chance, 2)}) to the "
-            f"ceiling ({number(headline.ceiling, 2)}) is reached without training{ties}."
-        )
-        word = f"{record.encoder}, {number(record.value, 2)}"
-        picture = Picture(tuple(lines), "chance", "ceiling")
-        title = f"{capital(task_phrase(headline.task))}, {headline.profiling}"
-        found.append(Answer("beats", word, "plain", sentence, picture, title))
-    return found
-
-
-def _beats(results: Results, tasks: Sequence[TaskScores]) -> tuple[Group, ...]:
-    looks = _looks(results)
-    return (
-        Group(
-            "By dose, strength and class",
-            "The score of each encoder under test within strata of the units, beside the best baseline (grey).",
-            charts=tuple(_strata(results.evidence.of(StratumGain), looks)),
-        ),
-        Group(
-            "With less data",
-            "The score on fewer examples or replicates.",
-            charts=tuple(_less_data(results.evidence.of(LessDataScore), looks)),
-        ),
-        Group(
-            "Choice of layer",
-            "The layer and pooling that is best on one half of the units, scored on the other half; the square is the "
-            "network as it comes.",
-            panels=tuple(_layers(results.evidence.of(LayerChoice))),
-        ),
-        Group(
-            "Sensitivity to post-processing",
-            "The same score after each post-processing. Where lines cross, the ranking depends on the protocol.",
-            charts=tuple(_protocols(tasks, looks)),
-        ),
-    )
-
-
-def _looks(results: Results) -> dict[str, int]:
-    """Return the colour and shape of each encoder under test."""
-    tested = dict.fromkeys(entry["encoder"] for entry in results.encoders if not entry["baseline"])
-    return {encoder: place % _MOST_LOOKS for place, encoder in enumerate(tested)}
-
-
-def _strata(gains: Sequence[StratumGain], looks: Mapping[str, int]) -> Iterable[Chart]:
-    groups: dict[tuple[str, str, str], list[StratumGain]] = {}
-    for each in gains:
-        groups.setdefault((each.by, each.task, each.profiling), []).append(each)
-    for (by, task, profiling), group in groups.items():
-        strata = list(dict.fromkeys(each.stratum for each in group))
-        if len(strata) < 2:
-            continue
-        lines = []
-        for encoder in dict.fromkeys(each.encoder for each in group):
-            own = {each.stratum: each for each in group if each.encoder == encoder}
-            xs = [float(i) for i, stratum in enumerate(strata) if stratum in own]
-            of_encoder = [own[stratum] for stratum in strata if stratum in own]
-            lines.append(Values(encoder, looks.get(encoder, 0), xs, [each.value for each in of_encoder]))
-        baseline = {each.stratum: each for each in group}
-        xs = [float(i) for i, stratum in enumerate(strata)]
-        name = f"best baseline, {group[0].baseline}"
-        lines.append(Values(name, BASELINE, xs, [baseline[stratum].baseline_value for stratum in strata]))
-        labels = {float(i): stratum for i, stratum in enumerate(strata)}
-        yield draw(f"By {by}: {task_phrase(task)}", profiling, lines, labels)
-
-
-def _less_data(scores: Sequence[LessDataScore], looks: Mapping[str, int]) -> Iterable[Chart]:
-    groups: dict[tuple[str, str, str], list[LessDataScore]] = {}
-    for each in scores:
-        groups.setdefault((each.data, each.task, each.profiling), []).append(each)
-    for (data, task, profiling), group in groups.items():
-        lines = []
-        for encoder in dict.fromkeys(each.encoder for each in group):
-            own = sorted((each for each in group if each.encoder == encoder), key=lambda each: each.amount)
-            lines.append(
-                Values(
-                    encoder,
-                    looks.get(encoder, BASELINE),
-                    [math.log2(each.amount) for each in own],
-                    [each.estimate.value for each in own],
-                    [each.estimate.low for each in own],
-                    [each.estimate.high for each in own],
-                )
-            )
-        labels = {math.log2(each.amount): str(each.amount) for each in group}
-        yield draw(f"{capital(task_phrase(task))} by {data}", profiling, lines, labels)
-
-
-def _layers(choices: Sequence[LayerChoice]) -> Iterable[Panel]:
-    by_network: dict[str, list[LayerChoice]] = {}
-    for each in choices:
-        by_network.setdefault(each.encoder, []).append(each)
-    for encoder, of_network in by_network.items():
-        lines = []
-        for each in of_network:
-            estimate = each.estimate
-            chosen = "as it comes" if each.chosen == encoder else each.chosen
-            lines.append(
-                Line(
-                    f"{capital(task_phrase(each.task))}, {each.profiling}",
-                    number(estimate.value, 2),
-                    place(estimate.value),
-                    place(estimate.low),
-                    place(estimate.high),
-                    sure=each.gain.low > 0,
-                    references=(Reference("untrained", "", place(each.as_it_comes)),),
-                    title=f"{task_phrase(each.task)}, {each.profiling}: {chosen}, {number(estimate.value, 2)}",
-                )
-            )
-        yield Panel(encoder, Picture(tuple(lines), "0", "1", (Reference("untrained", "as it comes"),)))
-
-
-def _protocols(tasks: Sequence[TaskScores], looks: Mapping[str, int]) -> Iterable[Chart]:
-    for task in tasks:
-        if len(task.profilings) < 2:
-            continue
-        xs = [float(i) for i in range(len(task.profilings))]
-        lines, best = [], [math.nan] * len(xs)
-        for row in task.rows:
-            values = [mark.value if mark else math.nan for mark in row.marks]
-            if row.encoder in looks:
-                lines.append(Values(row.encoder, looks[row.encoder], xs, values))
-            elif row.baseline:
-                better = max if task.higher_is_better else min
-                best = [
-                    better(filter(math.isfinite, pair), default=math.nan) for pair in zip(best, values, strict=True)
-                ]
-        lines.append(Values("best baseline", BASELINE, xs, best))
-        labels = {float(i): profiling for i, profiling in enumerate(task.profilings)}
-        yield draw(capital(task_phrase(task.task)), task.metric, lines, labels)
-
-
-def _relies(results: Results, cards: Sequence[EncoderCard], shown: Sequence[Headline]) -> tuple[Group, ...]:
-    evidence = results.evidence
-    panels, changed, similar = [], [], []
-    for card in cards:
-        for headline in shown:
-            lines = _shortcut_lines(evidence.of(WithoutShortcut), card.encoder, headline)
-            if lines:
-                title = f"{card.encoder}: {task_phrase(headline.task)}"
-                panels.append(Panel(title, Picture(lines, "0% of its score", "all of it"), headline.profiling))
-        for headline in shown:
-            lines = tuple(
-                _intervention_line(each)
-                for each in evidence.of(AfterIntervention)
-                if each.encoder == card.encoder
-                and (each.task, each.profiling) == (headline.task, headline.profiling)
-                and each.is_known
-            )
-            if lines:
-                title = f"{card.encoder}: {task_phrase(headline.task)}"
-                changed.append(Panel(title, Picture(lines, "nothing left", "all left"), headline.profiling))
-        follows = [each for each in evidence.of(SimilarityStructure) if each.encoder == card.encoder]
-        if follows:
-            legend = (Reference("untrained", "with the treatment, given the shortcut"),)
-            lines = tuple(map(_similarity_line, follows))
-            similar.append(Panel(card.encoder, Picture(lines, "r = 0", "r = 1", legend)))
-    return (
-        Group(
-            "Shortcuts",
-            "How much of the score above chance goes with each shortcut, by the adjustment that takes most. Filled: at "
-            "least a tenth, beyond doubt.",
-            tuple(panels),
-        ),
-        Group("Changed images", "How much of the score is left once the pixels were changed.", tuple(changed)),
-        Group(
-            "Which wells are similar",
-            "How the similarities of wells follow each shortcut, given the treatment (dot).",
-            tuple(similar),
-        ),
-    )
-
-
-def _shortcut_lines(records: Sequence[WithoutShortcut], encoder: str, headline: Headline) -> tuple[Line, ...]:
-    here = [
-        each
-        for each in records
-        if each.encoder == encoder
-        and (each.task, each.profiling) == (headline.task, headline.profiling)
-        and each.is_known
-    ]
-    lines = []
-    for shortcut in dict.fromkeys(each.shortcut for each in here):
-        ways = [each for each in here if each.shortcut == shortcut]
-        sure = explaining(ways)
-        most = sure[0] if sure else min(ways, key=lambda each: each.estimate.value)
-        lines.append(shortcut_line(shortcut, most, bool(sure)))
-    return tuple(lines)
-
-
-def _intervention_line(found: AfterIntervention) -> Line:
-    left = found.estimate
-    return Line(
-        found.intervention,
-        percent(left.value),
-        place(left.value),
-        place(left.low),
-        place(left.high),
-        sure=found.is_significant or left.low >= KEPT,
-        is_bar=True,
-        title=f"{found.intervention}: {share_within(left.value, left.low, left.high)} left",
-    )
-
-
-def _similarity_line(found: SimilarityStructure) -> Line:
-    follows, biology = found.follows, found.biology
-    return Line(
-        found.shortcut,
-        number(follows.value, 2),
-        place(follows.value),
-        place(follows.low),
-        place(follows.high),
-        sure=follows.low > 0,
-        references=(Reference("untrained", "", place(biology.value)),),
-        title=f"{found.shortcut}: {number(follows.value, 2)}; with the treatment {number(biology.value, 2)}",
-    )
-
-
-def _encodes(results: Results, cards: Sequence[EncoderCard]) -> tuple[Group, ...]:
-    concepts = [
-        Panel(card.encoder, answer.picture)
-        for card in cards
-        for answer in card.answers
-        if answer.section == "encodes" and answer.picture
-    ]
-    explained = []
-    for card in cards:
-        blocks = [each for each in results.evidence.of(ExplainedVariance) if each.encoder == card.encoder]
-        lines = tuple(
-            Line(
-                capital(each.block),
-                percent(each.alone),
-                place(each.alone),
-                sure=each.is_followed,
-                is_bar=True,
-                title=f"{each.block}: {percent(each.alone)} of all variance, {percent(each.of_first_component)} of the "
-                "first component",
-            )
-            for each in blocks
-        )
-        if lines:
-            note = f"the first component holds {percent(blocks[0].first_component)}"
-            explained.append(Panel(card.encoder, Picture(lines, "0%", "100%"), note))
-    truth = any(each.is_truth for each in results.evidence.of(ConceptScore))
-    beyond = "the truth of the simulation" if truth else "what baselines measure"
-    return (
-        Group(
-            "Concepts",
-            f"How well each concept is read off the vectors beyond all others, as a mean correlation with {beyond}. "
-            "Filled: encoded.",
-            tuple(concepts),
-        ),
-        Group(
-            "Explained variance",
-            "The share of the variance of the vectors that each explains by itself. Filled: the largest component "
-            "follows it.",
-            tuple(explained),
-        ),
-    )
-
-
-def _biology(results: Results, cards: Sequence[EncoderCard]) -> tuple[Group, ...]:
-    neighbours, readouts = [], []
-    for card in cards:
-        for answer in card.answers:
-            if answer.section == "biology" and answer.picture:
-                neighbours.append(Panel(card.encoder, answer.picture))
-        found = [each for each in results.evidence.of(NuisanceReadout) if each.encoder == card.encoder]
-        lines = tuple(
-            Line(
-                f"{capital(each.nuisance)}, {each.profiling}",
-                number(each.estimate.value, 2),
-                place(each.estimate.value),
-                place(each.estimate.low),
-                place(each.estimate.high),
-                sure=each.is_readable,
-                references=(Reference("chance", "", place(each.chance)),),
-                title=f"{each.nuisance}, {each.profiling}: {each.metric} {number(each.estimate.value, 2)}, "
-                f"chance {number(each.chance, 2)}",
-            )
-            for each in found
-        )
-        if lines:
-            readouts.append(Panel(card.encoder, Picture(lines, "0", "1", (Reference("chance", "chance"),))))
-    return (
-        Group(
-            "Neighbours",
-            "Of the neighbours that share either the biology or the nuisance, but not both, the share that shares the "
-            "biology. Filled: more than among random neighbours.",
-            tuple(neighbours),
-        ),
-        Group(
-            "What can be read off",
-            "How well batch, plate or position are predicted from the vectors. Filled: better than chance.",
-            tuple(readouts),
-        ),
-    )
-
-
-def _data(results: Results, data: Answer) -> tuple[Group, ...]:
-    ranges = (Panel("Room above the best baseline", data.picture),) if data.picture else ()
-    lines = []
-    for each in results.evidence.of(MetricRange):
-        if math.isfinite(each.stability.value):
-            lines.append(
-                Line(
-                    f"{capital(task_phrase(each.task))}, {each.profiling}",
-                    number(each.stability.value, 2),
-                    place(each.stability.value),
-                    title=f"{task_phrase(each.task)}, {each.profiling}: mean Kendall's tau with the rankings of "
-                    f"{each.n_protocols} other protocols {number(each.stability.value, 2)}",
-                )
-            )
-    stable = (Panel("Agreement of rankings between protocols", Picture(tuple(lines), "0", "1")),) if lines else ()
-    return (Group("", "", (*ranges, *stable)),)

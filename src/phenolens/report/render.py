@@ -16,24 +16,27 @@ from markupsafe import Markup
 
 from phenolens.core import numbers
 from phenolens.core.files import write_whole
-from phenolens.diagnosis.records import BaselineDifference
+from phenolens.diagnosis.records import AfterIntervention, BaselineDifference
 from phenolens.report import leftovers, text
-from phenolens.report.answers import EncoderCard, data_answer, encoder_cards, headlines
 from phenolens.report.card_page import card_page
 from phenolens.report.caveats import caveats
 from phenolens.report.comparisons import matrices
+from phenolens.report.data_answers import bars, data_answer
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
-from phenolens.report.examples import CHANGED
+from phenolens.report.encoder_cards import EncoderCard, encoder_cards
+from phenolens.report.examples import AS_IT_IS, CHANGED
+from phenolens.report.headlines import headlines
 from phenolens.report.names import with_short_names
 from phenolens.report.neighbours import neighbour_panels, plate_images
-from phenolens.report.pages import bars, pages, sentences_by_task
+from phenolens.report.pages import pages, sentences_by_task
 from phenolens.report.plates import plate_maps
 from phenolens.report.results import Results
 from phenolens.report.samples import read_samples, read_sheet
 from phenolens.report.scores import mark_title, parts_by_task, task_scores
+from phenolens.report.section_figures import section_figures
 from phenolens.report.summary import facts, findings, scope
 from phenolens.report.tables import NAVIGATION, SECTIONS, tables
-from phenolens.report.units import MAX_ROWS, task_units
+from phenolens.report.units import task_units
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -85,6 +88,7 @@ def _render(results: Results, folder: Path) -> str:
     cards = encoder_cards(results, shown, renamed)
     data = data_answer(shown)
     found = findings(results)
+    figures = section_figures(results, cards, data, tasks, shown)
     laid_out = tables(results.evidence)
     reservations = caveats(results, tasks)
     sheet = read_sheet(folder)
@@ -112,10 +116,9 @@ def _render(results: Results, folder: Path) -> str:
             ),
             sections=SECTIONS,
             nav=NAVIGATION,
-            pages=pages(results, cards, data, tasks, shown, found, laid_out),
+            pages=pages(figures, tasks, shown, found, laid_out),
             tables=laid_out,
             units=task_units(tasks, results.units),
-            max_rows=MAX_ROWS,
             maps=maps,
             maps_note=perplexity_note(),
             map_counts=_map_counts(maps),
@@ -125,7 +128,7 @@ def _render(results: Results, folder: Path) -> str:
             plates=plate_maps(samples),
             plate_images=plate_images(samples, sheet),
             examples=[_example(folder, e) for e in results.examples],
-            changed=[_example(folder, e) for e in _changed(folder)],
+            changed=[_example(folder, e) for e in _changed(folder, results)],
             nuclei=[_example(folder, e) for e in results.nuclei],
             skipped_scores=leftovers.gather_skipped(results.skipped),
             skipped_parts=leftovers.gather_skipped(results.evidence.skipped),
@@ -174,18 +177,20 @@ def _inline(source: str) -> Markup:
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     if re.search(r"</(script|style)|<!--", source, flags=re.IGNORECASE):
         raise ValueError("a script or style that holds its own end tag cannot be inlined")
-    return Markup(source)  # noqa: S704 - ours or plotly's, never a stranger's
+    return Markup(source)  # noqa: S704 - ours, never a stranger's
 
 
 def _digest(script: Markup) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _changed(folder: Path) -> list[dict[str, Any]]:
-    """Return caption and file of the images that show what interventions do."""
-    if not (folder / CHANGED).is_file():
+def _changed(folder: Path, results: Results) -> list[dict[str, Any]]:
+    """Return caption and file of the images that show what interventions do; an earlier study may have left others."""
+    names = {each.intervention for each in results.evidence.of(AfterIntervention)}
+    if not names or not (folder / CHANGED).is_file():
         return []
-    return pd.read_csv(folder / CHANGED, dtype=str, keep_default_na=False).to_dict(orient="records")
+    images = pd.read_csv(folder / CHANGED, dtype=str, keep_default_na=False)
+    return images[images["caption"].isin({AS_IT_IS, *names})].to_dict(orient="records")
 
 
 def _example(folder: Path, example: dict[str, Any]) -> Example:

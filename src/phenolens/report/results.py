@@ -136,6 +136,11 @@ class Results:
     evidence: Evidence = field(default_factory=Evidence)
     nuclei: list[dict[str, str]] = field(default_factory=list)
 
+    @property
+    def tested(self) -> list[str]:
+        """The encoders under test, in the order of the recipe."""
+        return list(dict.fromkeys(entry["encoder"] for entry in self.encoders if not entry["baseline"]))
+
     def __post_init__(self) -> None:
         for table, columns in _TABLES.items():
             setattr(self, table, _conform(getattr(self, table), columns, table))

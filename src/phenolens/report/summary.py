@@ -72,7 +72,7 @@ def scope(results: Results) -> str:
     """Say in one line what was looked at, and how many encoders were held against what."""
     nouns = {"n_sites": "site", "n_wells": "well", "n_plates": "plate", "n_perturbations": "perturbation"}
     sizes = [count(results.dataset[key], noun) for key, noun in nouns.items() if results.dataset.get(key)]
-    tested = {entry["encoder"] for entry in results.encoders if not entry["baseline"]}
+    tested = results.tested
     baselines = {entry["encoder"] for entry in results.encoders if entry["baseline"]}
     held = count(len(baselines), "baseline") if baselines else "no baseline"
     compared = f"{count(len(tested), 'encoder')} under test beside {held}" if tested else f"{held}, none under test"

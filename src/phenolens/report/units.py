@@ -11,7 +11,7 @@ from phenolens.report.charts import BASELINE, Chart, Values, draw
 from phenolens.report.scales import Scale, scale_over
 from phenolens.report.scores import Scored, TaskScores
 
-MAX_ROWS = 60
+_MAX_ROWS = 60
 _TOP = 12
 _SPLIT_FROM = 14  # more rows than this stand in two columns
 SIGNIFICANT = 0.05
@@ -119,7 +119,7 @@ def _one(task: TaskScores, units: pd.DataFrame, shown: _Shown) -> TaskUnits:
     reference = _by_unit(after[after["encoder"] == shown.reference])
     rows = [UnitRow(*key, value, reference.get(key)) for key, value in best.items()]
     rows.sort(key=lambda unit: _order(unit, task.higher_is_better))
-    shortened = len(rows) > MAX_ROWS
+    shortened = len(rows) > _MAX_ROWS
     listed = rows[:_TOP] if shortened else rows
     middle = math.ceil(len(listed) / 2)
     drawn = []

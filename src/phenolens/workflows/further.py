@@ -56,7 +56,7 @@ class FurtherEmbeddings:
         if names == "all":
             size = self.recipe.embedding.crop.size or min(first_site(self.manifest).pixels.shape[1:])
             names = interventions(self.channels, (size, size))
-        write_changed(self.manifest, self.channels, names, self.out)
+        write_changed(self.manifest, self.channels, names, self.recipe.nuclei, self.out)
         changed = {
             name: self._embed(tested, f"interventions/{EncoderName.parse(name).slug}", intervention=name)
             for name in names
