@@ -108,6 +108,13 @@ def _count_parts(labels: NDArray[np.int32]) -> tuple[int, int]:
     return len(found), int((areas >= _SPECK * largest[group]).sum())
 
 
+def drop_objects(labels: NDArray[np.int32], dropped: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return labels (H, W), numbered anew from 1, without the objects whose number is True in `dropped` (n + 1,)."""
+    from skimage.segmentation import relabel_sequential
+
+    return relabel_sequential(np.where(dropped[labels], 0, labels))[0].astype(np.int32)
+
+
 def on_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the numbers of the objects in (H, W) that touch the image's border, which may cut them."""
     rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])

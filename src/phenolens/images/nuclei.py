@@ -13,7 +13,7 @@ from phenolens.core.errors import ImageError
 from phenolens.core.plugins import Registry
 from phenolens.images.channels import RGB
 from phenolens.images.learned import cellpose, instanseg, require_installed
-from phenolens.images.mask import Masks
+from phenolens.images.mask import Masks, drop_objects
 from phenolens.images.segment import segment_nuclei
 from phenolens.images.site import Site
 from phenolens.images.stain import nuclear_density
@@ -129,8 +129,6 @@ def find_nuclei(site: Site, options: NucleiOptions | None = None, typical: float
     ImageError
         If the segmentation fails or returns no labels, or limits are given and the site has no mpp.
     """
-    from skimage.segmentation import relabel_sequential
-
     options = options or NucleiOptions()
     limits = options.in_pixels(site.mpp)
     if options.segmentation == "classical":
@@ -143,7 +141,6 @@ def find_nuclei(site: Site, options: NucleiOptions | None = None, typical: float
             f"{labels.dtype} {labels.shape}"
         )
     labels = labels.astype(np.int32)
-    if limits is not None:
-        diameter = 2 * np.sqrt(np.bincount(labels.ravel()) / math.pi)
-        labels = np.where(((diameter < limits[0]) | (diameter > limits[1]))[labels], 0, labels)
-    return relabel_sequential(labels)[0].astype(np.int32)
+    diameter = 2 * np.sqrt(np.bincount(labels.ravel()) / math.pi)
+    least, greatest = limits or (0, math.inf)
+    return drop_objects(labels, (diameter < least) | (diameter > greatest))

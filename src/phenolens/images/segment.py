@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from phenolens.core.errors import ImageError
-from phenolens.images.mask import on_border
+from phenolens.images.mask import drop_objects, on_border
 from phenolens.images.merge import MOST_RAGGED, ellipse_fit, merge_fragments, minor_axes, ragged_share
 
 _SMOOTHINGS = (1.0, 2.0, 4.0)  # pixels; the first is below the size of any nucleus worth counting
@@ -157,8 +157,6 @@ def _find_smoothed(
 
 def _drop_implausible(labels: NDArray[np.int32], areas: tuple[float, float], width: float) -> NDArray[np.int32]:
     """Return the labels, numbered anew, of objects that are neither too small, nor too large, nor slivers."""
-    from skimage.segmentation import relabel_sequential
-
     area = np.bincount(labels.ravel())
     dropped = (area < areas[0]) | (area > areas[1])
     minor = minor_axes(labels)
@@ -166,19 +164,15 @@ def _drop_implausible(labels: NDArray[np.int32], areas: tuple[float, float], wid
     slivers = (minor < width) & (area[1:] > math.pi / 4 * _LONG * minor**2)
     slivers[on_border(labels) - 1] = False
     dropped[1:] |= (ellipse_fit(labels) < _LEAST_FIT) | slivers
-    labels = np.where(dropped[labels], 0, labels)
-    return relabel_sequential(labels)[0].astype(np.int32)
+    return drop_objects(labels, dropped)
 
 
 def _drop_faint(labels: NDArray[np.int32], above: NDArray[np.float32]) -> NDArray[np.int32]:
     """Return the labels, numbered anew, without objects that are much fainter than most: folds of cells."""
-    from skimage.segmentation import relabel_sequential
-
     if not labels.any():
         return labels
     mean = ndimage.mean(above, labels, np.arange(labels.max() + 1))
-    faint = mean < _FAINT * np.median(mean[1:])
-    return relabel_sequential(np.where(faint[labels], 0, labels))[0].astype(np.int32)
+    return drop_objects(labels, mean < _FAINT * np.median(mean[1:]))
 
 
 def _darker_than_around(above: NDArray[np.float32], cells: NDArray[np.bool_]) -> NDArray[np.float32]:

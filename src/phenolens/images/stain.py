@@ -31,9 +31,7 @@ def separate_stains(rgb: NDArray[Any]) -> NDArray[np.float32]:
     """
     from skimage.color import rgb2hed
 
-    rgb = np.asarray(rgb)
-    if rgb.ndim != 3 or rgb.shape[0] != 3:
-        raise ImageError(f"stain separation needs (3, H, W) red, green and blue, found shape {rgb.shape}")
+    rgb = _three_colours(rgb)
     return np.ascontiguousarray(np.moveaxis(rgb2hed(np.moveaxis(rgb, 0, -1)), -1, 0)[:2], dtype=np.float32)
 
 
@@ -57,13 +55,17 @@ def nuclear_density(rgb: NDArray[Any]) -> NDArray[np.float32]:
     ImageError
         If there are not three channels.
     """
-    rgb = np.asarray(rgb)
-    if rgb.ndim != 3 or rgb.shape[0] != 3:
-        raise ImageError(f"stain density needs (3, H, W) red, green and blue, found shape {rgb.shape}")
-    return optical_density(rgb[0])
+    return optical_density(_three_colours(rgb)[0])
 
 
 def optical_density(light: NDArray[Any]) -> NDArray[np.float32]:
     """Return the density to base 10 of transmitted light: integers of full scale, or floats from 0 to 1."""
     full = float(np.iinfo(light.dtype).max) if light.dtype.kind in "iu" else 1.0
     return -np.log10((light.astype(np.float32) / full).clip(0, 1) * (1 - _DARKEST) + _DARKEST)
+
+
+def _three_colours(rgb: NDArray[Any]) -> NDArray[Any]:
+    rgb = np.asarray(rgb)
+    if rgb.ndim != 3 or rgb.shape[0] != 3:
+        raise ImageError(f"stains are told apart in (3, H, W) red, green and blue, found shape {rgb.shape}")
+    return rgb
