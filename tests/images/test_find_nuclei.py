@@ -158,6 +158,16 @@ def test_a_pink_section_is_said_unless_a_mask_was_given():
     assert said(labels, [site], given=True) == []
 
 
+def test_red_cells_are_no_nuclei():
+    """They absorb less red light than nuclei do, but more than the white around them."""
+    pixels = np.full((3, *GRID.shape), 240, np.uint8)
+    pixels[:, (GRID > 0) & (GRID <= 4)] = np.array([90, 60, 140])[:, None]
+    pixels[:, GRID > 4] = np.array([160, 40, 60])[:, None]
+    labels = find_nuclei(Site(pixels, ("red", "green", "blue")))
+    assert labels.max() == 4
+    assert not labels[GRID > 4].any()
+
+
 def test_a_bright_field_is_said():
     bright = site_of(GRID)
     dark = Site(500 - bright.pixels, bright.channels)

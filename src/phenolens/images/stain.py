@@ -36,7 +36,7 @@ def separate_stains(rgb: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def nuclear_density(rgb: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the optical density of red light, which nuclear dyes absorb, and eosin and red cells hardly do.
+    """Return the optical density of red light, which nuclear dyes absorb most, and eosin and red cells less.
 
     Unlike the haematoxylin of a colour deconvolution, it needs no colour of the dye, and shows no nuclei in coloured
     rims of fat and other bright gaps.
