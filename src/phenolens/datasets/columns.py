@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
+from pandas.api.types import infer_dtype, is_bool_dtype, is_float_dtype, is_numeric_dtype
 
 from phenolens.datasets.schema import COLUMNS
 
@@ -138,6 +138,8 @@ def plain_values(values: "pd.Series[Any]") -> "pd.Series[Any]":
         # Integers and booleans with gaps keep a type that has gaps: as floats, 1000 would be 1000.0.
         keeps_gaps = values.isna().any() and not is_float_dtype(values)
         return values if isinstance(values.dtype, np.dtype) or keeps_gaps else values.astype(values.dtype.numpy_dtype)
+    if infer_dtype(values, skipna=True) == "string":
+        values = values.astype(TEXT)
     if not isinstance(values.dtype, pd.StringDtype):
         cells = [_plain_cell(cell) for cell in values.astype(object)]
         held = [cell for cell in cells if cell is not None]
