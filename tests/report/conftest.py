@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 import yaml
+from filelock import FileLock
 from safetensors.torch import save_file
 
 from phenolens.recipes.study import read_recipe
@@ -25,9 +26,21 @@ LEFT_OUT = (
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a study with two encoders under test, a leaking split, one broken image and all optional parts."""
-    folder = tmp_path_factory.mktemp("study")
+def study(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder of a study with two encoders under test, a leaking split, one broken image and all optional parts.
+
+    It takes minutes, and nothing changes it: processes that test side by side share it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "study"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "out").is_dir():
+            folder.mkdir()
+            _run_study(folder)
+    return folder / "out"
+
+
+def _run_study(folder: Path) -> None:
     simulate_cells(
         folder / "plates", preset="strong", wells=56, perturbations=12, size=64, channels=("dna",), workers=1
     )
@@ -58,7 +71,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     run(read_recipe(folder / "recipe.yaml"), folder / "out")
-    return folder / "out"
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_concepts_that_cannot_be_evaluated_are_skipped_with_the_reason():
     assert readings == []
     assert list(skipped) == list(factors)
     assert skipped["shape"] == (
-        "needs at least 20 rows beyond the 27 that batches, treatments and other concepts take up, found 3"
+        "needs at least 20 rows beyond the 29 that batches, treatments and other concepts take up, found 1"
     )
     follows = {**factors, "arrangement": factors["density"].rename(columns={"count": "spacing"}) ** -0.5}
     readings, skipped = probe({"x": reader(obs)}, follows, n_permutations=20)
@@ -409,11 +409,16 @@ def test_the_share_that_is_left_is_the_tolerance_of_a_regression():
     others = [data.standardised[name] for name in ("shape", "texture", "arrangement")]
     powers = [each**power for each in others for power in (1, 2, 3)]
     count = data.standardised["density"]
+
+    def left_by(columns):
+        return count - columns @ np.linalg.lstsq(columns, count, rcond=None)[0]
+
+    known = np.concatenate([design, *powers], axis=1)
+    predicted = left_by(design) - left_by(known)
     mean_square = []
-    for columns in (design, np.concatenate([design, *powers], axis=1)):
-        _, _, rank, _ = np.linalg.lstsq(columns, count, rcond=None)
-        left = count - columns @ np.linalg.lstsq(columns, count, rcond=None)[0]
-        mean_square.append(float((left**2).sum()) / (len(obs) - rank))
+    for columns in (design, np.concatenate([known, predicted**2, predicted**3], axis=1)):
+        rank = np.linalg.matrix_rank(columns)
+        mean_square.append(float((left_by(columns) ** 2).sum()) / (len(obs) - rank))
     assert density.left == pytest.approx([mean_square[1] / mean_square[0]])
 
 

@@ -22,7 +22,7 @@ from phenolens.metrics import maximum_p, nadeau_bengio, ridge_by_target, split_h
 
 _PENALTIES = tuple(10.0**power for power in range(3, -5, -1))
 _FOLDS = 5
-_POWERS = 3  # of other concepts' factors: what follows from them by a curve is theirs
+_POWERS = 3  # of other concepts' factors, and of what they predict: what follows from them by a curve is theirs
 _FEWEST_LEFT = 20  # rows, beyond what batches, treatments and other concepts take up
 _N_DRAWS = 1000
 _LEAST_LEFT = 1e-6  # of a factor's variance
@@ -86,8 +86,9 @@ def probe_concepts(
     """Read what is left of each factor, once all else about a well is known, off each encoder's vectors.
 
     From each factor, and from the vectors, is taken what follows, by regression, from the batch, the treatment, the
-    position on the plate, and the first three powers of all factors of other concepts. What is left varies between
-    wells that are treated alike. Ridge regression on what is left of the vectors predicts what is left of the
+    position on the plate, and the first three powers of all factors of other concepts, and of what these predict of it
+    together (of several factors that change at once, as in dying cells, single powers do not tell: Ramsey, J. R. Stat.
+    Soc. B 31, 1969). What is left varies between wells that are treated alike. Ridge regression on what is left of the vectors predicts what is left of the
     factor, out of fold; r is the correlation of the two, a partial one. An encoder that counts cells thus does not
     encode their distances, which follow from the count, and one that recognises a treatment does not encode
     everything that it does. Were others taken from the factor alone, an encoder that is the factor itself would
@@ -183,7 +184,8 @@ def _residual_targets(data: ConceptData, design: NDArray[np.float64]) -> tuple[d
         for other, others in data.standardised.items():
             if other != concept:
                 blocks += [others**power for power in range(1, _POWERS + 1)]
-        basis = orthonormal(*blocks)
+        predicted = residuals(values, design_basis) - residuals(values, orthonormal(*blocks))
+        basis = orthonormal(*blocks, *(predicted**power for power in range(2, _POWERS + 1)))
         if n - basis.shape[1] < _FEWEST_LEFT:
             skipped[concept] = (
                 f"needs at least {_FEWEST_LEFT} rows beyond the {basis.shape[1]} that batches, treatments and other "
