@@ -1,6 +1,7 @@
 # `make demo` and `make test` need Python >= 3.11 and nothing else.
 PYTHON ?= python3
 VENV := .venv
+DOCS := .venv-docs
 BIN := $(VENV)/bin
 OUT ?= out/demo
 
@@ -35,9 +36,15 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.test
-	$(INSTALL) --editable '.[docs]'
-	$(BIN)/mkdocs build --strict
+# The pages in site/. Docstrings are read from the sources, so that neither torch nor Phenolens is installed for them.
+docs: $(DOCS)/.done
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+$(DOCS)/.done: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" > $(DOCS)/requirements.txt
+	$(DOCS)/bin/pip install --quiet --requirement $(DOCS)/requirements.txt
+	touch $@
 
 # constraints.txt pins what the results in docs/ and benchmarks/ were made with.
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
@@ -56,4 +63,4 @@ $(VENV)/.test: $(VENV)/.demo
 	touch $@
 
 clean:
-	rm -rf $(VENV) out site
+	rm -rf $(VENV) $(DOCS) out site

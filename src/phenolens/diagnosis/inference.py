@@ -86,6 +86,8 @@ def adjust_in_families(p: NDArray[np.float64], families: Sequence[Hashable]) -> 
     families
         (n,) the family of each.
 
+    Notes
+    -----
     Source: Benjamini & Bogomolov, J. R. Stat. Soc. B 76 (2014).
 
     Examples

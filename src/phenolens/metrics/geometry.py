@@ -62,6 +62,8 @@ def hubness(neighbours: NDArray[np.intp]) -> float:
     neighbours
         (n, k) as returned by `nearest_neighbours`.
 
+    Notes
+    -----
     Source: Radovanovic et al., JMLR 11 (2010).
     """
     counts = np.bincount(neighbours.ravel(), minlength=len(neighbours))

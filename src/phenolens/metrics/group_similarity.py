@@ -21,6 +21,8 @@ def group_similarity(null: PairNull, groups: NDArray[np.intp]) -> NDArray[np.flo
     (g,) mean percentile of the pairs within each group, where ties count half; 0.5 for random groups, NaN for groups of
     fewer than two rows.
 
+    Notes
+    -----
     Source: the probability of superiority of Brunner & Munzel, Biom. J. 42 (2000), by which Lazar et al., Nat. Genet.
     56 (2024), compare pairs within chromosome arms; here against all pairs.
 

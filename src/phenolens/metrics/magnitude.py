@@ -28,6 +28,8 @@ def gaussian_dissimilarities(between: NDArray[Any], bandwidth: float | None = No
     bandwidth
         The standard deviation of the kernel; the median distance between two rows if None.
 
+    Notes
+    -----
     Source: Gretton et al., JMLR 13 (2012).
     """
     bandwidth = float(np.median(squareform(between, checks=False))) if bandwidth is None else bandwidth
@@ -58,6 +60,8 @@ def two_sample_statistic(
     -------
     (b,) the statistic of each set; NaN if a side has fewer than two rows.
 
+    Notes
+    -----
     Source: Szekely & Rizzo, J. Stat. Plan. Inference 143 (2013).
     """
     k = sets.shape[1]

@@ -69,6 +69,8 @@ def lisi(
     -------
     (n,) from 1 (a single label) to the number of labels.
 
+    Notes
+    -----
     Source: Korsunsky et al., Nat. Methods 16 (2019).
     """
     codes = np.unique(np.asarray(labels), return_inverse=True)[1]
@@ -105,6 +107,8 @@ def kbet(neighbours: NDArray[np.intp], labels: NDArray[Any]) -> NDArray[np.float
     ValueError
         If there are fewer than two labels.
 
+    Notes
+    -----
     Source: kBET, Büttner et al., Nat. Methods 16 (2019), with the same k for all rows, as in scib-metrics.
 
     Examples
@@ -142,6 +146,8 @@ def cosine_silhouette(
     ValueError
         If there are fewer than two labels.
 
+    Notes
+    -----
     Source: Rousseeuw, J. Comput. Appl. Math. 20 (1987).
     """
     codes = np.unique(np.asarray(labels), return_inverse=True)[1]
@@ -199,6 +205,8 @@ def robustness_index(neighbours: NDArray[np.intp], labels: NDArray[Any], nuisanc
     labels, nuisance
         (n,) the biology and the nuisance (batch, hospital, plate) of each row.
 
+    Notes
+    -----
     Source: Kömen et al., PathoROB (2025).
     """
     labels, nuisance = np.asarray(labels), np.asarray(nuisance)

@@ -91,6 +91,8 @@ def permutation_p(observed: float, null: NDArray[Any], *, exact: bool = False) -
     -------
     p in (0, 1]; NaN if the statistic or its null is undefined.
 
+    Notes
+    -----
     Source: Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010).
     """
     null = null[~np.isnan(null)]
@@ -114,6 +116,8 @@ def maximum_p(observed: float, null: NDArray[Any]) -> float:
     null
         (b,) the statistic under permutation, a sample; NaN are dropped.
 
+    Notes
+    -----
     Source: Winkler et al., NeuroImage 141 (2016), on tail approximations for permutation tests.
 
     Examples
@@ -171,6 +175,8 @@ def sign_flip_p(
     -------
     p in (0, 1].
 
+    Notes
+    -----
     Source: Fisher, The Design of Experiments (1935).
     """
     parts = _parts_of_units(differences, units, weights, strata)

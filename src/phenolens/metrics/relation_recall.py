@@ -65,6 +65,8 @@ class PairNull:
     ValueError
         If there are fewer than three rows, no pair is left, or `x` is not a matrix of finite numbers.
 
+    Notes
+    -----
     Source: the recall of Celik et al., PLoS Comput. Biol. 2024 (EFAAR), and Kraus et al., CVPR 2024.
     """
 
@@ -199,6 +201,8 @@ def rewire(pairs: NDArray[np.intp], rng: np.random.Generator, *, sweeps: int = 1
     sweeps
         The average number of attempted swaps per pair.
 
+    Notes
+    -----
     Source: Maslov & Sneppen, Science 296 (2002).
     """
     pairs = pairs.copy()

@@ -20,6 +20,8 @@ def split_half_reliability(one: NDArray[np.float64], other: NDArray[np.float64])
     -------
     (k,) reliabilities from 0, where halves do not agree, to 1; NaN of columns that do not vary.
 
+    Notes
+    -----
     Source: Spearman, Br. J. Psychol. 3 (1910); Brown, Br. J. Psychol. 3 (1910).
 
     Examples

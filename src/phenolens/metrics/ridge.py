@@ -54,6 +54,8 @@ def ridge_by_target(
     -------
     (m, t) predictions.
 
+    Notes
+    -----
     Source: Golub, Heath & Wahba, Technometrics 21 (1979).
     """
     n = len(x)

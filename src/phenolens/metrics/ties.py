@@ -135,6 +135,8 @@ def expected_precision(
     harmonic
         The harmonic numbers H(0) .. H(n).
 
+    Notes
+    -----
     Source: McSherry & Najork, ECIR 2008.
     """
     rank = negatives_above + positives_above

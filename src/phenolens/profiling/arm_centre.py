@@ -29,6 +29,8 @@ class ArmCentre(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
     fewest
         Arms with fewer genes to average are left as they are.
 
+    Notes
+    -----
     Source: Lazar et al., Nat. Genet. 56 (2024): unexpressed genes have zFPKM < -3, and arms more than 20 of them.
     """
 

@@ -31,6 +31,8 @@ class Harmony(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
     ProfilingError
         If there is a single batch, or `transform` gets other rows than `fit` did.
 
+    Notes
+    -----
     Source: Korsunsky et al., Nat. Methods 16 (2019).
     """
 

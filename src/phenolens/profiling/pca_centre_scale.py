@@ -21,6 +21,8 @@ class PCACentreScale(ClassNamePrefixFeaturesOutMixin, ControlProfiler):  # type:
     n_components
         As in scikit-learn's PCA: a number of components, or the share of variance to keep.
 
+    Notes
+    -----
     Source: the PCA-CS pipeline of Celik et al., PLoS Comput. Biol. 2024 (EFAAR).
     """
 

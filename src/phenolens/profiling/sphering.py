@@ -31,6 +31,8 @@ class Sphering(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
     ProfilingError
         On fitting with an unknown method, or without shrinkage on too few controls.
 
+    Notes
+    -----
     Source: Kessy, Lewin & Strimmer, Am. Stat. 72 (2018).
     """
 

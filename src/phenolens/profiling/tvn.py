@@ -32,6 +32,8 @@ class TVN(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
     ProfilingError
         On fitting without shrinkage on too few controls to whiten.
 
+    Notes
+    -----
     Source: Ando, McLean & Berndl, bioRxiv 161422 (2017); Kraus et al., CVPR 2024. Shrinkage: Ledoit & Wolf,
     J. Multivar. Anal. 88 (2004). CORAL: Sun, Feng & Saenko, AAAI 2016.
     """

@@ -51,6 +51,8 @@ class ArmBias(WellTask):
     n_permutations
         The number of permutations of arms over genes for the p values.
 
+    Notes
+    -----
     Source: Lazar et al., Nat. Genet. 56 (2024), who compare pairs within arms with pairs between arms; a p value from
     pairs would take them for independent, and genes are permuted instead.
     """

@@ -48,6 +48,8 @@ class ComplexSimilarity(WellTask):
         The number of random sets of as many genes for a p value, drawn as in `PhenotypicConsistency`. Cosines of one
         gene with many are no independent numbers: the p value of a two-sample test of them is far too small.
 
+    Notes
+    -----
     Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR, cluster benchmark), whose Kolmogorov-Smirnov statistic is
     among the details of each source, as the mean over its complexes.
     """

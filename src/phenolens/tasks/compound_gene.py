@@ -58,6 +58,8 @@ class CompoundGene(ExcludesSame, PerturbationTask):
     cluster
         As in `PerturbationTask`; None for compounds that are known to act on the same genes.
 
+    Notes
+    -----
     Source: the rules of RxRx3-core, Kraus et al., arXiv 2503.20158 (2025).
     """
 

@@ -55,6 +55,8 @@ class PhenotypicConsistency(ExcludesSame, PerturbationTask):
     cluster
         The metadata column that says which labels are not independent of each other; None for each label by itself.
 
+    Notes
+    -----
     Source: Kalinin et al., Nat. Commun. 2025 (copairs), with ties in expectation.
     """
 

@@ -52,6 +52,8 @@ class MoaAccuracy(ExcludesSame, PerturbationTask):
     cluster
         As in `PerturbationTask`.
 
+    Notes
+    -----
     Source: Ljosa et al., J. Biomol. Screen. 18 (2013), on BBBC021; Ando et al., bioRxiv 161422 (2017) for batches.
     """
 

@@ -50,6 +50,8 @@ class RegressionProbe(ProbeTask):
     level
         Whether sites are averaged to wells first.
 
+    Notes
+    -----
     Source: Jaume et al., HEST-1k, NeurIPS 2024.
     """
 

@@ -58,6 +58,8 @@ class RelationshipRecall(ExcludesSame, WellTask):
         As in `ExcludesSame`, for pairs of perturbations: relations and all pairs with a batch, or a chromosome arm, in
         common are left out.
 
+    Notes
+    -----
     Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR); Kraus et al., CVPR 2024.
     """
 

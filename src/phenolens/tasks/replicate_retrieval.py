@@ -63,6 +63,8 @@ class ReplicateRetrieval(ExcludesSame, PerturbationTask):
     cluster
         As in `PerturbationTask`.
 
+    Notes
+    -----
     Source: Kalinin et al., Nat. Commun. 2025 (copairs); here ties count by their expectation, and the null keeps the
     dependence between the replicates of a perturbation.
     """

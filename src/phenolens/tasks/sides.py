@@ -81,6 +81,8 @@ class Sides:
     notes
         What a reader must know.
 
+    Notes
+    -----
     Source: Pahikkala et al., Brief. Bioinform. 16 (2015), on the prediction of new drugs for new targets.
     """
 

@@ -61,6 +61,8 @@ class PerturbationStrength(PerturbationTask):
     cluster
         As in `PerturbationTask`.
 
+    Notes
+    -----
     Source: Celik et al., PLoS Comput. Biol. 2024 (EFAAR), as U-statistics and with labels exchanged within plates.
     """
 

@@ -67,6 +67,8 @@ def compare_nuisance(evaluation: Evaluation) -> Found:
     Limits are those of 95 % cluster-bootstrap intervals over units, NaN with fewer than two. Over perturbations they
     say how scores vary with other perturbations on the same plates, not with other plates.
 
+    Notes
+    -----
     Source: Kömen et al., PathoROB (2025), for the robustness index.
     """
     profiles, seed = evaluation.profiles, evaluation.settings.seed
