@@ -86,14 +86,14 @@ def probe_concepts(
     """Read what is left of each factor, once all else about a well is known, off each encoder's vectors.
 
     From each factor, and from the vectors, is taken what follows, by regression, from the batch, the treatment, the
-    position on the plate, and the first three powers of all factors of other concepts, and of what these predict of it
-    together (of several factors that change at once, as in dying cells, single powers do not tell: Ramsey, J. R. Stat.
-    Soc. B 31, 1969). What is left varies between wells that are treated alike. Ridge regression on what is left of the vectors predicts what is left of the
-    factor, out of fold; r is the correlation of the two, a partial one. An encoder that counts cells thus does not
-    encode their distances, which follow from the count, and one that recognises a treatment does not encode
-    everything that it does. Were others taken from the factor alone, an encoder that is the factor itself would
-    have an r of no more than the root of the share that is left of it (part and partial correlation: Cohen, Cohen,
-    West & Aiken, 3rd ed., 2003, section 3.3).
+    position on the plate, and the first three powers of all factors of other concepts, and of what these predict of
+    it together (of several factors that change at once, as in dying cells, single powers do not tell: Ramsey, J. R.
+    Stat. Soc. B 31, 1969). What is left varies between wells that are treated alike. Ridge regression on what is
+    left of the vectors predicts what is left of the factor, out of fold; r is the correlation of the two, a partial
+    one. An encoder that counts cells thus does not encode their distances, which follow from the count, and one
+    that recognises a treatment does not encode everything that it does. Were others taken from the factor alone, an
+    encoder that is the factor itself would have an r of no more than the root of the share that is left of it (part
+    and partial correlation: Cohen, Cohen, West & Aiken, 3rd ed., 2003, section 3.3).
 
     Residuals of a regression depend on each other, the more the more was taken: their sum is 0, and a model fitted to
     some knows others. Folds are therefore of as many uncorrelated combinations of them as there are degrees of freedom
