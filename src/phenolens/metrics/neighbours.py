@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from scipy.stats import chi2
 
-from phenolens.metrics.similarity import unit_rows
+from phenolens.metrics.similarity import DECIMALS, unit_rows
 
 _BLOCK_CELLS = 2**22
 _BISECTIONS = 50
@@ -17,6 +17,9 @@ _BISECTIONS = 50
 
 def nearest_neighbours(x: NDArray[Any], k: int, *, device: str = "cpu") -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return the k nearest other rows of each row by cosine, and their cosine distances, both (n, k).
+
+    Rows that are equally near stand in random order, the same at each call: in order of their numbers, rows of one
+    plate would be the neighbours of all rows where vectors have collapsed.
 
     Raises
     ------
@@ -31,13 +34,15 @@ def nearest_neighbours(x: NDArray[Any], k: int, *, device: str = "cpu") -> tuple
         raise ValueError(f"{k} nearest neighbours need more than {k} rows, found {n}")
     index, distance = np.empty((n, k), np.intp), np.empty((n, k))
     per_block = max(1, _BLOCK_CELLS // n)
+    random = torch.Generator(device).manual_seed(0)
     for start in range(0, n, per_block):
-        similarity = vectors[start : start + per_block] @ vectors.T
+        similarity = (vectors[start : start + per_block] @ vectors.T).round(decimals=DECIMALS)
         rows = torch.arange(len(similarity), device=device)
         similarity[rows, start + rows] = -torch.inf
-        nearest = similarity.topk(k, dim=1)
-        index[start : start + per_block] = nearest.indices.cpu().numpy()
-        distance[start : start + per_block] = (1 - nearest.values).clamp(min=0).cpu().numpy()
+        order = torch.rand(similarity.shape, generator=random, device=device, dtype=similarity.dtype)
+        nearest = (similarity + order * 0.5 * 10.0**-DECIMALS).topk(k, dim=1).indices
+        index[start : start + per_block] = nearest.cpu().numpy()
+        distance[start : start + per_block] = (1 - similarity.gather(1, nearest)).clamp(min=0).cpu().numpy()
     return index, distance
 
 

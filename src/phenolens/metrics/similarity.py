@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_DECIMALS = 14
+DECIMALS = 14
+"""Cosines that are equal in so many decimals are ties."""
 
 
 def unit_rows(x: NDArray[Any]) -> NDArray[np.float64]:
@@ -34,4 +35,4 @@ def cosine_similarity(x: NDArray[Any], y: NDArray[Any] | None = None) -> NDArray
     """
     a = unit_rows(x)
     b = a if y is None else unit_rows(y)
-    return np.round(a @ b.T, _DECIMALS)
+    return np.round(a @ b.T, DECIMALS)
