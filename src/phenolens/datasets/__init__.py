@@ -3,6 +3,7 @@
 from phenolens.datasets.cell_table import Cells, CellTable, read_cell_table
 from phenolens.datasets.columns import Table, as_names, column_name, plain_table
 from phenolens.datasets.gene_table import read_gene_table
+from phenolens.datasets.headers import unfit_sites
 from phenolens.datasets.manifest import (
     Manifest,
     column_origins,
@@ -55,6 +56,7 @@ __all__ = [
     "table_stem",
     "table_suffix",
     "treated",
+    "unfit_sites",
     "warn_of_nearly_controls",
     "workbook_hint",
 ]
