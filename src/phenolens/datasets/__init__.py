@@ -19,7 +19,7 @@ from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 from phenolens.datasets.schema import NAMES, NEGATIVE_CONTROL, ManifestRow
 from phenolens.datasets.table_file import TABLES, read_rows, read_table, table_stem, table_suffix, workbook_hint
 from phenolens.datasets.text_file import read_text
-from phenolens.datasets.wells import known_positions, position_features, spell_well
+from phenolens.datasets.wells import known_positions, plate_formats, position_features, spell_well
 
 __all__ = [
     "DATASETS",
@@ -44,6 +44,7 @@ __all__ = [
     "open_dataset",
     "pack",
     "plain_table",
+    "plate_formats",
     "position_features",
     "read_cell_table",
     "read_gene_table",

@@ -7,7 +7,7 @@ from phenolens.core.progress import progress_bar
 from phenolens.datasets.manifest import Manifest
 from phenolens.images import check_crop, check_mask_size, image_size, site_size
 
-_THREADS = 16  # which wait for files most of the time, also on a machine of few cores
+_THREADS = 8  # enough where files are far away; where they are near, more only wait for each other
 _BLOCK = 256  # sites
 
 
