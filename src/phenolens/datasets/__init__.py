@@ -17,7 +17,15 @@ from phenolens.datasets.names import describe_look_alikes, describe_replaced_nam
 from phenolens.datasets.pack import Packed, pack
 from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 from phenolens.datasets.schema import NAMES, NEGATIVE_CONTROL, ManifestRow
-from phenolens.datasets.table_file import TABLES, read_rows, read_table, table_stem, table_suffix, workbook_hint
+from phenolens.datasets.table_file import (
+    TABLES,
+    read_numbers_apart,
+    read_rows,
+    read_table,
+    table_stem,
+    table_suffix,
+    workbook_hint,
+)
 from phenolens.datasets.text_file import read_text
 from phenolens.datasets.wells import known_positions, plate_formats, position_features, spell_well
 
@@ -49,6 +57,7 @@ __all__ = [
     "read_cell_table",
     "read_gene_table",
     "read_manifest",
+    "read_numbers_apart",
     "read_rows",
     "read_table",
     "read_text",
