@@ -427,3 +427,9 @@ def test_numbers_apart_are_those_of_the_table(tmp_path, columns):
         np.testing.assert_array_equal(apart.numbers[:, at], parse_numbers(whole[name]))
     for name in table.rows:
         assert names(table.rows)[name] == names(whole)[name]
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,\0\n", b"a,b\n1\0,2\n", b"a,bc\n\0\0,22\n", b"\0a,b\n1,2\n"])
+def test_stray_zero_bytes_are_no_other_encoding(tmp_path, content):
+    with pytest.raises(ValueError, match="it holds zero bytes, and is no text; save it as CSV in UTF-8"):
+        read(tmp_path / "t.csv", content)

@@ -32,7 +32,13 @@ def test_every_spelling_of_a_well_is_one_name(row, column):
     name = f"{letters}{column + 1:02d}"
     spellings = [
         *(name, name.lower(), name.capitalize(), f"{letters}{column + 1}", f"{letters}{column + 1:03d}"),
-        *(f"{letters}-{column + 1}", f"{letters} {column + 1:02d}", f"{letters}_{column + 1}", f" {name} "),
+        *(
+            f"{letters}-{column + 1}",
+            f"{letters} {column + 1:02d}",
+            f"{letters} - {column + 1}",
+            f"{letters}_{column + 1}",
+            f" {name} ",
+        ),
         *(f"r{row + 1:02d}c{column + 1:02d}", f"R{row + 1}C{column + 1}", f"row {row + 1} col {column + 1}"),
     ]
     assert {spell_well(each) for each in spellings} == {name}

@@ -25,6 +25,8 @@ _BYTE_ORDER_MARKS = {
 }
 _WINDOWS = "cp1252"  # what Excel writes in western Europe and America; Latin-1 but for rare characters
 
+_LATIN = 1 / 4  # of the characters of a table in UTF-16, at least: separators, line ends and numbers
+_ZEROS = "it holds zero bytes, and is no text; save it as CSV in UTF-8"
 _PART = 2**24  # bytes that are decompressed at once
 _COPIES = 6  # times its size is what a text takes until it is a table
 
@@ -54,9 +56,14 @@ def read_text(path: Path) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
             return _decoded(content, encoding)
-    if b"\0" in content[:4096]:
-        # Latin letters in UTF-16 have a zero byte each, before or behind the letter.
-        return _decoded(content, "utf-16-be" if content[:1] == b"\0" else "utf-16-le")
+    start = content[:4096]
+    if b"\0" in start:
+        # Latin letters in UTF-16 have a zero byte each, before or behind the letter; stray ones are anywhere.
+        for at, encoding in enumerate(("utf-16-be", "utf-16-le")):
+            zeros, others = start[at::2].count(0), start[1 - at :: 2].count(0)
+            if not others and zeros > _LATIN * len(start) / 2:
+                return _decoded(content, encoding)
+        raise ValueError(_ZEROS)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -77,7 +84,7 @@ def _decoded(content: bytes | bytearray, encoding: str) -> str:
     except UnicodeDecodeError as error:
         raise ValueError("it is no text in UTF-8, UTF-16 or Windows-1252; save it as CSV in UTF-8") from error
     if "\0" in text:
-        raise ValueError("it holds zero bytes, and is no text; save it as CSV in UTF-8")
+        raise ValueError(_ZEROS)
     return text
 
 

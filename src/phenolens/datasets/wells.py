@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 PLATE_FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
 """Rows and columns of plates of 6, 12, 24, 48, 96, 384 and 1,536 wells, the smallest first."""
 
-_LETTERS = re.compile(r"^([A-Za-z]{1,2})[-_ .:,]?0*([1-9]\d?)$")
+_LETTERS = re.compile(r"^([A-Za-z]{1,2}) ?[-_ .:,]? ?0*([1-9]\d?)$")
 _ROW_AND_COLUMN = re.compile(r"^r(?:ow)?[-_ ]?0*([1-9]\d?)[-_ ,]*c(?:ol(?:umn)?)?[-_ ]?0*([1-9]\d?)$", re.IGNORECASE)
 
 _FORMAT = re.compile(r"^\s*(\d{1,4})(?:\.0+)?(?:[-_ ]?wells?)?\s*$", re.IGNORECASE)
