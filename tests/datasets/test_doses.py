@@ -66,3 +66,11 @@ def test_doses_that_are_missing_stay_so():
     dose, unit = in_one_unit(pd.Series([1.0, np.nan, 1.0]), pd.Series(["uM", None, "nM"], dtype=object))
     assert dose.isna().tolist() == [False, True, False]
     assert unit.isna().tolist() == [False, True, False]
+
+
+def test_decimal_commas_before_units_are_points_unless_they_may_be_thousands():
+    dose, unit = in_one_unit(pd.Series(["1,5 \N{MICRO SIGN}M", "150 nM", None]), pd.Series([None] * 3, dtype=object))
+    assert dose.tolist()[:2] == [1.5, 0.15]
+    assert unit.tolist()[:2] == ["uM", "uM"]
+    for doubtful in (["1,500 nM", "1 nM"], ["1,5 nM", "1.5 nM"]):
+        assert in_one_unit(pd.Series(doubtful), pd.Series([None] * 2, dtype=object))[0].tolist()[0] == doubtful[0]

@@ -5,7 +5,7 @@ import warnings
 import pandas as pd
 import pytest
 
-from phenolens.core.errors import PhenolensWarning
+from phenolens.core.errors import ManifestError, PhenolensWarning
 from phenolens.datasets.metadata import tidy_metadata
 from phenolens.datasets.names import look_alikes, near_names
 
@@ -122,3 +122,28 @@ def test_names_that_differ_are_not():
 def test_look_alikes_are_those_of_known_names():
     assert look_alikes(["Brca1", "TP53", "none"], ["BRCA1", "TP53"]) == {"Brca1": "BRCA1"}
     assert near_names(["a", "A", "b"]) == [["a", "A"]]
+
+
+@pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize("spelled", ["384", 384, 384.0, "384-well", "384 wells"])
+def test_a_stated_format_is_a_number_of_wells_in_any_spelling(spelled):
+    found = tidy(plate=["p", "p"], well=["A1", "H12"], plate_format=[spelled, None])
+    assert found["plate_format"].tolist() == ["384", None]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"plate_format": ["100", None]}, "'100' is no format of plates; there is: 6, 12, 24, 48, 96, 384, 1536"),
+        ({"plate_format": ["96", "384"]}, "plate 'p' has '96' and '384'; give it one format"),
+        ({"plate_format": ["24", None], "well": ["H12", "A1"]}, "a plate of 24 wells has no well 'H12'"),
+    ],
+)
+def test_a_format_that_cannot_be_is_refused(columns, message):
+    with pytest.raises(ManifestError, match=f"^t.csv: column 'plate_format': .*{message}"):
+        tidy(**({"plate": ["p", "p"], "well": ["A1", "A2"]} | columns))
+
+
+def test_plates_of_doubtful_format_are_said():
+    with pytest.warns(PhenolensWarning, match=r"t\.csv: plate 'p' is taken for one of 6 wells, .* 'q' for one of 384"):
+        tidy(plate=["p", "q"], well=["A1", "P24"])

@@ -6,6 +6,7 @@ import datetime
 import gzip
 import io
 import lzma
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -16,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from phenolens.core.errors import PhenolensWarning
+from phenolens.core import memory
+from phenolens.core.errors import PhenolensError, PhenolensWarning
 from phenolens.core.parse_numbers import parse_numbers
-from phenolens.datasets import as_names, column_name, plain_table, read_table
+from phenolens.datasets import as_names, column_name, plain_table, read_numbers_apart, read_rows, read_table, text_file
 
 TEXT = "plate,well,f0\np1,A01,0.5\np2,B02,-1.25\n"
 
@@ -338,3 +340,96 @@ def test_what_others_write_comes_back_equal(tmp_path, writer, rows):
     assert as_names(found.rows["gene"]).tolist() == [None if pd.isna(x) else x for x in table["Metadata_gene"]]
     for feature in ("f0", "f1"):
         np.testing.assert_array_equal(parse_numbers(found.rows[feature]), table[feature])
+
+
+BOMBS = {
+    ".csv.gz": gzip.compress,
+    ".csv.bz2": bz2.compress,
+    ".csv.xz": lzma.compress,
+    ".csv.zst": lambda content: pa.compress(content, "zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("suffix", [*BOMBS, ".csv.zip"])
+def test_what_expands_beyond_memory_is_refused_before_memory_is_gone(tmp_path, suffix, monkeypatch):
+    content = b"a,b\n" + b"1,2\n" * 10_000_000  # 40 MB
+    path = tmp_path / f"t{suffix}"
+    if suffix == ".csv.zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("t.csv", content)
+    else:
+        path.write_bytes(BOMBS[suffix](content))
+    del content
+    assert path.stat().st_size < 2**18
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**22)
+    monkeypatch.setattr(text_file, "_PART", 2**20)
+    tracemalloc.start()
+    with pytest.raises(PhenolensError, match=r"t\.csv.*: it is compressed, and to read it takes more than .* are free"):
+        read_rows(path, "a table")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**24
+
+
+def test_a_table_as_large_as_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    (tmp_path / "t.csv").write_text("a\n" + "1\n" * 1000)
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**13)
+    with pytest.raises(ValueError, match=r"to read it takes 1.12e-05 GiB of memory, and 7.63e-06 GiB are free; split"):
+        read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("in_lists", [False, True])
+def test_a_dictionary_of_one_long_text_is_counted_for_every_row(tmp_path, in_lists, monkeypatch):
+    text = pa.array(["x" * 2**20])
+    cells = pa.DictionaryArray.from_arrays(pa.array(np.zeros(4096, np.int32)), text)  # 4 GB of text
+    if in_lists:
+        cells = pa.ListArray.from_arrays(pa.array(np.arange(4097, dtype=np.int32)), cells)
+    parquet.write_table(pa.table({"a": cells}), tmp_path / "t.parquet")
+    assert (tmp_path / "t.parquet").stat().st_size < 2**18
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**32)
+    with pytest.raises(ValueError, match=r"to read it takes 8 GiB of memory, and 4 GiB are free; split the table"):
+        read_table(tmp_path / "t.parquet")
+
+
+def test_common_texts_are_no_bomb(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**28)
+    pd.DataFrame({"gene": ["TP53", "BRCA2"] * 100_000, "f": 0.5}).to_parquet(tmp_path / "t.parquet")
+    assert len(read_table(tmp_path / "t.parquet").rows) == 200_000
+
+
+def test_columns_of_numbers_are_apart_in_any_order_and_others_stay_text(tmp_path):
+    text = "well,f0,Metadata_x,plate,f1,id,f2,f3,F3\nA01,1,2,007,,007,n.d.,1e3,1\nA02, 2,3,8,-1.5,8,2,nan,1\n"
+    (tmp_path / "t.csv").write_text(text)
+    table, apart = read_numbers_apart(tmp_path / "t.csv", {"well", "plate", "id"})
+    assert list(apart.names) == ["f1", "F3"]
+    assert np.isnan(apart.numbers[0, 0])
+    assert apart.numbers[1].tolist() == [-1.5, 1]
+    assert list(table.rows) == ["well", "f0", "x", "plate", "id", "f2", "f3"]
+    assert names(table.rows)["id"] == ["007", "8"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["1", "-2.5e3", "", "nan", "x", " 4", "inf", "1,5"]), min_size=3, max_size=3),
+        min_size=1,
+        max_size=7,
+    )
+)
+def test_numbers_apart_are_those_of_the_table(tmp_path, columns):
+    heads = ["id", *(f"f{number}" for number in range(len(columns)))]
+    rows = zip(["a", "b", "c"], *columns, strict=True)
+    (tmp_path / "t.tsv").write_text("\n".join("\t".join(row) for row in [heads, *rows]) + "\n")
+    whole = read_table(tmp_path / "t.tsv").rows
+    table, apart = read_numbers_apart(tmp_path / "t.tsv", ())
+    assert {*table.rows, *apart.names} == {*whole}
+    for name, at in apart.names.items():
+        np.testing.assert_array_equal(apart.numbers[:, at], parse_numbers(whole[name]))
+    for name in table.rows:
+        assert names(table.rows)[name] == names(whole)[name]
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,\0\n", b"a,b\n1\0,2\n", b"a,bc\n\0\0,22\n", b"\0a,b\n1,2\n"])
+def test_stray_zero_bytes_are_no_other_encoding(tmp_path, content):
+    with pytest.raises(ValueError, match="it holds zero bytes, and is no text; save it as CSV in UTF-8"):
+        read(tmp_path / "t.csv", content)

@@ -45,8 +45,11 @@ def study(folder, tmp_path, **changes):
     return path
 
 
-@pytest.mark.parametrize("command", ["validate", "run"])
-def test_a_crop_larger_than_the_images_ends_before_any_work(plate, tmp_path, command, monkeypatch):
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [("validate", "60 of 60 sites cannot be used: s0: "), ("run", "3 of 60 sites were tried first: ")],
+)
+def test_a_crop_larger_than_the_images_ends_before_any_work(plate, tmp_path, command, message, monkeypatch):
     opened = []
     read = tifffile.TiffFile.__init__
 
@@ -57,8 +60,7 @@ def test_a_crop_larger_than_the_images_ends_before_any_work(plate, tmp_path, com
     monkeypatch.setattr(tifffile.TiffFile, "__init__", counted)
     path = study(plate, tmp_path, embedding={"crop": {"mode": "centre", "size": 64}, "workers": 0})
     out = tmp_path / "out"
-    message = "3 of 60 sites were tried first: .*48x48 is smaller than the crop of 64x64"
-    with pytest.raises(EmbeddingError, match=message):
+    with pytest.raises(EmbeddingError, match=f"{message}.*48x48 is smaller than the crop of 64x64"):
         validate(path) if command == "validate" else run(read_recipe(path), out)
     assert len(opened) < 12
     assert not list(out.glob("embeddings/*.h5ad"))
@@ -74,8 +76,11 @@ def test_sites_that_fail_beside_others_do_not_end_it(plate, tmp_path):
     manifest = read_manifest(tmp_path / "manifest.csv")
     found = embed_to_folder(manifest, ["pixel-statistics"], tmp_path / "out", crop=crop, workers=0, max_failed=0.1)
     assert list(found.quarantine) == ["s0"]
-    changes = {"embedding": {"crop": {"mode": "centre", "size": 32}}}
-    warnings = validate(study(tmp_path, tmp_path, **changes)).warnings
+    crops = {"crop": {"mode": "centre", "size": 32}}
+    with pytest.raises(EmbeddingError, match="1 of 60 sites cannot be used: s0: the image of 8x8 is smaller"):
+        validate(study(tmp_path, tmp_path, embedding=crops))
+    warnings = validate(study(tmp_path, tmp_path, embedding=crops | {"max_failed": 0.1})).warnings
+    assert sum(text.startswith("1 of 60 sites cannot be used: s0: ") for text in warnings) == 1
     assert sum(text.startswith("of 3 sites that were tried, s0: ") for text in warnings) == 1
 
 

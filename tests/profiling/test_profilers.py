@@ -137,3 +137,13 @@ def test_harmony_mixes_batches_and_has_no_rule_for_new_rows():
         fitted.transform(x + 1, batch=batch)
     with pytest.raises(ProfilingError, match="needs at least two batches"):
         Harmony().fit(x)
+
+
+@pytest.mark.parametrize("exponent", [-400, 400, 500])
+@pytest.mark.parametrize("method", ["zca", "pca", "zca-cor", "pca-cor"])
+def test_sphering_is_the_same_in_units_whose_squares_no_number_holds(method, exponent):
+    x = np.random.default_rng(0).normal(size=(60, 7)) * np.arange(1, 8)
+    controls = np.arange(60) < 30
+    one, other = (Sphering(method).fit(rows, controls=controls).transform(rows) for rows in (x, x * 2.0**exponent))
+    assert np.isfinite(one).all()
+    np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)

@@ -4,17 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenolens.datasets.wells import well_positions
+from phenolens.datasets.wells import known_positions
 from phenolens.tasks.layout import describe_layout
 
 WELLS = [f"{letter}{number:02d}" for letter in "ABCDEFGH" for number in range(1, 13)]
 
 
+def at(names):
+    return known_positions(pd.DataFrame({"well": names}))
+
+
 def test_positions():
-    found = well_positions(pd.Series(["A01", "h12", "AA3", "P024"]))
+    found = at(["A01", "h12", "AA3", "P024"])
     assert found[["row", "column", "edge"]].to_numpy().tolist() == [[0, 0, 0], [7, 11, 7], [26, 2, 2], [15, 23, 15]]
-    assert well_positions(pd.Series(["A01", "well 7"]))["row"].isna().tolist() == [False, True]
-    assert well_positions(pd.Series(["well 6", "well 7"])) is None
+    assert at(["A01", "well 7"])["row"].isna().tolist() == [False, True]
+    assert at(["well 6", "well 7"]) is None
 
 
 @pytest.mark.parametrize(
@@ -26,7 +30,7 @@ def test_positions():
     ],
 )
 def test_controls_in_a_column_or_on_the_rim_stand_apart_and_scattered_ones_do_not(is_control, apart):
-    places = well_positions(pd.Series(WELLS))[["row", "column"]]
+    places = at(WELLS)[["row", "column"]]
     control = np.array([is_control(row, column) for row, column in places.to_numpy()])
     obs = pd.DataFrame({"well": WELLS})
     found = describe_layout(obs, ~control, control)
@@ -63,7 +67,7 @@ def held_by(rng, n_controls, n_plates=4):
 
 def test_some_controls_among_treatments_do_not_hide_that_most_stand_outside():
     inner = {(1, 2), (2, 5), (3, 8), (4, 3), (5, 6), (6, 9)}
-    places = well_positions(pd.Series(WELLS))[["row", "column"]]
+    places = at(WELLS)[["row", "column"]]
     control = np.array([column in (0, 11) or (row, column) in inner for row, column in places.to_numpy()])
     found = describe_layout(pd.DataFrame({"well": WELLS}), ~control, control)
     assert found.covered > 0.5

@@ -39,6 +39,17 @@ def test_the_rim_is_told_on_plates_not_seen():
     assert abs(make_task("leakage", nuisance="edge").score(plates(rng), rng).value - 0.5) < 0.12
 
 
+def test_an_edge_that_depends_on_formats_that_nobody_stated_is_noted():
+    rng = np.random.default_rng(1)
+    rows = plates(rng)
+    task = make_task("leakage", nuisance="edge")
+    assert not [note for note in task.score(rows, rng).notes if note.code == "plate_formats"]
+    rows.obs.loc["w0", "well"] = "P24"
+    (note,) = [note for note in task.score(rows, rng).notes if note.code == "plate_formats"]
+    assert note.text.startswith("plate 'p2' is taken for one of 96 wells, ")
+    assert not make_task("leakage", nuisance="row").score(rows, rng).notes
+
+
 def in_batches(rng, per_batch, plate=0.0, batch=0.0):
     """Return controls on plates of batches of so many plates, which differ by plate and by batch."""
     names = [f"b{number}" for number, plates in enumerate(per_batch) for _ in range(plates)]

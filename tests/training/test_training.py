@@ -278,6 +278,19 @@ def test_images_smaller_than_the_crop_are_refused(manifest):
         CropStream(manifest, CHANNELS, 64)
 
 
+def test_the_first_image_may_be_one_of_the_few_that_are_left_out(tmp_path):
+    table = pd.DataFrame({"site_id": [f"s{i}" for i in range(100)], "image": ["small.tif", *["a.tif"] * 99]})
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    for name, side in (("a", 32), ("small", 8)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.ones((side, side), np.uint16))
+    manifest = read_manifest(tmp_path / "manifest.csv")
+    for keep in (0, 1):
+        stream = CropStream(manifest, ["gray"], 16, keep_gib=keep)
+        assert stream[0]["pixels"].shape == (1, 16, 16)
+    with pytest.raises(ImageError, match="s0: the image of 8x8 is smaller"):
+        CropStream(manifest.take(np.arange(99)), ["gray"], 16)
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(manifest, tmp_path):
     with pytest.raises(TrainingError, match="batch of 8 cannot be divided among 1 devices in 3 parts"):
         start(manifest, tmp_path, MODELS[0], accumulate=3)

@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 import yaml
 
 from phenolens.cli import main
-from phenolens.core.errors import ManifestError, RecipeError
+from phenolens.core.errors import EmbeddingError, ManifestError, RecipeError
 from phenolens.recipes import Recipe, ScalingRecipe, TrainingRecipe, load_recipe, load_recipe_of_kind
 from phenolens.workflows.validate import validate
 
@@ -26,7 +27,7 @@ def test_the_kind_of_a_recipe_is_told_by_its_entries(path):
 def folder(tmp_path):
     """A manifest of two images, and recipes that train on it."""
     for name in ("a", "b"):
-        tifffile.imwrite(tmp_path / f"{name}.tif", pd.DataFrame([[1, 2], [3, 4]]).to_numpy("uint16"))
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.arange(64, dtype=np.uint16).reshape(8, 8))
     pd.DataFrame({"site_id": ["a", "b"], "image": ["a.tif", "b.tif"]}).to_csv(tmp_path / "manifest.csv", index=False)
     images = {"manifest": "manifest.csv"}
     asked = {"dataset": images, "tasks": [{"task": "knn-probe", "label": "kind"}]}
@@ -34,6 +35,7 @@ def folder(tmp_path):
         "name": "small",
         "dataset": images,
         "model": {"objective": "masked-autoencoder", "size": "micro_patch8"},
+        "data": {"crop": 8},
         "diagnose": asked,
     }
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(train))
@@ -135,3 +137,73 @@ def test_what_metadata_show_of_the_questions_is_said_before_any_work(tmp_path, c
     assert stopped.value.code == 0
     printed = capsys.readouterr().out
     assert all(f"warning: {text}\n" in printed for text in expected)
+
+
+@pytest.fixture
+def sites(tmp_path):
+    """A manifest of 200 images of 32 x 32 pixels, of which the one in the middle is of 8 x 30."""
+    image = np.zeros((32, 32), np.uint16)
+    for number in range(200):
+        tifffile.imwrite(tmp_path / f"{number}.tif", image if number != 99 else image[:8, :30])
+    table = pd.DataFrame({"site_id": [f"s{i}" for i in range(200)], "image": [f"{i}.tif" for i in range(200)]})
+    table["label"] = list("xy") * 100
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    return tmp_path
+
+
+def training(crop, every=16):
+    images = {"manifest": "manifest.csv"}
+    asked = {"dataset": images, "tasks": [{"task": "knn-probe", "label": "label"}]}
+    return {
+        "name": "small",
+        "dataset": images,
+        "model": {"objective": "masked-autoencoder", "size": "micro_patch8"},
+        "data": {"crop": crop},
+        "diagnose": asked | {"crop": {"mode": "centre", "size": every}},
+    }
+
+
+def of_8_by_30(crop):
+    return f"1 of 200 sites cannot be used: s99: the image of 8x30 is smaller than the crop of {crop}x{crop}; use a"
+
+
+def test_one_image_of_many_that_is_too_small_is_named(sites):
+    study = {"name": "x", "dataset": {"manifest": "manifest.csv", "kind": "cells"}, "encoders": ["pixel-statistics"]}
+    study |= {"tasks": [{"task": "knn-probe", "label": "label"}], "leave_out": {"*": "not of interest"}}
+    (sites / "study.yaml").write_text(yaml.safe_dump(study | {"embedding": {"crop": {"mode": "centre", "size": 16}}}))
+    assert [text for text in validate(sites / "study.yaml").warnings if text.startswith(of_8_by_30(16))]
+    (sites / "study.yaml").write_text(yaml.safe_dump(study))
+    assert not [text for text in validate(sites / "study.yaml").warnings if "cannot be used" in text]
+
+
+def test_crops_of_training_and_of_its_diagnosis_are_held_against_all_images(sites):
+    (sites / "train.yaml").write_text(yaml.safe_dump(training(24)))
+    assert [text[: len(of_8_by_30(16))] for text in validate(sites / "train.yaml").warnings] == [
+        of_8_by_30(16),
+        of_8_by_30(24),
+    ]
+    (sites / "train.yaml").write_text(yaml.safe_dump(training(40)))
+    with pytest.raises(EmbeddingError, match=r"200 of 200 sites cannot be used: s0: .*; s1: .*; s2: .*; and 197 more$"):
+        validate(sites / "train.yaml")
+
+
+def test_the_largest_crop_of_a_scaling_study_is_held_against_all_images(sites):
+    scale = {"train": training(16), "vary": {"data.crop": [8, 40, 16]}}
+    (sites / "scale.yaml").write_text(yaml.safe_dump(scale))
+    with pytest.raises(EmbeddingError, match=r"200 of 200 sites cannot be used: s0: .* the crop of 40x40"):
+        validate(sites / "scale.yaml")
+
+
+def test_files_that_are_no_images_and_masks_of_another_size_are_named(sites):
+    table = pd.read_csv(sites / "manifest.csv")
+    table["mask"] = table["image"]
+    table.loc[5, "mask"] = "99.tif"
+    table.to_csv(sites / "manifest.csv", index=False)
+    (warning,) = validate(sites / "manifest.csv").warnings
+    assert re.match(r"1 of 200 sites cannot be used: .*99\.tif: the mask is 8x30 but its image 32x32", warning)
+    (sites / "7.tif").write_bytes(b"")
+    (warning,) = validate(sites / "manifest.csv").warnings
+    assert re.match(r"2 of 200 sites .*; .*7\.tif: the file is empty", warning)
+    (sites / "8.tif").write_bytes(b"no image")
+    with pytest.raises(EmbeddingError, match=r"manifest\.csv: 3 of 200 sites cannot be used: .*not a TIFF file"):
+        validate(sites / "manifest.csv")

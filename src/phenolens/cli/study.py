@@ -103,7 +103,7 @@ def validate(
         from phenolens.workflows.validate import validate as validate_file
 
         with allow_code(code):
-            found = validate_file(file)
+            found = validate_file(file, progress=not as_json)
     if as_json:
         of = {"kind": found.kind, "manifest": found.source, "n_sites": found.n_sites}
         cost = None if found.cost is None else asdict(found.cost)

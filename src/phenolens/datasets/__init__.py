@@ -3,6 +3,7 @@
 from phenolens.datasets.cell_table import Cells, CellTable, read_cell_table
 from phenolens.datasets.columns import Table, as_names, column_name, plain_table
 from phenolens.datasets.gene_table import read_gene_table
+from phenolens.datasets.headers import unfit_sites
 from phenolens.datasets.manifest import (
     Manifest,
     column_origins,
@@ -16,9 +17,17 @@ from phenolens.datasets.names import describe_look_alikes, describe_replaced_nam
 from phenolens.datasets.pack import Packed, pack
 from phenolens.datasets.registry import DATASETS, DatasetEntry, open_dataset
 from phenolens.datasets.schema import NAMES, NEGATIVE_CONTROL, ManifestRow
-from phenolens.datasets.table_file import TABLES, read_rows, read_table, table_stem, table_suffix, workbook_hint
+from phenolens.datasets.table_file import (
+    TABLES,
+    read_numbers_apart,
+    read_rows,
+    read_table,
+    table_stem,
+    table_suffix,
+    workbook_hint,
+)
 from phenolens.datasets.text_file import read_text
-from phenolens.datasets.wells import known_positions, position_features, spell_well
+from phenolens.datasets.wells import known_positions, plate_formats, position_features, spell_well
 
 __all__ = [
     "DATASETS",
@@ -43,10 +52,12 @@ __all__ = [
     "open_dataset",
     "pack",
     "plain_table",
+    "plate_formats",
     "position_features",
     "read_cell_table",
     "read_gene_table",
     "read_manifest",
+    "read_numbers_apart",
     "read_rows",
     "read_table",
     "read_text",
@@ -55,6 +66,7 @@ __all__ = [
     "table_stem",
     "table_suffix",
     "treated",
+    "unfit_sites",
     "warn_of_nearly_controls",
     "workbook_hint",
 ]

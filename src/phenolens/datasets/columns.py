@@ -1,6 +1,8 @@
 """How columns are called once they are read, and what their cells are, whatever file they come from."""
 
 import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
@@ -11,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pandas.api.types import infer_dtype, is_bool_dtype, is_float_dtype, is_numeric_dtype
 
 from phenolens.datasets.schema import COLUMNS
@@ -19,6 +22,7 @@ _METADATA_PREFIX = "metadata_"  # pycytominer's convention, with or without capi
 _WHOLE = r"^-?\d+\.0+$"
 _SEPARATOR = "|"  # between the members of a list
 _UNNAMED = re.compile(r"^(|_index|__index_level_\d+__|Unnamed: \d+(_level_\d+)?(\.\d+)*)$")
+_BLOCK = 2**20  # cells that are made numbers at once
 TEXT = pd.StringDtype("pyarrow")
 
 
@@ -89,6 +93,79 @@ def plain_table(table: pd.DataFrame) -> Table:
             )
     rows = pd.concat(kept, axis=1) if kept else pd.DataFrame(index=table.index)
     return Table(rows, frozenset(marked))
+
+
+@dataclass(frozen=True, eq=False)
+class NumberColumns:
+    """Columns of a table that hold nothing but numbers.
+
+    Attributes
+    ----------
+    names
+        Name -> its column in the matrix.
+    numbers
+        The matrix (n, d); NaN where a cell is empty.
+    places
+        Name -> its place in the file, of all columns of the table.
+    """
+
+    names: dict[str, int]
+    numbers: NDArray[np.float64]
+    places: dict[str, int]
+
+
+def number_candidates(names: Sequence[str], reserved: Collection[str]) -> list[int]:
+    """Return the places of columns that are called like no metadata, and cannot be names of rows."""
+    if any(_UNNAMED.match(name.strip()) for name in names[1:]):
+        return []  # whether these are columns at all depends on those beside them
+    called = Counter(map(column_name, names))
+    return [
+        place
+        for place, name in enumerate(names)
+        if place
+        and called[column_name(name)] == 1
+        and column_name(name) not in reserved
+        and not name.strip().lower().startswith(_METADATA_PREFIX)
+    ]
+
+
+def as_numbers(columns: Sequence[pa.ChunkedArray]) -> tuple[list[int], NDArray[np.float64]]:
+    """Return which columns of text hold nothing but numbers and empty cells, and these numbers (n, d).
+
+    Many short columns are taken at once, since a call takes longer than a short column.
+    """
+    n_rows = len(columns[0]) if columns else 0
+    per_block = max(1, _BLOCK // max(n_rows, 1))
+    found = np.empty((n_rows, len(columns)))
+    chosen: list[int] = []
+    for start in range(0, len(columns), per_block):
+        for first, numbers in _blocks_of_numbers(columns, start, min(start + per_block, len(columns))):
+            end = len(chosen) + numbers.shape[1]
+            found[:, len(chosen) : end] = numbers
+            chosen += range(first, first + numbers.shape[1])
+    return chosen, found[:, : len(chosen)]
+
+
+def _blocks_of_numbers(
+    columns: Sequence[pa.ChunkedArray], start: int, stop: int
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield blocks of columns that hold nothing but numbers, with the first column of each."""
+    cells = pa.chunked_array([chunk for column in columns[start:stop] for chunk in column.chunks], pa.large_string())
+    try:
+        numbers = pc.cast(cells, pa.float64()).to_numpy().reshape(stop - start, len(columns[start]))
+    except pa.ArrowInvalid:  # a cell holds something else: in which half?
+        if stop - start > 1:
+            middle = (start + stop) // 2
+            yield from _blocks_of_numbers(columns, start, middle)
+            yield from _blocks_of_numbers(columns, middle, stop)
+        return
+    # A cell such as nan is text.
+    is_text = np.isnan(numbers).sum(axis=1) > [column.null_count for column in columns[start:stop]]
+    if not is_text.any():
+        yield start, numbers.T
+        return
+    for at in np.flatnonzero(~is_text):
+        yield start + int(at), numbers[at : at + 1].T
 
 
 def _quoted_pair(first: str, other: str) -> str:

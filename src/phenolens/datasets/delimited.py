@@ -70,7 +70,7 @@ def read_delimited(path: Path) -> tuple[list[str], list[pa.ChunkedArray]]:
     given = _SEPARATOR_LINE.match(text)
     if given:
         text = text[given.end() :]
-    if not text.strip():
+    if not text or text.isspace():
         raise ValueError("it is empty")
     header = _read_header(text, given[1] if given else None)
     names = [str(number) for number in range(len(header.names))]

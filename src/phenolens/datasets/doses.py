@@ -10,6 +10,8 @@ from phenolens.core.parse_numbers import parse_numbers
 from phenolens.datasets.columns import as_names
 
 _DOSE_WITH_UNIT = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s.,+-].*)$")
+_COMMA = re.compile(r"^\s*\d*,\d+\s*[^\d\s.,+-]")
+_THOUSANDS = re.compile(r"^\s*[1-9]\d{0,2},\d{3}\s*[^\d\s.,+-]")
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
 _LONG_PREFIXES = {"milli": "m", "micro": "u", "nano": "n", "pico": "p", "femto": "f"}
 _LONG_PREFIXES |= {"\N{MICRO SIGN}": "u", "\N{GREEK SMALL LETTER MU}": "u"}
@@ -33,7 +35,7 @@ def in_one_unit(dose: "pd.Series[Any]", unit: "pd.Series[Any]") -> "tuple[pd.Ser
     unit
         Text; missing where a dose has none, or names its own.
     """
-    dose, unit = _apart(dose, as_names(unit))
+    dose, unit = _apart(_with_points(dose), as_names(unit))
     numbers = parse_numbers(dose)
     if np.isnan(numbers[dose.notna()]).any():
         return dose, unit
@@ -48,6 +50,16 @@ def in_one_unit(dose: "pd.Series[Any]", unit: "pd.Series[Any]") -> "tuple[pd.Ser
             spelled[rows] = base
     several_spellings = unit.nunique() > spelled.nunique()
     return pd.Series(numbers, dose.index, name="dose"), spelled if several_spellings else unit
+
+
+def _with_points(dose: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return doses with units such as ``1,5 uM`` with decimal points, unless commas may separate thousands."""
+    text = [str(each) for each in dose.dropna()]
+    with_commas = [each for each in text if _COMMA.match(each)]
+    may_be_thousands = all(_THOUSANDS.match(each) for each in with_commas)
+    if may_be_thousands or any("." in each for each in text):
+        return dose
+    return dose.map(lambda each: str(each).replace(",", ".") if _COMMA.match(str(each)) else each)
 
 
 def spell_unit(unit: str) -> str:

@@ -1,17 +1,18 @@
 """What every table of metadata goes through once it is read: names are text, wells, plates and doses are told apart."""
 
 import warnings
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from phenolens.core.errors import PhenolensWarning
+from phenolens.core.errors import ManifestError, PhenolensWarning
 from phenolens.datasets.columns import as_names
 from phenolens.datasets.doses import in_one_unit
 from phenolens.datasets.names import plain_name, warn_of_near_names
 from phenolens.datasets.schema import NAMES, VOCABULARIES
-from phenolens.datasets.wells import parse_well, spell_well
+from phenolens.datasets.wells import PLATE_FORMATS, parse_well, plate_formats, spell_well, stated_format
 
 
 def tidy_metadata(table: pd.DataFrame, source: str | Path) -> pd.DataFrame:
@@ -39,6 +40,8 @@ def tidy_metadata(table: pd.DataFrame, source: str | Path) -> pd.DataFrame:
         table["well"] = _one_spelling(table["well"], source)
     if {"batch", "plate"} <= set(table):
         table["plate"] = _plates_of_batches(table, source)
+    if "well" in table:
+        table = _with_formats(table, source)
     if "dose" in table:
         unit = table["dose_unit"] if "dose_unit" in table else pd.Series(None, table.index, dtype=object)
         table["dose"], unit = in_one_unit(table["dose"], unit)
@@ -72,6 +75,48 @@ def _one_spelling(wells: "pd.Series[Any]", source: str | Path) -> "pd.Series[Any
             stacklevel=3,
         )
     return wells.map({name: spell_well(name) for name in names}).astype(object).where(wells.notna(), None)
+
+
+def _with_formats(table: pd.DataFrame, source: str | Path) -> pd.DataFrame:
+    """Return a table whose plates state their format as a number of wells; a warning states which are in doubt."""
+    if "plate_format" in table:
+        table["plate_format"] = _in_numbers_of_wells(table, source)
+    formats = plate_formats(table)
+    if formats.doubt:
+        warnings.warn(f"{source}: {formats.doubt}", PhenolensWarning, stacklevel=3)
+    return table
+
+
+def _in_numbers_of_wells(table: pd.DataFrame, source: str | Path) -> "pd.Series[Any]":
+    """Return formats of plates as numbers of wells.
+
+    Raises
+    ------
+    ManifestError
+        If there is no plate of a format, or the format of a plate does not have all of its wells.
+    """
+    stated = table["plate_format"]
+    sizes = {name: stated_format(name) for name in stated.dropna().unique()}
+    known = ", ".join(str(prod(size)) for size in PLATE_FORMATS)
+    for name, size in sizes.items():
+        if size is None:
+            raise ManifestError(f"{source}: column 'plate_format': '{name}' is no format of plates; there is: {known}")
+    for name, size in sizes.items():
+        for well in table["well"][stated == name].dropna().unique():
+            at = parse_well(well)
+            if size is not None and at is not None and not (at[0] < size[0] and at[1] < size[1]):
+                raise ManifestError(
+                    f"{source}: column 'plate_format': a plate of {prod(size)} wells has no well '{well}'; correct one "
+                    "of them"
+                )
+    if "plate" in table:
+        several = stated.groupby(table["plate"]).nunique()
+        if (several > 1).any():
+            plate = several.index[several > 1][0]
+            found = " and ".join(f"'{name}'" for name in stated[table["plate"] == plate].dropna().unique())
+            raise ManifestError(f"{source}: column 'plate_format': plate '{plate}' has {found}; give it one format")
+    words = {name: str(prod(size)) for name, size in sizes.items() if size is not None}
+    return stated.map(words).astype(object).where(stated.notna(), None)
 
 
 def _plates_of_batches(table: pd.DataFrame, source: str | Path) -> "pd.Series[Any]":

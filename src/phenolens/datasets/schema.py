@@ -41,6 +41,7 @@ class ManifestRow(BaseModel):
     site_id: Text
     plate: OptionalText = None
     well: OptionalText = None
+    plate_format: OptionalText = None
     site: OptionalText = None
     batch: OptionalText = None
     perturbation: OptionalText = None

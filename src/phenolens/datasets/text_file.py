@@ -9,10 +9,12 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 
 from phenolens.core.errors import PhenolensWarning, reason_of
+from phenolens.core.memory import check_memory
 
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -22,6 +24,11 @@ _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _WINDOWS = "cp1252"  # what Excel writes in western Europe and America; Latin-1 but for rare characters
+
+_LATIN = 1 / 4  # of the characters of a table in UTF-16, at least: separators, line ends and numbers
+_ZEROS = "it holds zero bytes, and is no text; save it as CSV in UTF-8"
+_PART = 2**24  # bytes that are decompressed at once
+_COPIES = 6  # times its size is what a text takes until it is a table
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
@@ -36,21 +43,27 @@ def read_text(path: Path) -> str:
     Raises
     ------
     ValueError
-        If it is damaged, encrypted, a workbook, or no text.
+        If it is damaged, encrypted, a workbook, or no text, or does not fit into memory.
     OSError
         If it cannot be opened.
     """
-    content = path.read_bytes()
+    check_memory(_COPIES * path.stat().st_size, "to read it takes")
+    stored = path.read_bytes()
     try:
-        content = _decompressed(content)
+        content = _decompressed(stored)
     except (EOFError, OSError, RuntimeError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
         raise ValueError(f"it is damaged or encrypted: {reason_of(error)}") from error
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
             return _decoded(content, encoding)
-    if b"\0" in content[:4096]:
-        # Latin letters in UTF-16 have a zero byte each, before or behind the letter.
-        return _decoded(content, "utf-16-be" if content[:1] == b"\0" else "utf-16-le")
+    start = content[:4096]
+    if b"\0" in start:
+        # Latin letters in UTF-16 have a zero byte each, before or behind the letter; stray ones are anywhere.
+        for at, encoding in enumerate(("utf-16-be", "utf-16-le")):
+            zeros, others = start[at::2].count(0), start[1 - at :: 2].count(0)
+            if not others and zeros > _LATIN * len(start) / 2:
+                return _decoded(content, encoding)
+        raise ValueError(_ZEROS)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -65,26 +78,26 @@ def read_text(path: Path) -> str:
         return text
 
 
-def _decoded(content: bytes, encoding: str) -> str:
+def _decoded(content: bytes | bytearray, encoding: str) -> str:
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise ValueError("it is no text in UTF-8, UTF-16 or Windows-1252; save it as CSV in UTF-8") from error
     if "\0" in text:
-        raise ValueError("it holds zero bytes, and is no text; save it as CSV in UTF-8")
+        raise ValueError(_ZEROS)
     return text
 
 
-def _decompressed(content: bytes) -> bytes:
+def _decompressed(content: bytes) -> bytes | bytearray:
     """Return what was compressed; content that is not compressed as it is."""
     if content.startswith(b"\x1f\x8b"):
-        return gzip.decompress(content)
+        return _all_of(gzip.GzipFile(fileobj=io.BytesIO(content)))
     if content.startswith(b"BZh"):
-        return bz2.decompress(content)
+        return _all_of(bz2.BZ2File(io.BytesIO(content)))
     if content.startswith(b"\xfd7zXZ\0"):
-        return lzma.decompress(content)
+        return _all_of(lzma.LZMAFile(io.BytesIO(content)))
     if content.startswith(b"\x28\xb5\x2f\xfd"):
-        return pa.CompressedInputStream(pa.BufferReader(content), "zstd").read()
+        return _all_of(pa.CompressedInputStream(pa.BufferReader(content), "zstd"))
     if content.startswith(b"PK\x03\x04"):
         return _only_member(content)
     if content.startswith(b"\xd0\xcf\x11\xe0"):
@@ -92,7 +105,16 @@ def _decompressed(content: bytes) -> bytes:
     return content
 
 
-def _only_member(content: bytes) -> bytes:
+def _all_of(stream: IO[bytes] | pa.NativeFile) -> bytearray:
+    """Return all that a stream holds, which a few bytes may expand to: as long as there is memory to read it."""
+    content = bytearray()
+    while part := stream.read(_PART):
+        content += part
+        check_memory((_COPIES - 1) * len(content), "it is compressed, and to read it takes more than")
+    return content
+
+
+def _only_member(content: bytes) -> bytearray:
     """Return the file in a zip archive."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
@@ -100,4 +122,5 @@ def _only_member(content: bytes) -> bytes:
             raise ValueError("it is an Excel workbook; save the sheet as CSV")
         if len(names) != 1:
             raise ValueError(f"a zip archive must hold one table, found {len(names)} files; unpack it")
-        return archive.read(names[0])
+        with archive.open(names[0]) as member:
+            return _all_of(member)

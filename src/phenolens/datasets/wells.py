@@ -1,7 +1,9 @@
 """Wells and plates: what a well is called, where on the plate it is, and how large the plate is."""
 
 import re
-from collections.abc import Hashable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,8 +12,11 @@ from numpy.typing import NDArray
 PLATE_FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
 """Rows and columns of plates of 6, 12, 24, 48, 96, 384 and 1,536 wells, the smallest first."""
 
-_LETTERS = re.compile(r"^([A-Za-z]{1,2})[-_ .:,]?0*([1-9]\d?)$")
+_LETTERS = re.compile(r"^([A-Za-z]{1,2}) ?[-_ .:,]? ?0*([1-9]\d?)$")
 _ROW_AND_COLUMN = re.compile(r"^r(?:ow)?[-_ ]?0*([1-9]\d?)[-_ ,]*c(?:ol(?:umn)?)?[-_ ]?0*([1-9]\d?)$", re.IGNORECASE)
+
+_FORMAT = re.compile(r"^\s*(\d{1,4})(?:\.0+)?(?:[-_ ]?wells?)?\s*$", re.IGNORECASE)
+_STATE_IT = "; distances to the edge depend on it: state the number of wells in a column plate_format"
 
 
 def parse_well(name: object) -> tuple[int, int] | None:
@@ -62,21 +67,111 @@ def plate_format(n_rows: int, n_columns: int) -> tuple[int, int]:
     return next(size for size in PLATE_FORMATS if size[0] >= n_rows and size[1] >= n_columns)
 
 
-def well_positions(wells: "pd.Series[str]", plates: "pd.Series[str] | None" = None) -> pd.DataFrame | None:
-    """Return where wells are on their plates.
+def stated_format(name: object) -> tuple[int, int] | None:
+    """Return rows and columns of a plate whose number of wells is stated; None if there is no plate of this format.
 
-    The format of each plate is the smallest that has all of its wells.
+    Examples
+    --------
+    >>> stated_format("384"), stated_format("96-well"), stated_format("100")
+    ((16, 24), (8, 12), None)
+    """
+    found = _FORMAT.match(str(name))
+    n_wells = int(found[1]) if found else 0
+    return next((size for size in PLATE_FORMATS if size[0] * size[1] == n_wells), None)
+
+
+@dataclass(frozen=True)
+class PlateFormats:
+    """The format of each plate.
+
+    Attributes
+    ----------
+    sizes
+        Plate -> its rows and columns. Stated formats hold; where none is stated, it is the largest among the plates of
+        the batch or, without batches, the smallest that has all of its wells.
+    doubt
+        Which formats are not stated, and might be others, in words; empty if none.
+    """
+
+    sizes: dict[Any, tuple[int, int]]
+    doubt: str
+
+
+def plate_formats(obs: pd.DataFrame) -> PlateFormats:
+    """Return the formats of plates.
 
     Parameters
     ----------
-    wells
-        Names of wells (n,).
-    plates
-        Their plates (n,); if None, all are of one.
+    obs
+        Metadata with the column `well` and, where known, `plate`, `batch` and `plate_format`. Wells without a position
+        are left out; plates that state a format too small for their wells are taken for larger ones.
+    """
+    rows = _rows_and_columns(obs["well"])
+    rows["batch"] = obs["batch"].astype(object) if "batch" in obs else None
+    stated = obs["plate_format"].astype(object) if "plate_format" in obs else pd.Series(None, obs.index, dtype=object)
+    sizes_stated = {name: size for name in stated.dropna().unique() if (size := stated_format(name))}
+    rows["stated"] = stated.map({name: PLATE_FORMATS.index(size) for name, size in sizes_stated.items()}).astype(float)
+    known = rows["row"].notna()
+    plates = rows[known].groupby(_plates(obs)[known].to_numpy(), sort=False)
+    plates = plates.agg({"row": "max", "column": "max", "batch": "first", "stated": "max"})
+    needed = [
+        plate_format(int(row) + 1, int(column) + 1) for row, column in zip(plates["row"], plates["column"], strict=True)
+    ]
+    plates["own"] = np.fmax([PLATE_FORMATS.index(size) for size in needed], plates["stated"].astype(float))
+    of_batch = plates.groupby("batch")["own"].transform("max").fillna(plates["own"])
+    plates["size"] = plates["own"].where(plates["stated"].notna(), of_batch)
+    return PlateFormats({plate: PLATE_FORMATS[int(size)] for plate, size in plates["size"].items()}, _doubt(plates))
+
+
+def _plates(obs: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the plate of each row; the same name for all whose plate is not known."""
+    if "plate" not in obs:
+        return pd.Series("", obs.index, dtype=object)
+    return obs["plate"].astype(object).where(obs["plate"].notna(), "")
+
+
+def _rows_and_columns(wells: "pd.Series[Any]") -> pd.DataFrame:
+    """Return row and column of wells; NaN where a name is not one of a position."""
+    found = {name: at for name in wells.dropna().unique() if (at := parse_well(name))}
+    names = wells.astype(object)
+    return pd.DataFrame(
+        {
+            name: names.map({well: at[axis] for well, at in found.items()})
+            for axis, name in enumerate(("row", "column"))
+        },
+        dtype=np.float64,
+    )
+
+
+def _doubt(plates: pd.DataFrame) -> str:
+    """Return which plates have formats that their wells alone do not show, in words."""
+    n_wells = [prod(size) for size in PLATE_FORMATS]
+    unsaid = plates[plates["stated"].isna()]
+    for plate, row in unsaid[unsaid["size"] > unsaid["own"]].iterrows():
+        return (
+            f"plate '{plate}' is taken for one of {n_wells[int(row['size'])]} wells, like others of batch "
+            f"'{row['batch']}', although {n_wells[int(row['own'])]} would hold its wells{_STATE_IT}"
+        )
+    largest = plates["size"].max()
+    for plate, row in unsaid[unsaid["size"] < largest].iterrows():
+        return (
+            f"plate '{plate}' is taken for one of {n_wells[int(row['size'])]} wells, which hold all of its wells, and "
+            f"plate '{plates['size'].idxmax()}' for one of {n_wells[int(largest)]}{_STATE_IT}"
+        )
+    return ""
+
+
+def known_positions(obs: pd.DataFrame) -> pd.DataFrame | None:
+    """Return where wells are on their plates.
+
+    Parameters
+    ----------
+    obs
+        Metadata of wells (n rows), as in `plate_formats`.
 
     Returns
     -------
-    One row per well, NaN where its name is not one of a position; None if that is so of all.
+    One row per well, NaN where its name is not one of a position; None if that is so of all, or there are no wells.
 
     row, column
         Counted from 0.
@@ -88,39 +183,23 @@ def well_positions(wells: "pd.Series[str]", plates: "pd.Series[str] | None" = No
     middle_row, middle_column
         The middle of the plate, between 0 and its last row and column.
     """
-    found = {name: parse_well(name) for name in wells.dropna().unique()}
-    known = np.array([found.get(name) is not None for name in wells], dtype=bool)
+    if "well" not in obs:
+        return None
+    places = _rows_and_columns(obs["well"])
+    known = places["row"].notna().to_numpy()
     if not known.any():
         return None
-    row, column = np.array([found[name] for name in wells[known]]).T
-    plate = np.zeros(known.sum(), np.intp) if plates is None else pd.factorize(plates[known].astype(object))[0]
-    size, edge, outermost = np.empty((len(row), 2)), np.empty(len(row)), np.empty(len(row))
-    for each in np.unique(plate):
-        here = plate == each
-        n_rows, n_columns = plate_format(row[here].max() + 1, column[here].max() + 1)
-        size[here] = n_rows, n_columns
-        edge[here] = np.minimum.reduce([row[here], column[here], n_rows - 1 - row[here], n_columns - 1 - column[here]])
-        outermost[here] = edge[here] == edge[here].min()
-    middle_row, middle_column = (size.T - 1) / 2
-    columns: dict[Hashable, NDArray[np.float64]] = {
-        "row": row,
-        "column": column,
-        "edge": edge,
-        "outermost": outermost,
-        "middle_row": middle_row,
-        "middle_column": middle_column,
-    }
-    return (
-        pd.DataFrame(columns, index=wells.index[known], dtype=np.float64)
-        .set_axis(np.flatnonzero(known))
-        .reindex(range(len(wells)))
-        .set_axis(wells.index)
+    plates = _plates(obs)
+    sizes = plate_formats(obs).sizes
+    n_rows, n_columns = (plates.map({plate: size[axis] for plate, size in sizes.items()}) for axis in (0, 1))
+    sides = [places["row"], places["column"], n_rows - 1 - places["row"], n_columns - 1 - places["column"]]
+    places["edge"] = pd.concat(sides, axis=1).min(axis=1).where(known)
+    nearest = places["edge"].groupby(plates.to_numpy()).transform("min")
+    places["outermost"] = (places["edge"] == nearest).astype(float).where(known)
+    places["middle_row"], places["middle_column"] = (
+        (side.astype(float) - 1).where(known) / 2 for side in (n_rows, n_columns)
     )
-
-
-def known_positions(obs: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the positions of rows of metadata, as `well_positions`; None if the position of none is known."""
-    return well_positions(obs["well"], obs.get("plate")) if "well" in obs else None
+    return places
 
 
 def position_features(places: pd.DataFrame) -> NDArray[np.float64]:

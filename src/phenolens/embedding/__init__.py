@@ -9,7 +9,7 @@ from phenolens.embedding.embed import (
     first_site,
     resolve_device,
 )
-from phenolens.embedding.folder import embed_to_folder
+from phenolens.embedding.folder import MOST_FAILED, embed_to_folder
 from phenolens.embedding.h5ad_file import check_h5ad
 from phenolens.embedding.journal import Journal
 from phenolens.embedding.make_encoders import make_encoders
@@ -29,6 +29,7 @@ from phenolens.embedding.vector_tables import Missing
 __all__ = [
     "FILE",
     "INFO",
+    "MOST_FAILED",
     "NOTE",
     "PROVENANCE",
     "Embedded",

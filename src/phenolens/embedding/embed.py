@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phenolens.core.cpu import available_cores
 from phenolens.core.errors import EmbeddingError, ImageError, reason_of
+from phenolens.core.progress import progress_bar
 from phenolens.datasets import Manifest
 from phenolens.embedding.failure import failure_of
 from phenolens.embedding.make_encoders import EncoderLike, make_encoders
@@ -252,15 +250,7 @@ def _see(
         intervention=intervention,
         nuclei=nuclei,
     )
-    with Progress(
-        TextColumn("embedding"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(file=sys.stderr),
-        disable=not progress,
-    ) as bar:
-        task = bar.add_task("", total=len(manifest), completed=done)
+    with progress_bar("embedding", len(manifest), done=done, shown=progress) as show:
         for batch in batches:
             failures.update(batch.failures)
             for row, measured in batch.measured.items():
@@ -275,7 +265,7 @@ def _see(
             if journal is not None and (done == len(manifest) or journal.is_due()):
                 journal.keep(kept, done, _part(kept, done, sums, failures))
                 kept = done
-            bar.update(task, completed=done)
+            show(done)
     return failures
 
 

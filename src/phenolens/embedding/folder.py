@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+MOST_FAILED = 0.01
+"""The largest share of sites that may fail, where nothing else is said."""
+
 _QUARANTINE = "quarantine"  # key in the provenance: which sites could not be read, and why
 
 
@@ -48,7 +51,7 @@ def embed_to_folder(
     workers: int | None = None,
     device: str = "auto",
     precision: str = "fp32",
-    max_failed: float = 0.01,
+    max_failed: float = MOST_FAILED,
     intervention: str | None = None,
     nuclei: NucleiOptions | None = None,
     progress: bool = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from phenolens.core.errors import EmbeddingError, PhenolensWarning, did_you_mean
+from phenolens.core.memory import check_memory
 from phenolens.core.parse_numbers import NO_NUMBER, parse_numbers
 from phenolens.core.precision import narrowed
-from phenolens.datasets import column_name, plain_table, read_table
+from phenolens.datasets import column_name, plain_table, read_numbers_apart
 from phenolens.embedding.provenance import NOTE, PROVENANCE
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def read_vector_table(path: Path, reserved: Collection[str]) -> VectorTable:
     ValueError
         As `read_table`.
     """
-    table = read_table(path)
+    table, apart = read_numbers_apart(path, reserved)
     features: dict[str, NDArray[Any]] = {}
     texts: dict[str, str] = {}
     with_commas: dict[str, str] = {}
@@ -72,10 +74,22 @@ def read_vector_table(path: Path, reserved: Collection[str]) -> VectorTable:
             texts |= {} if text is None else {column: text}
         elif _are_written_with_commas(table.rows[column]):
             with_commas[column] = str(table.rows[column].dropna().iloc[0])
-    exact = np.float32 if all(each.dtype == np.float32 for each in features.values()) else np.float64
-    x = np.stack(list(features.values()), axis=1).astype(exact) if features else np.empty((len(table.rows), 0))
     metadata = table.rows.drop(columns=list(features))
-    return VectorTable(_assemble(narrowed(x), metadata, list(features)), texts, with_commas)
+    names = list(features)
+    x = _stacked(features, len(table.rows))
+    if not features:
+        names, x = list(apart.names), apart.numbers if apart.names else x
+    elif apart.names:  # all of them in the order of the file
+        columns = apart.names | {name: len(apart.names) + at for at, name in enumerate(features)}
+        names = sorted(columns, key=apart.places.__getitem__)
+        x = np.concatenate([apart.numbers, x], axis=1)[:, [columns[name] for name in names]]
+    return VectorTable(_assemble(narrowed(x), metadata, names), texts, with_commas)
+
+
+def _stacked(features: Mapping[str, NDArray[Any]], n_rows: int) -> NDArray[Any]:
+    """Return features as a matrix, in float32 if all of them are."""
+    exact = np.float32 if all(each.dtype == np.float32 for each in features.values()) else np.float64
+    return np.stack(list(features.values()), axis=1).astype(exact) if features else np.empty((n_rows, 0))
 
 
 def read_npz(path: Path, reserved: Collection[str]) -> VectorTable:
@@ -84,8 +98,11 @@ def read_npz(path: Path, reserved: Collection[str]) -> VectorTable:
     Raises
     ------
     ValueError
-        If there is no such matrix, or an array has another shape.
+        If there is no such matrix, an array has another shape, or they do not fit into memory.
     """
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    check_memory(2 * size, "to read it takes")
     with np.load(path, allow_pickle=False) as arrays:
         if "X" not in arrays:
             raise ValueError(f"it has no array 'X'; there is: {', '.join(arrays)}")

@@ -63,9 +63,9 @@ def jpeg_frame(data: bytes) -> tuple[int, int, int]:
         If there is none.
     """
     for marker, at in jpeg_markers(data):
-        if marker in _JPEG_FRAMES:
+        if marker in _JPEG_FRAMES and at + 9 < len(data):
             height, width = (int.from_bytes(data[at + i : at + i + 2]) for i in (5, 7))
-            return height, width, data[at + 9] if at + 9 < len(data) else 0
+            return height, width, data[at + 9]
     raise ValueError("it has no frame")
 
 

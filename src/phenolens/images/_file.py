@@ -29,3 +29,19 @@ def check_regular(path: Path) -> int:
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
         raise ImageError(f"{path}: is {kind}, not a regular file; name an image file")
     return found.st_size
+
+
+def check_not_empty(path: Path) -> int:
+    """Return the size of a regular file in bytes, as `check_regular`, and refuse an empty one.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImageError
+        If it is no regular file, or has no content.
+    """
+    size = check_regular(path)
+    if size == 0:
+        raise ImageError(f"{path}: the file is empty (0 bytes); copy or export it again")
+    return size

@@ -38,9 +38,7 @@ def decode_ome_zarr(path: Path) -> Decoded:
 
     attributes, version = read_attributes(path)
     multiscale = _multiscale(path, attributes)
-    level = path / str(multiscale["datasets"][0]["path"])
-    if not level.resolve().is_relative_to(path.resolve()):
-        raise ImageError(f"{path}: its metadata refers to files outside of the folder; export the image again")
+    level = _first_level(path, multiscale)
     codecs = read_codecs(path, _level_metadata(path, level, version), version)
     array = zarr.open_array(str(level), mode="r", zarr_format=version)
     check_size(path, array.shape)
@@ -55,6 +53,16 @@ def decode_ome_zarr(path: Path) -> Decoded:
             is_absent[at] = True
     samples = layout.channels_first(np.asarray(array[...]))
     return Decoded(samples, _names(attributes, len(samples)), absent=_describe_absent(array, layout, is_absent))
+
+
+def size_of_ome_zarr(path: Path) -> tuple[int, int]:
+    """Return height and width of the first level of an OME-Zarr image folder from its metadata."""
+    attributes, version = read_attributes(path)
+    multiscale = _multiscale(path, attributes)
+    shape = tuple(map(int, _level_metadata(path, _first_level(path, multiscale), version)["shape"]))
+    check_size(path, shape)
+    *_, row, column = find_layout(path, shape, _axes(multiscale)).order
+    return shape[row], shape[column]
 
 
 def read_attributes(path: Path) -> tuple[dict[str, Any], Literal[2, 3]]:
@@ -84,6 +92,14 @@ def _multiscale(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
     if "plate" in attributes or "well" in attributes or "bioformats2raw.layout" in attributes:
         raise ImageError(f"{path}: a collection of OME-Zarr images; name one in it, such as {path.name}/0")
     raise ImageError(f"{path}: the zarr folder has no 'multiscales' metadata; export it as OME-Zarr 0.5")
+
+
+def _first_level(path: Path, multiscale: dict[str, Any]) -> Path:
+    """Return the folder of the highest resolution."""
+    level = path / str(multiscale["datasets"][0]["path"])
+    if not level.resolve().is_relative_to(path.resolve()):
+        raise ImageError(f"{path}: its metadata refers to files outside of the folder; export the image again")
+    return level
 
 
 def _level_metadata(path: Path, level: Path, version: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from phenolens.core.errors import ImageError
 from phenolens.images._axes import Axis, find_layout
 from phenolens.images._codestreams import is_lossy_jpeg, is_lossy_jpeg2000, is_lossy_jpegxl, is_lossy_webp
 from phenolens.images._decoded import Absent, Decoded, check_size
-from phenolens.images._file import check_regular
+from phenolens.images._file import check_not_empty
 from phenolens.images._tiff_structure import check_structure, damaged
 
 _WHITE_IS_ZERO, _RGB, _YCBCR = 0, 2, 6
@@ -51,10 +51,7 @@ def decode_tiff(path: Path) -> Decoded:
     Palette images (pseudo-coloured for display) keep their indices, which are the intensities; images
     stored with white as zero are inverted.
     """
-    size = check_regular(path)
-    if size == 0:
-        raise ImageError(f"{path}: the file is empty (0 bytes); copy or export it again")
-    check_structure(path, size)
+    check_structure(path, check_not_empty(path))
     # _multifile=False: an OME-XML may name other files, which must not be opened.
     with _quiet_tifffile(), TiffFile(path, _multifile=False) as tif:
         page = tif.pages.first

@@ -86,16 +86,36 @@ def corners(site: Site, crop: Crop) -> NDArray[np.intp]:
         return np.zeros((1, 2), np.intp)
     height, width = site.pixels.shape[1:]
     size = crop.size
-    if size > height or size > width:
-        raise ImageError(
-            f"{site.site_id}: the image of {height}x{width} is smaller than the crop of {size}x{size}; "
-            "use a smaller size"
-        )
+    check_crop(site.site_id, (height, width), size)
     if crop.mode == "centre":
         return np.array([[(height - size) // 2, (width - size) // 2]], np.intp)
     if crop.mode == "tiles":
         return tile_origins(height, width, size)
     return _random_origins(site.site_id, height, width, crop)
+
+
+def check_crop(site_id: str, shape: tuple[int, int], size: int | None) -> None:
+    """Refuse a site that is smaller than the patches to take of it.
+
+    Parameters
+    ----------
+    site_id
+        The identifier of the site.
+    shape
+        Height and width of the site.
+    size
+        Height and width of a patch; None for the whole site.
+
+    Raises
+    ------
+    ImageError
+        If so.
+    """
+    if size is not None and size > min(shape):
+        raise ImageError(
+            f"{site_id}: the image of {shape[0]}x{shape[1]} is smaller than the crop of {size}x{size}; "
+            "use a smaller size"
+        )
 
 
 def cut(pixels: NDArray[Any], corners: NDArray[np.intp], crop: Crop) -> NDArray[Any]:

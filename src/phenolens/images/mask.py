@@ -58,11 +58,7 @@ def read_mask(path: str | Path, shape: tuple[int, int], masks: Masks = "objects"
         raise ImageError(
             f"{path}: a mask must have one channel with the number of the object at each pixel, found {len(channels)}"
         )
-    if labels.shape[1:] != shape:
-        height, width = labels.shape[1:]
-        raise ImageError(
-            f"{path}: the mask is {height}x{width} but its image {shape[0]}x{shape[1]}; save it at the image's size"
-        )
+    check_mask_size(path, labels.shape[1:], shape)
     if labels.min() < 0 or labels.max() > _MOST_LABELS or (labels.dtype.kind == "f" and (labels % 1).any()):
         raise ImageError(
             f"{path}: labels must be whole numbers from 0, found values from {labels.min()} to {labels.max()}"
@@ -72,6 +68,28 @@ def read_mask(path: str | Path, shape: tuple[int, int], masks: Masks = "objects"
         return _number_parts(found)
     _refuse_classes(path, found)
     return found
+
+
+def check_mask_size(path: Path, found: tuple[int, int], shape: tuple[int, int]) -> None:
+    """Refuse a mask of another height and width than its image.
+
+    Parameters
+    ----------
+    path
+        The mask.
+    found, shape
+        Height and width of the mask and of the image.
+
+    Raises
+    ------
+    ImageError
+        If they differ.
+    """
+    if found != shape:
+        raise ImageError(
+            f"{path}: the mask is {found[0]}x{found[1]} but its image {shape[0]}x{shape[1]}; save it at the image's "
+            "size"
+        )
 
 
 def _number_parts(classes: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -2,7 +2,9 @@
 
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +13,42 @@ from numpy.typing import NDArray
 
 from phenolens.core.errors import ImageError, PhenolensWarning, did_you_mean
 from phenolens.images._decoded import Decoded
-from phenolens.images._ome_zarr import decode_ome_zarr
-from phenolens.images._raster import decode_jp2, decode_jpeg, decode_png
+from phenolens.images._ome_zarr import decode_ome_zarr, size_of_ome_zarr
+from phenolens.images._raster import decode_jp2, decode_jpeg, decode_png, size_of_jp2, size_of_jpeg, size_of_png
 from phenolens.images._tiff import decode_tiff
-from phenolens.images.shard import SUFFIX, decode_place, file_of
+from phenolens.images._tiff_structure import size_of_tiff
+from phenolens.images.shard import SUFFIX, decode_place, file_of, size_of_place
 from phenolens.images.site import Site
 
-_DECODERS: dict[str, tuple[str, Callable[[Path], Decoded]]] = {
-    ".png": ("PNG", decode_png),
-    ".jpg": ("JPEG", decode_jpeg),
-    ".jpeg": ("JPEG", decode_jpeg),
-    ".tif": ("TIFF", decode_tiff),
-    ".tiff": ("TIFF", decode_tiff),
-    ".jp2": ("JPEG 2000", decode_jp2),
-    ".j2k": ("JPEG 2000", decode_jp2),
-    ".jpx": ("JPEG 2000", decode_jp2),
-    ".zarr": ("OME-Zarr", decode_ome_zarr),
-    SUFFIX: ("shard", decode_place),
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """A format of image files: its name, and what reads its pixels, or height and width from its header alone."""
+
+    name: str
+    decode: Callable[[Path], Decoded]
+    size: Callable[[Path], tuple[int, int]]
+
+
+_PNG = _Format("PNG", decode_png, size_of_png)
+_JPEG = _Format("JPEG", decode_jpeg, size_of_jpeg)
+_TIFF = _Format("TIFF", decode_tiff, size_of_tiff)
+_JPEG_2000 = _Format("JPEG 2000", decode_jp2, size_of_jp2)
+_OME_ZARR = _Format("OME-Zarr", decode_ome_zarr, size_of_ome_zarr)
+_SHARD = _Format("shard", decode_place, size_of_place)
+_BY_SUFFIX = {
+    ".png": _PNG,
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".jp2": _JPEG_2000,
+    ".j2k": _JPEG_2000,
+    ".jpx": _JPEG_2000,
+    ".zarr": _OME_ZARR,
+    SUFFIX: _SHARD,
 }
-IMAGE_SUFFIXES = tuple(suffix for suffix in _DECODERS if suffix not in (".zarr", SUFFIX))
+IMAGE_SUFFIXES = tuple(suffix for suffix in _BY_SUFFIX if suffix not in (".zarr", SUFFIX))
 """The suffixes of image files, in lower case."""
 
 _FORMATS = "PNG, JPEG, TIFF, OME-TIFF, JPEG 2000 (.jp2, .j2k, .jpx) and OME-Zarr"
@@ -106,17 +125,41 @@ def decode(path: str | Path) -> Decoded:
     ImageError
         If the file is missing, damaged, truncated or of an unknown format; errors of libraries become one line.
     """
+    path, found = _known_format(path)
+    with _in_one_line(path, found):
+        return found.decode(path)
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Return height and width of one image file from its header, without reading pixels.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, or its header is that of no image; what comes behind the header is not checked.
+    """
+    path, found = _known_format(path)
+    with _in_one_line(path, found):
+        return found.size(path)
+
+
+def _known_format(path: str | Path) -> tuple[Path, _Format]:
+    """Return the path of an image and its format, by its suffix."""
     if _REMOTE.match(str(path)):
         raise ImageError(f"{path}: only local files can be read; download it first")
     path = Path(path)
-    kind, decoder = _DECODERS.get(file_of(path).suffix.lower(), ("", None))
-    if path.is_dir():
-        kind, decoder = "OME-Zarr", decode_ome_zarr
-    if decoder is None:
-        found = f"suffix '{path.suffix}'" if path.suffix else "a name without suffix"
-        raise ImageError(f"{path}: {found} is not a known image format; use {_FORMATS}")
+    found = _OME_ZARR if path.is_dir() else _BY_SUFFIX.get(file_of(path).suffix.lower())
+    if found is None:
+        suffix = f"suffix '{path.suffix}'" if path.suffix else "a name without suffix"
+        raise ImageError(f"{path}: {suffix} is not a known image format; use {_FORMATS}")
+    return path, found
+
+
+@contextmanager
+def _in_one_line(path: Path, found: _Format) -> Iterator[None]:
+    """Make one line of the errors of libraries, with the file and what to do."""
     try:
-        return decoder(path)
+        yield
     except ImageError:
         raise
     except FileNotFoundError:
@@ -125,7 +168,7 @@ def decode(path: str | Path) -> Decoded:
         raise ImageError(f"{path}: cannot be opened ({error.strerror or _one_line(error)})") from None
     except Exception as error:
         raise ImageError(
-            f"{path}: cannot be read as {kind} ({_one_line(error)}); "
+            f"{path}: cannot be read as {found.name} ({_one_line(error)}); "
             "it may be damaged or cut short, copy or export it again"
         ) from None
 
@@ -191,6 +234,32 @@ def read_site(
                 f"{_describe(first)}; the channels of a site must agree"
             )
     return Site(np.stack(planes), chosen, site_id)
+
+
+def site_size(source: str | Path | Mapping[str, str | Path]) -> tuple[int, int]:
+    """Return height and width of one site from the headers of its files, without reading pixels.
+
+    Parameters
+    ----------
+    source
+        As in `read_site`.
+
+    Raises
+    ------
+    ImageError
+        If a file is missing, has no header of an image, or differs from other files in height or width.
+    """
+    if not isinstance(source, Mapping):
+        return image_size(source)
+    sizes = {name: image_size(path) for name, path in source.items()}
+    first, size = next(iter(sizes.items()))
+    for name, (height, width) in sizes.items():
+        if (height, width) != size:
+            raise ImageError(
+                f"{source[name]}: channel '{name}' is {height}x{width} but '{first}' is {size[0]}x{size[1]}; the "
+                "channels of a site must agree"
+            )
+    return size
 
 
 def _check_whole(path: Path, decoded: Decoded, channels: tuple[str, ...]) -> None:

@@ -63,6 +63,19 @@ def file_of(path: Path) -> Path:
 
 def decode_place(path: Path) -> Decoded:
     """Read one image of a shard."""
+    file, channels, number = _find(path)
+    return Decoded(file.get_tensor(number), channels)
+
+
+def size_of_place(path: Path) -> tuple[int, int]:
+    """Return height and width of one image of a shard from its header."""
+    file, _, number = _find(path)
+    height, width = file.get_slice(number).get_shape()[-2:]
+    return height, width
+
+
+def _find(path: Path) -> tuple[Any, tuple[str, ...], str]:
+    """Return the open shard of an image, its channels, and the name of the image in it."""
     shard = file_of(path)
     if shard == path:
         raise ImageError(f"{path}: is a shard of many images; name one of them, as in {path.name}{_SEPARATOR}0")
@@ -71,7 +84,7 @@ def decode_place(path: Path) -> Decoded:
     number = path.name.rpartition(_SEPARATOR)[2]
     if number not in file.keys():  # noqa: SIM118 - the file is not a mapping
         raise ImageError(f"{shard}: holds {len(file.keys())} images, but not number {number}; pack the manifest again")
-    return Decoded(file.get_tensor(number), channels)
+    return file, channels, number
 
 
 @lru_cache(maxsize=256)

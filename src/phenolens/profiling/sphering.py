@@ -46,11 +46,12 @@ class Sphering(OneToOneFeatureMixin, ControlProfiler):  # type: ignore[misc]
         centred = x[controls].astype(np.float64)
         mean = centred.mean(axis=0)
         centred -= mean
-        scale = np.ones(x.shape[1])
+        # A power of two changes no digit, and keeps squares of large and of small numbers finite.
+        scale = np.full(x.shape[1], 2.0 ** np.frexp(np.abs(centred).max(initial=0))[1])
         if self.method.endswith("-cor"):
             sd = centred.std(axis=0, ddof=1)
             scale = np.where(sd > 10 * np.finfo(x.dtype).eps * np.abs(x[controls]).max(axis=0), sd, 1)
-            centred /= scale
+        centred /= scale
         values, vectors, self.shrinkage_ = spectrum_of_controls(centred, len(centred) - 1, self.shrinkage, "sphering")
         whitening = vectors / np.sqrt(values)
         if self.method.startswith("zca"):

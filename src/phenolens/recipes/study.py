@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from phenolens.core.errors import EncoderError, PhenolensError, ProfilingError, RecipeError
 from phenolens.datasets import CellTable, Manifest, read_manifest
-from phenolens.embedding import Missing
+from phenolens.embedding import MOST_FAILED, Missing
 from phenolens.encoders import EncoderName, Kind, Named, PanelSize, find_encoder, is_registered, refuse_code
 from phenolens.images import Crop, NucleiOptions
 from phenolens.profiling import parse_profiling
@@ -217,7 +217,7 @@ class EmbeddingSection(Section):
     workers: int | None = Field(None, ge=0)
     device: str = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
-    max_failed: float = Field(0.01, ge=0, le=1)
+    max_failed: float = Field(MOST_FAILED, ge=0, le=1)
 
 
 class SweepSection(Section):

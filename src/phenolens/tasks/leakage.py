@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from phenolens.core.errors import TaskNotApplicable, did_you_mean
-from phenolens.datasets import NEGATIVE_CONTROL, condition_names, known_positions
+from phenolens.datasets import NEGATIVE_CONTROL, condition_names, known_positions, plate_formats
 from phenolens.profiling.batches import Batches
 from phenolens.tasks.base import Contract, WellTask
 from phenolens.tasks.columns import required_column
 from phenolens.tasks.probe import Probe
-from phenolens.tasks.score import Score
+from phenolens.tasks.score import Score, notes_of
 from phenolens.tasks.wells import unseen_wells
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ class Leakage(WellTask):
             score = probe.score(controls, rng)
         except TaskNotApplicable as error:
             raise TaskNotApplicable(f"{self.id}, from {len(controls)} negative controls: {error}") from error
-        return replace(score, higher_is_better=False)
+        doubt = plate_formats(profiles.obs).doubt if self.nuisance == "edge" else ""
+        return replace(score, higher_is_better=False, notes=(*score.notes, *notes_of(plate_formats=doubt)))
 
     def _positions(self, profiles: AnnData) -> pd.Series[str]:
         """Return the row, the column, or ``edge`` or ``inside`` of each well; missing where it is not known."""

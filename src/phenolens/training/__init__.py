@@ -8,11 +8,12 @@ if TYPE_CHECKING:
     from phenolens.training.data import CropStream, stream_loader
     from phenolens.training.estimate import Estimate, estimate
     from phenolens.training.objective import NotFiniteError, Objective
-    from phenolens.training.options import DataOptions, ModelOptions, OptimiserOptions, RunOptions
+    from phenolens.training.options import MOST_FAILED, DataOptions, ModelOptions, OptimiserOptions, RunOptions
     from phenolens.training.push import push
     from phenolens.training.train import train
 
 __all__ = [
+    "MOST_FAILED",
     "CropStream",
     "DataOptions",
     "Estimate",
@@ -33,7 +34,7 @@ import_lazily(
         "data": ("CropStream", "stream_loader"),
         "estimate": ("Estimate", "estimate"),
         "objective": ("NotFiniteError", "Objective"),
-        "options": ("DataOptions", "ModelOptions", "OptimiserOptions", "RunOptions"),
+        "options": ("MOST_FAILED", "DataOptions", "ModelOptions", "OptimiserOptions", "RunOptions"),
         "push": ("push",),
         "train": ("train",),
     },

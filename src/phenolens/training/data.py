@@ -15,10 +15,10 @@ from phenolens.core.cpu import available_cores
 from phenolens.core.errors import ImageError, TrainingError
 from phenolens.core.random import spawn
 from phenolens.datasets import Manifest
-from phenolens.images import read_site
+from phenolens.images import check_crop, read_site
+from phenolens.training.options import MOST_FAILED
 
 _log = logging.getLogger(__name__)
-_MOST_FAILED = 0.01
 
 
 class CropStream(Dataset[Any]):
@@ -72,7 +72,7 @@ class CropStream(Dataset[Any]):
         self.rows = np.arange(len(manifest)) if labels is None else np.flatnonzero(labels >= 0)
         self.members = None if groups is None else {name: np.flatnonzero(groups == name) for name in np.unique(groups)}
         self.groups = groups
-        first = self._read(int(self.rows[0]))
+        first = self._first_image()
         self._kept: dict[int, NDArray[Any]] = {}
         if first.nbytes * len(self.rows) <= keep_gib * 2**30:
             with ThreadPoolExecutor(available_cores()) as pool:
@@ -117,6 +117,13 @@ class CropStream(Dataset[Any]):
             row = int(self.rows[(np.searchsorted(self.rows, row) + 1) % len(self.rows)])
         raise ImageError(f"{self.manifest.source}: no site can be read")
 
+    def _first_image(self) -> NDArray[Any]:
+        """Return the first image that can be read, among as many as may be left out."""
+        *others, last = self.rows[: int(MOST_FAILED * len(self.rows)) + 1].tolist()
+        readable = (image for row in others if (image := self._try(row)) is not None)
+        image = next(readable, None)
+        return self._read(last) if image is None else image
+
     def _try(self, row: int) -> NDArray[Any] | None:
         try:
             return self._read(row)
@@ -127,15 +134,13 @@ class CropStream(Dataset[Any]):
     def _read(self, row: int) -> NDArray[Any]:
         site = read_site(self.manifest.images(row), self.manifest.names, site_id=str(self.manifest.table.index[row]))
         pixels = site.select(self.channels).pixels
-        if min(pixels.shape[1:]) < self.crop:
-            height, width = pixels.shape[1:]
-            raise ImageError(f"{site.site_id}: the image of {height}x{width} is smaller than the crop of {self.crop}")
+        check_crop(site.site_id, pixels.shape[1:], self.crop)
         return pixels
 
     def _refuse_failures(self, n: int) -> None:
-        if n > _MOST_FAILED * len(self.rows):
+        if n > MOST_FAILED * len(self.rows):
             raise TrainingError(
-                f"{n} of {len(self.rows)} sites cannot be read, more than {_MOST_FAILED:.0%}; fix or remove "
+                f"{n} of {len(self.rows)} sites cannot be read, more than {MOST_FAILED:.0%}; fix or remove "
                 "those named in the warnings"
             )
 

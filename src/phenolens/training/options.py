@@ -4,6 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MOST_FAILED = 0.01
+"""The largest share of sites that may be left out of training, since they cannot be read."""
+
 
 class _Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)

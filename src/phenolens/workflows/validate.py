@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from phenolens.core.errors import ProfilingError, TaskNotApplicable
-from phenolens.datasets import Manifest, read_manifest
-from phenolens.embedding import check_storable
+from phenolens.core.errors import EmbeddingError, ProfilingError, TaskNotApplicable
+from phenolens.datasets import Manifest, read_manifest, unfit_sites
+from phenolens.embedding import MOST_FAILED, check_storable
 from phenolens.profiling import aggregate
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from phenolens.recipes import Recipe
+    from phenolens.recipes import Recipe, TrainingRecipe
+    from phenolens.recipes.study import ImagesSection
     from phenolens.tasks import Task
+
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,17 @@ class Validated:
     cost: Cost | None = None
 
 
-def validate(path: Path) -> Validated:
+def validate(path: Path, *, progress: bool = False) -> Validated:
     """Check a recipe and the images or tables that it names, or a manifest and its images.
 
-    Of a study of images, a few sites are embedded with all its encoders.
+    The headers of all images are read; of a study of images, a few sites are embedded with all its encoders.
+
+    Parameters
+    ----------
+    path
+        A recipe of any kind, or a manifest.
+    progress
+        Whether to draw a progress bar on stderr.
 
     Raises
     ------
@@ -77,26 +87,73 @@ def validate(path: Path) -> Validated:
     if path.suffix not in (".yaml", ".yml"):
         manifest = read_manifest(path)
         check_storable(manifest)
-        return _checked("manifest", manifest)
+        manifest.check_files()
+        return _checked("manifest", manifest, _check_headers(manifest, None, MOST_FAILED, progress=progress))
     from phenolens.recipes import Recipe, ScalingRecipe, load_recipe
     from phenolens.workflows.study import check_tables
 
     recipe = load_recipe(path)
     if isinstance(recipe, Recipe):
         if not recipe.dataset.tables:
-            return _tried(recipe)
+            return _tried(recipe, progress)
         rows = check_tables(recipe)
         return Validated("study", ", ".join(recipe.dataset.tables), len(rows), foresee(recipe.tasks, rows))
-    training = recipe.train if isinstance(recipe, ScalingRecipe) else recipe
-    warnings: tuple[str, ...] = ()
-    if training.diagnose is not None:
-        asked = training.diagnose.dataset.open()
+    if isinstance(recipe, ScalingRecipe):
+        return _trained("scaling", recipe.train, [*recipe.runs().values()], progress)
+    return _trained("training", recipe, [recipe], progress)
+
+
+def _trained(
+    kind: Literal["training", "scaling"], recipe: TrainingRecipe, runs: Sequence[TrainingRecipe], progress: bool
+) -> Validated:
+    """Return what the headers of all images of training runs show, and of those that they are diagnosed on."""
+    from phenolens.training import MOST_FAILED as MOST_LEFT_OUT
+
+    warnings: list[str] = []
+    if recipe.diagnose is not None:
+        section = recipe.diagnose
+        asked = section.dataset.open()
         asked.check_files()
-        warnings = foresee(training.diagnose.tasks, asked.table)
-    return _checked("training" if training is recipe else "scaling", training.dataset.open(), warnings)
+        warnings += _check_headers(asked, section.crop.size, MOST_FAILED, progress=progress)
+        warnings += foresee(section.tasks, asked.table)
+    manifest = recipe.dataset.open()
+    manifest.check_files()
+    for dataset in _distinct(run.dataset for run in runs):
+        images = dataset.open().without_masks()
+        images.check_files()
+        crop = max(run.data.crop for run in runs if run.dataset == dataset)
+        warnings += _check_headers(images, crop, MOST_LEFT_OUT, progress=progress)
+    return _checked(kind, manifest, warnings)
 
 
-def _tried(recipe: Recipe) -> Validated:
+def _distinct(datasets: Iterable[ImagesSection]) -> list[ImagesSection]:
+    found: list[ImagesSection] = []
+    for dataset in datasets:
+        if dataset not in found:
+            found.append(dataset)
+    return found
+
+
+def _check_headers(manifest: Manifest, crop: int | None, most_failed: float, *, progress: bool) -> list[str]:
+    """Return a warning of the sites that will be left out, as far as headers show.
+
+    Raises
+    ------
+    EmbeddingError
+        If these are more than allowed.
+    """
+    unfit = unfit_sites(manifest, crop, progress=progress)
+    if not unfit:
+        return []
+    first = "; ".join([*unfit.values()][:_MOST_NAMED])
+    more = f"; and {len(unfit) - _MOST_NAMED} more" if len(unfit) > _MOST_NAMED else ""
+    found = f"{len(unfit)} of {len(manifest)} sites cannot be used: {first}{more}"
+    if len(unfit) > most_failed * len(manifest):
+        raise EmbeddingError(f"{manifest.source}: {found}")
+    return [f"{found}; they will be left out"]
+
+
+def _tried(recipe: Recipe, progress: bool) -> Validated:
     """Return what a few sites of a study of images show."""
     from phenolens.embedding import default_workers, make_encoders, resolve_device, try_few_sites
     from phenolens.encoders import Measurement, RowEncoder
@@ -106,6 +163,7 @@ def _tried(recipe: Recipe) -> Validated:
     manifest.check_files()
     check_storable(manifest)
     plan = plan_images(recipe, manifest)
+    unfit = _check_headers(manifest, settings.crop.size, settings.max_failed, progress=progress)
     device = resolve_device(settings.device)
     made = make_encoders(plan.encoders, plan.channels, manifest=manifest, device=device, precision=settings.precision)
     trial = try_few_sites(
@@ -118,7 +176,10 @@ def _tried(recipe: Recipe) -> Validated:
         precision=settings.precision,
         nuclei=recipe.nuclei,
     )
-    warnings = [f"of {trial.n_sites} sites that were tried, {site}: {reason}" for site, reason in trial.failed.items()]
+    warnings = [
+        *unfit,
+        *(f"of {trial.n_sites} sites that were tried, {site}: {reason}" for site, reason in trial.failed.items()),
+    ]
     warnings += [f"{each['name']} cannot be run: {each['reason']}" for each in plan.missing if not each["by_recipe"]]
     # Networks run in one process; measurements are shared by all that read images.
     seen = [each.encoder for each in made if not isinstance(each.encoder, RowEncoder)]
@@ -160,7 +221,6 @@ def _wells(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _checked(
-    kind: Literal["training", "scaling", "manifest"], manifest: Manifest, warnings: tuple[str, ...] = ()
+    kind: Literal["training", "scaling", "manifest"], manifest: Manifest, warnings: Sequence[str]
 ) -> Validated:
-    manifest.check_files()
-    return Validated(kind, str(manifest.source), len(manifest), warnings)
+    return Validated(kind, str(manifest.source), len(manifest), tuple(warnings))
