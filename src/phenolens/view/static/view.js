@@ -24,7 +24,10 @@
   };
   const asked = new Map();
   const answer = (what) => {
-    if (!asked.has(what)) asked.set(what, ask(what).then((reply) => reply.json()));
+    if (!asked.has(what)) {
+      asked.set(what, ask(what).then((reply) => reply.json()));
+      asked.get(what).catch(() => asked.delete(what));
+    }
     return asked.get(what);
   };
 
@@ -228,7 +231,7 @@
   };
 
   const exportManifest = async () => {
-    const reply = await ask("export", { method: "POST", body: JSON.stringify([...map.selected].sort((a, b) => a - b)) });
+    const reply = await ask("export", { method: "POST", body: [...map.selected].sort((a, b) => a - b).join(",") });
     const link = made("a", { href: URL.createObjectURL(await reply.blob()), download: "selection.csv" });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
