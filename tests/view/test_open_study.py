@@ -70,6 +70,21 @@ def test_a_folder_that_embed_wrote(folder):
     assert study.pictures is not None
 
 
+def test_a_study_of_tables_reads_them_where_its_recipe_says(copy, tmp_path):
+    table = tmp_path / "network.h5ad"
+    (copy / "embeddings" / "network.h5ad").rename(table)
+    shutil.rmtree(copy / "embeddings")
+    page = json.loads((copy / "results.json").read_text())
+    page["provenance"]["recipe"] = json.dumps({"dataset": {"tables": {"network": {"file": str(table)}}}})
+    (copy / "results.json").write_text(json.dumps(page))
+    study = open_study(copy)
+    assert [encoder.name for encoder in study.encoders] == ["network"]
+    assert study.pictures is None
+    table.unlink()
+    with pytest.raises(PhenolensError, match="the study read its vectors there, so start from the same folder"):
+        open_study(copy)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -19,6 +19,7 @@ def view(
     """Explore the embeddings of a study, with its images, on a local page."""
     from phenolens.view import ViewServer, open_study
 
+    typer.echo(f"reading the embeddings in {folder}", err=True)
     study = open_study(folder, manifest)
     with ViewServer(study, port) as server:
         for note in study.notes:

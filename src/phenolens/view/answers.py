@@ -38,7 +38,7 @@ class Answers:
             "notes": study.notes,
             "sites": len(study.sites),
             "encoders": [{"name": each.name, "baseline": each.is_baseline} for each in study.encoders],
-            "columns": [column["name"] for column in self._columns],
+            "columns": [{"name": column["name"], "kind": column["kind"]} for column in self._columns],
             "hover": hover_columns(study.sites),
             "channels": [] if study.pictures is None else [asdict(each) for each in study.pictures.channels],
         }

@@ -34,6 +34,7 @@ const chooseTheme = (button, redraw) => {
 };
 
 const COLOURS = 7;
+const DENSE = 5000; // more points are small squares, which are drawn faster: their shapes could not be told apart
 const SYMBOLS = [
   "M7 2.5a4.5 4.5 0 1 0 .01 0z",
   "M3 3h8v8H3z",
@@ -231,16 +232,21 @@ class EmbeddingMap {
     [canvas.width, canvas.height] = [w, h];
     const pen = canvas.getContext("2d");
     const n = this.map.x.length;
-    const size = (n > 20000 ? 3 : n > 5000 ? 4 : n > 600 ? 7 : 9) * dense;
+    const size = (n > 20000 ? 3 : n > DENSE ? 4 : n > 600 ? 7 : 9) * dense;
     const stamps = new Map();
     this.styled ??= this.styles().sort((a, b) => a.rank - b.rank);
     for (const each of this.styled) {
       const [x, y] = place(each.i);
       const [left, top] = [Math.round(x * dense - size / 2), Math.round(y * dense - size / 2)];
       if (left < -size || top < -size || left > w || top > h) continue;
+      pen.globalAlpha = each.alpha;
+      if (n > DENSE) {
+        pen.fillStyle = each.color;
+        pen.fillRect(left, top, size, size);
+        continue;
+      }
       const key = each.color + each.symbol;
       if (!stamps.has(key)) stamps.set(key, stamp(each, size));
-      pen.globalAlpha = each.alpha;
       pen.drawImage(stamps.get(key), left, top);
     }
     return pen;

@@ -126,8 +126,11 @@
     styles() {
       const styles = super.styles();
       if (this.selected.size === 0) return styles;
-      return styles.map((each) =>
-        this.selected.has(each.i) ? { ...each, alpha: 1, rank: each.rank + 3 } : { ...each, alpha: each.alpha / 4 });
+      const isGrey = (i) => this.column?.kind === "highlight" && !this.picked.includes(this.column.codes[i]);
+      return styles.map((each) => {
+        if (!this.selected.has(each.i)) return { ...each, alpha: each.alpha / 4 };
+        return { ...each, alpha: 1, rank: each.rank + 3, color: isGrey(each.i) ? colour("--accent") : each.color };
+      });
     }
 
     paint() {
@@ -376,7 +379,9 @@
     map.hover = found.hover;
     const options = (names) => names.map((name, i) => new Option(name, String(i)));
     map.find("encoder").replaceChildren(...options(found.encoders.map((e) => (e.baseline ? `${e.name} (baseline)` : e.name))));
-    map.find("column").replaceChildren(...options(found.columns));
+    map.find("column").replaceChildren(...options(found.columns.map((c) => c.name)));
+    // A column of many names is grey until one is brought out: first, one is shown that has colours.
+    map.find("column").value = Math.max(0, found.columns.findIndex((c) => c.kind !== "highlight"));
     makeChannels(found.channels);
     await Promise.all([openSite(0), found.columns.length > 0 ? chooseColumn() : null, chooseEncoder()]);
   };
