@@ -3,6 +3,7 @@
 import errno
 import hmac
 import json
+import logging
 import re
 import secrets
 import sys
@@ -21,6 +22,8 @@ from phenolens.view.export import as_manifest
 from phenolens.view.study import Study
 
 ADDRESS = "127.0.0.1"
+
+_log = logging.getLogger(__name__)
 
 # A page of another name that resolves to this address (DNS rebinding) sends its own name. The port may be another one,
 # that of a tunnel.
@@ -126,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
             except ValueError:
                 reply = _text(400, "this cannot be asked")
             except Exception as error:  # one answer that fails must not end the page
-                self.log_error("%s: %s", self.path.replace(self.server.token, "..."), reason_of(error))
+                _log.warning("%s: %s", name, reason_of(error))
                 reply = _text(500, f"this failed: {reason_of(error)}")
         self._send(reply)
 
@@ -177,8 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply.content)
 
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Keep the terminal quiet, and the token out of it."""
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing of requests, whose addresses hold the token, and of connections that have ended."""
 
 
 def _text(status: int, words: str) -> _Reply:
