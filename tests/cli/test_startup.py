@@ -60,9 +60,14 @@ def folder(tmp_path):
         "name": "small",
         "dataset": {"manifest": "manifest.csv", "names": ["dna", "er"]},
         "model": {"objective": "masked-autoencoder", "size": "micro_patch8"},
+        "data": {"crop": 8},
     }
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(training))
-    asked = {"dataset": {"manifest": "manifest.csv"}, "tasks": [{"task": "knn-probe", "label": "perturbation"}]}
+    asked = {
+        "dataset": {"manifest": "manifest.csv"},
+        "crop": {"mode": "tiles", "size": 8},
+        "tasks": [{"task": "knn-probe", "label": "perturbation"}],
+    }
     scaling = {"train": {**training, "diagnose": asked}, "vary": {"run.steps": [10, 20]}}
     (tmp_path / "scale.yaml").write_text(yaml.safe_dump(scaling))
     return tmp_path

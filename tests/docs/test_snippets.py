@@ -166,7 +166,8 @@ def _options(command: str) -> dict[str, set[str] | None]:
         allowed = set(get_args(kind)) if get_origin(kind) is Literal else None
         given = (getattr(info, "default", None), *(getattr(info, "param_decls", None) or ()))
         named = [option for option in given if isinstance(option, str) and option.startswith("--")]
-        for option in named or [f"--{name.replace('_', '-')}"]:
+        by_name = name.replace("_", "-")
+        for option in named or ([f"--{by_name}", f"--no-{by_name}"] if kind is bool else [f"--{by_name}"]):
             found[option] = allowed
     return found
 

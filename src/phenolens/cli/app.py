@@ -15,6 +15,7 @@ from phenolens.cli.simulate import simulate_app
 from phenolens.cli.study import doctor, list_, report, run, validate
 from phenolens.cli.tables import TASK_OPTIONS, diagnose, evaluate
 from phenolens.cli.training import push, scale, train
+from phenolens.cli.view import view
 from phenolens.core.errors import PhenolensError
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for command in (init, run, report, validate, doctor, embed, segment, pack, train, scale, push, diagnose):
+for command in (init, run, report, view, validate, doctor, embed, segment, pack, train, scale, push, diagnose):
     app.command()(command)
 app.command("ls")(list_)
 app.command(context_settings=TASK_OPTIONS)(evaluate)

@@ -27,7 +27,7 @@ from phenolens.datasets.table_file import (
     workbook_hint,
 )
 from phenolens.datasets.text_file import read_text
-from phenolens.datasets.wells import known_positions, plate_formats, position_features, spell_well
+from phenolens.datasets.wells import known_positions, plate_formats, position_features, spell_well, with_plate_formats
 
 __all__ = [
     "DATASETS",
@@ -68,5 +68,6 @@ __all__ = [
     "treated",
     "unfit_sites",
     "warn_of_nearly_controls",
+    "with_plate_formats",
     "workbook_hint",
 ]

@@ -123,6 +123,20 @@ def plate_formats(obs: pd.DataFrame) -> PlateFormats:
     return PlateFormats({plate: PLATE_FORMATS[int(size)] for plate, size in plates["size"].items()}, _doubt(plates))
 
 
+def with_plate_formats(obs: pd.DataFrame) -> pd.DataFrame:
+    """Return metadata whose plates state their format, so that a part of the wells has the distances of all.
+
+    Parameters
+    ----------
+    obs
+        Metadata, as in `plate_formats`; without wells, it is returned as it is.
+    """
+    if "well" not in obs:
+        return obs
+    sizes = plate_formats(obs).sizes
+    return obs.assign(plate_format=_plates(obs).map({plate: str(prod(size)) for plate, size in sizes.items()}))
+
+
 def _plates(obs: pd.DataFrame) -> "pd.Series[Any]":
     """Return the plate of each row; the same name for all whose plate is not known."""
     if "plate" not in obs:

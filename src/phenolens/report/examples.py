@@ -51,7 +51,7 @@ def write_examples(manifest: Manifest, channels: Sequence[str], folder: Path) ->
     chosen = _read(manifest, channels, _choose(manifest, _MOST))
     if not chosen:
         return []
-    low, high = _intensity_range([site for _, site in chosen])
+    low, high = intensity_range([site for _, site in chosen])
     (folder / "examples").mkdir(parents=True, exist_ok=True)
     examples = []
     for number, (name, site) in enumerate(chosen):
@@ -72,7 +72,7 @@ def write_thumbnails(manifest: Manifest, channels: Sequence[str], folder: Path) 
     chosen = _read(manifest, channels, _spread(manifest, _MOST_THUMBNAILS))
     if not chosen:
         return
-    low, high = _intensity_range([site for _, site in chosen])
+    low, high = intensity_range([site for _, site in chosen])
     rows = math.ceil(len(chosen) / ACROSS)
     sheet = Image.new("RGB", (ACROSS * TILE, rows * TILE))
     for number, (_, site) in enumerate(chosen):
@@ -101,7 +101,7 @@ def write_changed(
     if chosen is None:
         return
     row, site = chosen
-    low, high = _intensity_range([site])
+    low, high = intensity_range([site])
     pictures = {AS_IT_IS: site}
     found = [find_intervention(name, site.channels) for name in names]
     labels = _nuclei(manifest, channels, row, nuclei) if any(each.needs_nuclei for each in found) else None
@@ -179,8 +179,14 @@ def _named_rows(manifest: Manifest) -> pd.DataFrame:
     return pd.DataFrame({"name": names.to_numpy(), "row": range(len(table)), "control": ~manifest.controls})
 
 
-def _intensity_range(sites: Sequence[Site]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the intensities (C,) shown as black and as full, the same for all sites."""
+def intensity_range(sites: Sequence[Site]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the intensities (C,) shown as black and as full, the same for all sites.
+
+    Parameters
+    ----------
+    sites
+        Some of the sites, with the same channels.
+    """
     per_site = np.array([np.percentile(site.pixels, [1, 99.7], axis=(1, 2)) for site in sites])
     low, high = np.median(per_site[:, 0], axis=0), per_site[:, 1].max(axis=0)
     return low, np.maximum(high, low + 1e-6)
@@ -192,14 +198,20 @@ def _to_picture(site: Site, low: NDArray[Any], high: NDArray[Any]) -> Image.Imag
     else:
         scale = (slice(None), None, None)
         shown = np.clip((site.pixels - low[scale]) / (high - low)[scale], 0, 1) ** 0.7
-        colour = 255 * np.clip(np.einsum("chw,ck->hwk", shown, _colours(site.channels)), 0, 1)
+        colour = 255 * np.clip(np.einsum("chw,ck->hwk", shown, channel_colours(site.channels)), 0, 1)
     picture = Image.fromarray(colour.astype(np.uint8))
     picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     return picture
 
 
-def _colours(channels: Sequence[str]) -> NDArray[np.float64]:
-    """Return a colour (C, 3) for each channel; white if there is only one."""
+def channel_colours(channels: Sequence[str]) -> NDArray[np.float64]:
+    """Return a colour (C, 3) for each channel; white if there is only one.
+
+    Parameters
+    ----------
+    channels
+        Their names; that of the nuclei is blue.
+    """
     if len(channels) == 1:
         return np.ones((1, 3))
     nuclei = nuclear_channel(channels)

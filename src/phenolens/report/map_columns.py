@@ -16,7 +16,7 @@ _MOST_PERTURBATIONS = 500
 _MISSING = "(missing)"
 
 
-def map_columns(obs: pd.DataFrame) -> list[dict[str, Any]]:
+def map_columns(obs: pd.DataFrame, *, everything: bool = False) -> list[dict[str, Any]]:
     """Pick the columns worth colouring by and encode them.
 
     Columns of 2 to 60 categories become ``{"name", "kind": "category", "categories", "codes", "neutral"}``,
@@ -28,6 +28,9 @@ def map_columns(obs: pd.DataFrame) -> list[dict[str, Any]]:
     ----------
     obs
         One row per point.
+    everything
+        Whether to pick all columns but those that differ in each row: any of many names as ``highlight``, and whole
+        numbers as ``linear``.
     """
     wide = obs.copy(deep=False)
     if "well" in obs.columns:
@@ -38,7 +41,7 @@ def map_columns(obs: pd.DataFrame) -> list[dict[str, Any]]:
     found = []
     for name in dict.fromkeys((*_FIRST, *map(str, wide.columns))):
         if name in wide.columns and name not in _NEVER and not name.startswith("image_"):
-            column = _column(name, wide[name], obs)
+            column = _column(name, wide[name], obs, everything)
             found += [] if column is None else [column]
     return found
 
@@ -53,7 +56,7 @@ def hover_columns(obs: pd.DataFrame) -> dict[str, Any]:
     return {"site_id": list(map(str, obs.index)), "columns": columns}
 
 
-def _column(name: str, values: pd.Series, obs: pd.DataFrame) -> dict[str, Any] | None:
+def _column(name: str, values: pd.Series, obs: pd.DataFrame, everything: bool) -> dict[str, Any] | None:
     values = _as_numbers(name, values)
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if name == "dose" and numeric:
@@ -65,10 +68,11 @@ def _column(name: str, values: pd.Series, obs: pd.DataFrame) -> dict[str, Any] |
         labels, codes = _encoded(values)
         neutral = _neutral(name, labels, codes, obs)
         return {"name": name, "kind": "category", "categories": labels, "codes": codes, "neutral": neutral}
-    if name == "perturbation" and distinct <= _MOST_PERTURBATIONS:
+    of_many_names = name == "perturbation" and distinct <= _MOST_PERTURBATIONS
+    if of_many_names or (everything and not numeric and distinct < len(values)):
         labels, codes = _encoded(values)
         return {"name": name, "kind": "highlight", "categories": labels, "codes": codes, "neutral": []}
-    if numeric and pd.api.types.is_float_dtype(values):
+    if numeric and (everything or pd.api.types.is_float_dtype(values)):
         return _numbers(name, values, log=False)
     return None
 

@@ -94,7 +94,7 @@ def _render(results: Results, folder: Path) -> str:
     sheet = read_sheet(folder)
     samples = read_samples(folder, results.encoders, sheet)
     maps = embedding_maps(samples, sheet)
-    scripts = [_asset("report.js")]
+    scripts = [_asset("common.js"), _asset("report.js")]
     return (
         _environment()
         .get_template("template.html.j2")
