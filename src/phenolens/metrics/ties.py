@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
 
 TIE = 5e-7  # float32 cosines of equal directions differ by rounding; closer than this, they are ties
-_FEW = 8  # so few are compared one by one faster than searched
+_FEW = 128  # so few are compared one by one faster than searched; counts of them fit into a byte
 _APART = 4.0  # larger than any difference of cosines
 
 
@@ -72,15 +73,25 @@ def count_reaching(
 
     n = ascending.shape[1]
     width = tolerance.at(values)
-    if n <= _FEW:
-        above, reaching = torch.zeros_like(values, dtype=torch.long), torch.zeros_like(values, dtype=torch.long)
-        for one in ascending[:, :, None].unbind(1):
-            above += one > values + width
-            reaching += one >= values - width
-        return above, reaching - above
+    if n <= _FEW and ascending.device.type == "cpu":
+        return _count_one_by_one(ascending.numpy(), (values + width).numpy(), (values - width).numpy())
     above = n - torch.searchsorted(ascending, values + width, right=True)
     reaching = n - torch.searchsorted(ascending, values - width, right=False)
     return above, reaching - above
+
+
+def _count_one_by_one(
+    items: NDArray[np.floating], highest: NDArray[np.floating], lowest: NDArray[np.floating]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the numbers of items of each row (q, n) above each of `highest` (q, k), and from `lowest` to that."""
+    import torch
+
+    above, reaching = np.zeros((2, *highest.shape), dtype=np.uint8)
+    is_so = np.empty(highest.shape, dtype=np.bool_)
+    for one in items.T[:, :, None]:
+        above += np.greater(one, highest, out=is_so)
+        reaching += np.greater_equal(one, lowest, out=is_so)
+    return torch.from_numpy(above).long(), torch.from_numpy(reaching - above).long()
 
 
 def count_reaching_in_row(
