@@ -20,7 +20,7 @@ def results(data_dir, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PHENOLENS_DATA", str(data_dir))
         recipe = read_recipe(RECIPE)
-    left_out = dict.fromkeys(("untrained/*@mixing=concat", "untrained/resnet18"), "a quick test")
+    left_out = dict.fromkeys(("untrained/*@mixing=concat", "untrained/resnet18@mixing=joint"), "a quick test")
     recipe = recipe.model_copy(update={"seeds": 1, "leave_out": left_out})
     return run(recipe, tmp_path_factory.mktemp("bbbc013"))
 
