@@ -93,6 +93,18 @@ def test_missing_and_infinite_values_are_refused_by_name(task, screen, bad):
         evaluate({"mine": screen}, [task])
 
 
+@pytest.mark.parametrize("unit", [2.0**122, 2.0**-132])
+def test_the_unit_of_the_vectors_changes_no_answer(task, screen, unit):
+    """Float32 holds the vectors in both units, but neither their squares nor, in the small one, all of their digits."""
+    expected = asked(task, screen)
+    screen.X *= np.float32(unit)
+    assert np.isfinite(screen.X).all()
+    found = asked(task, screen)
+    assert is_answer(found), found
+    assert found.score.value == pytest.approx(expected.score.value, abs=0.02)
+    assert found.score.chance == pytest.approx(expected.score.chance, abs=0.02)
+
+
 def test_rows_of_zeros_are_said(task, screen):
     screen.X[20:23] = 0
     found = asked(task, screen)

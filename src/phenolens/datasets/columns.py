@@ -46,15 +46,15 @@ class Table:
 def column_name(name: object) -> str:
     """Return how a column is called once it is read.
 
-    Without pycytominer's prefix of metadata, and in lower case if it is a column that Phenolens knows. Columns called
-    X or Y keep their capitals, as they may be features.
+    In one line, without pycytominer's prefix of metadata, and in lower case if it is a column that Phenolens knows.
+    Columns called X or Y keep their capitals, as they may be features.
 
     Examples
     --------
-    >>> column_name("Metadata_Well"), column_name("Plate"), column_name("Metadata_Compound"), column_name(" f0")
-    ('well', 'plate', 'Compound', 'f0')
+    >>> column_name("Metadata_Well"), column_name("Plate"), column_name("Metadata_Compound"), column_name(" cell\\ncount")
+    ('well', 'plate', 'Compound', 'cell count')
     """
-    name = str(name).strip()
+    name = " ".join(line.strip() for line in str(name).splitlines())
     plain = name[len(_METADATA_PREFIX) :] if name.lower().startswith(_METADATA_PREFIX) else name
     plain = plain or name
     return plain.lower() if len(plain) > 1 and plain.lower() in COLUMNS else plain

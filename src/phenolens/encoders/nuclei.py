@@ -12,7 +12,7 @@ from phenolens.core.errors import EncoderError, did_you_mean
 from phenolens.encoders.base import Measurement, Pixels, take_channels
 from phenolens.images import RGB, NucleiOptions, Site, find_nuclei, nuclear_channel
 
-ALGORITHM = 2
+ALGORITHM = 3
 """Version of the classical segmentation, part of the hash of what rests on it."""
 
 
