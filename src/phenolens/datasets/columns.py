@@ -51,8 +51,8 @@ def column_name(name: object) -> str:
 
     Examples
     --------
-    >>> column_name("Metadata_Well"), column_name("Plate"), column_name("Metadata_Compound"), column_name(" cell\\ncount")
-    ('well', 'plate', 'Compound', 'cell count')
+    >>> column_name("Metadata_Well"), column_name("Plate"), column_name("Metadata_Compound"), column_name(" f0")
+    ('well', 'plate', 'Compound', 'f0')
     """
     name = " ".join(line.strip() for line in str(name).splitlines())
     plain = name[len(_METADATA_PREFIX) :] if name.lower().startswith(_METADATA_PREFIX) else name
