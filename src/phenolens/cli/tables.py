@@ -120,6 +120,7 @@ def evaluate(
         batch_by=None if batch_by is None else [column_name(column) for column in batch_by],
         seed=seed,
         key=None if key is None else column_name(key),
+        progress=True,
     )
     if not evaluation.scores:
         raise TaskNotApplicable(evaluation.skipped[0].reason)
@@ -228,7 +229,7 @@ def diagnose(
             "seed": seed,
         }
     )
-    results = run_study(recipe, out)
+    results = run_study(recipe, out, progress=True)
     if as_json:
         print_json(
             {

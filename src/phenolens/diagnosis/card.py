@@ -1,9 +1,10 @@
 """The diagnosis card: what all evidence together says of each encoder, with false claims controlled over the whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from phenolens.core.errors import TaskNotApplicable
+from phenolens.core.progress import progress_bar
 from phenolens.diagnosis.evidence import Card, Evidence, Found
 from phenolens.diagnosis.inference import control_claims
 from phenolens.diagnosis.parts import PARTS, SCORE_PARTS, Part
@@ -12,7 +13,13 @@ from phenolens.diagnosis.rules import judge
 from phenolens.evaluation import Evaluation, Skipped
 
 
-def diagnose(evaluation: Evaluation, *, interventions: Found | None = None, layers: Found | None = None) -> Card:
+def diagnose(
+    evaluation: Evaluation,
+    *,
+    interventions: Found | None = None,
+    layers: Found | None = None,
+    progress: bool = False,
+) -> Card:
     """Put the evidence on each encoder together and judge it.
 
     False claims are controlled over the whole card, at 5 %; see `control_claims`. What cannot be evaluated on these
@@ -26,6 +33,8 @@ def diagnose(evaluation: Evaluation, *, interventions: Found | None = None, laye
         What `compare_interventions` found; None if no image was changed.
     layers
         What `choose_on_held_out` found; None if no layers were compared.
+    progress
+        Whether to show on stderr how far it is.
 
     Raises
     ------
@@ -39,7 +48,7 @@ def diagnose(evaluation: Evaluation, *, interventions: Found | None = None, laye
         interventions = _not_made(evaluation, "interventions", "no image was changed; add `interventions: all`")
     if layers is None:
         layers = _not_made(evaluation, "layers", "no layers were compared; add `sweep`")
-    return _judged(evaluation, PARTS, (interventions, layers))
+    return _judged(evaluation, PARTS, (interventions, layers), progress)
 
 
 def compare_scores(evaluation: Evaluation) -> Card:
@@ -47,10 +56,15 @@ def compare_scores(evaluation: Evaluation) -> Card:
     return _judged(evaluation, SCORE_PARTS)
 
 
-def _judged(evaluation: Evaluation, parts: Iterable[Part], further: Iterable[Found] = ()) -> Card:
+def _judged(
+    evaluation: Evaluation, parts: Sequence[Part], further: Iterable[Found] = (), progress: bool = False
+) -> Card:
     found = Found()
-    for part in parts:
-        found += part(evaluation)
+    with progress_bar("diagnosing", len(parts), shown=progress) as show:
+        for number, part in enumerate(parts):
+            show(number, part.__name__.replace("_", " "))
+            found += part(evaluation)
+        show(len(parts))
     for each in further:
         found += each
     evidence = Evidence(control_claims(_with_share_of_range(found.records)), found.skipped)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from phenolens.core.errors import EmbeddingError, ProfilingError, TaskNotApplicable
+from phenolens.core.progress import progress_bar
 from phenolens.core.random import spawn
 from phenolens.embedding import NOTE, PROVENANCE, encoder_info
 from phenolens.encoders.info import EncoderInfo
@@ -108,6 +110,7 @@ def evaluate(
     batch_by: Sequence[str] | None = None,
     seed: int = 0,
     key: str | None = None,
+    progress: bool = False,
 ) -> Evaluation:
     """Score every encoder in every task after every profiling.
 
@@ -126,6 +129,8 @@ def evaluate(
     key
         The metadata column by which rows of different encoders are matched; if None, it is found: site, the names of
         rows, or plate and well.
+    progress
+        Whether to show on stderr how far it is.
 
     Returns
     -------
@@ -142,11 +147,16 @@ def evaluate(
     used = sorted({column for task in tasks for column in task.columns})
     shared = share_rows(embeddings, key=key, columns=used)
     settings = Settings(tuple(profilings), None if batch_by is None else tuple(batch_by), seed)
-    return _evaluate(shared, tasks, settings)
+    return _evaluate(shared, tasks, settings, progress=progress)
 
 
 def _evaluate(
-    shared: SharedRows, tasks: Sequence[Task], settings: Settings, *, with_shared_noise: bool = True
+    shared: SharedRows,
+    tasks: Sequence[Task],
+    settings: Settings,
+    *,
+    with_shared_noise: bool = True,
+    progress: bool = False,
 ) -> Evaluation:
     """Score every encoder on the rows that all have."""
     refuse_repeated(tasks)
@@ -157,15 +167,20 @@ def _evaluate(
     ordered = sorted(tasks, key=lambda task: (task.aggregation, task.needs_controls))
     scores: list[EncoderScore] = []
     skipped: list[Skipped] = []
-    for encoder, sites in shared.embeddings.items():
-        notes = (*_check(infos[encoder], sites), *notes_of(rows_not_shared=shared.note))
-        for profiling in settings.profilings:
-            for task in ordered:
-                try:
-                    scored = _score(task, encoder, profiling, profiles, notes, seed, with_shared_noise)
-                    scores.append(scored)
-                except (ProfilingError, TaskNotApplicable) as error:
-                    skipped.append(Skipped("score", str(error), task=task.id, profiling=profiling, encoder=encoder))
+    notes = {
+        encoder: (*_check(infos[encoder], sites), *notes_of(rows_not_shared=shared.note))
+        for encoder, sites in shared.embeddings.items()
+    }
+    asked = list(product(notes, settings.profilings, ordered))
+    with progress_bar("evaluating", len(asked), shown=progress) as show:
+        for number, (encoder, profiling, task) in enumerate(asked):
+            show(number, f"{infos[encoder].name}, {task.id}, {profiling}")
+            try:
+                scored = _score(task, encoder, profiling, profiles, notes[encoder], seed, with_shared_noise)
+                scores.append(scored)
+            except (ProfilingError, TaskNotApplicable) as error:
+                skipped.append(Skipped("score", str(error), task=task.id, profiling=profiling, encoder=encoder))
+        show(len(asked))
     return Evaluation(scores, skipped, profiles, settings)
 
 

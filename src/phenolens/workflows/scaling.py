@@ -92,7 +92,9 @@ def run_scaling(recipe: ScalingRecipe, out: Path, *, progress: bool = False) -> 
         progress=progress,
     )
     seed = recipe.train.seed
-    evaluation = evaluate(embedded.embeddings, section.tasks, profilings=section.profiling, seed=seed)
+    evaluation = evaluate(
+        embedded.embeddings, section.tasks, profilings=section.profiling, seed=seed, progress=progress
+    )
     fits = fit_scaling(evaluation, {name: run.flops for name, run in runs.items()}, seed=seed)
     if not fits:
         reason = evaluation.skipped[0].reason if evaluation.skipped else "the runs have fewer than 2 units in common"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -57,8 +56,6 @@ if TYPE_CHECKING:
 
 _VERSIONS = ("phenolens", "torch", "timm", "numpy", "scikit-learn", "scikit-image", "anndata")
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, eq=False)
 class _Material:
@@ -86,7 +83,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         The folder for embeddings/, scores.parquet, units.parquet, comparisons.parquet, results.json, card.md and
         report.html.
     progress
-        Whether to draw progress bars on stderr.
+        Whether to show on stderr how far it is.
 
     Raises
     ------
@@ -101,7 +98,6 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
 
     out = Path(out)
     material = _read_tables(recipe) if recipe.dataset.tables else _embed_images(recipe, out, progress)
-    _log.info("evaluating %d encoders in %d tasks", len(material.embeddings), len(recipe.tasks))
     evaluation = evaluate(
         material.embeddings,
         recipe.tasks,
@@ -109,6 +105,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         batch_by=None if recipe.batch_by is None else [column_name(column) for column in recipe.batch_by],
         seed=recipe.seed,
         key=None if recipe.dataset.key is None else column_name(recipe.dataset.key),
+        progress=progress,
     )
     if not evaluation.scores:
         raise PhenolensError(f"no task could be scored; the first: {evaluation.skipped[0].reason}")
@@ -117,7 +114,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
         further = FurtherEmbeddings(recipe, open_manifest(recipe), material.dataset["channels"], out, progress)
         changed = _asked_for(further.intervene(material.embeddings, evaluation)) if recipe.interventions else None
         layers = _asked_for(further.sweep(material.embeddings, evaluation)) if recipe.sweep else None
-    card = diagnose(evaluation, interventions=changed, layers=layers)
+    card = diagnose(evaluation, interventions=changed, layers=layers, progress=progress)
     results = Results(
         name=recipe.name,
         dataset=material.dataset,

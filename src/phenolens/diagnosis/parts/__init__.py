@@ -1,6 +1,6 @@
 """The parts of a diagnosis, each independent of the others: from an evaluation to records, and what was skipped."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 from phenolens.diagnosis.evidence import Found
 from phenolens.diagnosis.parts.activity import count_active
@@ -17,7 +17,15 @@ from phenolens.diagnosis.parts.split_leaks import find_leaks
 from phenolens.diagnosis.parts.strata import compare_strata
 from phenolens.evaluation import Evaluation
 
-Part = Callable[[Evaluation], Found]
+
+class Part(Protocol):
+    """A function that finds records; its name is shown while it runs."""
+
+    __name__: str
+
+    def __call__(self, evaluation: Evaluation, /) -> Found:
+        """Return what is found."""
+
 
 SCORE_PARTS: tuple[Part, ...] = (find_leaks, compare_encoders, rank_encoders, count_active, read_nuisances)
 """What needs scores alone."""
