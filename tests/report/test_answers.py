@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from made_up_study import FOUR, LONG, write_study
 
+from phenolens.datasets import condition_names
 from phenolens.diagnosis.evidence import Evidence
 from phenolens.diagnosis.records import BaselineDifference, BestBaseline, MetricRange, WithoutShortcut
 from phenolens.report import write_report
@@ -170,7 +171,29 @@ def test_neighbours_and_plates_show_what_the_vectors_hold(tmp_path):
     (panel,) = neighbour_panels([by_plate], sheet)
     assert {tile.shares for row in panel.rows for tile in row.nearest} <= {"plate", "same"}
     assert all(row.query.caption.split(" · ")[1] in tile.caption for row in panel.rows for tile in row.nearest)
-    (maps,) = plate_maps([by_plate])
-    assert maps.share > 0.9
-    assert [len({well.colour for well in plate.wells}) for plate in maps.plates] == [1] * 4
+    treatments = sorted(set(condition_names(sample.obs)))
+    units = pd.DataFrame({"unit": treatments, "encoder": "by plate", "task": "one", "profiling": "raw"})
+    units["value"] = [float(treatment == treatments[0]) for treatment in treatments]
+    component, scores = plate_maps([by_plate], units, [("another", "raw"), ("one", "raw")])
+    assert component.note == "first component, 99% of the variance"
+    assert [len({well.colour for well in plate.wells}) for plate in component.plates] == [1] * 4
+    bright = {well.title.partition(" ")[2] for plate in scores.plates for well in plate.wells if "1.000" in well.title}
+    assert bright == {f"{treatments[0]}: 1.000"}
+    assert "one, raw" in scores.note
+
+
+def test_the_count_is_drawn_over_the_plates_and_units_that_are_not_on_them_are_not(tmp_path):
+    write_study(tmp_path, {"counts": FOUR["noise"]})
+    (sample,) = read_samples(tmp_path, [{"id": "counts", "encoder": "counts", "baseline": False}], read_sheet(tmp_path))
+    units = pd.DataFrame({"unit": ["gene pair"], "encoder": "counts", "task": "one", "profiling": "raw", "value": 1.0})
+    counted = replace(sample, baseline=True)
+    (count,) = plate_maps([counted], units, [("one", "raw")])
+    assert count.title == "Cell count"
+    assert [each.title for each in plate_maps([sample], units, [("one", "raw")])] == ["counts"]
+
+
+def test_images_of_each_plate_are_side_by_side(tmp_path):
+    write_study(tmp_path, {"by plate": FOUR["noise"]})
+    sheet = read_sheet(tmp_path)
+    (sample,) = read_samples(tmp_path, [{"id": "by plate", "encoder": "by plate", "baseline": False}], sheet)
     assert [plate.plate for plate in plate_images([sample], sheet)] == ["plate 0", "plate 1", "plate 2"]

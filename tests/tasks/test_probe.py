@@ -43,6 +43,20 @@ def test_finds_a_class_that_is_there(task):
     assert result.caveat == ""
 
 
+def test_what_each_class_is_taken_for_is_counted():
+    """Two classes that look alike are taken for each other, the third for itself; the diagonal is what is right."""
+    data = cells(np.random.default_rng(0), effect=4)
+    data.X[:, 1] += data.X[:, 0]
+    data.X[:, 0] = 0
+    found = score("knn-probe", data).confusion
+    assert list(found.index) == list(found.columns) == ["class 0", "class 1", "class 2"]
+    assert found.to_numpy().sum() == len(data)
+    assert found.loc["class 2", "class 2"] > 110
+    assert 30 < found.loc["class 0", "class 1"] < 90
+    by_class = np.diag(found) / found.sum(axis=1)
+    assert score("knn-probe", data).value == pytest.approx(by_class.mean())
+
+
 @pytest.mark.parametrize("task", PROBES)
 def test_groups_that_differ_look_like_classes_to_a_random_split_alone(task):
     data = cells(np.random.default_rng(1), group_effect=2)

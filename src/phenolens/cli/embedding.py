@@ -16,6 +16,7 @@ from phenolens.cli.options import (
     SegmentationName,
     print_json,
 )
+from phenolens.core.numbers import count
 
 
 def embed(
@@ -59,7 +60,7 @@ def embed(
         return
     for name, (rows, dim) in shapes.items():
         typer.echo(f"{name}: {rows} sites x {dim}")
-    typer.echo(f"{len(embedded.quarantine)} sites could not be read; embeddings in {out}")
+    typer.echo(f"{count(len(embedded.quarantine), 'site')} could not be read; embeddings in {out}")
 
 
 def segment(

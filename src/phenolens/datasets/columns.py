@@ -80,7 +80,7 @@ def plain_table(table: pd.DataFrame) -> Table:
         if _UNNAMED.match(original.strip()):
             if values.notna().any() and not _are_row_numbers(values):
                 called = f", '{original}'," if original.strip() else ""
-                raise ValueError(f"column {position + 1}{called} has no name of its own; name it or leave it out")
+                raise ValueError(f"column {position + 1}{called} has no name of its own; rename it or leave it out")
             continue
         name = column_name(original)
         if original.strip().lower().startswith(_METADATA_PREFIX):

@@ -980,6 +980,8 @@ class LayerChoice(Record):
         By how much the best score of any choice on all units exceeds the held-out one.
     caveat
         What must be known of it; empty if nothing.
+    variants, scores
+        All choices, and their scores on all units, from which none is to be chosen.
     """
 
     encoder: str
@@ -992,3 +994,5 @@ class LayerChoice(Record):
     gain: Estimate
     optimism: float
     caveat: str = ""
+    variants: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()

@@ -19,7 +19,7 @@ from phenolens.evaluation.shared_noise import SharedNoise
 from phenolens.evaluation.shared_rows import select_shared, share_rows, shared_names
 from phenolens.evaluation.significance import UnitSignificance, significant_units, unit_significance
 from phenolens.evaluation.skipped import Skipped
-from phenolens.evaluation.tables import stratum_records, summaries, tabulate_scores, tabulate_units
+from phenolens.evaluation.tables import confusion_records, stratum_records, summaries, tabulate_scores, tabulate_units
 
 __all__ = [
     "ALPHA",
@@ -38,6 +38,7 @@ __all__ = [
     "StratumScore",
     "UnitSignificance",
     "UnitValues",
+    "confusion_records",
     "evaluate",
     "joint_draws",
     "leave_out",

@@ -52,6 +52,16 @@ def stratum_records(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
+def confusion_records(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return, per score of a classifier, its classes and how many rows of each are taken for each."""
+    found = []
+    for each in evaluation.scores:
+        counts = each.score.confusion
+        if counts is not None:
+            found.append(_names(each) | {"classes": list(map(str, counts.index)), "counts": counts.to_numpy().tolist()})
+    return found
+
+
 def _names(each: EncoderScore) -> dict[str, Any]:
     return {
         "encoder": each.encoder,

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phenolens.metrics.directions import Directions, directions
-from phenolens.metrics.ties import Tolerance, count_reaching, expected_precision, harmonic_numbers, sort_rows
+from phenolens.metrics.ties import (
+    Tolerance,
+    count_reaching,
+    count_reaching_each_other,
+    expected_precision,
+    harmonic_numbers,
+    sort_rows,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -107,7 +114,7 @@ def _block(
 
     similarity = vectors[query] @ vectors.T
     others = members[members != query[:, None]].view(len(query), -1)
-    positive = similarity.gather(1, others)
+    positive = sort_rows(similarity.gather(1, others))
     similarity.scatter_(1, members, -torch.inf)
     similarity[:, n:] = -torch.inf
     if others.shape[1] <= _MOST_PASSES:
@@ -117,7 +124,7 @@ def _block(
         tied = reach - above
     else:
         above, tied = count_reaching(sort_rows(similarity), positive, tolerance)
-    positives_above, positives_tied = count_reaching(sort_rows(positive), positive, tolerance)
+    positives_above, positives_tied = count_reaching_each_other(positive, tolerance=tolerance)
     return expected_precision(above, tied, positives_above, positives_tied, harmonic).mean(1).cpu().numpy()
 
 

@@ -12,9 +12,11 @@ from phenolens.metrics.apart import Apart
 from phenolens.metrics.directions import Directions, directions
 from phenolens.metrics.ties import (
     count_reaching,
+    count_reaching_each_other,
     count_reaching_in_row,
     expected_precision,
     harmonic_numbers,
+    order_rows,
     sort_rows,
 )
 
@@ -252,20 +254,16 @@ def _score_block(
     counts = None if counted is None else torch.from_numpy(counted).to(positive.device)
     if counts is not None:
         positive = torch.where(counts, positive, _BELOW_ALL)
+    # The mean over positives is the same in any order; in this one they are found faster.
+    positive, order = order_rows(positive)
+    counts = None if counts is None else counts.gather(1, order)
     # Members among the reference are positives, not negatives.
-    member = torch.from_numpy(reference[others]).to(positive.device)
-    some, every = bool(member.any()), bool(member.all())
-    ascending = sort_rows(positive)
-    if counts is None and some == every:
-        positive = ascending  # in any order, their mean is the same, and in this one they are found faster
+    member = torch.from_numpy(reference[others]).to(positive.device).gather(1, order)
     row = torch.from_numpy(np.repeat(np.arange(len(times)), times)).to(positive.device)
     above, tied = count_reaching_in_row(similarity, row, positive, cosines.tolerance)
-    positives_above, positives_tied = count_reaching(ascending, positive, cosines.tolerance)
-    if every:
-        above, tied = above - positives_above, tied - positives_tied
-    elif some:
-        inside = sort_rows(torch.where(member, positive, -torch.inf))
-        members_above, members_tied = count_reaching(inside, positive, cosines.tolerance)
+    positives_above, positives_tied = count_reaching_each_other(positive, tolerance=cosines.tolerance)
+    if member.any():
+        members_above, members_tied = count_reaching_each_other(positive, member, cosines.tolerance)
         above, tied = above - members_above, tied - members_tied
     itself = torch.from_numpy(reference[query]).to(positive.device)
     n_negative = similarity.shape[1] - member.sum(1) - itself.long()

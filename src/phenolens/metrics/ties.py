@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 TIE = 5e-7  # float32 cosines of equal directions differ by rounding; closer than this, they are ties
 _FEW = 128  # so few are compared one by one faster than searched; counts of them fit into a byte
+_CACHED = 2**14  # so many values are compared with all items of their rows while they are in the cache
 _APART = 4.0  # larger than any difference of cosines
 
 
@@ -65,6 +66,17 @@ def sort_rows(values: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.sort(values.numpy(), axis=1))
 
 
+def order_rows(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a matrix with each row in increasing order, and the former places of its items."""
+    import torch
+
+    if values.device.type != "cpu":
+        ascending, places = values.sort(dim=1)
+        return ascending, places
+    order = np.argsort(values.numpy(), axis=1)
+    return torch.from_numpy(np.take_along_axis(values.numpy(), order, axis=1)), torch.from_numpy(order)
+
+
 def count_reaching(
     ascending: torch.Tensor, values: torch.Tensor, tolerance: Tolerance = SINGLE
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,17 +92,51 @@ def count_reaching(
     return above, reaching - above
 
 
+def count_reaching_each_other(
+    ascending: torch.Tensor, chosen: torch.Tensor | None = None, tolerance: Tolerance = SINGLE
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the numbers of `chosen` items (q, n; None: all) above each item of sorted rows (q, n), and tied with it.
+
+    Each is tied with itself. Where neighbours are further apart than ties are, the numbers follow from the order.
+    """
+    import torch
+
+    q, n = ascending.shape
+    if chosen is None:
+        above = torch.arange(n - 1, -1, -1, device=ascending.device).repeat(q, 1)
+        tied = torch.ones((q, n), dtype=torch.long, device=ascending.device)
+    else:
+        tied = chosen.long()
+        above = tied.sum(dim=1, keepdim=True) - tied.cumsum(dim=1)
+    apart = 2 * (tolerance.least + tolerance.by_sine)
+    near = (ascending[:, 1:] - ascending[:, :-1] <= apart).any(dim=1)
+    if near.any():
+        values = ascending[near]
+        among = values if chosen is None else sort_rows(torch.where(chosen[near], values, -torch.inf))
+        above[near], tied[near] = count_reaching(among, values, tolerance)
+    return above, tied
+
+
 def _count_one_by_one(
     items: NDArray[np.floating], highest: NDArray[np.floating], lowest: NDArray[np.floating]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the numbers of items of each row (q, n) above each of `highest` (q, k), and from `lowest` to that."""
     import torch
 
-    above, reaching = np.zeros((2, *highest.shape), dtype=np.uint8)
-    is_so = np.empty(highest.shape, dtype=np.bool_)
-    for one in items.T[:, :, None]:
-        above += np.greater(one, highest, out=is_so)
-        reaching += np.greater_equal(one, lowest, out=is_so)
+    above, reaching = np.empty((2, *highest.shape), dtype=np.uint8)
+    per_block = max(1, _CACHED // max(1, highest.shape[1]))
+    for start in range(0, len(items), per_block):
+        rows = slice(start, start + per_block)
+        # Numbers that stand side by side in memory are compared many at a time: of the rows, or of the values.
+        by_row = len(items[rows]) > highest.shape[1]
+        compared = items[rows].T[:, None, :] if by_row else items[rows].T[:, :, None]
+        for counts, limits, reaches in ((above, highest, np.greater), (reaching, lowest, np.greater_equal)):
+            limit = np.ascontiguousarray(limits[rows].T if by_row else limits[rows])
+            count = np.zeros(limit.shape, dtype=np.uint8)
+            is_so = np.empty(limit.shape, dtype=np.bool_)
+            for one in np.ascontiguousarray(compared):
+                count += reaches(one, limit, out=is_so)
+            counts[rows] = count.T if by_row else count
     return torch.from_numpy(above).long(), torch.from_numpy(reaching - above).long()
 
 
@@ -151,8 +197,25 @@ def expected_precision(
     Source: McSherry & Najork, ECIR 2008.
     """
     rank = negatives_above + positives_above
-    if not negatives_tied.any() and (positives_tied == 1).all():
-        return (positives_above + 1) / (rank + 1).double()
+    precision = (positives_above + 1) / (rank + 1).double()
+    in_tie = (negatives_tied > 0) | (positives_tied > 1)
+    if in_tie.all():
+        return _mean_over_orders(rank, positives_above, negatives_tied, positives_tied, harmonic)
+    if in_tie.any():
+        precision[in_tie] = _mean_over_orders(
+            rank[in_tie], positives_above[in_tie], negatives_tied[in_tie], positives_tied[in_tie], harmonic
+        )
+    return precision
+
+
+def _mean_over_orders(
+    rank: torch.Tensor,
+    positives_above: torch.Tensor,
+    negatives_tied: torch.Tensor,
+    positives_tied: torch.Tensor,
+    harmonic: torch.Tensor,
+) -> torch.Tensor:
+    """Return the mean precision of positives over all orders of the items tied with them; `rank` items are above."""
     tie = negatives_tied + positives_tied
     span = harmonic[rank + tie] - harmonic[rank]
     # Sum over positions i = 1..t of (s + 1 + (i - 1) (p - 1) / (t - 1)) / (r + i), divided by t.

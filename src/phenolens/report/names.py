@@ -63,6 +63,7 @@ def with_short_names(results: Results) -> tuple[Results, dict[str, str]]:
         skipped=_renamed(results.skipped, pattern, short),
         panel_missing=_renamed(results.panel_missing, pattern, short),
         parts=_renamed(results.parts, pattern, short),
+        confusions=_renamed(results.confusions, pattern, short),
         evidence=_renamed(results.evidence, pattern, short),
     )
     return renamed, {cut: full for full, cut in short.items()}

@@ -1,18 +1,22 @@
-"""Plates as heat maps: what the largest component of the vectors looks like over the wells."""
+"""Plates as heat maps: the largest component of the vectors, the cell count and the scores over the wells."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
+from phenolens.core.numbers import number
+from phenolens.datasets import condition_names
+from phenolens.datasets.wells import parse_well
 from phenolens.report.samples import Sample
+from phenolens.report.text import task_phrase
 
-_WELL = re.compile(r"([A-Za-z]{1,2})0*(\d{1,2})")
 _STEPS = ("#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725")
+_NO_VALUE = "#8a8a8a"
 
 
 @dataclass(frozen=True)
@@ -37,46 +41,108 @@ class Plate:
 
 @dataclass(frozen=True)
 class PlateMaps:
-    """The plates of one encoder, and how much of the variance the component holds."""
+    """The plates of one encoder, coloured by one quantity."""
 
-    encoder: str
-    share: float
+    title: str
+    note: str
     plates: tuple[Plate, ...]
 
 
-def plate_maps(samples: Sequence[Sample]) -> list[PlateMaps]:
-    """Return the first principal component of the means of wells, over the first plates, of encoders under test."""
+def plate_maps(samples: Sequence[Sample], units: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> list[PlateMaps]:
+    """Return maps of the first plates.
+
+    Parameters
+    ----------
+    samples
+        The vectors. Of encoders under test, the first principal component of the means of wells is drawn; of the cell
+        count, the count.
+    units
+        The units table of :class:`~phenolens.report.results.Results`, for the score of the perturbation of each well.
+    shown
+        Tasks and the post-processings under which they are shown; the first whose units are on the plates is drawn.
+    """
     found = []
     for sample in samples:
-        if sample.on_plates is not None and len(sample.on_plates[1]):
-            maps = _of(sample.encoder, *sample.on_plates)
-            found += [maps] if maps else []
+        if sample.on_plates is None or not len(sample.on_plates[1]):
+            continue
+        wells = _wells(*sample.on_plates)
+        if wells is None:
+            continue
+        if sample.baseline:
+            found.append(PlateMaps("Cell count", "mean over the sites of a well", _draw(wells, wells.vectors[:, 0])))
+            continue
+        with_components = _first_component(wells)
+        if with_components is not None:
+            values, share = with_components
+            note = f"first component, {100 * share:.0f}% of the variance"
+            found.append(PlateMaps(sample.encoder, note, _draw(wells, values)))
+        found += _scored(sample.encoder, wells, units, shown)
     return found
 
 
-def _of(encoder: str, vectors: np.ndarray, obs: pd.DataFrame) -> PlateMaps | None:
-    wells = [obs["plate"].astype(str).to_numpy(), obs["well"].astype(str).to_numpy()]
-    groups = pd.DataFrame(vectors).groupby(wells, sort=True)
-    means = groups.mean()
-    places = [_WELL.fullmatch(well) for _, well in means.index]
-    if len(means) < 3 or not all(places) or float(means.to_numpy().std(axis=0).max()) == 0:
+@dataclass(frozen=True, eq=False)
+class _Wells:
+    """Wells: their plates, names, places, treatments (perturbation and dose) and mean vectors (n, d)."""
+
+    plates: list[str]
+    names: list[str]
+    places: list[tuple[int, int]]
+    treatments: list[str]
+    vectors: np.ndarray
+
+
+def _wells(vectors: np.ndarray, obs: pd.DataFrame) -> _Wells | None:
+    """Return the wells of rows; None if there are fewer than three, or some are no positions."""
+    keys = [obs["plate"].astype(str).to_numpy(), obs["well"].astype(str).to_numpy()]
+    means = pd.DataFrame(vectors).groupby(keys, sort=True).mean()
+    places = [parse_well(well) for _, well in means.index]
+    if len(means) < 3 or None in places:
+        return None
+    names = condition_names(obs) if "perturbation" in obs else pd.Series("", obs.index)
+    held = names.groupby(keys, sort=True).first()
+    return _Wells(
+        [plate for plate, _ in means.index],
+        [well for _, well in means.index],
+        [place for place in places if place is not None],
+        held.loc[means.index].tolist(),
+        means.to_numpy(dtype=np.float64),
+    )
+
+
+def _first_component(wells: _Wells) -> tuple[NDArray[np.float64], float] | None:
+    """Return the first principal component of wells, and its share; None if they do not differ."""
+    if float(wells.vectors.std(axis=0).max()) == 0:
         return None
     # Sums over threads differ in their last digits.
     with threadpool_limits(limits=1):
         component = PCA(1, svd_solver="randomized", random_state=0)
-        scores = component.fit_transform(means.to_numpy(dtype=np.float64))[:, 0]
-    low, high = np.percentile(scores, [2, 98])
-    steps = np.clip((scores - low) / max(high - low, 1e-12) * len(_STEPS), 0, len(_STEPS) - 1).astype(int)
-    names = obs["perturbation"].astype(str) if "perturbation" in obs else pd.Series("", obs.index)
-    held = names.groupby(wells).first()
+        values = component.fit_transform(wells.vectors)[:, 0]
+    return values, float(component.explained_variance_ratio_[0])
+
+
+def _scored(encoder: str, wells: _Wells, units: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> Iterator[PlateMaps]:
+    """Yield a map of the scores of what wells hold, in the first task whose units are on these plates."""
+    for task, profiling in shown:
+        chosen = (units["encoder"] == encoder) & (units["task"] == task) & (units["profiling"] == profiling)
+        value = units[chosen].groupby("unit")["value"].mean()
+        values = value.reindex(wells.treatments).to_numpy(dtype=np.float64)
+        if np.isfinite(values).sum() >= len(values) / 4:
+            note = f"the score of each perturbation: {task_phrase(task)}, {profiling}; wells without one are grey"
+            yield PlateMaps(encoder, note, _draw(wells, values))
+            return
+
+
+def _draw(wells: _Wells, values: NDArray[np.float64]) -> tuple[Plate, ...]:
+    """Return plates whose wells are coloured by values (n,), NaN in grey."""
+    low, high = np.nanpercentile(values, [2, 98])
     by_plate: dict[str, list[Well]] = {}
-    for (plate, well), place, step in zip(means.index, places, steps, strict=True):
-        letters, number = place.groups()  # type: ignore[union-attr] # checked above
-        row = sum((ord(letter) - 64) * 26**power for power, letter in enumerate(reversed(letters.upper()))) - 1
-        title = f"{well} {held[plate, well]}".strip()
-        by_plate.setdefault(plate, []).append(Well(row, int(number) - 1, _STEPS[step], title))
-    plates = [
-        Plate(name, 1 + max(each.row for each in wells), 1 + max(each.column for each in wells), tuple(wells))
-        for name, wells in by_plate.items()
-    ]
-    return PlateMaps(encoder, float(component.explained_variance_ratio_[0]), tuple(plates))
+    each_well = zip(wells.plates, wells.names, wells.places, wells.treatments, values, strict=True)
+    for plate, name, (row, column), treatment, value in each_well:
+        share = (value - low) / max(high - low, 1e-12)
+        colour = _STEPS[int(np.clip(share * len(_STEPS), 0, len(_STEPS) - 1))] if np.isfinite(value) else _NO_VALUE
+        title = f"{name} {treatment}".strip() + (f": {number(float(value))}" if np.isfinite(value) else "")
+        by_plate.setdefault(plate, []).append(Well(row, column, colour, title))
+    return tuple(
+        Plate(name, 1 + max(each.row for each in held), 1 + max(each.column for each in held), tuple(held))
+        for name, held in by_plate.items()
+    )

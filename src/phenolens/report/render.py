@@ -21,6 +21,7 @@ from phenolens.report import leftovers, text
 from phenolens.report.card_page import card_page
 from phenolens.report.caveats import caveats
 from phenolens.report.comparisons import matrices
+from phenolens.report.confusions import confusions_by_task
 from phenolens.report.data_answers import bars, data_answer
 from phenolens.report.embedding_map import EmbeddingMaps, embedding_maps, perplexity_note
 from phenolens.report.encoder_cards import EncoderCard, encoder_cards
@@ -119,13 +120,14 @@ def _render(results: Results, folder: Path) -> str:
             pages=pages(figures, tasks, shown, found, laid_out),
             tables=laid_out,
             units=task_units(tasks, results.units),
+            confusions=confusions_by_task(results.confusions, tasks, {each.task: each.profiling for each in shown}),
             maps=maps,
             maps_note=perplexity_note(),
             map_counts=_map_counts(maps),
             sheet=sheet,
             sheet_source=Markup(sheet.source),  # noqa: S704 - base64
             neighbours=neighbour_panels(samples, sheet),
-            plates=plate_maps(samples),
+            plates=plate_maps(samples, results.units, [(each.task, each.profiling) for each in shown]),
             plate_images=plate_images(samples, sheet),
             examples=[_example(folder, e) for e in results.examples],
             changed=[_example(folder, e) for e in _changed(folder, results)],

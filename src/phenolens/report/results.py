@@ -112,6 +112,9 @@ class Results:
     parts
         Scores of parts of a question, such as each source of relations: ``encoder``, ``encoder_id``, ``profiling``,
         ``task``, ``part``, ``value``, ``chance``, ``interval``, ``n_units`` and further numbers.
+    confusions
+        Of classifiers: ``encoder``, ``encoder_id``, ``profiling``, ``task``, ``classes`` and ``counts``, how many rows
+        of each class (outer list) are taken for each (inner lists).
     evidence
         All records that the verdicts rest on, and what was skipped.
 
@@ -133,6 +136,7 @@ class Results:
     examples: list[dict[str, str]]
     provenance: dict[str, Any]
     parts: list[dict[str, Any]] = field(default_factory=list)
+    confusions: list[dict[str, Any]] = field(default_factory=list)
     evidence: Evidence = field(default_factory=Evidence)
     nuclei: list[dict[str, str]] = field(default_factory=list)
 
@@ -208,7 +212,8 @@ class Results:
         page = _read_page(folder)
         tables = {name: _read_table(folder, name, page["tables"].get(name)) for name in _IN_FILES}
         try:
-            page.setdefault("nuclei", [])  # absent from results that are older
+            for name in ("nuclei", "confusions"):
+                page.setdefault(name, [])  # absent from results that are older
             content = {name: page[name] for name in cls.__dataclass_fields__ if name not in _TABLES}
         except KeyError as error:
             raise PhenolensError(f"{folder / 'results.json'} lacks {error}; run the study again") from error

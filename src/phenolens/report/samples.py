@@ -25,6 +25,7 @@ _MOST, _LEAST = 1500, 300
 _SEED = 0
 _JPEG = b"\xff\xd8\xff"
 _WELLS_OF_PLATES = 4
+_COUNT = "cell-count"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Sample:
     total
         How many rows there are.
     on_plates
-        Vectors and metadata of all rows of the first plates, for encoders under test; None without plates.
+        Vectors and metadata of all rows of the first plates, for encoders under test and the cell count; None without
+        plates.
     """
 
     encoder: str
@@ -111,7 +113,8 @@ def _read(path: Path, entry: dict[str, Any], sheet: Sheet, most: int) -> Sample:
         names = store.obs["site_id"].astype(str) if "site_id" in store.obs else pd.Series(store.obs_names)
         vectors, obs = _finite(store[_choose(names.isin(list(sheet.tiles)).to_numpy(), most)].to_memory())
         on_plates = None
-        if not entry["baseline"] and {"plate", "well"} <= set(store.obs.columns):
+        is_mapped = not entry["baseline"] or entry["encoder"] == _COUNT
+        if is_mapped and {"plate", "well"} <= set(store.obs.columns):
             plates = store.obs["plate"].astype(str)
             first = sorted(plates.unique())[:_WELLS_OF_PLATES]
             on_plates = _finite(store[np.flatnonzero(plates.isin(first))].to_memory())

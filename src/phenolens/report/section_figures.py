@@ -19,6 +19,7 @@ from phenolens.diagnosis.records import (
     WithoutShortcut,
 )
 from phenolens.diagnosis.rules import KEPT
+from phenolens.encoders import EncoderName
 from phenolens.report.answers import Answer
 from phenolens.report.charts import BASELINE, Chart, Values, draw
 from phenolens.report.encoder_cards import EncoderCard
@@ -101,8 +102,9 @@ def _beats(results: Results, tasks: Sequence[TaskScores]) -> tuple[Group, ...]:
         Group(
             "Choice of layer",
             "The layer and pooling that is best on one half of the units, scored on the other half; the square is the "
-            "network as it comes.",
+            "network as it comes. The curves are of all units: the best of their points looks better than it is.",
             panels=tuple(_layers(results.evidence.of(LayerChoice))),
+            charts=tuple(_over_layers(results.evidence.of(LayerChoice))),
         ),
         Group(
             "Sensitivity to post-processing",
@@ -183,6 +185,28 @@ def _layers(choices: Sequence[LayerChoice]) -> Iterable[Panel]:
                 )
             )
         yield Panel(encoder, Picture(tuple(lines), "0", "1", (Reference("untrained", "as it comes"),)))
+
+
+def _over_layers(choices: Sequence[LayerChoice]) -> Iterable[Chart]:
+    """Draw the score over the layers of each network, a line for each pooling."""
+    for each in choices:
+        by_pool: dict[str, list[tuple[float, float]]] = {}
+        for variant, score in zip(each.variants, each.scores, strict=True):
+            options = dict(EncoderName.parse(variant).options)
+            if variant != each.encoder and "layer" in options:
+                by_pool.setdefault(options.get("pool", ""), []).append((float(options["layer"]), score))
+        layers = sorted({layer for points in by_pool.values() for layer, _ in points})
+        if len(layers) < 2:
+            continue
+        lines = []
+        for look, (pool, points) in enumerate(by_pool.items()):
+            xs, ys = zip(*sorted(points), strict=True)
+            lines.append(Values(f"pool {pool}", look % _MOST_LOOKS, xs, ys))
+        lines.append(Values("as it comes", BASELINE, (layers[0], layers[-1]), (each.as_it_comes, each.as_it_comes)))
+        labels = {
+            layer: f"layer {layer:.0f}" if layer in (layers[0], layers[-1]) else f"{layer:.0f}" for layer in layers
+        }
+        yield draw(f"{each.encoder}: {task_phrase(each.task)}", each.profiling, lines, labels)
 
 
 def _protocols(tasks: Sequence[TaskScores], looks: Mapping[str, int]) -> Iterable[Chart]:

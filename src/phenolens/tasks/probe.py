@@ -150,6 +150,7 @@ class Probe(ProbeTask):
             predicted.leak,
             folds=predicted.folds,
             bounds=(0, 1),
+            confusion=_confusion(rows),
         )
 
     def sides(self, obs: pd.DataFrame) -> Sides:
@@ -210,10 +211,9 @@ class Probe(ProbeTask):
         splits = sides.split(y, self.seed)
         tested = np.zeros(len(y), dtype=bool)
         tested[np.concatenate([split.test for split in splits])] = True
-        correct = self._predict(np.asarray(profiles.X)[kept], y, splits, kind=sides.kind) == y
-        rows = pd.DataFrame(
-            {"unit": sides.unit.of_row, "stratum": classes[y], "correct": correct}, index=profiles.obs_names[kept]
-        )
+        predicted = self._predict(np.asarray(profiles.X)[kept], y, splits, kind=sides.kind)
+        columns = {"unit": sides.unit.of_row, "stratum": classes[y], "predicted": classes[predicted]}
+        rows = pd.DataFrame({**columns, "correct": predicted == y}, index=profiles.obs_names[kept])
         alone = "" if tested.all() else f"{(~tested).sum()} rows left out, whose class has no training rows"
         notes = notes_of(few_rows=note, rows_without_label=missing, rows_without_training=alone)
         return Predicted(
@@ -306,3 +306,10 @@ class Probe(ProbeTask):
         """Return training vectors, training classes and test vectors, scaled and reduced on the training rows."""
         train, test = standardise(x[split.train], x[split.test], components=self.pca)
         return train, y[split.train], test
+
+
+def _confusion(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return how many rows of each class are taken for each."""
+    classes = sorted(set(rows["stratum"]) | set(rows["predicted"]))
+    counts = pd.crosstab(rows["stratum"], rows["predicted"])
+    return counts.reindex(index=classes, columns=classes, fill_value=0)

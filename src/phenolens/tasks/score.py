@@ -102,6 +102,8 @@ class Score:
     null
         The scores of the same rows with what is asked for permuted before post-processing; empty where that is not
         asked. Encoders have the same permutations.
+    confusion
+        How many rows of each class (k rows) are taken for each (k columns), of classifiers; None for other tasks.
     """
 
     metric: str
@@ -116,6 +118,7 @@ class Score:
     bounds: tuple[float, float] = (-np.inf, np.inf)
     details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     null: tuple[float, ...] = ()
+    confusion: pd.DataFrame | None = None
 
     @property
     def caveat(self) -> str:

@@ -43,7 +43,15 @@ from phenolens.encoders import (
     kind_of,
     quick_panel,
 )
-from phenolens.evaluation import Evaluation, Skipped, evaluate, stratum_records, tabulate_scores, tabulate_units
+from phenolens.evaluation import (
+    Evaluation,
+    Skipped,
+    confusion_records,
+    evaluate,
+    stratum_records,
+    tabulate_scores,
+    tabulate_units,
+)
 from phenolens.images import find_intervention
 from phenolens.profiling import parse_profiling
 from phenolens.recipes import NamedEncoder, Recipe
@@ -135,6 +143,7 @@ def run(recipe: Recipe, out: str | Path, *, progress: bool = False) -> Results:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
         parts=stratum_records(evaluation),
+        confusions=confusion_records(evaluation),
         evidence=card.evidence,
         nuclei=material.nuclei,
     )

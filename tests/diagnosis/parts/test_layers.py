@@ -67,6 +67,13 @@ def test_the_best_of_many_alike_is_no_better_than_they_are_on_other_units():
     assert np.mean(covered) > 0.85
 
 
+def test_the_score_of_each_layer_on_all_units_is_kept():
+    values = np.arange(11.0)[:, None] / 20 + np.zeros(40)
+    choice = choose(values)
+    assert choice.variants == (NAME, *LAYERS)
+    assert choice.scores == pytest.approx(values[:, 0])
+
+
 def test_one_that_is_clearly_best_is_chosen_and_beats_the_network_as_it_comes():
     values = 0.5 + np.random.default_rng(0).normal(0, 0.05, (11, 60))
     values[4] += 0.2

@@ -106,6 +106,7 @@ def _choose(
     chosen = choices[network].loc[table.index].assign(value=held_out)
     joint = joint_draws({"chosen": chosen, "last": choices[network]}, rng, se_inflation=question.first.se_inflation)
     value, as_it_comes = map(float, joint.mean)
+    on_all = stratified_mean(x, weights, strata)
     gain_limits = percentile_interval(joint.draws[:, 0] - joint.draws[:, 1])
     return LayerChoice(
         encoder=network,
@@ -116,6 +117,8 @@ def _choose(
         estimate=Estimate(value, *question.first.limits(joint.draws[:, 0]), joint.n_units),
         as_it_comes=as_it_comes,
         gain=Estimate(value - as_it_comes, *gain_limits, joint.n_units),
-        optimism=float(stratified_mean(x, weights, strata).max() - value),
+        optimism=float(on_all.max() - value),
         caveat="a value involves two units, which may lie in different halves" if question.first.order > 1 else "",
+        variants=tuple(map(str, table.columns)),
+        scores=tuple(map(float, on_all)),
     )

@@ -24,7 +24,7 @@ class Predicted:
     Attributes
     ----------
     rows
-        By row name: ``unit`` (group), ``stratum`` (class) and whether the prediction is ``correct``.
+        By row name: ``unit`` (group), ``stratum`` (class), ``predicted`` (class) and whether that is ``correct``.
     notes
         What a reader must know.
     leak
