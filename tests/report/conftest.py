@@ -67,7 +67,7 @@ def _run_study(folder: Path) -> None:
             {"task": "phenotypic-consistency", "label": "site"},  # which all wells share, so that it is skipped
         ],
         "interventions": ["blur:4"],
-        "sweep": {"layers": [1], "pools": ["mean"]},
+        "sweep": {"layers": [1, 3], "pools": ["mean"]},
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     run(read_recipe(folder / "recipe.yaml"), folder / "out")

@@ -283,3 +283,8 @@ def test_parts_of_a_task_are_shown_and_kept(tmp_path, results):
     kept = Results.load(tmp_path).parts
     assert kept[0] == part
     assert kept[1]["interval"] == [None, None]
+
+
+def test_the_score_over_the_layers_of_a_network_is_drawn(study):
+    page = study.joinpath("report.html").read_text()
+    assert page.count("network by layer: replicate retrieval: activity. pool mean: from") == 2  # raw and robust-z

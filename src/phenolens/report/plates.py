@@ -1,6 +1,6 @@
 """Plates as heat maps: the largest component of the vectors, the cell count and the scores over the wells."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,7 @@ def plate_maps(samples: Sequence[Sample], units: pd.DataFrame, shown: Sequence[t
     units
         The units table of :class:`~phenolens.report.results.Results`, for the score of the perturbation of each well.
     shown
-        Tasks and the post-processings under which they are shown; the first whose units are on the plates is drawn.
+        Tasks and the post-processings under which they are shown; that whose units most wells hold is drawn.
     """
     found = []
     for sample in samples:
@@ -76,7 +76,8 @@ def plate_maps(samples: Sequence[Sample], units: pd.DataFrame, shown: Sequence[t
             values, share = with_components
             note = f"first component, {100 * share:.0f}% of the variance"
             found.append(PlateMaps(sample.encoder, note, _draw(wells, values)))
-        found += _scored(sample.encoder, wells, units, shown)
+        scored = _scored(sample.encoder, wells, units, shown)
+        found += [scored] if scored else []
     return found
 
 
@@ -120,16 +121,17 @@ def _first_component(wells: _Wells) -> tuple[NDArray[np.float64], float] | None:
     return values, float(component.explained_variance_ratio_[0])
 
 
-def _scored(encoder: str, wells: _Wells, units: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> Iterator[PlateMaps]:
-    """Yield a map of the scores of what wells hold, in the first task whose units are on these plates."""
+def _scored(encoder: str, wells: _Wells, units: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> PlateMaps | None:
+    """Return a map of the scores of what wells hold, in the task that has most of it; None if no task has a quarter."""
+    most, chosen = len(wells.names) / 4, None
     for task, profiling in shown:
-        chosen = (units["encoder"] == encoder) & (units["task"] == task) & (units["profiling"] == profiling)
-        value = units[chosen].groupby("unit")["value"].mean()
-        values = value.reindex(wells.treatments).to_numpy(dtype=np.float64)
-        if np.isfinite(values).sum() >= len(values) / 4:
+        own = (units["encoder"] == encoder) & (units["task"] == task) & (units["profiling"] == profiling)
+        values = units[own].groupby("unit")["value"].mean().reindex(wells.treatments).to_numpy(dtype=np.float64)
+        if np.isfinite(values).sum() > most:
+            most = np.isfinite(values).sum()
             note = f"the score of each perturbation: {task_phrase(task)}, {profiling}; wells without one are grey"
-            yield PlateMaps(encoder, note, _draw(wells, values))
-            return
+            chosen = PlateMaps(encoder, note, _draw(wells, values))
+    return chosen
 
 
 def _draw(wells: _Wells, values: NDArray[np.float64]) -> tuple[Plate, ...]:

@@ -203,10 +203,8 @@ def _over_layers(choices: Sequence[LayerChoice]) -> Iterable[Chart]:
             xs, ys = zip(*sorted(points), strict=True)
             lines.append(Values(f"pool {pool}", look % _MOST_LOOKS, xs, ys))
         lines.append(Values("as it comes", BASELINE, (layers[0], layers[-1]), (each.as_it_comes, each.as_it_comes)))
-        labels = {
-            layer: f"layer {layer:.0f}" if layer in (layers[0], layers[-1]) else f"{layer:.0f}" for layer in layers
-        }
-        yield draw(f"{each.encoder}: {task_phrase(each.task)}", each.profiling, lines, labels)
+        labels = {layer: f"{layer:.0f}" for layer in layers}
+        yield draw(f"{each.encoder} by layer: {task_phrase(each.task)}", each.profiling, lines, labels)
 
 
 def _protocols(tasks: Sequence[TaskScores], looks: Mapping[str, int]) -> Iterable[Chart]:
