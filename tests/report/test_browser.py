@@ -1,38 +1,30 @@
 """The page in a browser: every control works, nothing is loaded, no name runs, and axe finds nothing serious."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
+from in_browser import NEEDS_CHROMIUM, Opened, chromium
 from made_up_study import FOUR, Made, write_study
 
 from phenolens.report import Results, write_report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'phenolens[browser]'")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.integration, NEEDS_CHROMIUM]
 
 HOSTILE = "\"'><script>window.hacked=1</script><img src=x onerror=window.hacked=1>=cmd()|{{7*7}}\u202e"
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 WIDTHS = (1400, 900, 390)
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain")
     write_study(folder)
-    return write_report(folder)
+    return write_report(folder).as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -46,30 +38,7 @@ def hostile(tmp_path_factory):
     changed = replace(results, name=HOSTILE, verdicts=verdicts, quarantine=[{"site_id": HOSTILE, "reason": HOSTILE}])
     changed.save(folder)
     assert Results.load(folder).name == HOSTILE
-    return write_report(folder)
-
-
-class Opened:
-    """A page with everything that it said and asked for."""
-
-    def __init__(self, browser, path, width=1400, scheme="light"):
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        self.page = self.context.new_page()
-        self.said, self.asked = [], []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(path.as_uri())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.context.close()
-
-    def leaves(self):
-        """Return what was asked for from outside the page."""
-        return [url for url in self.asked[1:] if not url.startswith(("data:", "blob:"))]
+    return write_report(folder).as_uri()
 
 
 def use_everything(page):
@@ -99,7 +68,7 @@ def test_every_section_and_control_works_and_nothing_leaves_the_page(browser, pl
         assert opened.page.locator(".map-tip").inner_text().startswith("site")
         assert opened.page.locator(".map-tip .tile").count() == 1
         assert opened.said == []
-        assert opened.leaves() == []
+        assert opened.leaves("data:", "blob:") == []
 
 
 def test_hostile_names_are_shown_and_not_run(browser, hostile):
@@ -110,7 +79,7 @@ def test_hostile_names_are_shown_and_not_run(browser, hostile):
         assert opened.page.locator("h1").inner_text().startswith("\"'><script>")
         assert HOSTILE in opened.page.locator(".map-tip").inner_text()
         assert opened.said == []
-        assert opened.leaves() == []
+        assert opened.leaves("data:", "blob:") == []
 
 
 def test_the_first_screen_holds_the_answers_on_all_four_encoders(browser, plain):
@@ -178,7 +147,7 @@ def test_axe_finds_nothing_serious(browser, plain, scheme):
 def test_the_page_reads_without_a_script(browser, plain):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(plain.as_uri())
+    page.goto(plain)
     assert page.locator(".card .word").count() == 4 * len(FOUR)
     assert page.locator("button:visible").count() == len(["Whole map"])
     context.close()

@@ -1,57 +1,39 @@
 """The explorer in a browser: brush, look, compare, colour and export, with hostile names, and nothing leaves."""
 
 import re
-import shutil
+from contextlib import contextmanager
 
 import pytest
+from in_browser import NEEDS_CHROMIUM, Opened, chromium, playwright
 from small_study import HOSTILE, N_SITES
 
 from phenolens.datasets import read_manifest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'phenolens[browser]'")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
-]
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+pytestmark = [pytest.mark.integration, NEEDS_CHROMIUM]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
-class Opened:
-    """The explorer, with everything that it said and asked for."""
+@contextmanager
+def explorer(browser, server, *args, **options):
+    """Open the explorer, and wait until it has drawn."""
+    with Opened(browser, server.url, *args, **options) as opened:
+        expect(opened, ".thumb").not_to_have_count(0)
+        expect(opened, ".map-busy").to_have_text("")
+        yield opened
 
-    def __init__(self, browser, server, width=1400, scheme="light"):
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        self.page = self.context.new_page()
-        self.said, self.asked = [], []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(server.url)
-        self.expect(".thumb").not_to_have_count(0)
-        self.expect(".map-busy").to_have_text("")
 
-    def expect(self, selector):
-        return playwright.expect(self.page.locator(selector))
+def expect(opened, selector):
+    return playwright.expect(opened.page.locator(selector))
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *_):
-        self.context.close()
-
-    def leaves(self, server):
-        """Return what was asked for from elsewhere."""
-        own = (server.url, f"blob:{server.url.partition('/' + server.token)[0]}", "data:,")
-        return [url for url in self.asked if not url.startswith(own)]
+def leaves(opened, server):
+    """Return what was asked for from elsewhere."""
+    return opened.leaves(server.url, f"blob:{server.url.partition('/' + server.token)[0]}", "data:,")
 
 
 def draw_around_all(page):
@@ -70,37 +52,37 @@ def click_through(opened, folder):
     page = opened.page
     names = page.locator(".map-encoder option").all_inner_texts()
     page.locator(".map-encoder").select_option(index=1)
-    opened.expect("#map-note").to_have_text(f"All {N_SITES} sites, laid out by t-SNE.")
+    expect(opened, "#map-note").to_have_text(f"All {N_SITES} sites, laid out by t-SNE.")
     assert page.locator(".by-encoder h3").all_inner_texts() == names
 
     for option in range(page.locator(".map-column option").count()):
         page.locator(".map-column").select_option(index=option)
     page.locator(".map-column").select_option(index=0)
-    opened.expect(".map-legend button").to_have_count(6)
+    expect(opened, ".map-legend button").to_have_count(6)
 
     page.locator(".map-legend button").nth(2).click()
     draw_around_all(page)
-    opened.expect("#count").to_have_text("8 sites selected")  # of the category that is brought out
+    expect(opened, "#count").to_have_text("8 sites selected")  # of the category that is brought out
     page.locator(".map-clear").click()
     draw_around_all(page)
-    opened.expect("#count").to_have_text(f"{N_SITES} sites selected")
+    expect(opened, "#count").to_have_text(f"{N_SITES} sites selected")
     page.locator("#unselect").click()
-    opened.expect("#export").to_be_disabled()
+    expect(opened, "#export").to_be_disabled()
 
     page.locator(".map-plot").focus()
     for key in ("n", "n", "n", "p", "Space", "Enter", "+", "ArrowLeft", "-"):
         page.keyboard.press(key)
-    opened.expect("#count").to_have_text("1 site selected")
-    opened.expect("#site-name").to_contain_text("site1")
+    expect(opened, "#count").to_have_text("1 site selected")
+    expect(opened, "#site-name").to_contain_text("site1")
     picture = page.locator("#image")
-    opened.expect("#size").to_have_text(re.compile("^40 . 40 pixels · 0.5 µm per pixel$"))
+    expect(opened, "#size").to_have_text(re.compile("^40 . 40 pixels · 0.5 µm per pixel$"))
     playwright.expect(picture).to_have_js_property("naturalWidth", 40)
 
     before = picture.get_attribute("src")
     page.locator("#contrast").select_option("extremes")
     playwright.expect(picture).not_to_have_attribute("src", before)
     page.locator(".channel .low").first.fill("120")
-    opened.expect("#contrast").to_have_value("given")
+    expect(opened, "#contrast").to_have_value("given")
     page.locator(".channel input[type=checkbox]").nth(1).uncheck()
     page.locator(".channel input[type=color]").first.fill("#00ffcc")
     playwright.expect(picture).to_have_attribute("src", "image/1?contrast=given&c=0,00ffcc,120,199")
@@ -108,12 +90,12 @@ def click_through(opened, folder):
     page.locator("#actual").click()
 
     page.locator(".by-encoder").first.locator(".thumb").first.click()
-    opened.expect("#site-name").not_to_contain_text("site1 ·")
+    expect(opened, "#site-name").not_to_contain_text("site1 ·")
     assert page.locator(".thumb.perturbation").count() > 0
 
     page.locator(".map-reset").click()
     page.locator("#in-view").click()
-    opened.expect("#count").to_have_text(f"{N_SITES} sites selected")
+    expect(opened, "#count").to_have_text(f"{N_SITES} sites selected")
     with page.expect_download() as download:
         page.locator("#export").click()
     download.value.save_as(folder / "selection.csv")
@@ -122,19 +104,19 @@ def click_through(opened, folder):
 
 
 def test_everything_works_and_nothing_leaves(browser, server, tmp_path):
-    with Opened(browser, server) as opened:
+    with explorer(browser, server) as opened:
         exported = click_through(opened, tmp_path)
         assert len(exported) == N_SITES
         exported.check_files()
         opened.page.locator("input[name=mode]").nth(1).check()
         draw_around_all(opened.page)  # moves the map
-        opened.expect("#count").to_have_text(f"{N_SITES} sites selected")
+        expect(opened, "#count").to_have_text(f"{N_SITES} sites selected")
         assert opened.said == []
-        assert opened.leaves(server) == []
+        assert leaves(opened, server) == []
 
 
 def test_hostile_names_are_shown_and_not_run(browser, hostile_server, tmp_path):
-    with Opened(browser, hostile_server) as opened:
+    with explorer(browser, hostile_server) as opened:
         exported = click_through(opened, tmp_path)
         assert set(exported.table.index) == {f"site{i}{HOSTILE}" for i in range(N_SITES)}
         page = opened.page
@@ -143,20 +125,20 @@ def test_hostile_names_are_shown_and_not_run(browser, hostile_server, tmp_path):
         assert page.evaluate("window.hacked") is None
         assert page.locator("main script, img[src='x']").count() == 0
         assert opened.said == []
-        assert opened.leaves(hostile_server) == []
+        assert leaves(opened, hostile_server) == []
 
 
 def test_touching_a_site_shows_its_image(browser, server):
-    with Opened(browser, server) as opened:
+    with explorer(browser, server) as opened:
         opened.page.locator(".map-plot").focus()
         opened.page.keyboard.press("n")
-        opened.expect(".map-tip").to_contain_text("site0")
+        expect(opened, ".map-tip").to_contain_text("site0")
         playwright.expect(opened.page.locator(".map-tip img")).to_have_js_property("naturalWidth", 96)
 
 
 @pytest.mark.parametrize("width", [1400, 900, 390])
 def test_the_page_is_never_wider_than_the_window(browser, hostile_server, width):
-    with Opened(browser, hostile_server, width) as opened:
+    with explorer(browser, hostile_server, width) as opened:
         opened.page.locator("#in-view").click()
         assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
@@ -164,7 +146,7 @@ def test_the_page_is_never_wider_than_the_window(browser, hostile_server, width)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser, server, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
-    with Opened(browser, server, scheme=scheme) as opened:
+    with explorer(browser, server, scheme=scheme) as opened:
         opened.page.locator("#in-view").click()
         found = axe.Axe().run(opened.page).response
     assert {"color-contrast", "image-alt", "button-name", "label"} & {each["id"] for each in found["passes"]}
@@ -177,7 +159,7 @@ def test_axe_finds_nothing_serious(browser, server, scheme):
 
 
 def test_it_says_when_the_server_has_ended(browser, server):
-    with Opened(browser, server) as opened:
+    with explorer(browser, server) as opened:
         opened.page.route("**/*", lambda route: route.abort())
         opened.page.locator(".map-encoder").select_option(index=1)
-        opened.expect("#trouble").to_have_text("The explorer has ended; start phenolens view again.")
+        expect(opened, "#trouble").to_have_text("The explorer has ended; start phenolens view again.")

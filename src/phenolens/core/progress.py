@@ -39,10 +39,11 @@ def progress_bar(what: str, total: int, *, done: int = 0, shown: bool) -> Iterat
     shown
         Whether to show anything.
     """
-    console = Console(file=sys.stderr)
     if not shown:
         yield _show_nothing
-    elif not console.is_terminal:
+        return
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
         yield _Lines(what, total, done)
     else:
         columns = (

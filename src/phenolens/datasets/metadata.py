@@ -41,7 +41,7 @@ def tidy_metadata(table: pd.DataFrame, source: str | Path) -> pd.DataFrame:
     if {"batch", "plate"} <= set(table):
         table["plate"] = _plates_of_batches(table, source)
     if "well" in table:
-        table = _with_formats(table, source)
+        table = _with_plain_formats(table, source)
     if "dose" in table:
         unit = table["dose_unit"] if "dose_unit" in table else pd.Series(None, table.index, dtype=object)
         table["dose"], unit = in_one_unit(table["dose"], unit)
@@ -77,8 +77,8 @@ def _one_spelling(wells: "pd.Series[Any]", source: str | Path) -> "pd.Series[Any
     return wells.map({name: spell_well(name) for name in names}).astype(object).where(wells.notna(), None)
 
 
-def _with_formats(table: pd.DataFrame, source: str | Path) -> pd.DataFrame:
-    """Return a table whose plates state their format as a number of wells; a warning states which are in doubt."""
+def _with_plain_formats(table: pd.DataFrame, source: str | Path) -> pd.DataFrame:
+    """Return a table whose stated formats of plates are numbers of wells; a warning says which formats are in doubt."""
     if "plate_format" in table:
         table["plate_format"] = _in_numbers_of_wells(table, source)
     formats = plate_formats(table)

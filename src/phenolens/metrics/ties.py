@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 TIE = 5e-7  # float32 cosines of equal directions differ by rounding; closer than this, they are ties
 _FEW = 128  # so few are compared one by one faster than searched; counts of them fit into a byte
-_CACHED = 2**14  # so many values are compared with all items of their rows while they are in the cache
+_CACHED = 2**16  # so many values are compared with all items of their rows while they are in the cache
 _APART = 4.0  # larger than any difference of cosines
 
 
@@ -123,20 +123,14 @@ def _count_one_by_one(
     """Return the numbers of items of each row (q, n) above each of `highest` (q, k), and from `lowest` to that."""
     import torch
 
-    above, reaching = np.empty((2, *highest.shape), dtype=np.uint8)
+    above, reaching = np.zeros((2, *highest.shape), dtype=np.uint8)
     per_block = max(1, _CACHED // max(1, highest.shape[1]))
     for start in range(0, len(items), per_block):
         rows = slice(start, start + per_block)
-        # Numbers that stand side by side in memory are compared many at a time: of the rows, or of the values.
-        by_row = len(items[rows]) > highest.shape[1]
-        compared = items[rows].T[:, None, :] if by_row else items[rows].T[:, :, None]
-        for counts, limits, reaches in ((above, highest, np.greater), (reaching, lowest, np.greater_equal)):
-            limit = np.ascontiguousarray(limits[rows].T if by_row else limits[rows])
-            count = np.zeros(limit.shape, dtype=np.uint8)
-            is_so = np.empty(limit.shape, dtype=np.bool_)
-            for one in np.ascontiguousarray(compared):
-                count += reaches(one, limit, out=is_so)
-            counts[rows] = count.T if by_row else count
+        is_so = np.empty(highest[rows].shape, dtype=np.bool_)
+        for one in items[rows].T[:, :, None]:
+            above[rows] += np.greater(one, highest[rows], out=is_so)
+            reaching[rows] += np.greater_equal(one, lowest[rows], out=is_so)
     return torch.from_numpy(above).long(), torch.from_numpy(reaching - above).long()
 
 

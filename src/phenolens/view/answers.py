@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -81,11 +81,7 @@ class Answers:
         own_well = np.arange(len(sites)) == number
         if {"plate", "well"} <= set(sites.columns):
             own_well |= _same(sites["plate"], number) & _same(sites["well"], number)
-        shares = {
-            name: _same(sites[column], number)
-            for name, column in (("perturbation", "perturbation"), ("plate", "plate"))
-            if column in sites
-        }
+        shares = {column: _same(sites[column], number) for column in ("perturbation", "plate") if column in sites}
         found = []
         for encoder in self.study.encoders:
             rows, cosines = encoder.nearest(number, NEAREST, own_well)
@@ -126,9 +122,7 @@ class Answers:
         side = int(query["side"][0]) if "side" in query else None
         if contrast not in get_args(Contrast) or side not in (None, *SIDES):
             raise ValueError("no such contrast or side")
-        # The whole image is large, and asked for with ever other contrasts: only thumbnails are kept.
-        draw = pictures.picture.__wrapped__ if side is None else pictures.picture
-        return draw(number, shown, contrast, side)
+        return pictures.picture(number, shown, cast("Contrast", contrast), side)
 
 
 def _same(values: "pd.Series[Any]", number: int) -> np.ndarray:

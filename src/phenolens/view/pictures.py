@@ -73,7 +73,7 @@ class Pictures:
         self.manifest = manifest
         self._names = first_site(manifest.take(known)).channels
         self._site = lru_cache(_KEPT_SITES)(self._read)
-        self.picture = lru_cache(_KEPT_PICTURES)(self._picture)
+        self._thumbnail = lru_cache(_KEPT_PICTURES)(self._draw)
         self.channels = self._describe(known)
 
     def _describe(self, known: NDArray[np.intp]) -> list[Channel]:
@@ -119,7 +119,7 @@ class Pictures:
             },
         }
 
-    def _picture(self, number: int, shown: tuple[Shown, ...], contrast: Contrast, side: int | None) -> bytes:
+    def picture(self, number: int, shown: tuple[Shown, ...], contrast: Contrast, side: int | None) -> bytes:
         """Return a site as PNG; what cannot be read is a crossed-out square.
 
         Parameters
@@ -133,6 +133,11 @@ class Pictures:
         side
             The side of a thumbnail; None for the whole image.
         """
+        # The whole image is large, and asked for with ever other contrasts: only thumbnails are kept.
+        draw = self._draw if side is None else self._thumbnail
+        return draw(number, shown, contrast, side)
+
+    def _draw(self, number: int, shown: tuple[Shown, ...], contrast: Contrast, side: int | None) -> bytes:
         try:
             site = self._site(number)
         except ImageError:

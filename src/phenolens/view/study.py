@@ -11,7 +11,7 @@ from anndata import AnnData
 
 from phenolens.core.errors import EmbeddingError, PhenolensError
 from phenolens.datasets import rows_without_images
-from phenolens.embedding import read_embeddings
+from phenolens.embedding import PROVENANCE, read_embeddings
 from phenolens.encoders import as_file_name
 from phenolens.evaluation.shared_rows import share_rows
 from phenolens.recipes.bounded_yaml import load_yaml
@@ -105,7 +105,7 @@ def _find(folder: Path) -> _Found:
         )
     notes: list[str] = []
     embeddings = _read(dict(zip(map(str, files), files, strict=True)), folder, notes)
-    named = {str(vectors.uns["phenolens"]["encoder"]): vectors for vectors in embeddings.values()}
+    named = {str(vectors.uns[PROVENANCE]["encoder"]): vectors for vectors in embeddings.values()}
     return _Found(folder.resolve().name, named, set(), None, None, notes)
 
 
