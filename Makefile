@@ -18,7 +18,7 @@ test: $(VENV)/.test
 	$(BIN)/pytest --doctest-modules src # the examples of docstrings
 	$(BIN)/pytest tests/peers # by themselves: some of these tools start threads, which no fork survives
 
-# While writing code: no simulation, no training, no whole study; less than two minutes on two cores.
+# While writing code: no simulation, no training, no whole study; about eight minutes on two cores.
 test-fast: $(VENV)/.test
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/peers -m "not (simulation or training or integration or slow)"
 
